@@ -1,0 +1,290 @@
+// shm/store.h — the shared store: everything above sees the zone through this file.
+//
+// What        Whole objects (key, head, body) in one mapping shared by many processes, found and read without
+//             a lock, written under short per-shard locks that survive their owner's death. The store knows
+//             no HTTP and no nginx: heads are opaque bytes, times are numbers that the caller passes in.
+// Threading   A Store is one process's handle to the zone and belongs to one thread. Any number of handles, in
+//             any number of processes, may use the zone at once.
+// Hot path    find() + validity() + unpin(): no lock, no allocation, no syscall; shared stores are one exchange
+//             on this worker's own hazard slot and, until it is saturated, one 2-bit counter of the entry.
+// Ownership   Pin, Writer and Ticket are plain handles. Each pin() is paired with one unpin(); each begin() with
+//             one commit() or abort(). What a dead process leaves behind is taken back by reap().
+// Errors      Status. Whatever is read from the zone is checked; nonsense is counted and reported as kMiss or
+//             kCorrupt, never a crash.
+// Units       bytes, whole seconds of wall-clock time (`_sec`), milliseconds of CLOCK_MONOTONIC (`_ms`),
+//             microseconds where a name ends in `_us`.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/bytes.h"
+
+namespace slab_cache::shm {
+
+using base::Bytes;
+
+enum class [[nodiscard]] Status : uint8_t {
+    kOk,
+    kMiss,         // no such object
+    kBusy,         // a bound was reached (lock spin, slots, leases): do without the cache this time
+    kNoSpace,      // nothing evictable was found
+    kTooLarge,     // above max_object, or a key or head above its cap
+    kPurged,       // a purge since the entry's birth covers it
+    kCorrupt,      // the zone holds nonsense there; counted
+    kStaleFormat,  // attach(): magic, version, fingerprint or size differ
+    kTooSmall,     // create(): zone cannot work at that size
+};
+
+// 128 bits of a keyed hash. Entries are compared by digest and by the full key bytes.
+struct Digest {
+    uint64_t hi = 0;
+    uint64_t lo = 0;
+    friend bool operator==(const Digest& a, const Digest& b) noexcept {
+        return a.hi == b.hi && a.lo == b.lo;
+    }
+};
+
+enum class Eviction : uint8_t { kHits, kBalanced, kBytes };
+
+struct Config {
+    uint64_t max_object = 0;      // bytes of key + head + body; 0: 1/16 of a shard
+    uint64_t objects = 0;         // index sizing; 0: zone / 4 KB
+    uint32_t purge_records = 0;   // 0: a default in proportion to the zone
+    uint32_t workers = 0;         // worker_processes; the record table is 4 x this + 16, at least 64
+    uint32_t user_bytes = 0;      // opaque area for the layer above (histograms, sketches), zeroed at create
+    Eviction eviction = Eviction::kHits;
+};
+
+// A process's identity: pid and start time in one word, never 0. pid alone is none (pids are reused).
+struct WorkerId {
+    uint32_t pid = 0;
+    uint64_t start_time = 0;   // field 22 of /proc/<pid>/stat
+};
+
+// Tells whether a process lives. Replaceable so that tests can declare threads dead; default: /proc.
+using IsAliveFn = bool (*)(const WorkerId&, void* context);
+
+struct Entry;   // layout.h
+
+// A pinned object: its bytes stay where they are, unchanged, until unpin(). Empty when entry is null.
+// Up to 1,024 distinct entries per worker; further pins of the same entry are free.
+struct Pin {
+    const Entry* entry = nullptr;
+    uint32_t ref = 0;
+    explicit operator bool() const noexcept { return entry != nullptr; }
+};
+
+// What an object is at the moment its head is known.
+struct NewEntry {
+    Digest digest;
+    Bytes key;                            // <= 64 KB; compared in full on every hit
+    Bytes head;                           // opaque; <= 64 KB
+    const uint64_t* selectors = nullptr;  // fingerprints of what may purge it: URL, host, prefixes, tags
+    uint32_t selector_count = 0;          // <= 128; "all" is implicit
+    uint64_t birth = 0;                   // birth_stamp() from before the origin was asked
+    int64_t fresh_until_sec = 0;          // after this, stale
+    int64_t stale_until_sec = 0;          // after this, of no use to anybody: first to be evicted
+    int64_t body_bytes = -1;              // when known in advance, else -1
+    uint32_t fill_cost_us = 0;            // what the origin took
+    uint32_t flags = 0;                   // opaque to the store
+};
+
+// A store in progress. Private to the process that began it until commit() or Ticket attach.
+struct Writer {
+    uint32_t ref = 0;          // entry reference, 0 = none
+    uint32_t fill_slot = 0;    // place in this worker's fill[] (internal)
+    uint64_t written = 0;      // body bytes so far
+    uint32_t tail_run = 0;     // internal
+    uint32_t tail_used = 0;    // internal
+    explicit operator bool() const noexcept { return ref != 0; }
+};
+
+struct Segment {
+    const char* data;
+    uint32_t len;
+};
+
+enum class Validity : uint8_t {
+    kValid,
+    kSoftPurged,   // stale, may be served while it is refreshed
+    kPurged,       // gone
+};
+
+enum class PurgeMode : uint8_t { kHard, kSoft };
+
+// One right to ask the origin for one key. `gen` tells this tenancy of the cell from the next.
+struct Ticket {
+    uint32_t cell = 0;
+    uint32_t gen = 0;   // 0: no ticket
+    explicit operator bool() const noexcept { return gen != 0; }
+};
+
+enum class LeaseAnswer : uint8_t {
+    kOwned,         // the caller is to fill
+    kWait,          // somebody else does: lease_watch() the ticket
+    kUnavailable,   // all cells of the set are taken: fill without a lease
+};
+
+enum class LeaseState : uint8_t {
+    kFetching,    // the origin has been asked; nothing usable yet
+    kStreaming,   // the entry can be pinned with lease_pin() and grows
+    kPublished,   // done: look it up
+    kFailed,      // the fill failed; `detail` says how
+    kPrivate,     // the response is nobody else's business (uncacheable); `detail` is the reason
+    kGone,        // another tenancy: look again
+    kSilent,      // owner dead or without progress for longer than allowed: may be overtaken
+};
+
+struct LeaseView {
+    LeaseState state = LeaseState::kGone;
+    uint32_t detail = 0;
+};
+
+// Which workers to wake: bit i = worker record i.
+struct WakeSet {
+    static constexpr uint32_t kWords = 4;
+    uint64_t bits[kWords] = {};
+    bool any() const noexcept { return (bits[0] | bits[1] | bits[2] | bits[3]) != 0; }
+};
+
+struct Stats {
+    uint64_t zone_bytes, overhead_bytes;            // whole zone; fixed metadata in it
+    uint64_t capacity_bytes, used_bytes;            // block space; allocated in it
+    uint64_t live_bytes;                            // bytes the reachable objects' runs hold (exact payload)
+    uint64_t retired_bytes, filling_bytes;          // unlinked but pinned; being written
+    uint64_t entries, index_slots, blocks_free, blocks_page, blocks_tail, shards;
+    uint64_t purge_seq, purge_records, workers_live, workers_draining, pins;
+    uint64_t eviction_age_sec;                      // age of the newest eviction victim
+};
+
+struct Audit {
+    bool clean = false;
+    uint64_t entries = 0, violations = 0;
+    char first[160] = {};   // the first violation, in words
+};
+
+struct ZoneHeader;    // layout.h
+struct LocalPins;     // reclaim.h
+
+class Store {
+public:
+    // Bytes that `config` needs at least, so that a configuration can be refused with the figure.
+    static uint64_t min_bytes(const Config& config) noexcept;
+
+    // Formats [base, base + bytes). base is page aligned; the first `reserved` bytes (nginx's slab pool header;
+    // a multiple of 64, at most 4096) are left alone. seed: 16 random bytes, the zone's secret.
+    // kTooSmall, else kOk. Not concurrent with anything.
+    Status create(void* base, uint64_t bytes, uint32_t reserved, const Config& config,
+                  const uint8_t seed[16]) noexcept;
+
+    // Uses a zone that is already formatted (reload, worker start, warm restart).
+    // kStaleFormat: magic, version, layout fingerprint, size or config differ.
+    Status attach(void* base, uint64_t bytes, uint32_t reserved, const Config& config) noexcept;
+
+    // After an unclean stop: validates and repairs every shard, forgets all worker records, leases and fills.
+    // REQUIRES no other process uses the zone.
+    void recover() noexcept;
+
+    void set_liveness(IsAliveFn fn, void* context) noexcept;
+
+    // ---- this process as a worker ------------------------------------------------------------------------
+    // Claims a worker record. kBusy: none free (the process must serve uncached and try again).
+    Status join(const WorkerId& self) noexcept;
+    void leave() noexcept;                         // REQUIRES no pin, no writer; idempotent
+    bool joined() const noexcept;
+    uint32_t worker_index() const noexcept;        // record number, for WakeSet
+    WorkerId worker_at(uint32_t index) const noexcept;
+    uint64_t zone_id() const noexcept;             // random; the same for all processes of this zone
+    const uint8_t* secret() const noexcept;        // 192 bytes derived from the seed, for keyed hashing
+
+    // ---- hot path ------------------------------------------------------------------------------------
+    // The object under digest and key. kOk, kMiss, kBusy (no hazard slot left), kCorrupt.
+    Status find(const Digest& digest, Bytes key, Pin* pin) noexcept;
+    Validity validity(const Pin& pin) noexcept;    // one load while no purge came since it was last asked
+    void touch(const Pin& pin) noexcept;           // counts a use for eviction: call on hits only
+    void unpin(Pin* pin) noexcept;
+    Pin repin(const Pin& pin) noexcept;            // one more count on an entry already pinned
+
+    // ---- reading a pinned object ---------------------------------------------------------------------
+    static Bytes key(const Pin& pin) noexcept;
+    static Bytes head(const Pin& pin) noexcept;
+    static uint32_t flags(const Pin& pin) noexcept;
+    static uint64_t birth(const Pin& pin) noexcept;
+    static int64_t fresh_until(const Pin& pin) noexcept;
+    static int64_t stale_until(const Pin& pin) noexcept;
+    static uint32_t fill_cost_us(const Pin& pin) noexcept;
+    static uint32_t hits(const Pin& pin) noexcept;           // approximate: the saturating counter
+    static int64_t body_length(const Pin& pin) noexcept;     // final length; -1 while growing and unknown
+    static uint64_t body_available(const Pin& pin) noexcept; // acquire: bytes that may be read now
+    static bool is_complete(const Pin& pin) noexcept;
+    uint64_t occupied_bytes(const Pin& pin) const noexcept;  // runs and all
+    // Body bytes from `offset`, at most up to body_available(), as up to `cap` contiguous segments. `cursor`
+    // (0 at first) lets the next call go on where this one stopped without walking the chain again.
+    uint32_t segments(const Pin& pin, uint64_t offset, uint64_t* cursor, Segment* out, uint32_t cap) const noexcept;
+
+    // ---- writing -------------------------------------------------------------------------------------
+    uint64_t birth_stamp() const noexcept;         // take it before asking the origin
+    Status begin(const NewEntry& what, int64_t now_sec, Writer* writer) noexcept;   // kOk kNoSpace kTooLarge kBusy kPurged
+    Status append(Writer* writer, Bytes body, int64_t now_sec) noexcept;   // kOk kNoSpace kTooLarge kBusy; on error abort()
+    // Publishes: visible to every worker when it returns. kPurged: a purge came in flight; dropped (hard) or,
+    // for soft purges, stored as already stale (kOk).
+    Status commit(Writer* writer, int64_t now_sec) noexcept;
+    void abort(Writer* writer) noexcept;           // idempotent
+    Pin pin_writer(const Writer& writer) noexcept; // the growing entry, for readers of this process
+    // In-place refresh after a successful validation that changed no header. Fails with kPurged on a hard purge.
+    Status refresh(const Pin& pin, int64_t fresh_until_sec, int64_t stale_until_sec, uint64_t birth) noexcept;
+    Status remove(const Digest& digest, Bytes key) noexcept;
+
+    // ---- one fill per key ----------------------------------------------------------------------------
+    LeaseAnswer lease_acquire(const Digest& digest, uint64_t now_ms, uint32_t silence_ms, Ticket* ticket) noexcept;
+    void lease_progress(const Ticket& ticket, uint64_t now_ms, WakeSet* wake) noexcept;  // owner; also collects who to wake
+    void lease_attach(const Ticket& ticket, const Writer& writer, WakeSet* wake) noexcept;  // kFetching -> kStreaming
+    // Owner only: ends the tenancy with kPublished, kFailed or kPrivate. The outcome can be read by
+    // watchers of this tenancy until the cell is taken again.
+    void lease_release(const Ticket& ticket, LeaseState outcome, uint32_t detail, WakeSet* wake) noexcept;
+    // Registers this worker to be woken at the next change, then reports the state as of after registering.
+    LeaseView lease_watch(const Ticket& ticket, uint64_t now_ms, uint32_t silence_ms) noexcept;
+    // Pins the growing (or just published) entry of a kStreaming tenancy. kMiss when it is over.
+    Status lease_pin(const Ticket& ticket, const Digest& digest, Bytes key, Pin* pin) noexcept;
+
+    // Short-lived marks: "just found uncacheable" and "origin just failed". One byte, lossy, no lock.
+    void mark_set(const Digest& digest, uint8_t value, int64_t until_sec) noexcept;
+    uint8_t mark_get(const Digest& digest, int64_t now_sec) const noexcept;   // 0 = none
+    uint32_t bump_uses(const Digest& digest) noexcept;  // min_uses sketch: times seen, this one included; saturates at 15
+
+    // ---- purge ---------------------------------------------------------------------------------------
+    // Each fingerprint gets a record; then the counter is published. Returns the new counter.
+    // Visible to all workers when it returns. O(count).
+    uint64_t purge(const uint64_t* fingerprints, uint32_t count, PurgeMode mode) noexcept;
+    uint64_t purge_all(PurgeMode mode) noexcept;
+    uint64_t purge_seq() const noexcept;
+    // Newest purge of any of these since `birth`? (for pushes fenced by If-Purge-Seq)
+    Validity validity_of(const uint64_t* fingerprints, uint32_t count, uint64_t birth) const noexcept;
+
+    // ---- upkeep, from a timer ------------------------------------------------------------------------
+    void reap() noexcept;                                         // records of dead workers: every 5 s
+    void sweep(int64_t now_sec, uint64_t now_ms, uint32_t buckets) noexcept;  // expired and purged entries; under a lease
+
+    // ---- looking in ----------------------------------------------------------------------------------
+    // Walks the index from *cursor (0 = start; 0 again = done), pinning one entry at a time, at most `max_buckets`.
+    using VisitFn = void (*)(const Pin& pin, void* context);
+    void visit(uint64_t* cursor, uint32_t max_buckets, VisitFn fn, void* context) noexcept;
+    Stats stats() const noexcept;
+    Audit audit() noexcept;             // REQUIRES a quiescent zone: checks every invariant (DESIGN.md I1…)
+    // Counters: 192 per worker, 0..63 the store's (counters.h), 64..191 the caller's. Relaxed, this worker only.
+    void count(uint32_t counter, uint64_t n = 1) noexcept;
+    uint64_t counter_sum(uint32_t counter) const noexcept;        // over all workers, dead ones included: never falls
+    void* user_area() const noexcept;                             // Config::user_bytes, 64-byte aligned
+
+private:
+    ZoneHeader* zone_ = nullptr;
+    uint64_t bytes_ = 0;
+    LocalPins* local_ = nullptr;      // malloc'ed at join(), freed at leave()
+    IsAliveFn alive_ = nullptr;
+    void* alive_context_ = nullptr;
+    uint32_t worker_ = 0;             // record index + 1, 0 = not joined
+    uint32_t fill_hint_ = 0;
+};
+
+}  // namespace slab_cache::shm
