@@ -1,0 +1,82 @@
+# slab_cache: build, run, test. `make help` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := module
+
+BUILD := build
+NGX_SRC ?= /usr/share/nginx/src
+PORT ?= 8080
+SECONDS_OF_STRESS ?= 3
+SECONDS_OF_FUZZ ?= 30
+MODULE := $(BUILD)/ngx_http_slab_cache_module.so
+# In a recipe: as many jobs as cores, unless this make already runs under a job server.
+JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+export NGX_SRC PORT
+
+.PHONY: module run test unit integration model lint format asan tsan static clang bench fuzz
+.PHONY: install clean help deps-build deps-run deps-test deps-clang deps-bench
+
+module:           ## build build/ngx_http_slab_cache_module.so against the installed nginx-dev
+	+@tools/build-module.sh $(BUILD)
+
+run: deps-run     ## install what is missing, build, start the demo in the foreground (PORT=8080)
+	+@$(MAKE) $(JOBS) --no-print-directory module
+	@tools/run-demo.sh $(MODULE) $(PORT)
+
+test: deps-test   ## install what is missing, build, run all tests
+	+@$(MAKE) $(JOBS) --no-print-directory module test-programs VARIANT=plain
+	@tools/run-tests.sh all $(SECONDS_OF_STRESS)
+
+unit:             ## unit tests, fuzz corpora, crash and stress programs (no nginx needed)
+	+@$(MAKE) $(JOBS) --no-print-directory test-programs VARIANT=plain
+	@tools/run-tests.sh unit $(SECONDS_OF_STRESS)
+
+integration: module ## pytest against a real nginx; ARGS="-k name" selects
+	@tools/run-tests.sh integration
+
+model:            ## the protocol models, with spin where it is installed
+	@tools/run-tests.sh model
+
+asan:             ## unit tests under AddressSanitizer and UBSan
+	+@$(MAKE) $(JOBS) --no-print-directory unit-program VARIANT=asan
+	@tools/run-tests.sh sanitizer asan
+
+tsan:             ## unit tests under ThreadSanitizer
+	+@$(MAKE) $(JOBS) --no-print-directory unit-program VARIANT=tsan
+	@tools/run-tests.sh sanitizer tsan
+
+lint: module      ## layers, memory-order tags, symbols, headers, marks, file sizes, README
+	@tools/lint.sh $(MODULE)
+
+format:           ## clang-format over src and tests
+	@command -v clang-format > /dev/null || { echo "make format: apt-get install clang-format"; exit 1; }
+	@git ls-files 'src/*.h' 'src/*.cpp' 'tests/*.h' 'tests/*.cpp' | xargs -r clang-format -i
+
+static:           ## build nginx with the module linked in (--add-module), and start it
+	+@tools/build-static.sh $(BUILD)/static
+
+clang: deps-clang ## build the module with clang
+	+@CC=clang tools/build-module.sh $(BUILD)/clang
+
+bench: deps-bench ## CPU per hit and miss, system calls, memory per object; Google Benchmarks
+	+@$(MAKE) $(JOBS) --no-print-directory module bench-programs VARIANT=bench
+	@tools/run-bench.sh
+
+fuzz: deps-clang  ## libFuzzer, SECONDS_OF_FUZZ for each target
+	+@$(MAKE) $(JOBS) --no-print-directory fuzz-programs VARIANT=fuzz CXX=clang++
+	@tools/run-fuzz.sh $(SECONDS_OF_FUZZ)
+
+install: module   ## copy the module to nginx's modules directory (DESTDIR, MODULES_DIR)
+	@dir="$(DESTDIR)$${MODULES_DIR:-/usr/lib/nginx/modules}"; install -d "$$dir"; \
+	    install -m 644 $(MODULE) "$$dir/"; echo "installed $$dir/$(notdir $(MODULE))"
+
+clean:            ## remove build/
+	rm -rf $(BUILD)
+
+deps-%:
+	@tools/deps.sh $*
+
+help:             ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+
+include tools/tests.mk

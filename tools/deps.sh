@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Installs what a target needs and this machine lacks: tools/deps.sh build|run|test|clang|bench|static
+# Says what and why first. Does nothing, and calls no apt, when nothing is missing.
+set -euo pipefail
+
+reason() {
+    case "$1" in
+        nginx) echo "the server that loads the module" ;;
+        nginx-dev) echo "nginx's headers and configure, to build the module" ;;
+        g++ | make) echo "to compile" ;;
+        libssl-dev) echo "digests of cache keys" ;;
+        libjansson-dev) echo "JSON of the admin API" ;;
+        libxxhash-dev) echo "keyed hashing (header only)" ;;
+        libpcre2-dev | zlib1g-dev) echo "wanted by nginx's configure" ;;
+        libgtest-dev) echo "unit tests" ;;
+        libbenchmark-dev) echo "micro benchmarks" ;;
+        python3-pytest) echo "integration tests" ;;
+        gunicorn | python3-flask) echo "a real WSGI application to test behind proxy_pass" ;;
+        uwsgi-core | uwsgi-plugin-python3) echo "a real application to test behind uwsgi_pass" ;;
+        curl) echo "HTTP/2 requests in tests" ;;
+        openssl) echo "certificates for tests" ;;
+        procps) echo "process tools for tests" ;;
+        spin) echo "checks the protocol models" ;;
+        clang | libclang-rt-dev) echo "second compiler, fuzzers" ;;
+        wrk) echo "load generator" ;;
+        strace) echo "counts system calls" ;;
+        dpkg-dev) echo "fetches nginx's sources" ;;
+    esac
+}
+
+packages() {
+    local build="nginx-dev g++ make libssl-dev libjansson-dev libxxhash-dev libpcre2-dev zlib1g-dev"
+    case "$1" in
+        build) echo "$build" ;;
+        run) echo "$build nginx curl" ;;
+        test) echo "$build nginx curl openssl procps libgtest-dev python3-pytest" \
+                   "gunicorn python3-flask uwsgi-core uwsgi-plugin-python3 spin" ;;
+        clang) echo "$build clang" ;;
+        bench) echo "$build nginx wrk strace libbenchmark-dev python3-pytest" ;;
+        static) echo "$build dpkg-dev" ;;
+        *) echo "tools/deps.sh: unknown group \"$1\"" >&2; return 1 ;;
+    esac
+}
+
+list=$(packages "$1")
+if ! command -v dpkg-query > /dev/null; then
+    echo "No dpkg here: please see to it that these are there: $list" >&2
+    exit 0
+fi
+missing=()
+for p in $list; do
+    status=$(dpkg-query -W -f '${db:Status-Status}' "$p" 2> /dev/null || true)
+    [ "$status" = installed ] || missing+=("$p")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+echo "Installing with apt-get what this needs and the machine lacks:"
+for p in "${missing[@]}"; do printf '    %-22s %s\n' "$p" "$(reason "$p")"; done
+sudo=
+if [ "$(id -u)" != 0 ]; then
+    command -v sudo > /dev/null ||
+        { echo "Not root and no sudo. As root: apt-get install ${missing[*]}" >&2; exit 1; }
+    sudo=sudo
+fi
+install() {
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+        "${missing[@]}" < /dev/null
+}
+# Package lists may be missing or old: refresh them once, and only then.
+if ! compgen -G '/var/lib/apt/lists/*_Packages*' > /dev/null; then
+    $sudo apt-get update -q < /dev/null
+    install
+else
+    install || { $sudo apt-get update -q < /dev/null && install; }
+fi

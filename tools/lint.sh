@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# Rules of the house that no compiler checks. Each rule is one test: lint.sh [MODULE.so]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source tools/results.sh
+module=${1:-build/ngx_http_slab_cache_module.so}
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+# Fails when the command before it printed anything.
+nothing() { local text; text=$(cat); [ -z "$text" ] || { echo "$text"; return 1; }; }
+
+# Layer $1 may include the project headers of the layers $2, and no other.
+layer() {
+    { grep -rnE '#include "(\.\./)*[a-z_]+/' "src/$1" || true; } |
+        { grep -vE "#include \"($(tr ' ' '|' <<< "$1 $2"))/" || true; } | nothing
+}
+foreign_headers() {
+    { grep -rnE '#include *[<"](ngx_|nginx)' src/base src/shm src/http src/cache || true
+      grep -rnE '#include *[<"](openssl/|jansson)' src/base src/shm src/http || true
+      grep -rnE '#include *[<"](gtest|gmock|benchmark)' src || true
+      grep -rnE '#include *<(string|vector|map|set|unordered_map|functional|iostream|memory|deque|list|sstream)>' src || true
+    } | nothing
+}
+# [slab-publish] must be argued on both sides: where it is stored and where it is loaded.
+order_tags() {
+    local tag stores='store_|exchange_|cas_|add_|or_seq|and_seq|publish' loads='load_|exchange_|cas_|read'
+    grep -rhoE '// \[[a-z][a-z0-9-]+\]' src | grep -oE '\[[a-z0-9-]+\]' | sort -u | while read -r tag; do
+        # The comment may stand on the operation's own line or up to four lines above it.
+        grep -rFh -A4 "// $tag" src > "$tmp/tag"
+        grep -qE "$stores" "$tmp/tag" || echo "$tag: no storing line carries it"
+        grep -qE "$loads" "$tmp/tag" || echo "$tag: no loading line carries it"
+    done | nothing
+}
+runtime_symbols() {
+    [ -f "$module" ] || { echo "$module is not built"; return 1; }
+    { nm -D --undefined-only "$module" | grep -P ' (_ZSt|_ZNSt|_ZNKSt|__gxx|_Zn[wa]|_Zd[la]|__cxa_(?!finalize))' || true; } | nothing
+}
+headers_compile_alone() {
+    local h objs=build/nginx incs=""
+    for h in core event event/modules os/unix http http/modules http/v2; do incs+=" -I $objs/src/$h"; done
+    for h in $(find src -name '*.h' | sort); do
+        g++ -std=c++17 -Wall -Wextra -Wno-unused-parameter -Wpointer-arith -Werror -fno-exceptions -fno-rtti \
+            -fsyntax-only -x c++ -I src $incs -I build/objs -include "$h" /dev/null 2> "$tmp/err" ||
+            { echo "$h does not compile alone:"; head -5 "$tmp/err"; }
+    done | nothing
+}
+marks() {
+    { grep -rnEi '\b(TODO|FIXME|XXX|not implemented|stub)\b' src || true; } | nothing
+}
+file_sizes() {
+    find src tests tools -name '*.h' -o -name '*.cpp' -o -name '*.py' -o -name '*.sh' |
+        xargs wc -l | awk '$2 != "total" && $1 > 500 { print $2 ": " $1 " lines" }' | nothing
+}
+pragma_once() { { grep -rL --include='*.h' '^#pragma once' src || true; } | nothing; }
+readme_names_everything() {
+    local d
+    { grep -rhoE '"(slab_cache[a-z_]*|slab_no_cache)"' src/ngx || true; } | tr -d '"' | sort -u |
+        while read -r d; do grep -q "$d" README.md || echo "in src/ngx, not in README.md: $d"; done | nothing
+}
+tests_assert() {
+    { grep -rlE '^TEST(_F|_P)?\(' tests || true; } | while read -r f; do
+        awk -v f="$f" '/^TEST(_F|_P)?\(/ { if (n && !a) print f ": " n; n = $0; a = 0 }
+             /EXPECT_|ASSERT_|SUCCEED|FAIL\(/ { a = 1 }
+             END { if (n && !a) print f ": " n }' "$f"
+    done | nothing
+}
+scripts_parse() {
+    local s
+    for s in tools/*.sh .ci/run; do bash -n "$s" 2>&1; done | nothing
+}
+
+run "lint: base includes no other layer" layer base ""
+run "lint: shm includes only base" layer shm "base"
+run "lint: http includes only base" layer http "base"
+run "lint: cache includes only base, shm, http" layer cache "base shm http"
+run "lint: nginx, OpenSSL, test and heavy std headers keep out" foreign_headers
+run "lint: memory order tags have two sides" order_tags
+run "lint: no symbol of the C++ runtime" runtime_symbols
+run "lint: each header compiles alone" headers_compile_alone
+run "lint: headers say pragma once" pragma_once
+run "lint: no left-over marks" marks
+run "lint: no file above 500 lines" file_sizes
+run "lint: README names what src/ngx names" readme_names_everything
+run "lint: each TEST has an assertion" tests_assert
+run "lint: shell scripts parse" scripts_parse
+summary

@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Runs what is built: run-tests.sh all|unit|integration|model [SECONDS_OF_STRESS], or sanitizer asan|tsan.
+# Arguments for pytest come in $ARGS.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source tools/results.sh
+bins=build/tests/plain
+stress_seconds=3
+
+unit() {
+    local b n
+    if [ -x $bins/unit_tests ]; then
+        run "unit tests" $bins/unit_tests --gtest_brief=1
+    else
+        skip "unit tests" "there are none yet"
+    fi
+    for b in "$bins"/replay/*; do
+        n=$(basename "$b" _fuzz)
+        [ -f "tests/fuzz/${n}_fuzz.cpp" ] || continue
+        run "fuzz corpus $n" "$b" $(ls -d "tests/fuzz/corpus/$n" 2> /dev/null)
+    done
+    for b in "$bins"/crash/*; do
+        [ -f "tests/crash/$(basename "$b").cpp" ] || continue
+        run "crash $(basename "$b")" timeout 300 "$b"
+    done
+    stress
+}
+
+stress() {
+    local b n twin
+    for b in "$bins"/stress/*; do
+        n=$(basename "$b")
+        [ -f "tests/stress/$n.cpp" ] || continue
+        run "stress $n" timeout 300 "$b" "$stress_seconds"
+        for twin in "$bins"/twin*/"$n"; do
+            [ -x "$twin" ] || continue
+            run_expecting_failure "stress $n broken $(basename "$(dirname "$twin")")" \
+                timeout 300 "$twin" "$stress_seconds"
+        done
+    done
+}
+
+model() {
+    if [ -x tests/model/run.sh ]; then
+        run "protocol models" timeout 300 tests/model/run.sh
+    fi
+}
+
+integration() {
+    # Debian's python, whatever else is first in PATH: the packages are Debian's.
+    run "integration tests" timeout 1200 /usr/bin/python3 -m pytest -q -p no:cacheprovider -rs ${ARGS:-} tests/integration
+}
+
+shopt -s nullglob
+what=${1:-all}
+stress_seconds=${2:-3}
+case "$what" in
+    all) unit; model; integration ;;
+    unit | model | integration) "$what" ;;
+    sanitizer)
+        export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
+        if [ -x "build/tests/$2/unit_tests" ]; then
+            run "unit tests under $2" timeout 600 "build/tests/$2/unit_tests" --gtest_brief=1
+        else
+            skip "unit tests under $2" "there are none yet"
+        fi ;;
+    *) echo "run-tests.sh: what is \"$what\"?" >&2; exit 2 ;;
+esac
+summary
