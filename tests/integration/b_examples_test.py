@@ -1,0 +1,130 @@
+"""Every file of conf-examples starts, and does what it says."""
+import subprocess
+
+import pytest
+from harness.fastcgi import FastCgi
+from harness.nginx import TOP
+from harness.wait import wait_until
+
+EXAMPLES = TOP / "conf-examples"
+
+
+@pytest.fixture
+def example(nginx):
+    """Starts an example on ports of this test, in its directory, in the foreground."""
+    app_port = nginx.another_port()
+
+    def start(name):
+        text = (EXAMPLES / name).read_text()
+        text = text.replace("127.0.0.1:8080", f"127.0.0.1:{nginx.port}").replace("127.0.0.1:8081", f"127.0.0.1:{app_port}")
+        text = text.replace("/tmp/slab_cache_demo/", f"{nginx.prefix}/").replace("/tmp/slab_cache_", f"{nginx.prefix}/")
+        text = text.replace("pid logs/nginx.pid;", f"daemon off; user root; pid {nginx.prefix}/nginx.pid;")
+        nginx.start(text=text)
+        return nginx
+
+    return start
+
+
+def statuses(n, path, count=2):
+    return [n.get(path).cache for _ in range(count)]
+
+
+def test_every_example_is_tested():
+    tested = {"minimal.conf", "demo.conf", "gunicorn-flask.conf", "uwsgi.conf", "fastcgi.conf", "static.conf",
+              "purge-and-api.conf", "tuning.conf"}
+    assert {p.name for p in EXAMPLES.glob("*.conf")} == tested
+
+
+def test_minimal(example):
+    n = example("minimal.conf")
+    assert statuses(n, "/x") == ["MISS", "HIT"]
+    assert n.purge("/x").status == 200
+    assert n.get("/x").cache == "MISS"
+
+
+@pytest.mark.parametrize("path", ["/changing", "/image.svg", "/data.json", "/"])
+def test_demo(example, path):
+    n = example("demo.conf")
+    first, second = n.get(path), n.get(path)
+    assert [first.cache, second.cache] == ["MISS", "HIT"]
+    assert first.body == second.body and second.header("Age") is not None
+    assert n.purge(path).status == 200
+    assert n.get(path).cache == "MISS"
+    assert n.get("/_cache/v1/zones").status == 200
+
+
+def test_demo_slow_page(example):
+    n = example("demo.conf")
+    assert statuses(n, "/slow") == ["MISS", "HIT"]
+
+
+def test_static(example):
+    n = example("static.conf")
+    (n.prefix / "html/x.txt").write_text("file\n")
+    assert statuses(n, "/x.txt") == ["MISS", "HIT"]
+
+
+def test_purge_and_api(example):
+    n = example("purge-and-api.conf")
+    assert statuses(n, "/news/1") == ["MISS", "HIT"]
+    assert n.purge("/news/*").status == 200
+    assert statuses(n, "/news/1") == ["MISS", "HIT"]
+    body = b'{"prefixes":["http://127.0.0.1:8080/news/"]}'
+    assert n.request("/_cache/v1/zones/pages/purge", "POST", body=body, host="127.0.0.1:8080").status == 200
+
+
+def test_tuning(example):
+    n = example("tuning.conf")
+    assert statuses(n, "/x?utm_source=a", 3) == ["MISS", "MISS", "HIT"]
+    hit = n.get("/x?utm_source=b")
+    assert hit.cache == "HIT" and hit.all("Set-Cookie") == []
+    assert "utm_source" not in hit.text
+    assert n.get("/x", "User-Agent: Mobile").cache == "MISS"
+
+
+def test_fastcgi(example, nginx):
+    responder = FastCgi(nginx.prefix / "fcgi.sock", lambda p: b"Content-Type: text/plain\r\n\r\nfrom fastcgi\n")
+    n = example("fastcgi.conf")
+    assert statuses(n, "/x") == ["MISS", "HIT"]
+    assert n.get("/x", "Cookie: session=1").cache == "BYPASS"
+    responder.stop()
+
+
+def _application(n, command):
+    """Starts an application server and waits for its socket; the caller ends it."""
+    socket_path = n.prefix / "app.sock"
+    log = open(n.prefix / "app.log", "wb")
+    p = subprocess.Popen(command(socket_path), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=n.prefix)
+    log.close()
+    wait_until(lambda: socket_path.exists() or p.poll() is not None, "the application listens")
+    assert p.poll() is None, (n.prefix / "app.log").read_text()
+    return p
+
+
+COMMANDS = {
+    "gunicorn-flask.conf": lambda s: ["/usr/bin/python3", "/usr/bin/gunicorn", "--chdir", EXAMPLES, "--workers", "2",
+                                      "--bind", f"unix:{s}", "app:app"],
+    "uwsgi.conf": lambda s: ["/usr/bin/uwsgi_python3", "--chdir", EXAMPLES, "--socket", s, "--module", "app:app",
+                             "--master", "--die-on-term"],
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_real_wsgi_application(example, nginx, name):
+    app = _application(nginx, COMMANDS[name])
+    try:
+        n = example(name)
+        first, second = n.get("/"), n.get("/")
+        assert [first.cache, second.cache] == ["MISS", "HIT"]
+        assert first.body == second.body and b"front page number" in first.body
+        assert second.header("Age") is not None
+        assert n.purge("/").status == 200
+        third = n.get("/")
+        assert third.cache == "MISS" and third.body != first.body
+        assert statuses(n, "/hello?name=you") == ["MISS", "HIT"]
+        assert n.get("/hello?name=you").body == b"hello you\n"
+        assert statuses(n, "/account") == ["MISS", "MISS"]
+        assert statuses(n, "/report") == ["MISS", "HIT"]
+    finally:
+        app.terminate()
+        app.wait(20)

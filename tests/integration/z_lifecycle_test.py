@@ -1,0 +1,199 @@
+"""Many workers, reloads and killed workers, all under load."""
+import hashlib
+import os
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from harness.origin import Reply
+from harness.wait import wait_until
+
+FRESH = ("Cache-Control: max-age=600",)
+KEYS = 10_000
+
+
+def body_of(path):
+    """What the origin says for a path: known to the test, different for each key, 64 B to 16 KB."""
+    seed = hashlib.sha256(path.encode()).digest()
+    return (seed * 512)[:64 + int.from_bytes(seed[:2], "big") % 16_000]
+
+
+class Load:
+    """Clients that ask and compare until told to stop; keeps what went wrong."""
+
+    def __init__(self, nginx, paths, clients=4, tolerate=()):
+        self.nginx, self.paths, self.tolerate = nginx, paths, tolerate
+        self.wrong, self.broken, self.done = [], [], 0
+        self.end = threading.Event()
+        self.lock = threading.Lock()
+        self.threads = [threading.Thread(target=self._client, args=(i,)) for i in range(clients)]
+
+    def __enter__(self):
+        for t in self.threads:
+            t.start()
+        return self
+
+    def __exit__(self, *_):
+        self.end.set()
+        for t in self.threads:
+            t.join(30)
+
+    def _client(self, number):
+        i = number * 7919
+        while not self.end.is_set():
+            i += 1
+            path = self.paths[i % len(self.paths)]
+            try:
+                answer = self.nginx.get(path)
+                if answer.status != 200 or answer.body != body_of(path):
+                    self.wrong.append((path, answer))
+            except self.tolerate as e:
+                self.broken.append((path, repr(e)))
+            except Exception as e:      # noqa: BLE001 - whatever it is, the test must see it
+                self.wrong.append((path, repr(e)))
+            with self.lock:
+                self.done += 1
+
+    def wait_for(self, more):
+        goal = self.done + more
+        wait_until(lambda: self.done >= goal, f"{more} more requests")
+
+
+@pytest.fixture
+def loaded(cached, origin):
+    origin.handle("*", lambda r: Reply(body_of(r.target), headers=FRESH))
+    return cached
+
+
+def test_ten_thousand_keys_in_four_workers_are_byte_exact(loaded, origin):
+    n = loaded(workers=4, zone="slab_cache_zone zone=one:256m objects=20000;", server="keepalive_requests 100000;")
+    paths = [f"/k/{i}" for i in range(KEYS)]
+
+    def client(share):
+        bad = []
+        with n.connect() as c:
+            for _ in range(2):
+                bad += [p for p in share if c.request(p).body != body_of(p)]
+        return bad
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(client, [paths[i::16] for i in range(16)]), []) == []
+    assert origin.hits() == KEYS
+    sample = paths[::100]
+    assert [n.get(p).cache for p in sample] == ["HIT"] * len(sample)
+    assert origin.hits() == KEYS
+
+
+def test_reload_under_load_fails_no_request_and_keeps_the_cache_warm(loaded, origin):
+    n = loaded(workers=2)
+    paths = [f"/k/{i}" for i in range(50)]
+    for p in paths:
+        n.get(p)
+    with Load(n, paths) as load:
+        for _ in range(3):
+            load.wait_for(100)
+            n.reload()
+        load.wait_for(200)
+    assert load.wrong == []
+    assert origin.hits() == len(paths)
+
+
+def test_purge_after_reload_reaches_old_objects(loaded):
+    n = loaded(workers=2)
+    n.get("/k/1")
+    n.reload()
+    assert n.get("/k/1").cache == "HIT"
+    n.purge("/k/1")
+    assert n.get("/k/1").cache == "MISS"
+
+
+def test_reload_with_another_size_starts_over_and_works(loaded, origin):
+    n = loaded(workers=2)
+    n.get("/k/1")
+    text = n.text.replace("zone=one:16m", "zone=one:24m")
+    n.write(text)
+    n.reload()
+    assert n.get("/k/1").body == body_of("/k/1")
+    assert n.get("/k/1").cache == "HIT"
+
+
+def test_draining_worker_goes_on_serving_from_the_same_zone(loaded):
+    n = loaded(workers=1)
+    n.get("/k/1")
+    with n.connect() as c:
+        c.send_raw(b"GET /k/1 HTTP/1.1\r\nHost: localhost\r\n")    # a request begun in the old worker
+        n.reload()
+        c.send_raw(b"Connection: close\r\n\r\n")
+        answer = c.read_body(c.read_header())
+    assert (answer.cache, answer.body) == ("HIT", body_of("/k/1"))
+
+
+def test_killed_worker_under_load_leaves_nothing_stuck(loaded):
+    n = loaded(workers=3)
+    paths = [f"/k/{i}" for i in range(200)]
+    with Load(n, paths, tolerate=(EOFError, ConnectionError)) as load:
+        for _ in range(5):
+            load.wait_for(100)
+            n.kill_worker()
+        load.wait_for(200)
+    assert load.wrong == []
+    assert len(load.broken) <= 5 * 4, load.broken     # at most one request of each client for each kill
+    for p in paths:
+        assert n.get(p).body == body_of(p)
+        assert n.get(p).cache == "HIT"
+
+
+def test_worker_killed_in_the_middle_of_a_fill(cached, origin):
+    gate = threading.Event()
+    origin.sequence("/a", Reply([b"x" * 100_000, gate, b"y" * 100_000], headers=FRESH),
+                    Reply(b"z" * 200_000, headers=FRESH))
+    n = cached("add_header X-Pid $pid;", workers=2)
+    with n.connect() as c:
+        c.send("/a")
+        pid = int(c.read_header().header("X-Pid"))
+        c.read(50_000)
+        n.kill_worker(pid)
+        gate.set()
+        with pytest.raises((EOFError, ConnectionError)):
+            c.read(150_000)
+    assert n.get("/a").body == b"z" * 200_000
+    assert n.get("/a").cache == "HIT"
+
+
+def test_slow_reader_of_a_purged_object_gets_all_of_it(cached, origin):
+    body = os.urandom(1_000_000)
+    origin.reply("/a", body, headers=FRESH)
+    n = cached()
+    n.get("/a")
+    with n.connect(receive_buffer=4096) as c:
+        c.send("/a")
+        header = c.read_header()
+        n.purge("/a")
+        origin.handle("*", lambda r: Reply(os.urandom(100_000), headers=FRESH))
+        for i in range(200):
+            n.get(f"/other/{i}")                       # would reuse the memory, were it not pinned
+        assert c.read_body(header).body == body
+
+
+def test_aborting_clients_release_their_pins(cached, origin):
+    origin.reply("/a", os.urandom(1_000_000), headers=FRESH)
+    n = cached()
+    n.get("/a")
+    for _ in range(100):
+        c = n.connect(receive_buffer=4096)
+        c.send("/a")
+        c.read_header()
+        c.abort()
+    assert n.get("/a").cache == "HIT"
+    n.purge("/a")
+    assert n.get("/a").cache == "MISS"
+
+
+def test_clean_stop_logs_nothing_bad(loaded):
+    n = loaded(workers=4)
+    for i in range(20):
+        n.get(f"/k/{i}")
+    n.process.send_signal(signal.SIGQUIT)
+    assert n.process.wait(20) == 0
+    assert n.complaints() == []
