@@ -37,7 +37,7 @@ http {{
     {zone}
     {http}
     server {{
-        listen 127.0.0.1:{port} backlog=4096;
+        listen 127.0.0.1:{port} backlog=4096{reuseport};
         server_name localhost;
         add_header X-Cache $slab_cache_status always;
         add_header X-Reason $slab_cache_reason always;
@@ -81,7 +81,10 @@ class Nginx:
         return CONFIG.format(load="load_module modules/ngx_http_slab_cache_module.so;",
                              user="user root;" if os.getuid() == 0 else "", prefix=self.prefix, port=self.port,
                              location=location, server=server, http=http, main=main, events=events,
-                             workers=workers, level=level, zone=zone)
+                             workers=workers, level=level, zone=zone,
+                             # Spreads connections over the workers by their ports, where the kernel would
+                             # otherwise give a lone client's to the same worker again and again.
+                             reuseport=" reuseport" if workers > 1 else "")
 
     def write(self, text):
         self.text = text

@@ -1,0 +1,295 @@
+"""Fills: one per key, shaped by no client, streamed to those who wait, survived when they fail."""
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from harness.origin import Reply, request_header
+from harness.wait import wait_until
+
+FRESH = ("Cache-Control: max-age=600",)
+SHORT = "Cache-Control: max-age=1"
+
+
+# ---- one fill per key ---------------------------------------------------------------------------------------------
+def test_two_hundred_requests_for_a_cold_key_are_one_at_the_origin(cached, origin):
+    gate = threading.Event()
+    origin.reply("/a", b"body" * 1000, headers=FRESH, before=gate)
+    n = cached(workers=4)
+    clients = [n.connect() for _ in range(200)]
+    for c in clients:
+        c.send("/a")
+    origin.wait_for_hits("/a", 1)
+    gate.set()
+    answers = [c.read_body(c.read_header()) for c in clients]
+    for c in clients:
+        c.close()
+    assert {a.body for a in answers} == {b"body" * 1000}
+    assert origin.hits("/a") == 1
+
+
+def test_lock_off_lets_everybody_go(cached, origin):
+    gate = threading.Event()
+    origin.reply("/a", "body", headers=FRESH, before=gate)
+    n = cached("slab_cache_lock off;", workers=2)
+    with ThreadPoolExecutor(3) as pool:
+        futures = [pool.submit(n.get, "/a") for _ in range(3)]
+        origin.wait_for_hits("/a", 3)
+        gate.set()
+        assert [f.result().body for f in futures] == [b"body"] * 3
+
+
+def test_lock_timeout_lets_a_waiter_go_to_the_origin(cached, origin):
+    gate = threading.Event()
+    origin.sequence("/a", Reply("slow", headers=FRESH, before=gate), Reply("quick", headers=FRESH))
+    n = cached("slab_cache_lock_timeout 100ms;", workers=2)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(n.get, "/a")
+        origin.wait_for_hits("/a", 1)
+        assert n.get("/a").body == b"quick"
+        gate.set()
+        assert first.result().body == b"slow"
+
+
+def test_key_just_found_uncacheable_does_not_serialize(cached, origin):
+    origin.reply("/a", "first", headers=("Cache-Control: private",))
+    n = cached(workers=2)
+    n.get("/a")
+    gate = threading.Event()
+    origin.reply("/a", "body", headers=("Cache-Control: private",), before=gate)
+    with ThreadPoolExecutor(4) as pool:
+        futures = [pool.submit(n.get, "/a") for _ in range(4)]
+        origin.wait_for_hits("/a", 5)       # all of them are there before any has been answered
+        gate.set()
+        assert [f.result().body for f in futures] == [b"body"] * 4
+
+
+def test_waiters_of_a_private_response_each_get_their_own(cached, origin):
+    gate = threading.Event()
+    origin.handle("/a", lambda r: Reply(request_header(r, "Cookie") or "none", headers=("Cache-Control: private",),
+                                        before=gate))
+    n = cached(workers=2)
+    with ThreadPoolExecutor(4) as pool:
+        futures = {i: pool.submit(n.get, "/a", f"Cookie: u={i}") for i in range(4)}
+        origin.wait_for_hits("/a", 1)
+        gate.set()
+        assert {i: f.result().text for i, f in futures.items()} == {i: f"u={i}" for i in range(4)}
+
+
+# ---- the client shapes nothing ------------------------------------------------------------------------------------
+@pytest.mark.parametrize("method, fields, status, body", [
+    ("GET", ['If-None-Match: "v1"'], 304, b""),
+    ("GET", ["Range: bytes=1-3"], 206, b"123"),
+    ("GET", ["If-Modified-Since: Mon, 23 Nov 2026 00:00:00 GMT"], 304, b""),
+    ("HEAD", [], 200, b""),
+    ("GET", ['If-None-Match: "other"'], 200, b"0123456789"),
+    ("GET", ['If-Match: "other"'], 412, None),
+])
+def test_cold_key_is_filled_by_one_plain_get(cached, origin, method, fields, status, body):
+    origin.reply("/a", "0123456789", headers=[*FRESH, 'ETag: "v1"', "Last-Modified: Sun, 22 Nov 2026 00:00:00 GMT"])
+    n = cached()
+    answer = n.request("/a", method, headers=fields)
+    assert answer.status == status
+    assert body is None or answer.body == body
+    (seen,) = origin.requests("/a")
+    assert seen.method == "GET"
+    for name in ("If-None-Match", "If-Modified-Since", "If-Match", "If-Range", "Range"):
+        assert request_header(seen, name) is None, name
+    whole = n.get("/a")
+    assert (whole.cache, whole.body) == ("HIT", b"0123456789")
+
+
+def test_slow_client_neither_slows_nor_holds_the_fill(cached, origin):
+    body = bytes(i % 253 for i in range(900_000))
+    origin.reply("/a", body, headers=FRESH)
+    n = cached(workers=2)
+    with n.connect(receive_buffer=2048) as slow:
+        slow.send("/a")
+        header = slow.read_header()
+        wait_until(lambda: (r := n.get("/a")).cache == "HIT" and r.body == body, "the object is there for others")
+        assert origin.hits("/a") == 1
+        assert slow.read_body(header).body == body
+
+
+def test_client_that_hangs_up_does_not_abort_the_fill(cached, origin):
+    gate = threading.Event()
+    origin.reply("/a", [b"x" * 100_000, gate, b"y" * 100_000], headers=FRESH)
+    n = cached(workers=2)
+    c = n.connect()
+    c.send("/a")
+    c.read_header()
+    c.abort()
+    gate.set()
+    answer = n.get("/a")
+    assert answer.body == b"x" * 100_000 + b"y" * 100_000
+    assert origin.hits("/a") == 1
+
+
+# ---- streaming waiters --------------------------------------------------------------------------------------------
+def test_waiter_gets_the_body_as_it_arrives(cached, origin):
+    gates = [threading.Event() for _ in range(2)]
+    pieces = [bytes([65 + i]) * 100_000 for i in range(3)]
+    origin.reply("/a", [pieces[0], gates[0], pieces[1], gates[1], pieces[2]], headers=FRESH)
+    n = cached(workers=4)
+    clients = [n.connect() for _ in range(8)]
+    for c in clients:
+        c.send("/a")
+    headers = [c.read_header() for c in clients]
+    assert [c.read(100_000) == pieces[0] for c in clients] == [True] * 8
+    late = n.connect()
+    late.send("/a")
+    late_header = late.read_header()
+    assert late.read(100_000) == pieces[0]
+    for gate in gates:
+        gate.set()
+    assert {h.header("Content-Length") for h in [*headers, late_header]} == {"300000"}
+    for c in [*clients, late]:
+        assert c.read(200_000) == pieces[1] + pieces[2]
+        c.close()
+    assert origin.hits("/a") == 1
+
+
+def test_failed_fill_ends_waiters_as_a_truncated_response(cached, origin):
+    gate = threading.Event()
+    origin.reply("/a", [b"x" * 100_000, gate, b"y" * 100_000], headers=FRESH, truncate=150_000, reset=True)
+    n = cached(workers=2)
+    clients = [n.connect() for _ in range(4)]
+    for c in clients:
+        c.send("/a")
+        c.read_header()
+        c.read(100_000)
+    gate.set()
+    for c in clients:
+        with pytest.raises((EOFError, ConnectionError)):
+            c.read(100_000)
+        c.close()
+    origin.reply("/a", b"whole", headers=FRESH)
+    assert n.get("/a").body == b"whole"
+
+
+def test_failed_chunked_fill_is_never_a_complete_looking_body(cached, origin):
+    gate = threading.Event()
+    origin.reply("/a", [b"x" * 1000, gate, b"y" * 1000], headers=FRESH, framing="chunked", truncate=1500)
+    n = cached("proxy_http_version 1.1;")
+    with n.connect() as c:
+        c.send("/a")
+        header = c.read_header()
+        gate.set()
+        with pytest.raises((EOFError, ConnectionError)):
+            c.read_body(header)
+
+
+# ---- stale --------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("failure", [dict(status=500), dict(status=503), dict(raw=b"garbage\r\n\r\n"), dict(raw=b"")])
+def test_stale_is_served_when_the_origin_fails(cached, origin, failure):
+    origin.sequence("/a", Reply("good", headers=(SHORT,)), Reply("bad", **failure))
+    n = cached()
+    n.get("/a")
+    answer = wait_until(lambda: (r := n.get("/a")).cache != "HIT" and r, "stale")
+    assert (answer.status, answer.body) == (200, b"good")
+    assert answer.cache in ("STALE", "UPDATING")
+
+
+def test_stale_is_served_with_error_page_configured(cached, origin):
+    origin.sequence("/a", Reply("good", headers=(SHORT,)), Reply("bad", status=502))
+    n = cached("proxy_intercept_errors on; error_page 502 =200 /sorry;", server='location = /sorry { return 200 "sorry"; }')
+    n.get("/a")
+    answer = wait_until(lambda: (r := n.get("/a")).cache != "HIT" and r, "stale")
+    assert answer.body == b"good"
+
+
+def test_must_revalidate_is_never_served_stale(cached, origin):
+    origin.sequence("/a", Reply("good", headers=(SHORT + ", must-revalidate",)), Reply("bad", status=503))
+    n = cached()
+    n.get("/a")
+    answer = wait_until(lambda: (r := n.get("/a")).cache != "HIT" and r, "stale")
+    assert (answer.status, answer.body) == (503, b"bad")
+
+
+def test_use_stale_off_lets_the_error_through(cached, origin):
+    origin.sequence("/a", Reply("good", headers=(SHORT,)), Reply("bad", status=503))
+    n = cached("slab_cache_use_stale off;")
+    n.get("/a")
+    answer = wait_until(lambda: (r := n.get("/a")).cache != "HIT" and r, "stale")
+    assert answer.status == 503
+
+
+def test_refresh_in_the_background_holds_nobody_on_the_same_connection(cached, origin):
+    gate = threading.Event()
+    origin.sequence("/a", Reply("old", headers=(SHORT + ", stale-while-revalidate=60",)),
+                    Reply("new", headers=FRESH, before=gate))
+    n = cached()
+    n.get("/a")
+    first = wait_until(lambda: (r := n.get("/a")).cache != "HIT" and r, "stale")
+    assert first.body == b"old"
+    origin.wait_for_hits("/a", 2)
+    with n.connect(timeout=5) as c:         # the refresh is held by the gate: an answer can only come at once
+        assert [c.request("/a").body for _ in range(3)] == [b"old"] * 3
+    gate.set()
+    wait_until(lambda: n.get("/a").body == b"new", "the refresh arrives")
+    assert origin.hits("/a") == 2
+
+
+def test_refresh_carries_the_values_of_the_request_that_caused_it(cached, origin):
+    origin.handle("/a", lambda r: Reply(
+        " ".join(request_header(r, h) or "-" for h in ("X-Host", "X-Scheme", "X-Addr", "X-Own", "X-For")),
+        headers=(SHORT + ", stale-while-revalidate=60",)))
+    n = cached("""slab_cache_key $uri; proxy_set_header X-Host $host; proxy_set_header X-Scheme $scheme;
+                  proxy_set_header X-Addr $remote_addr; proxy_set_header X-Own $http_x_mine;
+                  proxy_set_header X-For $proxy_add_x_forwarded_for;""")
+    n.get("/a", host="first.example")
+    wait_until(lambda: n.get("/a", "X-Mine: me", host="second.example").cache != "HIT", "stale")
+    wait_until(lambda: origin.hits("/a") >= 2, "the refresh")
+    refresh = origin.requests("/a")[1]
+    assert [request_header(refresh, h) for h in ("X-Host", "X-Scheme", "X-Addr", "X-Own", "X-For")] == \
+        ["second.example", "http", "127.0.0.1", "me", "127.0.0.1"]
+
+
+def test_revalidation_with_304_keeps_the_body_and_updates_the_header(cached, origin):
+    origin.sequence("/a", Reply("body", headers=(SHORT, 'ETag: "v1"', "X-Old: 1", "X-Both: 1")),
+                    Reply(status=304, headers=("Cache-Control: max-age=600", 'ETag: "v1"', "X-Both: 2", "X-New: 1")))
+    n = cached("slab_cache_background_update off; slab_cache_use_stale off;")
+    n.get("/a")
+    answer = wait_until(lambda: (r := n.get("/a")).cache != "HIT" and r, "stale")
+    assert (answer.cache, answer.status, answer.body) == ("REVALIDATED", 200, b"body")
+    hit = n.get("/a")
+    assert (hit.cache, hit.body) == ("HIT", b"body")
+    assert [hit.header(h) for h in ("X-Old", "X-Both", "X-New")] == ["1", "2", "1"]
+    assert request_header(origin.requests("/a")[1], "If-None-Match") == '"v1"'
+
+
+def test_failing_origin_is_not_asked_again_at_every_request(cached, origin):
+    origin.sequence("/a", Reply("good", headers=(SHORT,)), Reply("bad", status=503))
+    n = cached()
+    n.get("/a")
+    wait_until(lambda: n.get("/a").cache != "HIT", "stale")
+    before = origin.hits("/a")
+    start = time.monotonic()
+    for _ in range(100):
+        assert n.get("/a").body == b"good"
+    assert origin.hits("/a") - before <= 2 + 2 * (time.monotonic() - start)
+
+
+# ---- death --------------------------------------------------------------------------------------------------------
+def test_waiter_takes_over_when_the_filling_worker_is_killed(cached, origin):
+    gate = threading.Event()
+    origin.sequence("/a", Reply("never", headers=FRESH, before=gate), Reply("second", headers=FRESH))
+    n = cached("slab_cache_lock_age 1s;", workers=2, server="location = /pid { add_header X-Pid $pid; return 204; }")
+    waiting = {}
+
+    def connect_to_another_worker():
+        c = n.connect()
+        kept = waiting.setdefault(int(c.request("/pid").header("X-Pid")), c)
+        return kept is c or c.close()
+
+    wait_until(lambda: connect_to_another_worker() and len(waiting) == 2, "one client for each worker")
+    (filler, first), (_, second) = waiting.items()
+    first.send("/a")
+    origin.wait_for_hits("/a", 1)
+    second.send("/a")
+    n.kill_worker(filler)
+    assert second.read_body(second.read_header()).body == b"second"
+    assert origin.hits("/a") == 2
+    gate.set()
+    first.close()
+    second.close()
