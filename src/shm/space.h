@@ -8,7 +8,7 @@
 // Units       bytes; refs are zone offsets / 64. A run's bytes are those of the whole run, its RunHeader included.
 // Death       Everything here is derived: repair calls clear_locked(), mark_run_locked() for every run that is
 //             still owned, finish_rebuild_locked(). What a dead worker had half done is forgotten that way.
-// Cost        alloc: at most kBinProbe descriptors and one scan of 128 B; free: no scan. Per block 144 B.
+// Cost        alloc: one descriptor and one scan of 128 B; free: no scan. Per block 144 B.
 // Invariants  S1  A bit is set iff a run covers that unit; used counts and modes follow from the bits.     [audit]
 //             S2  `longest` is the length of the block's longest row of clear bits.                        [audit]
 //             S3  Each block is in the one bin of its mode and longest; full blocks are in none.           [audit]
@@ -54,8 +54,9 @@ struct Ask {
 
 // The next run for an object of which `payload_bytes` (> 0) are not placed yet: whole pages in runs of at most
 // eight, then one tail run (which may come in up to four pieces), or a last page where less than 1 KB of it
-// would be lost. Ask, place, subtract `run.bytes - kRunHeaderBytes`, and plan again.
-Ask plan_next_run(uint64_t payload_bytes) noexcept;
+// would be lost. Ask, place, subtract `run.bytes - kRunHeaderBytes`, and plan again with one tail piece less if
+// this was one.
+Ask plan_next_run(uint64_t payload_bytes, uint32_t tail_pieces_left = 4) noexcept;
 
 struct BlockInfo {
     uint32_t next;      // block index + 1 in the bin's list, 0 = end
