@@ -38,10 +38,10 @@ struct EvictHeader {
     uint64_t bytes;          // of all queues
     uint32_t count;
     uint32_t broken_links;   // links that were nonsense; the rest of such a queue was let go
-    uint32_t ghost_cells;    // power of two
     uint32_t ghost_clock;    // victims remembered so far
+    uint32_t pad0;
     uint64_t used_queues;    // bit = queue is not empty
-    uint64_t pad[3];
+    uint64_t pad1[3];
     EvictQueue queue[kQueues];
 };
 static_assert(std::is_standard_layout_v<EvictHeader> && sizeof(EvictHeader) % 64 == 0);
@@ -61,13 +61,19 @@ public:
     // `objects`: expected number of entries of the shard; sizes the ghost table (4 B each). A multiple of 64.
     static uint64_t metadata_bytes(uint64_t objects) noexcept;
 
-    // `metadata_bytes` as computed above. Refs are believed in [first_ref, end_ref) only.
-    EvictQueues(char* zone_base, uint64_t metadata_offset, uint64_t blocks_offset, uint32_t blocks,
-                Eviction policy) noexcept;
+    // Where the parts are. Refs are believed in the blocks only.
+    struct Area {
+        uint64_t metadata_offset, metadata_bytes;
+        uint64_t blocks_offset;
+        uint32_t blocks;
+    };
+    EvictQueues(char* zone_base, const Area& area, Eviction policy) noexcept;
     EvictQueues(char* zone_base, const Shard& shard, Eviction policy) noexcept
-        : EvictQueues(zone_base, shard.evict_offset, shard.blocks_offset, shard.block_count, policy) {}
+        : EvictQueues(zone_base,
+                      {shard.evict_offset, shard.evict_bytes, shard.blocks_offset, shard.block_count},
+                      policy) {}
 
-    void format_locked(uint64_t metadata_bytes) noexcept;
+    void format_locked(uint64_t metadata_bytes) noexcept;   // as given to the constructor
 
     // A new entry, in no queue; occupied and fixed are set and stay. Resets its use counter.
     void push_locked(uint32_t ref) noexcept;
@@ -76,10 +82,13 @@ public:
 
     // The entry to evict next, taken out of its queue and remembered as a ghost; 0 when there is none, or when
     // kMaxSteps found only pinned ones. Tails past stale_until, or dead by the rules, go before any other.
+    static constexpr uint32_t kMaxSteps = 256;
     uint32_t pick_victim_locked(uint32_t now_sec, const VictimRules& rules) noexcept;
 
     uint64_t count() const noexcept { return header_->count; }
     uint64_t bytes() const noexcept { return header_->bytes; }
+    // A link was nonsense and its queue was let go: the shard wants repair.
+    bool is_broken_locked() const noexcept { return header_->broken_links != 0; }
 
     // ---- repair ------------------------------------------------------------------------------------------
     void clear_locked() noexcept;                      // empties the queues; L and ghosts stay
@@ -95,27 +104,31 @@ private:
     Entry* entry(uint32_t ref) const noexcept {
         return reinterpret_cast<Entry*>(base_ + uint64_t{ref} * kRefBytes + kRunHeaderBytes);
     }
-    uint32_t* ghosts() const noexcept { return reinterpret_cast<uint32_t*>(header_ + 1); }
+    uint32_t* ghost_set(const Entry& e, uint32_t* tag) const noexcept;
+    uint32_t ghost_tick(uint32_t clock) const noexcept;
 
     void push(uint32_t ref, Age age) noexcept;
     void link_head(uint32_t q, uint32_t ref) noexcept;
     bool unlink(uint32_t ref) noexcept;
-    void drop_queue(uint32_t q) noexcept;
+    uint32_t let_go(uint32_t q) noexcept;
     uint32_t tail_of(uint32_t q) noexcept;
     void go_round(uint32_t q, uint32_t ref, uint32_t uses_x2) noexcept;
-    uint32_t pick_by_worth(uint32_t now_sec, const VictimRules& rules, uint32_t* steps) noexcept;
-    uint32_t pick_by_age(uint32_t now_sec, const VictimRules& rules, uint32_t* steps) noexcept;
-    uint32_t settle_tail(uint32_t q, uint32_t* steps) noexcept;
     uint32_t find_dead_tail(uint32_t now_sec, const VictimRules& rules) noexcept;
+    uint32_t find_least(const VictimRules& rules) noexcept;
+    uint32_t find_small_or_main(const VictimRules& rules) noexcept;
+    uint32_t find_unpinned_tail(const VictimRules& rules) noexcept;
     uint64_t worth(uint32_t uses_x2, uint32_t bytes) const noexcept;
+    uint32_t first_uses_x2(bool is_recalled) const noexcept;
     uint32_t class_of(uint32_t bytes) const noexcept;
     void remember(const Entry& e) noexcept;
     bool recall(const Entry& e) noexcept;
+    const char* audit_queue(uint32_t q) const noexcept;
 
     char* base_;
     EvictHeader* header_;
     uint32_t first_ref_;
     uint32_t end_ref_;
+    uint32_t ghost_sets_;   // of 16 cells
     Eviction policy_;
 };
 

@@ -46,7 +46,7 @@ uint32_t highest_bin(const SpaceHeader* h, uint32_t from, uint32_t end) {
     return end;
 }
 
-}   // namespace
+}  // namespace
 
 Ask plan_next_run(uint64_t payload_bytes, uint32_t tail_pieces_left) noexcept {
     if (payload_bytes > kBlockBytes - kRunHeaderBytes) {
@@ -320,4 +320,4 @@ uint32_t Space::pick_block_to_clean_locked(uint32_t* random, IsPinnedFn is_pinne
     return kNoBlock;
 }
 
-}   // namespace slab_cache::shm
+}  // namespace slab_cache::shm

@@ -135,4 +135,4 @@ inline uint32_t bin_of(BlockMode mode, uint32_t longest) {
     return kFirstTailBin + SpaceHeader::kExactTailBins + (e - 7) * 4 + quarter;
 }
 
-}   // namespace slab_cache::shm
+}  // namespace slab_cache::shm

@@ -122,4 +122,4 @@ const char* Space::audit_locked() const noexcept {
     return audit_bins();
 }
 
-}   // namespace slab_cache::shm
+}  // namespace slab_cache::shm

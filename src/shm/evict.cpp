@@ -1,0 +1,387 @@
+#include "shm/evict.h"
+
+#include <cstring>
+
+#include "base/check.h"
+#include "base/hash.h"
+
+namespace slab_cache::shm {
+
+namespace {
+
+constexpr uint32_t kSmall = 0;   // the queues of S3-FIFO
+constexpr uint32_t kMain = 1;
+constexpr uint32_t kSmallShare = 10;   // the small queue may hold 1/10 of all bytes
+constexpr uint32_t kMaxUsesX2 = 8;   // 2 * (3 + 1)
+constexpr uint64_t kNoWorth = ~uint64_t{0};
+
+// A ghost cell is tag:20 | tick:12. Cells older than as many victims as there are entries count no more.
+constexpr uint32_t kGhostWays = kLineBytes / sizeof(uint32_t);
+constexpr uint32_t kTickBits = 12;
+constexpr uint32_t kTickMask = (1U << kTickBits) - 1;
+constexpr uint32_t kTicksPerTable =
+    1024;   // ticks while as many victims pass as the table has cells
+
+// Integer square root, rounded down; x < 2^50.
+uint32_t root_of(uint64_t x) {
+    uint64_t r = 0;
+    for (uint64_t bit = uint64_t{1} << 24; bit != 0; bit >>= 1) {
+        const uint64_t t = r + bit;
+        r = t * t <= x ? t : r;
+    }
+    return static_cast<uint32_t>(r);
+}
+
+uint32_t uses_of(const Entry& e) {
+    return e.freq.load_relaxed() & 3U;
+}
+
+bool is_pinned(const VictimRules& rules, uint32_t ref) {
+    return rules.is_pinned != nullptr && rules.is_pinned(ref, rules.context);
+}
+
+}  // namespace
+
+uint64_t EvictQueues::metadata_bytes(uint64_t objects) noexcept {
+    const uint64_t sets = objects / kGhostWays + 1;
+    return sizeof(EvictHeader) + sets * kLineBytes;
+}
+
+EvictQueues::EvictQueues(char* zone_base, const Area& a, Eviction policy) noexcept
+    : base_(zone_base),
+      header_(reinterpret_cast<EvictHeader*>(zone_base + a.metadata_offset)),
+      first_ref_(static_cast<uint32_t>(a.blocks_offset / kRefBytes)),
+      end_ref_(first_ref_ + a.blocks * (kBlockBytes / kRefBytes)),
+      ghost_sets_(static_cast<uint32_t>((a.metadata_bytes - sizeof(EvictHeader)) / kLineBytes)),
+      policy_(policy) {}
+
+void EvictQueues::format_locked(uint64_t metadata_bytes) noexcept {
+    std::memset(static_cast<void*>(header_), 0, metadata_bytes);
+}
+
+void EvictQueues::clear_locked() noexcept {
+    const uint64_t floor = header_->floor;
+    const uint32_t clock = header_->ghost_clock;
+    std::memset(static_cast<void*>(header_), 0, sizeof(EvictHeader));
+    header_->floor = floor;
+    header_->ghost_clock = clock;
+}
+
+// ---- worth -----------------------------------------------------------------------------------------------
+
+// uses / size^a with 44 binary places; uses come doubled, because a newcomer may count half.
+uint64_t EvictQueues::worth(uint32_t uses_x2, uint32_t bytes) const noexcept {
+    const uint64_t size = bytes == 0 ? 1 : bytes;
+    if (policy_ == Eviction::kBalanced) {
+        return (uint64_t{uses_x2} << 51) / root_of(size << 16);   // the root has 8 binary places
+    }
+    return (uint64_t{uses_x2} << 43) / size;
+}
+
+uint32_t EvictQueues::first_uses_x2(bool is_recalled) const noexcept {
+    return is_recalled ? 4 : policy_ == Eviction::kBalanced ? 1 : 2;
+}
+
+// Two classes to the doubling: within one, order of arrival stands in for order of worth.
+uint32_t EvictQueues::class_of(uint32_t bytes) const noexcept {
+    const uint32_t size = bytes < 2 ? 2 : bytes;
+    const uint32_t e = 31 - static_cast<uint32_t>(__builtin_clz(size));
+    return 2 * e + (size >> (e - 1) & 1);
+}
+
+// ---- ghosts ----------------------------------------------------------------------------------------------
+
+uint32_t* EvictQueues::ghost_set(const Entry& e, uint32_t* tag) const noexcept {
+    const uint64_t h = base::mix64(e.fixed.digest_hi, e.fixed.digest_lo);
+    const uint32_t low = static_cast<uint32_t>(h) >> kTickBits;
+    *tag = low == 0 ? 1 : low;   // 0 is an empty cell
+    auto* cells = reinterpret_cast<uint32_t*>(header_ + 1);
+    return cells + uint64_t{base::scale_to(h, ghost_sets_)} * kGhostWays;
+}
+
+uint32_t EvictQueues::ghost_tick(uint32_t clock) const noexcept {
+    const uint32_t cells = ghost_sets_ * kGhostWays;
+    return clock / (cells < kTicksPerTable ? 1 : cells / kTicksPerTable);
+}
+
+void EvictQueues::remember(const Entry& e) noexcept {
+    uint32_t tag;
+    uint32_t* cell = ghost_set(e, &tag);
+    const uint32_t now = ghost_tick(++header_->ghost_clock);
+    uint32_t oldest = 0;
+    uint32_t oldest_age = 0;
+    for (uint32_t i = 0; i < kGhostWays; i++) {
+        const uint32_t age = cell[i] == 0 ? kTickMask + 1 : (now - cell[i]) & kTickMask;
+        if (age > oldest_age) {
+            oldest = i;
+            oldest_age = age;
+        }
+    }
+    cell[oldest] = tag << kTickBits | (now & kTickMask);
+}
+
+// Whether the entry was a victim not long ago. It is forgotten as a ghost with that.
+bool EvictQueues::recall(const Entry& e) noexcept {
+    uint32_t tag;
+    uint32_t* cell = ghost_set(e, &tag);
+    const uint32_t now = ghost_tick(header_->ghost_clock);
+    const uint32_t limit = ghost_tick(header_->count) + 1;
+    for (uint32_t i = 0; i < kGhostWays; i++) {
+        if (cell[i] >> kTickBits == tag) {
+            const uint32_t age = (now - cell[i]) & kTickMask;
+            cell[i] = 0;
+            return age < limit;
+        }
+    }
+    return false;
+}
+
+// ---- queues ----------------------------------------------------------------------------------------------
+
+void EvictQueues::link_head(uint32_t q, uint32_t ref) noexcept {
+    EvictQueue& queue = header_->queue[q];
+    Entry* e = entry(ref);
+    const uint32_t bytes = e->occupied.load_relaxed();
+    e->queue = static_cast<uint8_t>(q + 1);
+    e->prev = 0;
+    e->next = is_ref(queue.head) ? queue.head : 0;
+    if (e->next != 0) {
+        entry(e->next)->prev = ref;
+    } else {
+        queue.tail = ref;
+    }
+    queue.head = ref;
+    queue.count++;
+    queue.bytes += bytes;
+    header_->count++;
+    header_->bytes += bytes;
+    header_->used_queues |= uint64_t{1} << q;
+}
+
+// A link out of queue q is nonsense: what hangs there is out of reach until repair.
+uint32_t EvictQueues::let_go(uint32_t q) noexcept {
+    EvictQueue& queue = header_->queue[q];
+    header_->broken_links++;
+    header_->count -= queue.count;
+    header_->bytes -= queue.bytes;
+    header_->used_queues &= ~(uint64_t{1} << q);
+    queue = {};
+    return 0;
+}
+
+bool EvictQueues::unlink(uint32_t ref) noexcept {
+    Entry* e = entry(ref);
+    if (e->queue == 0 || e->queue > EvictHeader::kQueues) {
+        return false;
+    }
+    const uint32_t q = e->queue - 1U;
+    EvictQueue& queue = header_->queue[q];
+    const uint32_t prev = e->prev;
+    const uint32_t next = e->next;
+    e->queue = 0;
+    const bool is_sane =
+        (prev == 0 ? queue.head == ref : is_ref(prev) && entry(prev)->next == ref) &&
+        (next == 0 ? queue.tail == ref : is_ref(next) && entry(next)->prev == ref);
+    if (!is_sane) {
+        let_go(q);
+        return true;
+    }
+    (prev == 0 ? queue.head : entry(prev)->next) = next;
+    (next == 0 ? queue.tail : entry(next)->prev) = prev;
+    const uint32_t bytes = e->occupied.load_relaxed();
+    queue.count--;
+    queue.bytes -= bytes;
+    header_->count--;
+    header_->bytes -= bytes;
+    if (queue.head == 0) {
+        header_->used_queues &= ~(uint64_t{1} << q);
+    }
+    return true;
+}
+
+void EvictQueues::push(uint32_t ref, Age age) noexcept {
+    Entry* e = entry(ref);
+    const bool is_recalled = age == Age::kNew && recall(*e);
+    if (age == Age::kNew) {
+        e->freq.store_relaxed(0);
+    }
+    const uint32_t bytes = e->occupied.load_relaxed();
+    const uint32_t uses_x2 = age == Age::kNew ? first_uses_x2(is_recalled) : 2 * (uses_of(*e) + 1);
+    const bool to_main = is_recalled || uses_of(*e) > 0;
+    e->value = header_->floor + worth(uses_x2, bytes);
+    link_head(policy_ == Eviction::kBytes ? (to_main ? kMain : kSmall) : class_of(bytes), ref);
+}
+
+void EvictQueues::push_locked(uint32_t ref) noexcept {
+    SLAB_DCHECK(is_ref(ref) && entry(ref)->queue == 0);
+    push(ref, Age::kNew);
+}
+
+void EvictQueues::push_rebuilt_locked(uint32_t ref) noexcept {
+    SLAB_DCHECK(is_ref(ref));
+    push(ref, Age::kRebuilt);
+}
+
+bool EvictQueues::remove_locked(uint32_t ref) noexcept {
+    return is_ref(ref) && unlink(ref);
+}
+
+// ---- victims ---------------------------------------------------------------------------------------------
+
+// 0 for an empty queue.
+uint32_t EvictQueues::tail_of(uint32_t q) noexcept {
+    const uint32_t ref = header_->queue[q].tail;
+    return ref == 0 || is_ref(ref) ? ref : let_go(q);
+}
+
+// To the head of queue q, worth what `uses` make it from now on.
+void EvictQueues::go_round(uint32_t q, uint32_t ref, uint32_t uses_x2) noexcept {
+    Entry* e = entry(ref);
+    if (unlink(ref)) {
+        e->value = header_->floor + worth(uses_x2, e->occupied.load_relaxed());
+        link_head(q, ref);
+    }
+}
+
+uint32_t EvictQueues::find_dead_tail(uint32_t now_sec, const VictimRules& rules) noexcept {
+    for (uint64_t left = header_->used_queues; left != 0; left &= left - 1) {
+        const uint32_t ref = tail_of(static_cast<uint32_t>(__builtin_ctzll(left)));
+        if (ref == 0) {
+            continue;
+        }
+        const Entry* e = entry(ref);
+        const bool is_dead = e->stale_until.load_relaxed() < now_sec ||
+                             (rules.is_dead != nullptr && rules.is_dead(*e, rules.context));
+        if (is_dead && !is_pinned(rules, ref)) {
+            return ref;
+        }
+    }
+    return 0;
+}
+
+uint32_t EvictQueues::find_unpinned_tail(const VictimRules& rules) noexcept {
+    for (uint64_t left = header_->used_queues; left != 0; left &= left - 1) {
+        const uint32_t ref = tail_of(static_cast<uint32_t>(__builtin_ctzll(left)));
+        if (ref != 0 && !is_pinned(rules, ref)) {
+            return ref;
+        }
+    }
+    return 0;
+}
+
+// GD-CLOCK: the tail with the least H, once it is neither used since it was last looked at nor pinned.
+uint32_t EvictQueues::find_least(const VictimRules& rules) noexcept {
+    uint64_t h[EvictHeader::kQueues];
+    const auto load = [&](uint32_t q) {
+        const uint32_t ref = tail_of(q);
+        h[q] = ref == 0 ? kNoWorth : entry(ref)->value;
+    };
+    const uint64_t queues = header_->used_queues;
+    for (uint64_t left = queues; left != 0; left &= left - 1) {
+        load(static_cast<uint32_t>(__builtin_ctzll(left)));
+    }
+    for (uint32_t step = 0; step < kMaxSteps; step++) {
+        uint32_t least = 0;
+        uint64_t least_h = kNoWorth;
+        for (uint64_t left = queues; left != 0; left &= left - 1) {
+            const auto q = static_cast<uint32_t>(__builtin_ctzll(left));
+            least = h[q] < least_h ? q : least;
+            least_h = h[q] < least_h ? h[q] : least_h;
+        }
+        if (least_h == kNoWorth) {
+            return 0;
+        }
+        const uint32_t ref = header_->queue[least].tail;
+        const uint32_t uses = uses_of(*entry(ref));
+        if (uses == 0 && !is_pinned(rules, ref)) {
+            header_->floor = least_h > header_->floor ? least_h : header_->floor;
+            return ref;
+        }
+        entry(ref)->freq.store_relaxed(static_cast<uint8_t>(uses / 2));
+        go_round(least, ref, 2 * (uses + 1));
+        load(least);
+    }
+    return find_unpinned_tail(rules);
+}
+
+// S3-FIFO: from the small queue while it holds more than its share, else from the main one.
+uint32_t EvictQueues::find_small_or_main(const VictimRules& rules) noexcept {
+    for (uint32_t step = 0; step < kMaxSteps && header_->used_queues != 0; step++) {
+        const bool small = header_->queue[kSmall].bytes * kSmallShare > header_->bytes ||
+                           header_->queue[kMain].count == 0;
+        const uint32_t ref = tail_of(small ? kSmall : kMain);
+        if (ref == 0) {
+            continue;
+        }
+        Entry* e = entry(ref);
+        const uint32_t uses = uses_of(*e);
+        if (uses == 0 && !is_pinned(rules, ref)) {
+            return ref;
+        }
+        e->freq.store_relaxed(static_cast<uint8_t>(small || uses == 0 ? 0 : uses - 1));
+        go_round(kMain, ref, 2);
+    }
+    return find_unpinned_tail(rules);
+}
+
+uint32_t EvictQueues::pick_victim_locked(uint32_t now_sec, const VictimRules& rules) noexcept {
+    uint32_t ref = find_dead_tail(now_sec, rules);
+    if (ref == 0) {
+        ref = policy_ == Eviction::kBytes ? find_small_or_main(rules) : find_least(rules);
+        // S3-FIFO remembers who failed the small queue only.
+        if (ref != 0 && (policy_ != Eviction::kBytes || entry(ref)->queue == kSmall + 1)) {
+            remember(*entry(ref));
+        }
+    }
+    if (ref != 0) {
+        unlink(ref);
+    }
+    return ref;
+}
+
+// ---- audit -----------------------------------------------------------------------------------------------
+
+const char* EvictQueues::audit_queue(uint32_t q) const noexcept {
+    const EvictQueue& queue = header_->queue[q];
+    uint64_t bytes = 0;
+    uint32_t count = 0;
+    uint32_t prev = 0;
+    for (uint32_t ref = queue.head; ref != 0; ref = entry(ref)->next) {
+        if (!is_ref(ref) || ++count > queue.count) {
+            return "eviction queue leaves the blocks or is cyclic";
+        }
+        const Entry* e = entry(ref);
+        const uint32_t size = e->occupied.load_relaxed();
+        if (e->queue != q + 1 || e->prev != prev) {
+            return "entry's queue or back link is wrong";
+        }
+        if (e->value > header_->floor + worth(kMaxUsesX2, size)) {
+            return "entry is worth more than it can be";
+        }
+        bytes += size;
+        prev = ref;
+    }
+    const bool is_mapped = (header_->used_queues >> q & 1) != 0;
+    return prev == queue.tail && count == queue.count && bytes == queue.bytes &&
+                   is_mapped == (count != 0)
+               ? nullptr
+               : "eviction queue's tail, count, bytes or map is wrong";
+}
+
+const char* EvictQueues::audit_locked() const noexcept {
+    uint64_t bytes = 0;
+    uint64_t count = 0;
+    for (uint32_t q = 0; q < EvictHeader::kQueues; q++) {
+        const char* wrong = audit_queue(q);
+        if (wrong != nullptr) {
+            return wrong;
+        }
+        bytes += header_->queue[q].bytes;
+        count += header_->queue[q].count;
+    }
+    return bytes == header_->bytes && count == header_->count
+               ? nullptr
+               : "eviction totals differ from the queues";
+}
+
+}  // namespace slab_cache::shm
