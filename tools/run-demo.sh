@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 module=$(realpath "$1")
 port=$2
-nginx=${NGINX:-$(command -v nginx || echo /usr/sbin/nginx)}
+nginx=${SLAB_NGINX:-$(command -v nginx || echo /usr/sbin/nginx)}
 # Short, because the path of a unix socket may have 107 bytes.
 run=$(mktemp -d /tmp/slab_cache_demo.XXXXXX)
 trap 'rm -rf "$run"' EXIT

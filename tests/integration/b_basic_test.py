@@ -1,5 +1,6 @@
 """The main job: MISS, HIT with Age, PURGE, MISS; what is stored comes back as it was."""
 import pytest
+from harness.origin import Reply, request_header
 from harness.wait import wait_until
 
 FRESH = ("Cache-Control: max-age=60",)
@@ -49,7 +50,6 @@ def test_stale_object_is_fetched_again(cached, origin):
 
 
 def _numbered(i):
-    from harness.origin import Reply
     return Reply(f"number {i}", headers=("Cache-Control: max-age=1",))
 
 
@@ -116,13 +116,12 @@ def test_key_is_scheme_host_path_and_arguments(cached, origin):
 
 
 def _echo(request):
-    from harness.origin import Reply, request_header
     return Reply(f"{request_header(request, 'Host')} {request.target}", headers=FRESH)
 
 
 def test_hit_is_shared_by_all_workers(cached, origin):
     origin.reply("/a", "body", headers=FRESH)
-    n = cached("add_header X-Pid $pid; add_header X-Cache $slab_cache_status;", workers=4)
+    n = cached(workers=4)
     n.get("/a")
     pids = set()
     wait_until(lambda: pids.add((r := n.get("/a")).header("X-Pid")) or (r.cache == "HIT" and len(pids) >= 2),

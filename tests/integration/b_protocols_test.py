@@ -143,7 +143,7 @@ def test_fastcgi(nginx):
 def test_gzip_is_applied_to_hits_for_those_who_want_it(cached, origin):
     body = b"compress me " * 1000
     origin.reply("/a", body, headers=[*FRESH, "Content-Type: text/plain"])
-    n = cached("gzip on; gzip_min_length 1;")
+    n = cached("gzip on; gzip_types text/plain;")
     n.get("/a")
     packed = n.get("/a", "Accept-Encoding: gzip")
     assert packed.header("Content-Encoding") == "gzip" and gzip.decompress(packed.body) == body

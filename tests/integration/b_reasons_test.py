@@ -1,5 +1,6 @@
 """Every "no" has a word in $slab_cache_reason, and passes the response on untouched."""
 import pytest
+from harness.origin import Reply
 
 FRESH = "Cache-Control: max-age=60"
 
@@ -76,7 +77,6 @@ def test_hit_has_no_reason(cached, origin):
 
 
 def test_full_zone_evicts_and_never_fails_a_request(cached, origin):
-    from harness.origin import Reply
     body = b"z" * 20_000
     origin.handle("*", lambda r: Reply(body + r.target.encode(), headers=[FRESH]))
     n = cached(zone="slab_cache_zone zone=one:4m;")

@@ -274,7 +274,7 @@ def test_failing_origin_is_not_asked_again_at_every_request(cached, origin):
 def test_waiter_takes_over_when_the_filling_worker_is_killed(cached, origin):
     gate = threading.Event()
     origin.sequence("/a", Reply("never", headers=FRESH, before=gate), Reply("second", headers=FRESH))
-    n = cached("slab_cache_lock_age 1s;", workers=2, server="location = /pid { add_header X-Pid $pid; return 204; }")
+    n = cached("slab_cache_lock_age 1s;", workers=2, server="location = /pid { return 204; }")
     waiting = {}
 
     def connect_to_another_worker():

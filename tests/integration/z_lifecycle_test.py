@@ -148,7 +148,7 @@ def test_worker_killed_in_the_middle_of_a_fill(cached, origin):
     gate = threading.Event()
     origin.sequence("/a", Reply([b"x" * 100_000, gate, b"y" * 100_000], headers=FRESH),
                     Reply(b"z" * 200_000, headers=FRESH))
-    n = cached("add_header X-Pid $pid;", workers=2)
+    n = cached(workers=2)
     with n.connect() as c:
         c.send("/a")
         pid = int(c.read_header().header("X-Pid"))

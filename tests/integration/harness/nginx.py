@@ -13,7 +13,7 @@ from .wait import wait_until
 
 TOP = pathlib.Path(__file__).resolve().parents[3]
 MODULE = pathlib.Path(os.environ.get("SLAB_MODULE", TOP / "build/ngx_http_slab_cache_module.so"))
-NGINX = os.environ.get("NGINX") or shutil.which("nginx") or "/usr/sbin/nginx"
+NGINX = os.environ.get("SLAB_NGINX") or shutil.which("nginx") or "/usr/sbin/nginx"
 BAD = re.compile(r"\[alert\]|\[emerg\]|exited on signal|AddressSanitizer|LeakSanitizer|runtime error:")
 
 CONFIG = """\
@@ -41,6 +41,7 @@ http {{
         server_name localhost;
         add_header X-Cache $slab_cache_status always;
         add_header X-Reason $slab_cache_reason always;
+        add_header X-Pid $pid always;
         {server}
         {location}
     }}
@@ -95,7 +96,8 @@ class Nginx:
 
     def _environment(self):
         preload = os.environ.get("SLAB_PRELOAD")
-        return {**os.environ, **({"LD_PRELOAD": preload} if preload else {})}
+        clean = {k: v for k, v in os.environ.items() if k != "NGINX"}    # nginx's own: inherited sockets
+        return {**clean, **({"LD_PRELOAD": preload} if preload else {})}
 
     def test_config(self, text=None, **kw):
         """nginx -t: its exit code and what it says."""

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# All benchmarks, one after the other: a busy machine makes the figures worthless. Arguments go to hit_bench.py.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+shopt -s nullglob
+if command -v wrk > /dev/null; then
+    /usr/bin/python3 tests/bench/hit_bench.py "$@"
+else
+    echo "SKIPPED: wrk is not here (tools/deps.sh bench installs it)"
+fi
+for b in build/tests/bench/bench/*_bench; do
+    echo
+    echo "== $(basename "$b")"
+    "$b" < /dev/null
+done
