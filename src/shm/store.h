@@ -167,6 +167,18 @@ struct Audit {
 struct ZoneHeader;    // layout.h
 struct LocalPins;     // reclaim.h
 
+// What the parts behind Store know of this process: the mapping, who it is, how to tell the dead.
+struct Context {
+    char* base = nullptr;
+    uint64_t bytes = 0;
+    ZoneHeader* zone = nullptr;
+    LocalPins* local = nullptr;   // malloc'ed at join(), freed at leave()
+    uint64_t self = 0;            // identity word (worker.h), 0 until it is needed
+    uint32_t worker = 0;          // record index + 1, 0 = not joined
+    IsAliveFn alive = nullptr;    // null: /proc
+    void* alive_context = nullptr;
+};
+
 class Store {
 public:
     // Bytes that `config` needs at least, so that a configuration can be refused with the figure.
@@ -278,13 +290,8 @@ public:
     void* user_area() const noexcept;                             // Config::user_bytes, 64-byte aligned
 
 private:
-    ZoneHeader* zone_ = nullptr;
-    uint64_t bytes_ = 0;
-    LocalPins* local_ = nullptr;      // malloc'ed at join(), freed at leave()
-    IsAliveFn alive_ = nullptr;
-    void* alive_context_ = nullptr;
-    uint32_t worker_ = 0;             // record index + 1, 0 = not joined
-    uint32_t fill_hint_ = 0;
+    Context context_;
+    uint32_t fill_hint_ = 0;   // where to look for a free place in fill[]
 };
 
 }  // namespace slab_cache::shm

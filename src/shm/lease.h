@@ -1,0 +1,42 @@
+// shm/lease.h — one fill per key: cells that say who asks the origin, how far it is, and who waits for it.
+//
+// What        word = gen:32 | state:8 | owner record:8 | detail:16, changed by CAS only. A cell is taken under its
+//             set's claim word, so that two processes never take two cells for one key.
+// Waking      a watcher sets its bit, then reads the word; an owner changes the word (or the entry), then takes the
+//             bits. All four are seq_cst: either the owner sees the bit or the watcher sees the change.
+// Death       the claim word and the cell both carry their owner; reap() marks the cells of the dead abandoned. An
+//             owner without progress may be overtaken: its later calls find another gen and do nothing.
+// Invariants  W1  At most one active cell per tag, apart from a set whose claim was overtaken.       [unit/lease]
+//             W2  A finished or dead tenancy is seen as such by every watch after it.                [model/lease]
+#pragma once
+
+#include <cstdint>
+
+#include "shm/layout.h"
+#include "shm/store.h"
+
+namespace slab_cache::shm {
+
+LeaseAnswer acquire_lease(Context* c, const Digest& digest, uint64_t now_ms, uint32_t silence_ms,
+                          Ticket* ticket) noexcept;
+void progress_lease(const Context& c, const Ticket& ticket, uint64_t now_ms, WakeSet* wake) noexcept;
+void attach_lease(const Context& c, const Ticket& ticket, uint32_t ref, WakeSet* wake) noexcept;
+void release_lease(const Context& c, const Ticket& ticket, LeaseState outcome, uint32_t detail,
+                   WakeSet* wake) noexcept;
+LeaseView watch_lease(const Context& c, const Ticket& ticket, uint64_t now_ms,
+                      uint32_t silence_ms) noexcept;
+
+// Pins what the cell of a streaming tenancy holds. kMiss: over. kBusy: no slot, or just being published.
+Status pin_lease(const Context& c, const Ticket& ticket, Pin* pin) noexcept;
+
+// Takes the growing entry out of sight of new readers, so that commit() may move it when nobody holds it.
+// The cell that held it, or null. show_growing() puts it (or nothing) back.
+LeaseCell* hide_growing(const Context& c, const Digest& digest, uint32_t ref) noexcept;
+void show_growing(LeaseCell* cell, uint32_t ref) noexcept;
+
+// Marks the active cells of a record as abandoned.
+void abandon_leases(Context* c, uint32_t worker_index) noexcept;
+// Forgets everything. REQUIRES nobody else uses the zone.
+void clear_leases(const Context& c) noexcept;
+
+}  // namespace slab_cache::shm

@@ -1,0 +1,140 @@
+#include "shm/purge.h"
+
+#include "base/hash.h"
+#include "shm/counters.h"
+#include "shm/lock.h"
+#include "shm/zone.h"
+
+namespace slab_cache::shm {
+namespace {
+
+// Both modes of a fingerprint share a set; 0 means an empty record and is mapped away.
+uint64_t record_key(uint64_t fingerprint, PurgeMode mode) noexcept {
+    const uint64_t key = fingerprint & ~uint64_t{1};
+    return (key != 0 ? key : 2) | (mode == PurgeMode::kSoft ? 1 : 0);
+}
+
+PurgeSet* set_of(const Context& c, uint64_t key) noexcept {
+    const uint32_t i = base::scale_to(base::mix64(key >> 1), c.zone->purge_sets);
+    return region(c).at<PurgeSet>(c.zone->purges_offset + uint64_t{i} * sizeof(PurgeSet));
+}
+
+struct Newest {
+    uint64_t hard = 0;
+    uint64_t soft = 0;
+};
+
+void raise(uint64_t* to, uint64_t x) noexcept {
+    *to = x > *to ? x : *to;
+}
+
+void look_up(const Context& c, uint64_t fingerprint, Newest* newest) noexcept {
+    const uint64_t hard = record_key(fingerprint, PurgeMode::kHard);
+    const PurgeSet* set = set_of(c, hard);
+    for (const PurgeRecord& r : set->record) {
+        const uint64_t key = r.fingerprint.load_acquire();   // [purge-record] sees the seq stored before it
+        if ((key | 1) == (hard | 1)) {
+            raise((key & 1) != 0 ? &newest->soft : &newest->hard, r.seq.load_acquire());
+        }
+    }
+    // After the records: whoever replaced the one we looked for has raised the floor before. [purge-floor]
+    raise(&newest->hard, set->hard_floor.load_acquire());
+    raise(&newest->soft, set->soft_floor.load_acquire());
+}
+
+// The record to write: the one of this key, an empty one, else the oldest, whose seq becomes the floor.
+PurgeRecord* make_room_locked(const Context& c, PurgeSet* set, uint64_t key) noexcept {
+    PurgeRecord* oldest = &set->record[0];
+    PurgeRecord* empty = nullptr;
+    for (PurgeRecord& r : set->record) {
+        const uint64_t k = r.fingerprint.load_relaxed();   // relaxed: only lock holders write
+        if (k == key) {
+            return &r;
+        }
+        empty = k == 0 && empty == nullptr ? &r : empty;
+        oldest = r.seq.load_relaxed() < oldest->seq.load_relaxed() ? &r : oldest;
+    }
+    if (empty != nullptr) {
+        return empty;
+    }
+    Atom<uint64_t>& floor = (oldest->fingerprint.load_relaxed() & 1) != 0 ? set->soft_floor
+                                                                          : set->hard_floor;
+    if (floor.load_relaxed() < oldest->seq.load_relaxed()) {
+        floor.store_release(oldest->seq.load_relaxed());   // [purge-floor] before the key goes
+        count(c, Counter::kPurgeFloorRaised);
+    }
+    return oldest;
+}
+
+void write_record_locked(const Context& c, uint64_t key, uint64_t seq) noexcept {
+    PurgeRecord* r = make_room_locked(c, set_of(c, key & ~uint64_t{1}), key);
+    // seq first: a reader that meets the old key with the new seq purges too much, never too little.
+    r->seq.store_release(seq);
+    r->fingerprint.store_release(key);   // [purge-record]
+}
+
+uint64_t lock_and_next(Context* c) noexcept {
+    LockAnswer answer;
+    do {
+        answer = lock_patiently(c, &c->zone->purge_lock);   // a purge must not be lost
+    } while (answer == LockAnswer::kBusy);
+    if (answer == LockAnswer::kDirty) {
+        finish_purge_locked(*c);
+    }
+    return c->zone->purge_seq.load_relaxed() + 1;   // relaxed: only lock holders write it
+}
+
+void publish_and_unlock(Context* c, uint64_t seq) noexcept {
+    // [purge-seq] after the records: whoever reads this counter finds them. seq_cst: a birth stamp taken after
+    // purge() has returned, in any process, is not older than it.
+    c->zone->purge_seq.store_seq_cst(seq);
+    unlock(&c->zone->purge_lock);
+}
+
+}  // namespace
+
+uint64_t purge_counter(const Context& c) noexcept {
+    return c.zone->purge_seq.load_seq_cst();   // [purge-seq]
+}
+
+Validity judge(const Context& c, const uint64_t* fingerprints, uint32_t count,
+               uint64_t birth) noexcept {
+    Newest newest;
+    newest.hard = c.zone->all_hard.load_acquire();   // [purge-seq]
+    newest.soft = c.zone->all_soft.load_acquire();   // [purge-seq]
+    for (uint32_t i = 0; i < count; i++) {
+        look_up(c, fingerprints[i], &newest);
+    }
+    if (newest.hard > birth) {
+        return Validity::kPurged;
+    }
+    return newest.soft > birth ? Validity::kSoftPurged : Validity::kValid;
+}
+
+uint64_t purge_fingerprints(Context* c, const uint64_t* fingerprints, uint32_t n,
+                            PurgeMode mode) noexcept {
+    if (n == 0) {
+        return purge_counter(*c);
+    }
+    const uint64_t seq = lock_and_next(c);
+    for (uint32_t i = 0; i < n; i++) {
+        write_record_locked(*c, record_key(fingerprints[i], mode), seq);
+    }
+    publish_and_unlock(c, seq);
+    count(*c, Counter::kPurges, n);
+    return seq;
+}
+
+uint64_t purge_everything(Context* c, PurgeMode mode) noexcept {
+    const uint64_t seq = lock_and_next(c);
+    (mode == PurgeMode::kSoft ? c->zone->all_soft : c->zone->all_hard).store_release(seq);
+    publish_and_unlock(c, seq);
+    count(*c, Counter::kPurges);
+    return seq;
+}
+
+void finish_purge_locked(const Context& c) noexcept {
+    c.zone->purge_seq.store_seq_cst(c.zone->purge_seq.load_relaxed() + 1);   // [purge-seq]
+}
+
+}  // namespace slab_cache::shm

@@ -1,0 +1,35 @@
+// shm/purge.h — one counter and fingerprinted records: what was purged since an entry was born?
+//
+// What        A purge writes one record per fingerprint with counter + 1, then publishes the counter. An entry is
+//             valid only if its birth is not older than the newest record of any of its selectors. Records live in
+//             sets of seven; one that must go raises its set's floor: too much is invalidated, never too little.
+//             Hard and soft records of one fingerprint are two records (lowest bit), so that a later soft purge
+//             never softens an earlier hard one.
+// Threading   judge(): anybody, no lock. purge_*: serialised by the zone's purge lock.
+// Death       a purger that dies between record and counter leaves records one ahead of the counter; the next
+//             owner of the lock publishes the counter before anything else. Nobody was told of that purge.
+// Invariants  P1  No record's or floor's seq is above purge_seq (lock free and clean).                    [audit]
+//             P2  judge(seq loaded before) never misses a record with seq <= it.        [unit/purge, model/purge]
+#pragma once
+
+#include <cstdint>
+
+#include "shm/layout.h"
+#include "shm/store.h"
+
+namespace slab_cache::shm {
+
+uint64_t purge_counter(const Context& c) noexcept;
+
+// The verdict over these fingerprints for something born at `birth`. Every record published up to the moment
+// of the call is considered.
+Validity judge(const Context& c, const uint64_t* fingerprints, uint32_t count, uint64_t birth) noexcept;
+
+uint64_t purge_fingerprints(Context* c, const uint64_t* fingerprints, uint32_t count,
+                            PurgeMode mode) noexcept;
+uint64_t purge_everything(Context* c, PurgeMode mode) noexcept;
+
+// Publishes what a dead purger left half-way. REQUIRES the purge lock, found dirty.
+void finish_purge_locked(const Context& c) noexcept;
+
+}  // namespace slab_cache::shm

@@ -1,0 +1,228 @@
+// Formatting, attaching, and this process as a worker.
+#include "shm/store.h"
+
+#include "shm/chain.h"
+#include "shm/counters.h"
+#include "shm/lease.h"
+#include "shm/lock.h"
+#include "shm/marks.h"
+#include "shm/purge.h"
+#include "shm/reclaim.h"
+#include "shm/repair.h"
+#include "shm/worker.h"
+#include "shm/zone.h"
+
+namespace slab_cache::shm {
+namespace {
+
+// The zone's secret: 192 bytes that only depend on the 16 of the seed.
+void derive_secret(const uint8_t seed[16], uint8_t secret[192]) noexcept {
+    uint64_t a = 0;
+    uint64_t b = 0;
+    std::memcpy(&a, seed, 8);
+    std::memcpy(&b, seed + 8, 8);
+    for (uint32_t i = 0; i < 192; i += 8) {
+        const uint64_t x = base::mix64(base::mix64(a, b + i), base::mix64(b, a ^ i));
+        std::memcpy(secret + i, &x, 8);
+    }
+}
+
+void zero(const Context& c, uint64_t from, uint64_t to) noexcept {
+    std::memset(c.base + from, 0, to - from);
+}
+
+void format_shard(const Context& c, const Shard& pattern) noexcept {
+    Shard* s = shard_at(c, pattern.index);
+    std::memcpy(static_cast<void*>(s), &pattern, sizeof(Shard));
+    s->random = 0x2545f491U + pattern.index;
+    zero(c, s->buckets_offset, s->evict_offset);
+    queues_of(c, *s).format_locked(s->evict_bytes);
+    space_of(c, *s).format_locked();
+}
+
+// The counters stay: sums never fall.
+void zero_workers(const Context& c) noexcept {
+    for (uint32_t i = 0; i < c.zone->worker_count; i++) {
+        WorkerRecord* w = worker_record(c, i);
+        w->owner.store_relaxed(0);
+        w->hiwater.store_relaxed(0);
+        std::memset(static_cast<void*>(w + 1), 0, c.zone->worker_bytes - sizeof(WorkerRecord));
+    }
+}
+
+}  // namespace
+
+uint64_t Store::min_bytes(const Config& config) noexcept {
+    static constexpr uint64_t kStep = 64 * 1024;
+    ZoneHeader z;
+    Shard shards[kMaxShards];
+    // 4096: the most that `reserved` may be. The need grows more slowly than the zone, so bisection finds it.
+    uint64_t low = 0;
+    uint64_t high = uint64_t{1} << 22;
+    while (high < uint64_t{1} << 38 && !plan_zone(high, 4096, config, &z, shards)) {
+        low = high;
+        high *= 2;
+    }
+    while (high - low > kStep) {
+        const uint64_t middle = (low + (high - low) / 2 + kStep - 1) / kStep * kStep;
+        if (middle >= high) {
+            break;
+        }
+        if (plan_zone(middle, 4096, config, &z, shards)) {
+            high = middle;
+        } else {
+            low = middle;
+        }
+    }
+    return high;
+}
+
+Status Store::create(void* base, uint64_t bytes, uint32_t reserved, const Config& config,
+                     const uint8_t seed[16]) noexcept {
+    ZoneHeader plan;
+    Shard shards[kMaxShards];
+    std::memset(static_cast<void*>(&plan), 0, sizeof(plan));
+    std::memset(static_cast<void*>(shards), 0, sizeof(shards));
+    if (!plan_zone(bytes, reserved, config, &plan, shards)) {
+        return Status::kTooSmall;
+    }
+    context_.base = static_cast<char*>(base);
+    context_.bytes = bytes;
+    context_.zone = reinterpret_cast<ZoneHeader*>(context_.base + reserved);
+    ZoneHeader* z = context_.zone;
+    z->magic = 0;   // not to be attached before it is whole
+    plan.version = kLayoutVersion;
+    plan.fingerprint = zone_fingerprint();
+    plan.zone_bytes = bytes;
+    plan.reserved_bytes = reserved;
+    plan.config_max_object = config.max_object;
+    plan.config_objects = config.objects;
+    plan.config_purge_records = config.purge_records;
+    plan.config_workers = config.workers;
+    plan.config_user_bytes = config.user_bytes;
+    plan.config_eviction = static_cast<uint32_t>(config.eviction);
+    derive_secret(seed, plan.secret);
+    std::memcpy(&plan.zone_id, plan.secret + 184, 8);
+    std::memcpy(static_cast<void*>(z), &plan, sizeof(plan));
+    zero(context_, plan.user_offset, plan.shard_offset[0]);
+    z->purge_seq.store_relaxed(1);   // births start above 0, the seq of an empty record
+    for (uint32_t i = 0; i < plan.shard_count; i++) {
+        format_shard(context_, shards[i]);
+    }
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    z->magic = kZoneMagic;
+    return Status::kOk;
+}
+
+Status Store::attach(void* base, uint64_t bytes, uint32_t reserved, const Config& config) noexcept {
+    if (bytes < reserved + sizeof(ZoneHeader)) {
+        return Status::kStaleFormat;
+    }
+    auto* z = reinterpret_cast<ZoneHeader*>(static_cast<char*>(base) + reserved);
+    if (!zone_matches(*z, bytes, reserved, config)) {
+        return Status::kStaleFormat;
+    }
+    context_.base = static_cast<char*>(base);
+    context_.bytes = bytes;
+    context_.zone = z;
+    return Status::kOk;
+}
+
+void Store::recover() noexcept {
+    ZoneHeader* z = context_.zone;
+    zero_workers(context_);
+    clear_leases(context_);
+    z->sweeper.store_relaxed(0);
+    if (z->purge_lock.dirty.load_relaxed() != 0) {
+        finish_purge_locked(context_);
+    }
+    unlock(&z->purge_lock);
+    for (uint32_t i = 0; i < z->shard_count; i++) {
+        Shard* s = shard_at(context_, i);
+        repair_locked(&context_, s);
+        unlock(&s->lock);
+    }
+}
+
+void Store::set_liveness(IsAliveFn fn, void* context) noexcept {
+    context_.alive = fn;
+    context_.alive_context = context;
+}
+
+Status Store::join(const WorkerId& self) noexcept {
+    if (context_.worker != 0) {
+        return Status::kOk;
+    }
+    if (const Status s = claim_record(&context_, self); s != Status::kOk) {
+        reap_dead(&context_);
+        if (claim_record(&context_, self) != Status::kOk) {
+            return s;
+        }
+    }
+    context_.local = make_local_pins(context_);
+    if (context_.local == nullptr) {
+        worker_record(context_, context_.worker - 1)->owner.store_release(0);   // [record]
+        context_.worker = 0;
+        return Status::kBusy;
+    }
+    return Status::kOk;
+}
+
+void Store::leave() noexcept {
+    if (context_.worker == 0) {
+        return;
+    }
+    WorkerRecord* w = worker_record(context_, context_.worker - 1);
+    SLAB_DCHECK(pins_held(*context_.local) == 0);
+    retire_fills(&context_, w);
+    abandon_leases(&context_, context_.worker - 1);
+    drop_local_pins(context_.local);
+    context_.local = nullptr;
+    context_.worker = 0;
+    w->hiwater.store_release(0);
+    w->owner.store_release(0);   // [record]
+}
+
+bool Store::joined() const noexcept {
+    return context_.worker != 0;
+}
+
+uint32_t Store::worker_index() const noexcept {
+    return context_.worker - 1;
+}
+
+WorkerId Store::worker_at(uint32_t index) const noexcept {
+    if (index >= context_.zone->worker_count) {
+        return {};
+    }
+    const uint64_t word = worker_record(context_, index)->owner.load_acquire();   // [record]
+    return (word & kReapingBit) != 0 ? WorkerId{} : identity_of(word);
+}
+
+uint64_t Store::zone_id() const noexcept {
+    return context_.zone->zone_id;
+}
+
+const uint8_t* Store::secret() const noexcept {
+    return context_.zone->secret;
+}
+
+void* Store::user_area() const noexcept {
+    return context_.base + context_.zone->user_offset;
+}
+
+void Store::count(uint32_t counter, uint64_t n) noexcept {
+    if (counter < kCounters) {
+        shm::count(context_, static_cast<Counter>(counter), n);
+    }
+}
+
+uint64_t Store::counter_sum(uint32_t counter) const noexcept {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; counter < kCounters && i < context_.zone->worker_count; i++) {
+        sum += worker_record(context_, i)->counter[counter].load_relaxed();
+    }
+    return sum;
+}
+
+}  // namespace slab_cache::shm

@@ -1,0 +1,193 @@
+// Leases, marks, purges, and what a timer does.
+#include "shm/chain.h"
+#include "shm/counters.h"
+#include "shm/fill.h"
+#include "shm/index.h"
+#include "shm/lease.h"
+#include "shm/lock.h"
+#include "shm/marks.h"
+#include "shm/purge.h"
+#include "shm/reclaim.h"
+#include "shm/store.h"
+#include "shm/worker.h"
+
+namespace slab_cache::shm {
+namespace {
+
+constexpr uint64_t kSweepLeaseMs = 3000;
+constexpr uint32_t kSweepSlice = 64;   // buckets per lock hold
+
+// One sweeper at a time; a dead one's lease runs out.
+bool hold_sweep_lease(const Context& c, uint64_t now_ms) noexcept {
+    uint64_t word = c.zone->sweeper.load_acquire();   // [sweeper]
+    if ((word & 0xffff) != c.worker && word >> 16 > now_ms) {
+        return false;
+    }
+    return c.zone->sweeper.cas_acq_rel(word, (now_ms + kSweepLeaseMs) << 16 | c.worker);   // [sweeper]
+}
+
+bool is_dead_entry(const Context& c, const Entry& e, uint32_t now) noexcept {
+    return e.stale_until.load_relaxed() < now ||
+           (e.checked.load_relaxed() != purge_counter(c) &&
+            judge(c, selectors_of(e), e.fixed.selector_count, e.birth.load_acquire()) ==   // [entry-birth]
+                Validity::kPurged);
+}
+
+void sweep_bucket_locked(const Context& c, Shard* s, uint32_t i, uint32_t now) noexcept {
+    uint32_t last = 0;
+    for (Bucket* b = bucket_at(c, *s, i); b != nullptr; b = next_bucket(c, *s, b, &last)) {
+        for (Atom<uint64_t>& slot : b->slot) {
+            const uint32_t ref = word_ref(slot.load_relaxed());
+            if (ref == 0) {
+                continue;
+            }
+            if (!is_entry(c, *s, ref)) {
+                erase_locked(&slot);   // nonsense: whatever space it had is found again by a repair
+                count(c, Counter::kCorruptSeen);
+            } else if (is_dead_entry(c, *region(c).entry(ref), now)) {
+                unlink_locked(c, s, &slot, ref);
+                count(c, Counter::kSwept);
+            }
+        }
+    }
+}
+
+// Up to `n` buckets of the shard at the zone's sweep cursor; the number of buckets done.
+uint32_t sweep_slice(Context* c, uint32_t n, uint32_t now) noexcept {
+    const uint32_t shard = c->zone->sweep_shard.load_relaxed() % c->zone->shard_count;
+    Shard* s = shard_at(*c, shard);
+    ShardLock lock(c, s, ShardLock::Patience::kStore);
+    if (!lock) {
+        return n;
+    }
+    uint32_t at = s->sweep_bucket.load_relaxed();
+    const uint32_t end = at + n < s->bucket_count ? at + n : s->bucket_count;
+    const uint32_t done = end > at ? end - at : 0;
+    for (; at < end; at++) {
+        sweep_bucket_locked(*c, s, at, now);
+    }
+    if (at >= s->bucket_count) {
+        at = 0;
+        c->zone->sweep_shard.store_relaxed((shard + 1) % c->zone->shard_count);
+    }
+    s->sweep_bucket.store_relaxed(at);
+    reclaim_locked(*c, s);
+    return done > 0 ? done : 1;
+}
+
+}  // namespace
+
+LeaseAnswer Store::lease_acquire(const Digest& digest, uint64_t now_ms, uint32_t silence_ms,
+                                 Ticket* ticket) noexcept {
+    return acquire_lease(&context_, digest, now_ms, silence_ms, ticket);
+}
+
+void Store::lease_progress(const Ticket& ticket, uint64_t now_ms, WakeSet* wake) noexcept {
+    progress_lease(context_, ticket, now_ms, wake);
+}
+
+void Store::lease_attach(const Ticket& ticket, const Writer& writer, WakeSet* wake) noexcept {
+    if (writer) {
+        region(context_).entry(writer.ref)->shared = 1;
+        attach_lease(context_, ticket, writer.ref, wake);
+    }
+}
+
+void Store::lease_release(const Ticket& ticket, LeaseState outcome, uint32_t detail,
+                          WakeSet* wake) noexcept {
+    release_lease(context_, ticket, outcome, detail, wake);
+}
+
+LeaseView Store::lease_watch(const Ticket& ticket, uint64_t now_ms, uint32_t silence_ms) noexcept {
+    return watch_lease(context_, ticket, now_ms, silence_ms);
+}
+
+Status Store::lease_pin(const Ticket& ticket, const Digest& digest, Bytes key, Pin* pin) noexcept {
+    *pin = {};
+    if (context_.local == nullptr) {
+        return Status::kBusy;
+    }
+    if (const Status s = pin_lease(context_, ticket, pin); s != Status::kOk) {
+        return s;
+    }
+    // A stray ref, or another key with this tag: not ours to read.
+    if (!is_entry(context_, *shard_of_ref(context_, pin->ref), pin->ref) ||
+        !has_key(*pin->entry, digest, key)) {
+        unpin(pin);
+        return Status::kMiss;
+    }
+    return Status::kOk;
+}
+
+void Store::mark_set(const Digest& digest, uint8_t value, int64_t until_sec) noexcept {
+    set_mark(context_, digest, value, until_sec);
+}
+
+uint8_t Store::mark_get(const Digest& digest, int64_t now_sec) const noexcept {
+    return get_mark(context_, digest, now_sec);
+}
+
+uint32_t Store::bump_uses(const Digest& digest) noexcept {
+    return count_use(context_, digest);
+}
+
+uint64_t Store::purge(const uint64_t* fingerprints, uint32_t n, PurgeMode mode) noexcept {
+    return purge_fingerprints(&context_, fingerprints, n, mode);
+}
+
+uint64_t Store::purge_all(PurgeMode mode) noexcept {
+    return purge_everything(&context_, mode);
+}
+
+uint64_t Store::purge_seq() const noexcept {
+    return purge_counter(context_);
+}
+
+Validity Store::validity_of(const uint64_t* fingerprints, uint32_t n, uint64_t birth) const noexcept {
+    return judge(context_, fingerprints, n, birth);
+}
+
+void Store::reap() noexcept {
+    if (context_.local != nullptr) {
+        retire_orphans(&context_);
+        reap_dead(&context_);
+    }
+}
+
+void Store::sweep(int64_t now_sec, uint64_t now_ms, uint32_t buckets) noexcept {
+    if (context_.local == nullptr || !hold_sweep_lease(context_, now_ms)) {
+        return;
+    }
+    const uint32_t now = saturate_sec(now_sec);
+    for (uint32_t done = 0; done < buckets;) {
+        const uint32_t n = buckets - done < kSweepSlice ? buckets - done : kSweepSlice;
+        done += sweep_slice(&context_, n, now);
+    }
+}
+
+void Store::visit(uint64_t* cursor, uint32_t max_buckets, VisitFn fn, void* context) noexcept {
+    const Context& c = context_;
+    const uint64_t per_shard = shard_at(c, 0)->bucket_count;
+    const uint64_t end = per_shard * c.zone->shard_count;
+    for (uint32_t n = 0; c.local != nullptr && n < max_buckets && *cursor < end; n++, ++*cursor) {
+        const Shard& s = *shard_at(c, static_cast<uint32_t>(*cursor / per_shard));
+        uint32_t last = 0;
+        for (const Bucket* b = bucket_at(c, s, static_cast<uint32_t>(*cursor % per_shard)); b != nullptr;
+             b = next_bucket(c, s, b, &last)) {
+            for (const Atom<uint64_t>& slot : b->slot) {
+                const uint64_t word = slot.load_acquire();   // [index-publish]
+                const uint32_t ref = word_ref(word);
+                if (word == 0 || !owns(s, ref) || pin_ref(c, slot, word) != PinAnswer::kPinned) {
+                    continue;
+                }
+                if (is_entry(c, s, ref)) {
+                    fn({region(c).entry(ref), ref}, context);
+                }
+                unpin_ref(c, ref);
+            }
+        }
+    }
+    *cursor = *cursor >= end || c.local == nullptr ? 0 : *cursor;
+}
+
+}  // namespace slab_cache::shm

@@ -1,0 +1,214 @@
+// Objects on their way in: begin, append, commit, abort; and changes to published ones.
+#include "shm/chain.h"
+#include "shm/counters.h"
+#include "shm/fill.h"
+#include "shm/index.h"
+#include "shm/lease.h"
+#include "shm/lock.h"
+#include "shm/marks.h"
+#include "shm/purge.h"
+#include "shm/reclaim.h"
+#include "shm/store.h"
+
+namespace slab_cache::shm {
+namespace {
+
+bool is_sound(const NewEntry& what) noexcept {
+    return what.key.size() <= 0xffff && what.head.size() <= 0xffff &&
+           what.selector_count <= kMaxSelectors;
+}
+
+// Front and header share one block: its readers get key and head as one piece each.
+bool fits(const Context& c, const NewEntry& what) noexcept {
+    const uint64_t front = sizeof(Entry) + what.selector_count * 8ULL + what.key.size() + what.head.size();
+    const uint64_t body = what.body_bytes > 0 ? static_cast<uint64_t>(what.body_bytes) : 0;
+    return is_sound(what) && front + kRunHeaderBytes <= kBlockBytes &&
+           what.key.size() + what.head.size() + body <= c.zone->max_object;
+}
+
+// Replaces the entry of this key, or takes an empty slot; in a full chain the entry used least gives way.
+void place_locked(const Context& c, Shard* s, uint32_t ref) noexcept {
+    const Entry* e = region(c).entry(ref);
+    const Digest d = digest_of(*e);
+    Atom<uint64_t>* slot = find_locked(c, *s, d, key_of(*e));
+    uint32_t old = slot != nullptr ? word_ref(slot->load_relaxed()) : 0;
+    count(c, Counter::kReplaced, old != 0 ? 1 : 0);
+    if (slot == nullptr && (slot = empty_slot_locked(c, s, d)) == nullptr) {
+        slot = cheapest_slot_locked(c, *s, d);
+        old = word_ref(slot->load_relaxed());
+        count(c, Counter::kEvicted);
+    }
+    publish_locked(c, *s, slot, d, ref);   // the commit point
+    if (old != 0) {
+        queues_of(c, *s).remove_locked(old);
+        retire_live_locked(c, s, old);
+    }
+}
+
+}  // namespace
+
+uint64_t Store::birth_stamp() const noexcept {
+    return purge_counter(context_);
+}
+
+Status Store::begin(const NewEntry& what, int64_t now_sec, Writer* writer) noexcept {
+    *writer = {};
+    if (context_.local == nullptr) {
+        return Status::kBusy;
+    }
+    if (!fits(context_, what)) {
+        shm::count(context_, Counter::kTooLargeSeen);
+        return Status::kTooLarge;
+    }
+    if (judge(context_, what.selectors, what.selector_count, what.birth) == Validity::kPurged) {
+        shm::count(context_, Counter::kPurgedInflight);
+        return Status::kPurged;
+    }
+    const uint32_t place = free_fill(context_, fill_hint_);
+    if (place == kNoFill) {
+        return Status::kBusy;
+    }
+    Shard* s = shard_of(context_, what.digest);
+    ShardLock lock(&context_, s, ShardLock::Patience::kStore);
+    if (!lock) {
+        return Status::kBusy;
+    }
+    const Run run = first_run_locked(context_, s, what, now_sec);
+    if (!run) {
+        return Status::kNoSpace;
+    }
+    write_front(context_, run, what, now_sec);
+    s->filling_bytes += run.bytes;
+    context_.local->fills[place].store_release(run.ref);   // [fill-publish] the entry is whole
+    fill_hint_ = place + 1;
+    writer->ref = run.ref;
+    writer->fill_slot = place;
+    writer->tail_run = run.ref;
+    writer->tail_used = front_bytes(region(context_).entry(run.ref)->fixed);
+    return Status::kOk;
+}
+
+Status Store::append(Writer* w, Bytes body, int64_t now_sec) noexcept {
+    Entry* e = region(context_).entry(w->ref);
+    const uint32_t total = e->body_total.load_relaxed();   // relaxed: ours
+    const uint64_t object = uint64_t{e->fixed.key_bytes} + e->fixed.head_bytes + w->written;
+    if (body.size() > context_.zone->max_object || object + body.size() > context_.zone->max_object ||
+        (total != kUnknownLength && w->written + body.size() > total)) {
+        shm::count(context_, Counter::kTooLargeSeen);
+        return Status::kTooLarge;
+    }
+    while (!body.empty()) {
+        RunHeader* run = region(context_).run(w->tail_run);
+        const uint32_t room = run->len.load_relaxed() - kRunHeaderBytes - w->tail_used;
+        if (room == 0) {
+            if (const Status s = grow(&context_, w, body.size(), now_sec); s != Status::kOk) {
+                return s;
+            }
+            continue;
+        }
+        const auto n = static_cast<uint32_t>(body.size() < room ? body.size() : room);
+        base::copy_in(reinterpret_cast<char*>(run + 1) + w->tail_used, body.data(), n);
+        w->tail_used += n;
+        w->written += n;
+        body.remove_prefix(n);
+        // [body] seq_cst: see body_available()
+        e->body_available.store_seq_cst(static_cast<uint32_t>(w->written));
+    }
+    return Status::kOk;
+}
+
+Status Store::commit(Writer* w, int64_t) noexcept {
+    Entry* e = region(context_).entry(w->ref);
+    const uint32_t total = e->body_total.load_relaxed();
+    if (total != kUnknownLength && total != w->written) {
+        abort(w);
+        return Status::kCorrupt;   // truncated: never to be served
+    }
+    e->body_total.store_release(static_cast<uint32_t>(w->written));   // [body]
+    Shard* s = shard_of_ref(context_, w->ref);
+    ShardLock lock(&context_, s, ShardLock::Patience::kStore);
+    if (!lock) {
+        return Status::kBusy;
+    }
+    const uint64_t seq = purge_counter(context_);
+    const Validity v = judge(context_, selectors_of(*e), e->fixed.selector_count,
+                             e->birth.load_relaxed());
+    if (v == Validity::kPurged) {
+        drop_fill_locked(context_, s, w->ref);
+        context_.local->fills[w->fill_slot].store_release(0);   // [fill-publish]
+        *w = {};
+        shm::count(context_, Counter::kPurgedInflight);
+        return Status::kPurged;
+    }
+    trim_locked(context_, s, w);
+    e = region(context_).entry(w->ref);
+    e->checked.store_relaxed(v == Validity::kValid ? seq : 0);
+    s->filling_bytes -= e->occupied.load_relaxed();
+    e->state.store_relaxed(static_cast<uint8_t>(EntryState::kLive));
+    e->queue = 0;
+    queues_of(context_, *s).push_locked(w->ref);
+    s->entries++;
+    s->live_bytes += front_bytes(e->fixed) + w->written;
+    place_locked(context_, s, w->ref);
+    context_.local->fills[w->fill_slot].store_release(0);   // [fill-publish]
+    shm::count(context_, Counter::kStores);
+    shm::count(context_, Counter::kStoredBytes, e->occupied.load_relaxed());
+    *w = {};
+    return Status::kOk;
+}
+
+void Store::abort(Writer* w) noexcept {
+    if (!*w || context_.local == nullptr) {
+        *w = {};
+        return;
+    }
+    shm::count(context_, Counter::kAborted);
+    give_up_fill(&context_, w->fill_slot);
+    *w = {};
+}
+
+Pin Store::pin_writer(const Writer& w) noexcept {
+    if (!w || pin_held(context_, w.ref) != PinAnswer::kPinned) {
+        return {};
+    }
+    region(context_).entry(w.ref)->shared = 1;
+    return {region(context_).entry(w.ref), w.ref};
+}
+
+Status Store::refresh(const Pin& pin, int64_t fresh_until_sec, int64_t stale_until_sec,
+                      uint64_t birth) noexcept {
+    Entry* e = region(context_).entry(pin.ref);
+    uint64_t old = e->birth.load_acquire();   // [entry-birth]
+    if (judge(context_, selectors_of(*e), e->fixed.selector_count, old) == Validity::kPurged) {
+        return Status::kPurged;
+    }
+    e->fresh_until.store_relaxed(saturate_sec(fresh_until_sec));
+    e->stale_until.store_relaxed(saturate_sec(stale_until_sec));
+    // A hard purge that comes after the look above has a counter above `birth`: it still wins.
+    while (old < birth && !e->birth.cas_acq_rel(old, birth)) {   // [entry-birth]
+    }
+    return Status::kOk;
+}
+
+Status Store::remove(const Digest& digest, Bytes key) noexcept {
+    if (context_.local == nullptr) {
+        return Status::kBusy;
+    }
+    Shard* s = shard_of(context_, digest);
+    ShardLock lock(&context_, s, ShardLock::Patience::kUpkeep);
+    if (!lock) {
+        return Status::kBusy;
+    }
+    Atom<uint64_t>* slot = find_locked(context_, *s, digest, key);
+    if (slot == nullptr) {
+        return Status::kMiss;
+    }
+    unlink_locked(context_, s, slot, word_ref(slot->load_relaxed()));
+    shm::count(context_, Counter::kRemoved);
+    if (wants_reclaim_locked(*s)) {
+        reclaim_locked(context_, s);
+    }
+    return Status::kOk;
+}
+
+}  // namespace slab_cache::shm
