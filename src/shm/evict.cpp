@@ -297,7 +297,7 @@ uint32_t EvictQueues::find_least(const VictimRules& rules) noexcept {
             header_->floor = least_h > header_->floor ? least_h : header_->floor;
             return ref;
         }
-        entry(ref)->freq.store_relaxed(static_cast<uint8_t>(uses / 2));
+        entry(ref)->freq.store_relaxed(static_cast<uint8_t>(uses == 0 ? 0 : uses - 1));
         go_round(least, ref, 2 * (uses + 1));
         load(least);
     }
