@@ -2,7 +2,7 @@
 # With RESULTS=file in the environment the counts are appended there for a later sum (.ci/run).
 
 results_file=${RESULTS:-$(mktemp)}
-log_dir=${LOG_DIR:-build/logs}
+log_dir=$PWD/build/logs
 mkdir -p "$log_dir"
 
 # count WORD FILE: the number before WORD in the last line that has one: "7 passed, 1 failed".
@@ -19,7 +19,7 @@ run() {
     shift
     log="$log_dir/$(tr -c 'A-Za-z0-9_\n-' _ <<< "$label").log"
     printf '== %s\n' "$label"
-    "$@" < /dev/null > "$log" 2>&1 || code=$?
+    ("$@") < /dev/null > "$log" 2>&1 || code=$?
     if grep -qE '^\[=+\] .* tests? from .* ran' "$log"; then
         p=$(gcount PASSED "$log") f=$(gcount FAILED "$log") s=$(gcount SKIPPED "$log")
     elif tail -3 "$log" | grep -qE '[0-9]+ (passed|failed|skipped|error)'; then
