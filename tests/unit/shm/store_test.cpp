@@ -1,6 +1,7 @@
 // What a store promises to one process: objects come back as they went in, or not at all.
 #include <gtest/gtest.h>
 
+#include "support/expect_audit.h"
 #include "support/zone_fixture.h"
 
 namespace slab_cache::test {
@@ -10,12 +11,6 @@ using shm::Config;
 using shm::Pin;
 using shm::Validity;
 using shm::Writer;
-
-#define EXPECT_AUDIT(store)                               \
-    do {                                                  \
-        const shm::Audit audit = (store).audit();         \
-        EXPECT_TRUE(audit.clean) << audit.first << " (" << audit.violations << ")"; \
-    } while (0)
 
 TEST(Store, an_object_comes_back_with_all_its_parts) {
     Zone zone;

@@ -1,0 +1,179 @@
+// Purges: what was purged is gone, what was not stays, and no fill in flight gets past one.
+#include <gtest/gtest.h>
+
+#include "support/expect_audit.h"
+#include "support/zone_fixture.h"
+
+namespace slab_cache::test {
+namespace {
+
+using shm::Pin;
+using shm::PurgeMode;
+using shm::Validity;
+using shm::Writer;
+
+Object tagged(const std::string& key, std::vector<std::string> tags) {
+    Object o;
+    o.key = key;
+    o.body = "body of " + key;
+    for (const std::string& t : tags) {
+        o.selectors.push_back(fingerprint(t));
+    }
+    return o;
+}
+
+Validity validity_of_key(Store& store, const std::string& key) {
+    Pin pin;
+    EXPECT_EQ(store.find(digest_of(key), key, &pin), Status::kOk);
+    const Validity v = store.validity(pin);
+    store.unpin(&pin);
+    return v;
+}
+
+void purge(Store& store, const std::string& tag, PurgeMode mode = PurgeMode::kHard) {
+    const uint64_t fp = fingerprint(tag);
+    EXPECT_GT(store.purge(&fp, 1, mode), 0u);
+}
+
+TEST(Purge, takes_exactly_the_objects_with_the_fingerprint) {
+    Zone zone;
+    ASSERT_EQ(put(zone.store, tagged("a", {"x", "y"})), Status::kOk);
+    ASSERT_EQ(put(zone.store, tagged("b", {"y", "z"})), Status::kOk);
+    purge(zone.store, "x");
+    EXPECT_EQ(validity_of_key(zone.store, "a"), Validity::kPurged);
+    EXPECT_EQ(validity_of_key(zone.store, "b"), Validity::kValid);
+    purge(zone.store, "z");
+    EXPECT_EQ(validity_of_key(zone.store, "b"), Validity::kPurged);
+    EXPECT_AUDIT(zone.store);
+}
+
+TEST(Purge, of_everything_takes_everything_and_nothing_stored_later) {
+    Zone zone;
+    ASSERT_EQ(put(zone.store, tagged("a", {})), Status::kOk);
+    const uint64_t seq = zone.store.purge_all(PurgeMode::kHard);
+    EXPECT_EQ(seq, zone.store.purge_seq());
+    ASSERT_EQ(put(zone.store, tagged("b", {})), Status::kOk);
+    EXPECT_EQ(validity_of_key(zone.store, "a"), Validity::kPurged);
+    EXPECT_EQ(validity_of_key(zone.store, "b"), Validity::kValid);
+}
+
+TEST(Purge, is_seen_by_every_other_process_when_it_returns) {
+    Zone zone;
+    auto other = zone.attach(2);
+    ASSERT_EQ(put(zone.store, tagged("a", {"x"})), Status::kOk);
+    EXPECT_EQ(validity_of_key(*other, "a"), Validity::kValid);
+    purge(zone.store, "x");
+    EXPECT_EQ(validity_of_key(*other, "a"), Validity::kPurged);
+}
+
+TEST(Purge, soft_makes_stale_and_hard_before_it_stays_hard) {
+    Zone zone;
+    ASSERT_EQ(put(zone.store, tagged("a", {"x"})), Status::kOk);
+    purge(zone.store, "x", PurgeMode::kSoft);
+    EXPECT_EQ(validity_of_key(zone.store, "a"), Validity::kSoftPurged);
+    purge(zone.store, "x", PurgeMode::kHard);
+    purge(zone.store, "x", PurgeMode::kSoft);
+    EXPECT_EQ(validity_of_key(zone.store, "a"), Validity::kPurged);
+}
+
+TEST(Purge, that_comes_during_a_fill_wins) {
+    Zone zone;
+    const Object o = tagged("a", {"x"});
+    Writer w;
+    ASSERT_EQ(zone.store.begin(describe(o, zone.store.birth_stamp()), kNow, &w), Status::kOk);
+    ASSERT_EQ(zone.store.append(&w, o.body, kNow), Status::kOk);
+    purge(zone.store, "x");
+    EXPECT_EQ(zone.store.commit(&w, kNow), Status::kPurged);
+    EXPECT_EQ(get(zone.store, "a"), "<miss>");
+    zone.store.sweep(kNow, 1, 1);
+    EXPECT_EQ(zone.store.stats().used_bytes, 0u);
+    EXPECT_AUDIT(zone.store);
+}
+
+TEST(Purge, that_came_before_the_head_was_known_wins) {
+    Zone zone;
+    const uint64_t birth = zone.store.birth_stamp();
+    purge(zone.store, "x");
+    Writer w;
+    EXPECT_EQ(zone.store.begin(describe(tagged("a", {"x"}), birth), kNow, &w), Status::kPurged);
+    EXPECT_FALSE(w);
+}
+
+TEST(Purge, soft_during_a_fill_stores_it_as_already_stale) {
+    Zone zone;
+    const Object o = tagged("a", {"x"});
+    Writer w;
+    ASSERT_EQ(zone.store.begin(describe(o, zone.store.birth_stamp()), kNow, &w), Status::kOk);
+    ASSERT_EQ(zone.store.append(&w, o.body, kNow), Status::kOk);
+    purge(zone.store, "x", PurgeMode::kSoft);
+    EXPECT_EQ(zone.store.commit(&w, kNow), Status::kOk);
+    EXPECT_EQ(validity_of_key(zone.store, "a"), Validity::kSoftPurged);
+}
+
+TEST(Purge, a_refresh_revives_what_was_soft_purged_but_never_what_was_hard_purged) {
+    Zone zone;
+    ASSERT_EQ(put(zone.store, tagged("a", {"x"})), Status::kOk);
+    Pin pin;
+    ASSERT_EQ(zone.store.find(digest_of("a"), "a", &pin), Status::kOk);
+    purge(zone.store, "x", PurgeMode::kSoft);
+    EXPECT_EQ(zone.store.refresh(pin, kNow + 500, kNow + 900, zone.store.birth_stamp()), Status::kOk);
+    EXPECT_EQ(zone.store.validity(pin), Validity::kValid);
+    EXPECT_EQ(Store::fresh_until(pin), kNow + 500);
+    purge(zone.store, "x");
+    EXPECT_EQ(zone.store.refresh(pin, kNow + 700, kNow + 900, zone.store.birth_stamp()), Status::kPurged);
+    EXPECT_EQ(zone.store.validity(pin), Validity::kPurged);
+    zone.store.unpin(&pin);
+}
+
+TEST(Purge, records_that_are_dropped_never_let_a_purged_object_live) {
+    shm::Config config;
+    config.purge_records = 7;   // one set: every eighth fingerprint drops one
+    Zone zone(4 << 20, config);
+    for (uint32_t i = 0; i < 40; i++) {
+        ASSERT_EQ(put(zone.store, tagged("k" + std::to_string(i), {"t" + std::to_string(i)})), Status::kOk);
+    }
+    for (uint32_t i = 0; i < 20; i++) {
+        purge(zone.store, "t" + std::to_string(i), i % 2 == 0 ? PurgeMode::kHard : PurgeMode::kSoft);
+    }
+    for (uint32_t i = 0; i < 20; i++) {
+        EXPECT_NE(validity_of_key(zone.store, "k" + std::to_string(i)), Validity::kValid) << i;
+    }
+    ASSERT_EQ(put(zone.store, tagged("fresh", {"t1"})), Status::kOk);
+    EXPECT_EQ(validity_of_key(zone.store, "fresh"), Validity::kValid);
+    EXPECT_AUDIT(zone.store);
+}
+
+TEST(Purge, a_thousand_fingerprints_are_one_step_of_the_counter) {
+    Zone zone;
+    std::vector<uint64_t> fps;
+    for (uint32_t i = 0; i < 1000; i++) {
+        fps.push_back(fingerprint("t" + std::to_string(i)));
+    }
+    const uint64_t before = zone.store.purge_seq();
+    EXPECT_EQ(zone.store.purge(fps.data(), 1000, PurgeMode::kHard), before + 1);
+    EXPECT_EQ(zone.store.validity_of(&fps[999], 1, before), Validity::kPurged);
+    EXPECT_EQ(zone.store.validity_of(&fps[999], 1, before + 1), Validity::kValid);
+}
+
+TEST(Purge, survives_recovery) {
+    Zone zone;
+    ASSERT_EQ(put(zone.store, tagged("a", {"x"})), Status::kOk);
+    purge(zone.store, "x");
+    Store after;
+    ASSERT_EQ(after.attach(zone.region.base(), zone.region.bytes(), 0, {}), Status::kOk);
+    after.recover();
+    zone.join(after, 9);
+    EXPECT_EQ(validity_of_key(after, "a"), Validity::kPurged);
+}
+
+TEST(Purge, the_sweeper_takes_purged_objects_out) {
+    Zone zone;
+    ASSERT_EQ(put(zone.store, tagged("a", {"x"})), Status::kOk);
+    purge(zone.store, "x");
+    zone.store.sweep(kNow, 1, 1 << 20);
+    EXPECT_EQ(get(zone.store, "a"), "<miss>");
+    EXPECT_EQ(zone.store.stats().used_bytes, 0u);
+}
+
+}  // namespace
+}  // namespace slab_cache::test
