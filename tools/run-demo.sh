@@ -8,6 +8,8 @@ nginx=${SLAB_NGINX:-$(command -v nginx || echo /usr/sbin/nginx)}
 # Short, because the path of a unix socket may have 107 bytes.
 run=$(mktemp -d /tmp/slab_cache_demo.XXXXXX)
 trap 'rm -rf "$run"' EXIT
+# Started by root, the workers run as somebody else, who must reach the socket.
+chmod 755 "$run"
 mkdir -p "$run/modules" "$run/logs" "$run/tmp"
 ln -s "$module" "$run/modules/"
 sed -e "s#127.0.0.1:8080#127.0.0.1:$port#" -e "s#/tmp/slab_cache_demo#$run#g" \
@@ -31,6 +33,6 @@ Also there: $at/changing (another body on every fetch), /image.svg, /data.json
 TXT
 "$nginx" -p "$run/" -e stderr -c "$run/nginx.conf" -g 'daemon off;' &
 pid=$!
-trap 'kill -QUIT $pid 2> /dev/null; wait $pid; rm -rf "$run"' EXIT
+trap 'kill -TERM $pid 2> /dev/null; wait $pid; rm -rf "$run"' EXIT
 trap 'exit 0' INT TERM
 wait $pid

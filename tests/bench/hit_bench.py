@@ -20,7 +20,7 @@ sys.path.insert(0, str(TOP / "tests/integration"))
 from harness.nginx import Nginx  # noqa: E402
 
 ROUNDS = int(os.environ.get("ROUNDS", "7"))
-DURATION = float(os.environ.get("DURATION", "2"))
+DURATION = int(os.environ.get("DURATION", "2"))
 TICK = os.sysconf("SC_CLK_TCK")
 SIZES = {"512": 512, "4k": 4000, "32k": 32000}     # a literal in nginx.conf must fit into 4096 bytes
 FIELDS = """add_header Cache-Control "max-age=3600"; add_header ETag '"5e1f-62a1b2c3"'; add_header Vary X-Never;
