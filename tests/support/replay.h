@@ -74,7 +74,8 @@ public:
         : metadata_bytes_(shm::EvictQueues::metadata_bytes(expected_objects)),
           blocks_((entries + 1) / kPerBlock + 1),
           blocks_offset_((shm::kLineBytes + metadata_bytes_ + 4095) / 4096 * 4096),
-          memory_(new char[blocks_offset_ + uint64_t{blocks_} * shm::kBlockBytes + shm::kLineBytes]()),
+          memory_(
+              new char[blocks_offset_ + uint64_t{blocks_} * shm::kBlockBytes + shm::kLineBytes]()),
           base_(memory_.get() +
                 (shm::kLineBytes - reinterpret_cast<uintptr_t>(memory_.get()) % shm::kLineBytes)),
           queues_(base_, {shm::kLineBytes, metadata_bytes_, blocks_offset_, blocks_}, policy) {
@@ -161,7 +162,8 @@ inline MissRatio replay(const Trace& t, shm::Eviction policy, double capacity_sh
         }
         field.push(r.key, r.bytes);
     }
-    const std::chrono::duration<double, std::micro> spent = std::chrono::steady_clock::now() - start;
+    const std::chrono::duration<double, std::micro> spent =
+        std::chrono::steady_clock::now() - start;
     const auto n = static_cast<double>(t.requests.size());
     return {static_cast<double>(misses) / n,
             static_cast<double>(miss_bytes) / static_cast<double>(bytes), spent.count() / n};
