@@ -73,8 +73,8 @@ install: module   ## copy the module to nginx's modules directory (DESTDIR, MODU
 clean:            ## remove build/
 	rm -rf $(BUILD)
 
-deps-%:
-	@tools/deps.sh $*
+deps-build deps-run deps-test deps-clang deps-bench:
+	@tools/deps.sh $(@:deps-%=%)
 
 help:             ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
