@@ -81,11 +81,13 @@ private:
 // Is `name` a member of that comma-separated list, case ignored?
 bool list_has(Bytes list, Bytes name) noexcept;
 
-// name[=argument]; the argument as it stands (quotes and all). has_argument tells `a` from `a=`.
+// name[=argument]; the argument as it stands (quotes and all). has_argument tells `a` from `a=`;
+// has_blanks: there is whitespace around the `=`, which the grammar does not allow.
 struct Directive {
     Bytes name;
     Bytes argument;
     bool has_argument = false;
+    bool has_blanks = false;
 };
 Directive split_directive(Bytes member) noexcept;
 

@@ -32,8 +32,4 @@ private:
     size_t at_ = 0;
 };
 
-// Does the 304 leave every stored line as it is but Date, Age and the lifetimes' base? Then the
-// object need not be written anew.
-bool changes_stored(const Fields& stored, const Fields& update, const Policy& policy) noexcept;
-
 }  // namespace slab_cache::http
