@@ -35,8 +35,8 @@ packages() {
         run) echo "$build nginx curl" ;;
         test) echo "$build nginx curl openssl procps libgtest-dev python3-pytest" \
                    "gunicorn python3-flask uwsgi-core uwsgi-plugin-python3 spin" ;;
-        clang) echo "$build clang" ;;
-        bench) echo "$build nginx wrk strace libbenchmark-dev python3-pytest" ;;
+        clang) echo "$build clang libclang-rt-dev" ;;
+        bench) echo "$build nginx wrk strace libbenchmark-dev" ;;
         static) echo "$build dpkg-dev" ;;
         *) echo "tools/deps.sh: unknown group \"$1\"" >&2; return 1 ;;
     esac
