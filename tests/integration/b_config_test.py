@@ -58,7 +58,7 @@ ZONES = [
     ("slab_cache_zone zone=one:16m max_object=big;", "invalid"),
     ("slab_cache_zone zone=one:16m eviction=random;", "invalid"),
     ("slab_cache_zone zone=one:16m colour=red;", "invalid"),
-    ("slab_cache_zone zone=one:16m; slab_cache_zone zone=one:16m;", "duplicate"),
+    ("slab_cache_zone zone=one:16m; slab_cache_zone zone=one:16m;", "is already defined"),
 ]
 
 
