@@ -21,14 +21,15 @@ struct Civil {
     int second = 0;
 };
 
-// Days since 1970-01-01 in the proleptic Gregorian calendar; years are counted from March, so that the
-// leap day comes last.
+// Days since 1970-01-01 in the proleptic Gregorian calendar; years are counted from March, so that
+// the leap day comes last.
 constexpr int64_t days_of(int64_t year, int month, int day) noexcept {
     year -= month <= 2 ? 1 : 0;
     const int64_t era = (year >= 0 ? year : year - 399) / 400;
     const int64_t year_of_era = year - era * 400;
     const int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    const int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    const int64_t day_of_era =
+        year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     return era * 146097 + day_of_era - 719468;
 }
 
@@ -38,7 +39,8 @@ constexpr void civil_of(int64_t days, Civil* out) noexcept {
     const int64_t day_of_era = days - era * 146097;
     const int64_t year_of_era =
         (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    const int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    const int64_t day_of_year =
+        day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     const int64_t shifted = (5 * day_of_year + 2) / 153;
     out->day = static_cast<int>(day_of_year - (153 * shifted + 2) / 5 + 1);
     out->month = static_cast<int>(shifted < 10 ? shifted + 3 : shifted - 9);
@@ -59,7 +61,8 @@ bool is_possible(const Civil& c) noexcept {
 }
 
 int64_t time_of(const Civil& c) noexcept {
-    return days_of(c.year, c.month, c.day) * kSecondsPerDay + c.hour * 3600 + c.minute * 60 + c.second;
+    const int64_t clock = c.hour * 3600 + c.minute * 60 + c.second;
+    return days_of(c.year, c.month, c.day) * kSecondsPerDay + clock;
 }
 
 // Eats a date from left to right; ok() turns false at the first thing that is not as it must be.

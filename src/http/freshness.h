@@ -64,6 +64,9 @@ Freshness evaluate_freshness(const Response& response, const Policy& policy,
 // Age as received: first member of the first line, 0 unless a bare non-negative integer (§5.1).
 int64_t received_age(const Fields& fields) noexcept;
 
+// 200 203 204 206 300 301 308 404 405 410 414 501 (RFC 9110 §15.1).
+bool is_heuristically_cacheable(uint16_t status) noexcept;
+
 // Has an ETag or a Last-Modified that is a date.
 bool has_validator(const Fields& fields, int64_t now) noexcept;
 

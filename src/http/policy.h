@@ -97,7 +97,8 @@ inline bool ignores(const Policy& policy, uint32_t bit) noexcept {
 // slab_cache_set_cookie and slab_cache_ignore_headers Set-Cookie in one word; `store` wins, it was
 // asked for.
 inline SetCookie set_cookie_mode(const Policy& policy) noexcept {
-    const bool strips = policy.set_cookie == SetCookie::kRefuse && ignores(policy, ignore::kSetCookie);
+    const bool strips =
+        policy.set_cookie == SetCookie::kRefuse && ignores(policy, ignore::kSetCookie);
     return strips ? SetCookie::kStrip : policy.set_cookie;
 }
 

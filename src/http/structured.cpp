@@ -7,6 +7,9 @@ namespace slab_cache::http {
 namespace {
 
 bool is_lower(char c) noexcept { return c >= 'a' && c <= 'z'; }
+bool is_key_char(char c) noexcept {
+    return is_lower(c) || is_digit(c) || c == '_' || c == '-' || c == '.' || c == '*';
+}
 bool is_printable(char c) noexcept { return c >= 0x20 && c <= 0x7e; }
 
 // The value of a lower-case hexadecimal digit, or -1 (RFC 9651 §4.2.10 wants lower case).
@@ -107,8 +110,7 @@ bool StructuredReader::read_key(Bytes* key) noexcept {
     if (!is_lower(peek()) && peek() != '*') {
         return fail();
     }
-    for (char c = peek(); is_lower(c) || is_digit(c) || c == '_' || c == '-' || c == '.' || c == '*';
-         c = peek()) {
+    while (is_key_char(peek())) {
         at_++;
     }
     *key = base::slice(line_, from, at_ - from);

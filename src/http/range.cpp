@@ -1,0 +1,137 @@
+#include "http/range.h"
+
+#include "http/syntax.h"
+
+namespace slab_cache::http {
+
+namespace {
+
+// Digits at the front of `text`, saturated. False when there is none.
+bool take_number(Bytes* text, uint64_t* number) noexcept {
+    size_t at = 0;
+    uint64_t value = 0;
+    for (; at < text->size() && is_digit((*text)[at]); at++) {
+        const uint64_t digit = static_cast<uint64_t>((*text)[at] - '0');
+        value = value > (UINT64_MAX - digit) / 10 ? UINT64_MAX : value * 10 + digit;
+    }
+    *text = base::slice(*text, at);
+    *number = value;
+    return at != 0;
+}
+
+enum class Spec : uint8_t { kInvalid, kOutside, kInside };
+
+// "0-99", "100-" or "-5" against `length`.
+Spec parse_spec(Bytes text, uint64_t length, ByteRange* out) noexcept {
+    uint64_t first = 0;
+    uint64_t last = UINT64_MAX;
+    const bool has_first = take_number(&text, &first);
+    if (text.empty() || text[0] != '-') {
+        return Spec::kInvalid;
+    }
+    text = base::slice(text, 1);
+    uint64_t number = 0;
+    const bool has_last = take_number(&text, &number);
+    if (!text.empty() || (!has_first && !has_last)) {
+        return Spec::kInvalid;
+    }
+    if (!has_first) {
+        first = number < length ? length - number : 0;
+        *out = {first, length - 1};
+        return number == 0 || length == 0 ? Spec::kOutside : Spec::kInside;
+    }
+    last = has_last ? number : last;
+    if (last < first) {
+        return Spec::kInvalid;
+    }
+    *out = {first, last < length ? last : length - 1};
+    return first < length ? Spec::kInside : Spec::kOutside;
+}
+
+}  // namespace
+
+void parse_ranges(Bytes value, uint64_t length, RangeSet* out) noexcept {
+    constexpr Bytes kUnit = "bytes=";
+    out->answer = RangeAnswer::kWhole;
+    out->count = 0;
+    value = trim(value);
+    if (!base::equal_nocase(base::slice(value, 0, kUnit.size()), kUnit)) {
+        return;
+    }
+    uint32_t specs = 0;
+    uint32_t count = 0;
+    uint64_t total = 0;
+    ListReader reader(base::slice(value, kUnit.size()));
+    for (Bytes member; reader.next(&member);) {
+        ByteRange range{};
+        const Spec spec = parse_spec(member, length, &range);
+        if (spec == Spec::kInvalid || ++specs > kMaxRanges) {
+            return;
+        }
+        if (spec == Spec::kInside) {
+            out->ranges[count++] = range;
+            total += range.length();
+            if (total > length) {
+                return;   // it would be more to send than the whole
+            }
+        }
+    }
+    if (specs == 0) {
+        return;
+    }
+    out->count = count;
+    out->answer = count != 0 ? RangeAnswer::kPartial : RangeAnswer::kUnsatisfiable;
+}
+
+size_t format_content_range(const ByteRange* range, uint64_t length, char* out,
+                            size_t cap) noexcept {
+    Output text(out, cap);
+    text.put("bytes ");
+    if (range == nullptr) {
+        text.put('*');
+    } else {
+        text.put_number(range->first);
+        text.put('-');
+        text.put_number(range->last);
+    }
+    text.put('/');
+    text.put_number(length);
+    return text.length();
+}
+
+size_t format_part_head(Bytes boundary, Bytes content_type, const ByteRange& range,
+                        uint64_t length, char* out, size_t cap) noexcept {
+    char digits[64];
+    const size_t size = format_content_range(&range, length, digits, sizeof(digits));
+    Output text(out, cap);
+    text.put("\r\n--");
+    text.put(boundary);
+    if (!content_type.empty()) {
+        text.put("\r\nContent-Type: ");
+        text.put(content_type);
+    }
+    text.put("\r\nContent-Range: ");
+    text.put(Bytes{digits, size});
+    text.put("\r\n\r\n");
+    return text.length();
+}
+
+size_t format_part_end(Bytes boundary, char* out, size_t cap) noexcept {
+    Output text(out, cap);
+    text.put("\r\n--");
+    text.put(boundary);
+    text.put("--\r\n");
+    return text.length();
+}
+
+uint64_t multipart_length(const RangeSet& set, Bytes boundary, Bytes content_type,
+                          uint64_t length) noexcept {
+    uint64_t total = format_part_end(boundary, nullptr, 0);
+    for (uint32_t i = 0; i < set.count; i++) {
+        total += format_part_head(boundary, content_type, set.ranges[i], length, nullptr, 0);
+        total += set.ranges[i].length();
+    }
+    return total;
+}
+
+}  // namespace slab_cache::http
