@@ -97,15 +97,18 @@ bool is_run(const Context& c, const Shard& s, uint32_t ref, uint32_t owner) noex
            len > kRunHeaderBytes && len % kRefBytes == 0 && len <= kBlockBytes - in_block;
 }
 
+bool is_readable(const Context& c, const Shard& s, uint32_t ref) noexcept {
+    return is_run(c, s, ref, ref) &&
+           kRunHeaderBytes + front_bytes(region(c).entry(ref)->fixed) <=
+               region(c).run(ref)->len.load_relaxed();
+}
+
 bool is_entry(const Context& c, const Shard& s, uint32_t ref) noexcept {
-    if (!is_run(c, s, ref, ref)) {
+    if (!is_readable(c, s, ref)) {
         return false;
     }
-    const uint32_t len = region(c).run(ref)->len.load_relaxed();
-    const Entry* e = region(c).entry(ref);
-    return len >= kRunHeaderBytes + sizeof(Entry) &&
-           kRunHeaderBytes + front_bytes(e->fixed) <= len &&
-           e->fixed.selector_count <= kMaxSelectors && e->fixed.checksum == checksum_of(e->fixed, ref);
+    const EntryFixed& f = region(c).entry(ref)->fixed;
+    return f.selector_count <= kMaxSelectors && f.checksum == checksum_of(f, ref);
 }
 
 bool measure_chain(const Context& c, const Shard& s, uint32_t ref, ChainSize* size) noexcept {

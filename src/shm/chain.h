@@ -48,7 +48,9 @@ uint32_t checksum_of(const EntryFixed& fixed, uint32_t ref) noexcept;
 
 // A run of `owner` lies at `ref`: in the shard, in one block, header plausible.
 bool is_run(const Context& c, const Shard& s, uint32_t ref, uint32_t owner) noexcept;
-// An entry lies at `ref`: a run that is its own owner, checksum right, front within the run.
+// An entry may lie at `ref`: a run that is its own owner, front within the run. Enough to read it safely.
+bool is_readable(const Context& c, const Shard& s, uint32_t ref) noexcept;
+// An entry lies at `ref`: also its checksum is right. For lock holders, who change or free what they find.
 bool is_entry(const Context& c, const Shard& s, uint32_t ref) noexcept;
 // Payload bytes (headers excluded) and occupied bytes of a chain; false when it is broken or longer than it may be.
 struct ChainSize {

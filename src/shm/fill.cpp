@@ -230,7 +230,7 @@ void give_up_fill(Context* c, uint32_t place) noexcept {
     const uint32_t ref = c->local->fills[place].load_relaxed();
     Shard* s = ref == 0 ? nullptr : shard_of_ref(*c, ref);
     if (s != nullptr) {
-        ShardLock lock(c, s, ShardLock::Patience::kUpkeep);
+        ShardLock lock(c, s, ShardLock::Patience::kStore);
         if (!lock) {
             c->local->orphans[place / 64] |= uint64_t{1} << (place % 64);
             return;

@@ -197,7 +197,7 @@ struct ZoneHeader {
     Atom<uint64_t> sweeper;        // deadline_ms:48 | worker record + 1:16
     Atom<uint32_t> sweep_shard;
     Atom<uint32_t> uses_seen;      // bump_uses() calls, in steps of 64: the sketch's epoch
-    Atom<uint32_t> unclean;        // set by attach users of a file zone (store.h: recover)
+    Atom<uint32_t> unclean;        // Store::set_unclean()
     uint8_t pad2[kLineBytes - 36];
 };
 

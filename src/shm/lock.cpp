@@ -1,5 +1,6 @@
 #include "shm/lock.h"
 
+#include <sched.h>
 #include <time.h>
 
 #include "shm/counters.h"
@@ -11,8 +12,9 @@ namespace {
 
 constexpr uint32_t kSpinRounds = 12;       // pauses of 1, 2, 4 … 2048: some 50 microseconds
 constexpr uint32_t kSleepNs = 50'000;
-constexpr uint32_t kSleeps = 20'000;
-constexpr uint32_t kSleepsPerLook = 100;   // liveness is a read of /proc: every 5 ms or so
+constexpr uint32_t kSleeps = 400;          // some 40 ms with the spinning between
+constexpr uint32_t kSleepsPerLook = 40;    // liveness is a read of /proc: every few milliseconds
+constexpr uint32_t kYields = 4;            // a holder that was preempted gets the processor back
 
 void pause() noexcept {
 #if defined(__x86_64__) || defined(__i386__)
@@ -23,7 +25,7 @@ void pause() noexcept {
 }
 
 LockAnswer entered(RobustLock* lock) noexcept {
-    if (lock->dirty.load_relaxed() != 0) {   // relaxed: ordered by the acquiring CAS of the word
+    if (lock->dirty.load_relaxed() != 0) {   // [lock-dirty] relaxed: ordered by the acquiring CAS of the word
         return LockAnswer::kDirty;
     }
     // [lock-dirty] seq_cst: no store of the section may become visible before the mark. On x86 any store keeps
@@ -58,10 +60,13 @@ bool spin(RobustLock* lock, uint64_t self) noexcept {
 
 LockAnswer try_lock(Context* c, RobustLock* lock) noexcept {
     const uint64_t self = self_word(c);
-    if (spin(lock, self) || grab_from_dead(c, lock, self)) {
-        return entered(lock);
+    for (uint32_t i = 0; i < kYields; i++) {
+        if (spin(lock, self)) {
+            return entered(lock);
+        }
+        sched_yield();
     }
-    return LockAnswer::kBusy;
+    return grab_from_dead(c, lock, self) ? entered(lock) : LockAnswer::kBusy;
 }
 
 LockAnswer lock_patiently(Context* c, RobustLock* lock) noexcept {

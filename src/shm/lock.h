@@ -19,9 +19,9 @@ enum class LockAnswer : uint8_t {
     kBusy,    // not held
 };
 
-// Spins for some 50 microseconds, then looks whether the owner lives. kBusy if it does.
+// Spins a few times some 50 microseconds, then looks whether the owner lives. kBusy if it does.
 LockAnswer try_lock(Context* c, RobustLock* lock) noexcept;
-// Goes on with short sleeps while the owner lives, up to about two seconds.
+// Goes on with short sleeps while the owner lives, up to some 40 ms: more would stall an event loop.
 LockAnswer lock_patiently(Context* c, RobustLock* lock) noexcept;
 void unlock(RobustLock* lock) noexcept;
 

@@ -144,6 +144,14 @@ void Store::recover() noexcept {
     }
 }
 
+bool Store::is_unclean() const noexcept {
+    return context_.zone->unclean.load_acquire() != 0;   // [unclean]
+}
+
+void Store::set_unclean(bool unclean) noexcept {
+    context_.zone->unclean.store_release(unclean ? 1 : 0);   // [unclean]
+}
+
 void Store::set_liveness(IsAliveFn fn, void* context) noexcept {
     context_.alive = fn;
     context_.alive_context = context;

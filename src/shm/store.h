@@ -198,6 +198,11 @@ public:
     // REQUIRES no other process uses the zone.
     void recover() noexcept;
 
+    // A mark in the zone for warm restarts: set it at start, clear it at a clean stop; still set at the next
+    // start means recover().
+    bool is_unclean() const noexcept;
+    void set_unclean(bool unclean) noexcept;
+
     void set_liveness(IsAliveFn fn, void* context) noexcept;
 
     // ---- this process as a worker ------------------------------------------------------------------------

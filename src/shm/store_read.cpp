@@ -25,7 +25,7 @@ Status probe(const Context& c, const Shard& s, const Atom<uint64_t>& slot, uint6
             return Status::kBusy;
         }
         if (answer == PinAnswer::kPinned) {
-            if (!is_entry(c, s, ref)) {
+            if (!is_readable(c, s, ref)) {
                 count(c, Counter::kCorruptSeen);
             } else if (has_key(*region(c).entry(ref), d, key)) {
                 *pin = {region(c).entry(ref), ref};

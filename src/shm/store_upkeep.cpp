@@ -111,7 +111,7 @@ Status Store::lease_pin(const Ticket& ticket, const Digest& digest, Bytes key, P
         return s;
     }
     // A stray ref, or another key with this tag: not ours to read.
-    if (!is_entry(context_, *shard_of_ref(context_, pin->ref), pin->ref) ||
+    if (!is_readable(context_, *shard_of_ref(context_, pin->ref), pin->ref) ||
         !has_key(*pin->entry, digest, key)) {
         unpin(pin);
         return Status::kMiss;
@@ -180,7 +180,7 @@ void Store::visit(uint64_t* cursor, uint32_t max_buckets, VisitFn fn, void* cont
                 if (word == 0 || !owns(s, ref) || pin_ref(c, slot, word) != PinAnswer::kPinned) {
                     continue;
                 }
-                if (is_entry(c, s, ref)) {
+                if (is_readable(c, s, ref)) {
                     fn({region(c).entry(ref), ref}, context);
                 }
                 unpin_ref(c, ref);
