@@ -15,7 +15,7 @@ constexpr uint32_t kSmallShare = 10;   // the small queue may hold 1/10 of all b
 constexpr uint32_t kMaxUsesX2 = 8;   // 2 * (3 + 1)
 constexpr uint64_t kNoWorth = ~uint64_t{0};
 
-// A ghost cell is tag:20 | tick:12. Cells older than as many victims as there are entries count no more.
+// A ghost cell is tag:20 | tick:12. It counts until as many victims came as there are entries.
 constexpr uint32_t kGhostWays = kLineBytes / sizeof(uint32_t);
 constexpr uint32_t kTickBits = 12;
 constexpr uint32_t kTickMask = (1U << kTickBits) - 1;
@@ -67,7 +67,7 @@ void EvictQueues::clear_locked() noexcept {
     header_->ghost_clock = clock;
 }
 
-// ---- worth -----------------------------------------------------------------------------------------------
+// ---- worth --------------------------------------------------------------------------------------
 
 // uses / size^a with 44 binary places; uses come doubled, because a newcomer may count half.
 uint64_t EvictQueues::worth(uint32_t uses_x2, uint32_t bytes) const noexcept {
@@ -89,7 +89,7 @@ uint32_t EvictQueues::class_of(uint32_t bytes) const noexcept {
     return 2 * e + (size >> (e - 1) & 1);
 }
 
-// ---- ghosts ----------------------------------------------------------------------------------------------
+// ---- ghosts -------------------------------------------------------------------------------------
 
 uint32_t* EvictQueues::ghost_set(const Entry& e, uint32_t* tag) const noexcept {
     const uint64_t h = base::mix64(e.fixed.digest_hi, e.fixed.digest_lo);
@@ -136,7 +136,7 @@ bool EvictQueues::recall(const Entry& e) noexcept {
     return false;
 }
 
-// ---- queues ----------------------------------------------------------------------------------------------
+// ---- queues -------------------------------------------------------------------------------------
 
 void EvictQueues::link_head(uint32_t q, uint32_t ref) noexcept {
     EvictQueue& queue = header_->queue[q];
@@ -226,7 +226,7 @@ bool EvictQueues::remove_locked(uint32_t ref) noexcept {
     return is_ref(ref) && unlink(ref);
 }
 
-// ---- victims ---------------------------------------------------------------------------------------------
+// ---- victims ------------------------------------------------------------------------------------
 
 // 0 for an empty queue.
 uint32_t EvictQueues::tail_of(uint32_t q) noexcept {
@@ -339,7 +339,7 @@ uint32_t EvictQueues::pick_victim_locked(uint32_t now_sec, const VictimRules& ru
     return ref;
 }
 
-// ---- audit -----------------------------------------------------------------------------------------------
+// ---- audit --------------------------------------------------------------------------------------
 
 const char* EvictQueues::audit_queue(uint32_t q) const noexcept {
     const EvictQueue& queue = header_->queue[q];

@@ -102,7 +102,7 @@ bool Space::locate(uint32_t ref, uint32_t bytes, Place* place) const noexcept {
     return true;
 }
 
-// ---- bins ------------------------------------------------------------------------------------------------
+// ---- bins ---------------------------------------------------------------------------------------
 
 void Space::link(uint32_t block) noexcept {
     BlockInfo* i = info(block);
@@ -147,9 +147,9 @@ void Space::set_mode(uint32_t block, BlockMode mode) noexcept {
     i->mode = static_cast<uint8_t>(mode);
 }
 
-// ---- allocation ------------------------------------------------------------------------------------------
+// ---- allocation ---------------------------------------------------------------------------------
 
-// A block whose longest row is the shortest that serves; a FREE one; the longest row that is not too short.
+// The block whose longest row is the shortest that serves; a FREE one; the longest shorter row.
 uint32_t Space::best_block(BlockMode mode, uint32_t count, uint32_t min_count) const noexcept {
     uint32_t bin = lowest_bin(header_, bin_of(mode, count), end_bin(mode));
     if (bin == end_bin(mode)) {
@@ -250,7 +250,7 @@ uint32_t Space::shrink_run_locked(uint32_t ref, uint32_t old_bytes, uint32_t new
     return keep * grain_bytes(p.mode);
 }
 
-// ---- the valve against calcification -----------------------------------------------------------------------
+// ---- the valve against calcification ------------------------------------------------------------
 
 bool Space::for_each_run_owner_in_block_locked(uint32_t block, OwnerFn fn,
                                                void* context) const noexcept {

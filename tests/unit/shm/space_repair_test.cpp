@@ -20,7 +20,7 @@ using test::SpaceField;
 
 constexpr uint32_t kKB = 1024;
 
-// ---- the valve ---------------------------------------------------------------------------------------------
+// ---- the valve ----------------------------------------------------------------------------------
 
 TEST(SpaceValve, names_each_run_of_a_block_once) {
     for (Kind kind : {Kind::kPage, Kind::kTail}) {
@@ -132,7 +132,7 @@ TEST(SpaceValve, cleaning_is_worth_it_above_a_twenty_fifth_of_free_space) {
     EXPECT_TRUE(f.space().is_worth_cleaning_locked());
 }
 
-// ---- repair --------------------------------------------------------------------------------------------------
+// ---- repair -------------------------------------------------------------------------------------
 
 TEST(SpaceRepair, the_rebuilt_space_equals_the_original) {
     SpaceField f(8);
@@ -232,7 +232,7 @@ TEST(SpaceRepair, what_was_not_marked_can_be_allocated) {
     EXPECT_EQ(f.space().alloc_run_locked(64 * kKB, 8 * kKB, Kind::kPage).bytes, 56 * kKB);
 }
 
-// ---- audit ----------------------------------------------------------------------------------------------------
+// ---- audit --------------------------------------------------------------------------------------
 
 shm::SpaceHeader* header_of(const SpaceField& f) {
     return reinterpret_cast<shm::SpaceHeader*>(f.metadata());
@@ -276,7 +276,7 @@ TEST(SpaceAudit, tells_wrong_totals) {
     EXPECT_NE(f.audit(), "");
 }
 
-// ---- mix shift ---------------------------------------------------------------------------------------------
+// ---- mix shift ----------------------------------------------------------------------------------
 
 // CORE.md section 8, point 3. The measured values are some four points above what is demanded.
 TEST(SpaceMixShift, utilisation_stays_high_and_no_store_fails_when_the_sizes_change) {

@@ -115,7 +115,12 @@ TEST(Space, no_run_is_shorter_than_the_least_asked_for) {
     SpaceField f(1);
     f.space().alloc_run_locked(40 * kKB, 40 * kKB, Kind::kPage);
     EXPECT_FALSE(f.space().alloc_run_locked(64 * kKB, 32 * kKB, Kind::kPage));
+}
+
+TEST(Space, no_tail_run_is_given_for_what_only_pages_can_hold) {
+    SpaceField f(1);
     EXPECT_FALSE(f.space().alloc_run_locked(9 * kKB, 9 * kKB, Kind::kTail));
+    EXPECT_FALSE(f.space().alloc_run_locked(65 * kKB, 65 * kKB, Kind::kPage));
 }
 
 TEST(Space, kind_any_takes_what_suits_the_size_first) {
@@ -200,7 +205,7 @@ TEST(Space, shrinking_a_tail_keeps_what_the_new_length_touches) {
     EXPECT_EQ(f.audit(), "");
 }
 
-// ---- planning --------------------------------------------------------------------------------------------
+// ---- planning -----------------------------------------------------------------------------------
 
 struct Layout {
     std::vector<uint32_t> runs;
@@ -271,13 +276,13 @@ TEST(SpacePlan, a_tail_is_split_into_at_most_four_pieces) {
         f.space().free_run_locked(r[i].ref, r[i].bytes);
     }
     EXPECT_EQ(lay_out(&f, 4 * (1792 - 16)).runs.size(), 4u);
-    for (size_t i = 8; i < 20; i += 2) {   // too many too short holes: rather none
+    for (size_t i = 8; i < 36; i += 2) {   // room enough, but in too many pieces: rather none
         f.space().shrink_run_locked(r[i].ref, r[i].bytes, 1000);
     }
     EXPECT_TRUE(lay_out(&f, 7000).runs.empty());
 }
 
-// ---- a slow, obvious model ---------------------------------------------------------------------------------
+// ---- a slow, obvious model ----------------------------------------------------------------------
 
 class Model {
 public:
