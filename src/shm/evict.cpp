@@ -15,7 +15,7 @@ constexpr uint32_t kSmallShare = 10;   // the small queue may hold 1/10 of all b
 constexpr uint32_t kMaxUsesX2 = 8;   // 2 * (3 + 1)
 constexpr uint64_t kNoWorth = ~uint64_t{0};
 
-// A ghost cell is tag:20 | tick:12. It counts until as many victims came as there are entries.
+// A ghost cell is tag:20 and tick:12. It counts until as many victims came as there are entries.
 constexpr uint32_t kGhostWays = kLineBytes / sizeof(uint32_t);
 constexpr uint32_t kTickBits = 12;
 constexpr uint32_t kTickMask = (1U << kTickBits) - 1;
@@ -269,7 +269,7 @@ uint32_t EvictQueues::find_unpinned_tail(const VictimRules& rules) noexcept {
     return 0;
 }
 
-// GD-CLOCK: the tail with the least H, once it is neither used since it was last looked at nor pinned.
+// GD-CLOCK: the tail with the least H that is neither pinned nor used since it last went round.
 uint32_t EvictQueues::find_least(const VictimRules& rules) noexcept {
     uint64_t h[EvictHeader::kQueues];
     const auto load = [&](uint32_t q) {
