@@ -1,7 +1,7 @@
 /* lease.pml — one fill per key: acquire, watch, wake, release, death, overtaking (src/shm/lease).
  *
- * Code        acquire_lease, claim_set, choose, take_locked, watch_lease, progress_lease, release_lease, change, collect,
- *             abandon_leases (lease.cpp)
+ * Code        acquire_lease, claim_set, choose, take_locked, watch_lease, progress_lease, release_lease, change,
+ *             collect, abandon_leases (lease.cpp)
  * What        One lease cell, three workers that all want the same object. Whoever owns the lease asks the origin,
  *             may report progress, commits and releases; the others register, look, sleep, are woken. An owner may
  *             die (DEATHS) before any step, or be silent for too long while alive (SILENCES).

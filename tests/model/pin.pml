@@ -1,7 +1,8 @@
 /* pin.pml — pin, publish, unpublish, reclaim, repair and reap with hazard slots (src/shm, CORE.md section 2).
  *
  * Code        Store::find, probe, pin_from, take_slot, publish_hazard, still_holds, give_slot (store_read.cpp,
- *             reclaim.cpp); publish_locked, erase_locked (index.cpp); scan_slots, reclaim_locked; Repair::run; reap_dead, clean_record
+ *             reclaim.cpp); publish_locked, erase_locked (index.cpp); scan_slots, reclaim_locked; Repair::run;
+ *             reap_dead, clean_record (worker.cpp)
  * What        One index cell, two entries, one worker record with two hazard slots. Worker A owns the record from
  *             the start and may be killed before any step; worker B joins once the record has been reaped or left.
  *             Two writers take turns under the shard lock; the first may be killed before any step, the second
@@ -184,7 +185,8 @@ inline reclaim()
     atomic { seen[1] = 0; seen[2] = 0 }
 }
 
-/* Repair::run, keep_index, keep_pinned: mark and sweep; published -> complete, in a slot -> retired, everything else -> free. */
+/* Repair::run, keep_index, keep_pinned: mark and sweep; published -> complete, in a slot -> retired,
+ * everything else -> free. */
 inline repair_entry(x)
 {
     if
