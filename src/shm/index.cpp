@@ -32,6 +32,13 @@ Atom<uint64_t>* find_locked(const Context& c, const Shard& s, const Digest& d, B
     });
 }
 
+Atom<uint64_t>* find_digest_locked(const Context& c, const Shard& s, const Digest& d) noexcept {
+    return walk(c, s, d, [&](uint64_t w) {
+        return w != 0 && word_tag(w) == tag_of(d) && is_entry(c, s, word_ref(w)) &&
+               digest_of(*region(c).entry(word_ref(w))) == d;
+    });
+}
+
 Atom<uint64_t>* empty_slot_locked(const Context& c, Shard* s, const Digest& d) noexcept {
     if (Atom<uint64_t>* slot = walk(c, *s, d, [](uint64_t w) { return w == 0; }); slot != nullptr) {
         return slot;

@@ -51,6 +51,8 @@ inline Bucket* next_bucket(const Context& c, const Shard& s, const Bucket* b, ui
 Atom<uint64_t>* slot_of_locked(const Context& c, const Shard& s, const Digest& d, uint32_t ref) noexcept;
 // The slot of the live entry with this key, null if none.
 Atom<uint64_t>* find_locked(const Context& c, const Shard& s, const Digest& d, Bytes key) noexcept;
+// The slot of the live entry with this digest, whatever its key; null if none.
+Atom<uint64_t>* find_digest_locked(const Context& c, const Shard& s, const Digest& d) noexcept;
 // An empty slot for this digest, links an overflow bucket if need be; null when there is none left.
 Atom<uint64_t>* empty_slot_locked(const Context& c, Shard* s, const Digest& d) noexcept;
 // The slot in this digest's chain whose entry is used least; null when the chain is empty.

@@ -227,6 +227,7 @@ public:
     static Bytes key(const Pin& pin) noexcept;
     static Bytes head(const Pin& pin) noexcept;
     static uint32_t flags(const Pin& pin) noexcept;
+    static const uint64_t* selectors(const Pin& pin, uint32_t* count) noexcept;
     static uint64_t birth(const Pin& pin) noexcept;
     static int64_t fresh_until(const Pin& pin) noexcept;
     static int64_t stale_until(const Pin& pin) noexcept;
@@ -252,6 +253,7 @@ public:
     // In-place refresh after a successful validation that changed no header. Fails with kPurged on a hard purge.
     Status refresh(const Pin& pin, int64_t fresh_until_sec, int64_t stale_until_sec, uint64_t birth) noexcept;
     Status remove(const Digest& digest, Bytes key) noexcept;
+    Status remove(const Digest& digest) noexcept;   // whatever its key
 
     // ---- one fill per key ----------------------------------------------------------------------------
     LeaseAnswer lease_acquire(const Digest& digest, uint64_t now_ms, uint32_t silence_ms, Ticket* ticket) noexcept;

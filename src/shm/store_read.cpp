@@ -112,6 +112,10 @@ Bytes Store::head(const Pin& pin) noexcept {
 uint32_t Store::flags(const Pin& pin) noexcept {
     return pin.entry->fixed.flags;
 }
+const uint64_t* Store::selectors(const Pin& pin, uint32_t* count) noexcept {
+    *count = pin.entry->fixed.selector_count;
+    return selectors_of(*pin.entry);
+}
 uint64_t Store::birth(const Pin& pin) noexcept {
     return pin.entry->birth.load_acquire();   // [entry-birth]
 }

@@ -190,25 +190,40 @@ Status Store::refresh(const Pin& pin, int64_t fresh_until_sec, int64_t stale_unt
     return Status::kOk;
 }
 
+namespace {
+
+Status unlink_found_locked(Context* c, Shard* s, Atom<uint64_t>* slot) noexcept {
+    if (slot == nullptr) {
+        return Status::kMiss;
+    }
+    unlink_locked(*c, s, slot, word_ref(slot->load_relaxed()));
+    count(*c, Counter::kRemoved);
+    if (wants_reclaim_locked(*s)) {
+        reclaim_locked(*c, s);
+    }
+    return Status::kOk;
+}
+
+}  // namespace
+
 Status Store::remove(const Digest& digest, Bytes key) noexcept {
     if (context_.local == nullptr) {
         return Status::kBusy;
     }
     Shard* s = shard_of(context_, digest);
     ShardLock lock(&context_, s, ShardLock::Patience::kUpkeep);
-    if (!lock) {
+    return lock ? unlink_found_locked(&context_, s, find_locked(context_, *s, digest, key))
+                : Status::kBusy;
+}
+
+Status Store::remove(const Digest& digest) noexcept {
+    if (context_.local == nullptr) {
         return Status::kBusy;
     }
-    Atom<uint64_t>* slot = find_locked(context_, *s, digest, key);
-    if (slot == nullptr) {
-        return Status::kMiss;
-    }
-    unlink_locked(context_, s, slot, word_ref(slot->load_relaxed()));
-    shm::count(context_, Counter::kRemoved);
-    if (wants_reclaim_locked(*s)) {
-        reclaim_locked(context_, s);
-    }
-    return Status::kOk;
+    Shard* s = shard_of(context_, digest);
+    ShardLock lock(&context_, s, ShardLock::Patience::kUpkeep);
+    return lock ? unlink_found_locked(&context_, s, find_digest_locked(context_, *s, digest))
+                : Status::kBusy;
 }
 
 }  // namespace slab_cache::shm

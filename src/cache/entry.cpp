@@ -1,0 +1,227 @@
+#include "cache/entry.h"
+
+#include <type_traits>
+
+namespace slab_cache::cache {
+namespace {
+
+constexpr uint8_t kHeadVersion = 1;
+
+struct Name {
+    Bytes name;
+    Bytes lowcase;
+};
+
+constexpr Name kNames[] = {
+    {"", ""},
+    {"Content-Type", "content-type"},
+    {"Date", "date"},
+    {"Last-Modified", "last-modified"},
+    {"ETag", "etag"},
+    {"Cache-Control", "cache-control"},
+    {"Expires", "expires"},
+    {"Vary", "vary"},
+    {"Content-Encoding", "content-encoding"},
+    {"Location", "location"},
+    {"Content-Language", "content-language"},
+    {"Access-Control-Allow-Origin", "access-control-allow-origin"},
+    {"X-Content-Type-Options", "x-content-type-options"},
+    {"Link", "link"},
+    {"X-Frame-Options", "x-frame-options"},
+    {"Strict-Transport-Security", "strict-transport-security"},
+    {"Content-Location", "content-location"},
+    {"Refresh", "refresh"},
+    {"WWW-Authenticate", "www-authenticate"},
+    {"Accept-Ranges", "accept-ranges"},
+    {"Referrer-Policy", "referrer-policy"},
+    {"Set-Cookie", "set-cookie"},
+    {"Server", "server"},
+    {"Content-Disposition", "content-disposition"},
+    {"Content-Security-Policy", "content-security-policy"},
+    {"X-Request-ID", "x-request-id"},
+    {"Pragma", "pragma"},
+    {"Age", "age"},
+};
+static_assert(sizeof(kNames) / sizeof(kNames[0]) == static_cast<size_t>(Known::kCount));
+static_assert(std::is_trivially_copyable_v<HeadFixed> && std::is_standard_layout_v<HeadFixed>);
+
+constexpr uint8_t kFormMask = 0xC0;
+constexpr uint8_t kTableForm = 0x00;
+constexpr uint8_t kLiteralForm = 0x40;
+constexpr uint8_t kLowcaseForm = 0x80;
+static_assert(static_cast<size_t>(Known::kCount) <= 0x40);
+
+// Names are replayed in the spelling they came in.
+uint8_t form_of(Known id, Bytes name) noexcept {
+    const Name& n = kNames[static_cast<size_t>(id)];
+    if (id != Known::kOther && n.name == name) {
+        return kTableForm;
+    }
+    return id != Known::kOther && n.lowcase == name ? kLowcaseForm : kLiteralForm;
+}
+
+bool take(Bytes* rest, size_t n, Bytes* out) noexcept {
+    if (rest->size() < n) {
+        return false;
+    }
+    *out = base::slice(*rest, 0, n);
+    *rest = base::slice(*rest, n);
+    return true;
+}
+
+bool take_length(Bytes* rest, size_t* n) noexcept {
+    Bytes two;
+    if (!take(rest, 2, &two)) {
+        return false;
+    }
+    *n = static_cast<size_t>(static_cast<unsigned char>(two[0])) << 8
+         | static_cast<unsigned char>(two[1]);
+    return true;
+}
+
+}  // namespace
+
+Known known(Bytes name) noexcept {
+    for (size_t i = 1; i < static_cast<size_t>(Known::kCount); i++) {
+        if (base::equal_nocase(kNames[i].name, name)) {
+            return static_cast<Known>(i);
+        }
+    }
+    return Known::kOther;
+}
+
+bool decode_facts(Bytes head, HeadFixed* out) noexcept {
+    if (head.size() < sizeof(HeadFixed)) {
+        return false;
+    }
+    std::memcpy(out, head.data(), sizeof(HeadFixed));
+    return out->version == kHeadVersion && out->status >= 100 && out->status <= 999;
+}
+
+bool next_field(Bytes* rest, StoredField* out) noexcept {
+    Bytes id;
+    if (!take(rest, 1, &id)) {
+        return false;
+    }
+    const auto byte = static_cast<unsigned char>(id[0]);
+    const size_t index = byte & ~kFormMask & 0xFF;
+    if (index >= static_cast<size_t>(Known::kCount)) {
+        return false;
+    }
+    out->id = static_cast<Known>(index);
+    out->lowcase = kNames[index].lowcase;
+    out->name = (byte & kFormMask) == kLowcaseForm ? kNames[index].lowcase : kNames[index].name;
+    if ((byte & kFormMask) == kLiteralForm) {
+        Bytes length;
+        if (!take(rest, 1, &length)) {
+            return false;
+        }
+        const auto n = static_cast<unsigned char>(length[0]);
+        if (!take(rest, n, &out->name) || !take(rest, n, &out->lowcase)) {
+            return false;
+        }
+    }
+    size_t n = 0;
+    return take_length(rest, &n) && take(rest, n, &out->value);
+}
+
+bool decode_head(Bytes head, StoredResponse* out) noexcept {
+    HeadFixed fixed;
+    if (!decode_facts(head, &fixed)) {
+        return false;
+    }
+    out->status = fixed.status;
+    out->content_type_len = fixed.content_type_len;
+    out->last_modified_time = fixed.last_modified;
+    out->facts = fixed.facts;
+    out->fields = base::slice(head, sizeof(HeadFixed));
+    out->field_count = fixed.field_count;
+    Bytes rest = out->fields;
+    for (uint16_t i = 0; i < fixed.field_count; i++) {
+        StoredField field;
+        if (!next_field(&rest, &field)) {
+            return false;
+        }
+        switch (field.id) {
+        case Known::kETag:         out->etag = field.value; break;
+        case Known::kLastModified: out->last_modified = field.value; break;
+        case Known::kContentType:  out->content_type = field.value; break;
+        case Known::kDate:         out->date = field.value; break;
+        case Known::kVary:         out->vary = field.value; break;
+        default:                   break;
+        }
+    }
+    return rest.empty() && out->content_type_len <= out->content_type.size();
+}
+
+HeadBuilder::HeadBuilder(char* buffer, size_t capacity) noexcept
+    : buffer_(buffer), capacity_(capacity), size_(sizeof(HeadFixed)) {
+    overflowed_ = capacity < sizeof(HeadFixed);
+}
+
+void HeadBuilder::put(const void* p, size_t n) noexcept {
+    if (overflowed_ || capacity_ - size_ < n) {
+        overflowed_ = true;
+        return;
+    }
+    if (n != 0) {
+        std::memcpy(buffer_ + size_, p, n);
+        size_ += n;
+    }
+}
+
+void HeadBuilder::put16(size_t n) noexcept {
+    const char two[2] = {static_cast<char>(n >> 8), static_cast<char>(n & 0xFF)};
+    put(two, 2);
+    overflowed_ = overflowed_ || n > 0xFFFF;
+}
+
+void HeadBuilder::add(Bytes name, Bytes value) noexcept {
+    const Known id = known(name);
+    const uint8_t form = form_of(id, name);
+    const auto byte = static_cast<uint8_t>(form | static_cast<uint8_t>(id));
+    put(&byte, 1);
+    if (form == kLiteralForm) {
+        if (name.empty() || name.size() > 0xFF) {
+            overflowed_ = true;
+            return;
+        }
+        const auto n = static_cast<uint8_t>(name.size());
+        put(&n, 1);
+        put(name.data(), name.size());
+        for (char c : name) {
+            const char low = base::lower(c);
+            put(&low, 1);
+        }
+    }
+    put16(value.size());
+    put(value.data(), value.size());
+    if (id == Known::kContentType) {
+        size_t n = value.find(';');
+        n = n == Bytes::npos ? value.size() : n;
+        while (n > 0 && value[n - 1] == ' ') {
+            n--;
+        }
+        content_type_len_ = static_cast<uint16_t>(n);
+    }
+    count_++;
+}
+
+bool HeadBuilder::finish(uint16_t status, int64_t last_modified,
+                         const http::StoredFacts& facts) noexcept {
+    if (overflowed_) {
+        return false;
+    }
+    HeadFixed fixed;
+    std::memset(static_cast<void*>(&fixed), 0, sizeof(fixed));
+    fixed.version = kHeadVersion;
+    fixed.status = status;
+    fixed.field_count = count_;
+    fixed.content_type_len = content_type_len_;
+    fixed.last_modified = last_modified;
+    fixed.facts = facts;
+    std::memcpy(buffer_, &fixed, sizeof(fixed));
+    return true;
+}
+
+}  // namespace slab_cache::cache

@@ -1,0 +1,92 @@
+// cache/entry.h — a response header as it lies in the zone.
+//
+// What        head = HeadFixed, then each field as
+//                | form:2 id:6 | length:16 | value |                          a name of the table below
+//                | form:2 id:6 | name length:8 | name | lower-case name | length:16 | value |
+//             (form 0: the table's spelling, 2: all lower case, 1: any other, spelled out) in the order the origin sent them, repeated lines kept. The body is not in the head.
+// Threading   pure functions; a decoded view is valid as long as the head's bytes are pinned.
+// Errors      decode_head() treats the bytes as input: every length is checked, nonsense gives false (a miss).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/bytes.h"
+#include "http/fields.h"
+#include "http/reuse.h"
+
+namespace slab_cache::cache {
+
+using base::Bytes;
+
+// Fields that the adapter must put into typed places. Order is part of the layout.
+enum class Known : uint8_t {
+    kOther = 0,
+    kContentType, kDate, kLastModified, kETag, kCacheControl, kExpires, kVary, kContentEncoding,
+    kLocation, kContentLanguage, kAccessControlAllowOrigin, kXContentTypeOptions, kLink, kXFrameOptions,
+    kStrictTransportSecurity, kContentLocation, kRefresh, kWwwAuthenticate, kAcceptRanges, kReferrerPolicy,
+    kSetCookie, kServer, kContentDisposition, kContentSecurityPolicy, kXRequestId, kPragma, kAge,
+    kCount,
+};
+
+Known known(Bytes name) noexcept;   // in any spelling
+
+struct HeadFixed {
+    uint8_t version;
+    uint8_t flags;
+    uint16_t status;
+    uint16_t field_count;
+    uint16_t content_type_len;   // without parameters
+    int64_t last_modified;       // -1: none
+    http::StoredFacts facts;
+};
+
+struct StoredField {
+    Known id;
+    Bytes name;
+    Bytes lowcase;
+    Bytes value;
+};
+
+// A head, decoded. `fields` walks lazily with next_field().
+struct StoredResponse {
+    uint16_t status = 0;
+    uint16_t content_type_len = 0;
+    int64_t last_modified_time = -1;
+    http::StoredFacts facts = {};
+    Bytes fields;                // encoded
+    uint16_t field_count = 0;
+    // Found while decoding:
+    Bytes etag, last_modified, content_type, date, vary;
+};
+
+bool decode_head(Bytes head, StoredResponse* out) noexcept;
+// The fixed part alone: what a lookup needs to decide. False for nonsense.
+bool decode_facts(Bytes head, HeadFixed* out) noexcept;
+
+// Takes the next field off `rest`; false at the end or on nonsense.
+bool next_field(Bytes* rest, StoredField* out) noexcept;
+
+// Writes fields behind a HeadFixed in a caller's buffer.
+class HeadBuilder {
+public:
+    HeadBuilder(char* buffer, size_t capacity) noexcept;
+
+    void add(Bytes name, Bytes value) noexcept;
+    // Fills in the fixed part. False when something did not fit.
+    bool finish(uint16_t status, int64_t last_modified, const http::StoredFacts& facts) noexcept;
+    Bytes head() const noexcept { return {buffer_, size_}; }
+
+private:
+    void put(const void* p, size_t n) noexcept;
+    void put16(size_t n) noexcept;
+
+    char* buffer_;
+    size_t capacity_;
+    size_t size_;
+    uint16_t count_ = 0;
+    uint16_t content_type_len_ = 0;
+    bool overflowed_ = false;
+};
+
+}  // namespace slab_cache::cache

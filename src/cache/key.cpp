@@ -1,0 +1,121 @@
+#include "cache/key.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+namespace slab_cache::cache {
+namespace {
+
+// One letter per kind keeps a tag named "example.com" apart from the host of that name.
+enum class Kind : uint64_t { kUrl = 'u', kHost = 'h', kPrefix = 'p', kTag = 't', kGroup = 'g' };
+
+uint64_t hash64(Bytes b, const uint8_t* secret) noexcept {
+    return XXH3_64bits_withSecret(b.data(), b.size(), secret, kSecretBytes);
+}
+
+// Order matters: combine(a, b) != combine(b, a).
+uint64_t combine(uint64_t a, uint64_t b) noexcept {
+    const uint64_t x = (a ^ (b * 0x9E3779B97F4A7C15ull)) * 0xFF51AFD7ED558CCDull;
+    return x ^ (x >> 32);
+}
+
+uint64_t finish(Kind kind, uint64_t h) noexcept {
+    const uint64_t f = combine(h, static_cast<uint64_t>(kind));
+    return f != 0 ? f : 1;   // 0 means "no record" in the purge table
+}
+
+}  // namespace
+
+void KeyBuilder::add(Bytes field) noexcept {
+    if (field.size() > 0xFFFF || overflowed_ || capacity_ - size_ < needed(field.size())) {
+        overflowed_ = true;
+        return;
+    }
+    buffer_[size_++] = static_cast<char>(field.size() >> 8);
+    buffer_[size_++] = static_cast<char>(field.size() & 0xFF);
+    if (!field.empty()) {
+        std::memcpy(buffer_ + size_, field.data(), field.size());
+        size_ += field.size();
+    }
+}
+
+size_t printable_key(Bytes key, char* out, size_t capacity) noexcept {
+    size_t n = 0;
+    bool first = true;
+    while (key.size() >= 2) {
+        const auto hi = static_cast<unsigned char>(key[0]);
+        const auto lo = static_cast<unsigned char>(key[1]);
+        const Bytes field = base::slice(key, 2, static_cast<size_t>(hi) << 8 | lo);
+        if (!first && n < capacity) {
+            out[n++] = '|';
+        }
+        first = false;
+        for (size_t i = 0; i < field.size() && n < capacity; i++) {
+            const auto c = static_cast<unsigned char>(field[i]);
+            out[n++] = c < 0x20 || c == 0x7F ? '?' : field[i];
+        }
+        key = base::slice(key, 2 + field.size());
+    }
+    return n;
+}
+
+shm::Digest digest(Bytes key, const uint8_t* secret) noexcept {
+    const XXH128_hash_t h = XXH3_128bits_withSecret(key.data(), key.size(), secret, kSecretBytes);
+    return {h.high64, h.low64};
+}
+
+uint64_t url_selector(const Url& url, const uint8_t* secret) noexcept {
+    uint64_t args = 0;
+    Bytes rest = url.args;
+    while (!rest.empty()) {
+        const size_t end = rest.find('&');
+        const Bytes one = base::slice(rest, 0, end);
+        if (!one.empty()) {
+            args += hash64(one, secret);   // a sum: the order of arguments plays no part
+        }
+        rest = end == Bytes::npos ? Bytes{} : base::slice(rest, end + 1);
+    }
+    return finish(Kind::kUrl,
+                  combine(combine(hash64(url.host, secret), hash64(url.path, secret)), args));
+}
+
+uint64_t host_selector(Bytes host, const uint8_t* secret) noexcept {
+    return finish(Kind::kHost, hash64(host, secret));
+}
+
+uint64_t prefix_selector(Bytes host, Bytes prefix, const uint8_t* secret) noexcept {
+    if (prefix.size() <= 1) {
+        return host_selector(host, secret);
+    }
+    return finish(Kind::kPrefix, combine(hash64(host, secret), hash64(prefix, secret)));
+}
+
+uint64_t tag_selector(Bytes tag, const uint8_t* secret) noexcept {
+    return finish(Kind::kTag, hash64(tag, secret));
+}
+
+uint64_t group_selector(Bytes host, Bytes group, const uint8_t* secret) noexcept {
+    return finish(Kind::kGroup, combine(hash64(host, secret), hash64(group, secret)));
+}
+
+uint32_t url_selectors(const Url& url, const uint8_t* secret, uint64_t* out,
+                       uint32_t capacity) noexcept {
+    uint32_t n = 0;
+    if (capacity < 2) {
+        return 0;
+    }
+    out[n++] = url_selector(url, secret);
+    out[n++] = host_selector(url.host, secret);
+    for (size_t i = 1; i < url.path.size(); i++) {   // the prefix "/" is the host
+        if (url.path[i] != '/') {
+            continue;
+        }
+        if (n == capacity) {
+            return 0;
+        }
+        out[n++] = prefix_selector(url.host, base::slice(url.path, 0, i + 1), secret);
+    }
+    return n;
+}
+
+}  // namespace slab_cache::cache

@@ -1,0 +1,67 @@
+// cache/key.h — cache keys and what a purge may name, as keyed hashes.
+//
+// What        A key is a list of fields, each with its length in front, so that no two different lists ever give the same
+//             bytes. Its digest is 128 bits of XXH3 under the zone's secret; entries compare the full bytes as well.
+//             Selectors are 64-bit fingerprints of what a purge may name: a URL, a host, a path prefix, a tag.
+// Threading   pure functions of their arguments.
+// Ownership   output goes to the caller's buffer.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/bytes.h"
+#include "shm/store.h"
+
+namespace slab_cache::cache {
+
+using base::Bytes;
+
+inline constexpr size_t kSecretBytes = 192;
+inline constexpr size_t kMaxKeyBytes = 16 * 1024;
+
+// Appends length-prefixed fields to a caller's buffer. Overflow is remembered, never written.
+class KeyBuilder {
+public:
+    KeyBuilder(char* buffer, size_t capacity) noexcept : buffer_(buffer), capacity_(capacity) {}
+
+    void add(Bytes field) noexcept;
+    bool overflowed() const noexcept { return overflowed_; }
+    Bytes key() const noexcept { return {buffer_, size_}; }
+
+    static constexpr size_t needed(size_t field_bytes) noexcept { return field_bytes + 2; }
+
+private:
+    char* buffer_;
+    size_t capacity_;
+    size_t size_ = 0;
+    bool overflowed_ = false;
+};
+
+// The fields of a key for people: "http|example.com|/path". Returns the length; at most `capacity` bytes are written.
+size_t printable_key(Bytes key, char* out, size_t capacity) noexcept;
+
+shm::Digest digest(Bytes key, const uint8_t* secret) noexcept;
+
+// A URL as selectors see it. host: lower case, without port. path: percent-decoded, starting with '/'. args: the raw
+// query without '?'. The order of arguments makes no difference to the fingerprint.
+struct Url {
+    Bytes host;
+    Bytes path;
+    Bytes args;
+};
+
+uint64_t url_selector(const Url& url, const uint8_t* secret) noexcept;
+uint64_t host_selector(Bytes host, const uint8_t* secret) noexcept;
+// `prefix` starts and ends with '/'. The prefix "/" is the whole host, and has the host's selector.
+uint64_t prefix_selector(Bytes host, Bytes prefix, const uint8_t* secret) noexcept;
+uint64_t tag_selector(Bytes tag, const uint8_t* secret) noexcept;
+uint64_t group_selector(Bytes host, Bytes group, const uint8_t* secret) noexcept;   // RFC 9875: within one origin
+
+inline constexpr uint32_t kMaxSelectors = 128;
+
+// All selectors of a URL: itself, its host, each directory prefix of its path.
+// Returns their number, or 0 when they do not fit: such a response must not be stored.
+uint32_t url_selectors(const Url& url, const uint8_t* secret, uint64_t* out, uint32_t capacity) noexcept;
+
+}  // namespace slab_cache::cache

@@ -1,0 +1,311 @@
+#include "ngx/ngx.h"
+
+#include "ngx/capture.h"
+
+#include "http/storable.h"
+#include "ngx/counters.h"
+#include "ngx/marks.h"
+#include "ngx/origin.h"
+#include "ngx/publish.h"
+#include "ngx/relay.h"
+
+namespace slab_cache::ngx {
+namespace {
+
+constexpr size_t kUpstreamBuffer = 64 * 1024;
+
+// Upstream shall be read as fast as it sends: nginx's unbuffered path does, into one buffer, and for more than a few
+// kilobytes that buffer should not be the small one the header came in.
+void unbuffer(Fill* fill) noexcept {
+    ngx_http_upstream_t* u = fill->request->upstream;
+    if (u == nullptr || !u->buffering || fill->upstream_resized) {
+        return;
+    }
+    u->buffering = 0;
+    fill->upstream_resized = true;
+    const size_t have = static_cast<size_t>(u->buffer.last - u->buffer.pos);
+    const size_t room = static_cast<size_t>(u->buffer.end - u->buffer.start);
+    const off_t rest = u->headers_in.content_length_n < 0
+                           ? static_cast<off_t>(kUpstreamBuffer)
+                           : u->headers_in.content_length_n - static_cast<off_t>(have);
+    if (rest <= static_cast<off_t>(room) || room >= kUpstreamBuffer) {
+        return;
+    }
+    auto* p = static_cast<u_char*>(ngx_palloc(fill->request->pool, kUpstreamBuffer));
+    if (p == nullptr) {
+        return;   // slower, not wrong
+    }
+    ngx_memcpy(p, u->buffer.pos, have);
+    u->buffer.start = u->buffer.pos = p;
+    u->buffer.last = p + have;
+    u->buffer.end = p + kUpstreamBuffer;
+}
+
+// Not for the cache: the leader gets it as it comes, everybody else goes by themselves.
+void refuse(Fill* fill, http::Reason reason) noexcept {
+    count(fill->zone, Counter::kFillsRefused);
+    count(fill->zone, reason);
+    if (fill->request->headers_out.status < NGX_HTTP_INTERNAL_SERVER_ERROR && leaves_mark(reason)) {
+        mark_uncacheable(fill->zone, mark_digest(fill->digest, fill->has_authorization), reason);
+    }
+    end_lease(fill, shm::LeaseState::kPrivate, static_cast<uint32_t>(reason));
+    if (fill->leader == nullptr) {
+        drop_fill(fill);
+        return;
+    }
+    fill->leader->reason = reason;
+    fill->phase = FillPhase::kRelaying;
+    if (!start_relay(fill->leader, fill)) {
+        drop_fill(fill);
+        return;
+    }
+    if (fill->leader->pin) {
+        post_waiter(&fill->leader->waiter);   // it serves from the zone, and goes on by relay
+    } else {
+        tell_leader(fill, FillNews::kRelay);
+    }
+}
+
+// The object is in the zone, growing: whoever waits can have it.
+void announce(Fill* fill) noexcept {
+    fill->phase = FillPhase::kStoring;
+    if (fill->leader != nullptr) {
+        fill->leader->pin = fill->zone->store.pin_writer(fill->writer);
+        tell_leader(fill, FillNews::kStored);
+    }
+    if (fill->ticket) {
+        shm::WakeSet wake;
+        const uint32_t cell = fill->ticket.cell;
+        fill->zone->store.lease_attach(fill->ticket, fill->writer, &wake);
+        wake_workers(fill->zone, wake, cell);
+    }
+}
+
+void progress(Fill* fill) noexcept {
+    if (fill->ticket) {
+        shm::WakeSet wake;
+        const uint32_t cell = fill->ticket.cell;
+        fill->zone->store.lease_progress(fill->ticket, now_ms(), &wake);
+        wake_workers(fill->zone, wake, cell);
+    }
+    if (fill->leader != nullptr) {
+        post_waiter(&fill->leader->waiter);
+    }
+}
+
+http::Reason reason_of(shm::Status status) noexcept {
+    switch (status) {
+    case shm::Status::kTooLarge:
+        return http::Reason::kTooBig;
+    case shm::Status::kNoSpace:
+        return http::Reason::kNoSpace;
+    case shm::Status::kPurged:
+        return http::Reason::kPurgedInflight;
+    default:
+        return http::Reason::kBusy;
+    }
+}
+
+// The zone takes no more of it. The leader, who has read from the zone so far, gets the rest by relay.
+void overflow(Fill* fill, http::Reason reason) noexcept {
+    fill->zone->store.abort(&fill->writer);
+    refuse(fill, reason);
+}
+
+bool store_bytes(Fill* fill, Bytes bytes) noexcept {
+    const shm::Status status = fill->zone->store.append(&fill->writer, bytes, now_sec());
+    if (status == shm::Status::kOk) {
+        fill->received += bytes.size();
+        return true;
+    }
+    // What append() took before it gave up can be read; the relay carries on behind it.
+    const uint64_t taken = fill->writer.written - fill->received;
+    fill->received += taken;
+    overflow(fill, reason_of(status));
+    if (fill->phase == FillPhase::kRelaying) {
+        relay_bytes(fill->leader, base::slice(bytes, taken));
+        fill->received += bytes.size() - taken;
+    }
+    return false;
+}
+
+// Bodies of static files come as file bufs: read here, in pieces.
+bool store_file(Fill* fill, ngx_buf_t* b) noexcept {
+    if (fill->read_buffer == nullptr) {
+        fill->read_buffer = static_cast<u_char*>(ngx_palloc(fill->request->pool, kUpstreamBuffer));
+        if (fill->read_buffer == nullptr) {
+            return false;
+        }
+    }
+    while (b->file_pos < b->file_last && fill->phase == FillPhase::kStoring) {
+        const off_t left = b->file_last - b->file_pos;
+        const size_t want = left < static_cast<off_t>(kUpstreamBuffer) ? static_cast<size_t>(left)
+                                                                      : kUpstreamBuffer;
+        const ssize_t n = ngx_read_file(b->file, fill->read_buffer, want, b->file_pos);
+        if (n <= 0) {
+            return false;
+        }
+        b->file_pos += n;
+        store_bytes(fill, {reinterpret_cast<char*>(fill->read_buffer), static_cast<size_t>(n)});
+    }
+    return true;
+}
+
+ngx_int_t store_chain(Fill* fill, ngx_chain_t* in) noexcept {
+    bool grew = false;
+    for (; in != nullptr && fill->phase == FillPhase::kStoring; in = in->next) {
+        ngx_buf_t* b = in->buf;
+        if (ngx_buf_in_memory(b)) {
+            const auto n = static_cast<size_t>(b->last - b->pos);
+            if (n != 0) {
+                store_bytes(fill, {reinterpret_cast<char*>(b->pos), n});
+                b->pos = b->last;
+                grew = true;
+            }
+            if (fill->phase != FillPhase::kStoring) {
+                break;   // what follows goes by relay, this buf's last_buf included
+            }
+        } else if (b->in_file) {
+            grew = true;
+            if (!store_file(fill, b)) {
+                return NGX_ERROR;
+            }
+            if (fill->phase != FillPhase::kStoring) {
+                break;
+            }
+        }
+        if (b->last_buf) {
+            fill->body_ended = true;
+            finish_capture(fill);
+            return NGX_OK;
+        }
+    }
+    if (fill->phase == FillPhase::kRelaying) {
+        return relay_chain(fill, in);
+    }
+    if (grew) {
+        progress(fill);
+    }
+    return NGX_OK;
+}
+
+ngx_int_t store_response(Fill* fill, const OriginResponse& origin) noexcept {
+    http::Reason reason = http::Reason::kNone;
+    const shm::Status status = begin_object(fill, origin, &reason);
+    if (status != shm::Status::kOk) {
+        refuse(fill, reason != http::Reason::kNone ? reason : reason_of(status));
+        return NGX_OK;
+    }
+    announce(fill);
+    return NGX_OK;
+}
+
+// What we have is still right: its header is brought up to date, and it is fresh again.
+void validated(Fill* fill, const OriginResponse& origin) noexcept {
+    shm::Pin pin;
+    const shm::Status status = publish_validated(fill, origin, &pin);
+    if (fill->leader != nullptr) {
+        // Where it could not be written anew, the old header is still a right answer to this request.
+        fill->leader->pin = pin ? pin : fill->zone->store.repin(fill->stale);
+    } else {
+        fill->zone->store.unpin(&pin);
+    }
+    fill->phase = FillPhase::kDone;
+    if (status == shm::Status::kOk) {
+        end_lease(fill, shm::LeaseState::kPublished, 0);
+    } else {
+        count(fill->zone, reason_of(status));
+        end_lease(fill, shm::LeaseState::kPrivate, static_cast<uint32_t>(reason_of(status)));
+    }
+    tell_leader(fill, FillNews::kValidated);
+}
+
+}  // namespace
+
+ngx_int_t capture_header(Fill* fill) noexcept {
+    if (fill->phase != FillPhase::kFetching) {
+        return NGX_OK;
+    }
+    OriginResponse origin;
+    if (!read_origin(fill, &origin)) {
+        fail_fill(fill, NGX_HTTP_INTERNAL_SERVER_ERROR);
+        drop_fill(fill);
+        return NGX_OK;
+    }
+    unbuffer(fill);
+    count(fill->zone, Counter::kOriginMs, now_ms() - fill->started_ms);
+    if (origin.response.status == NGX_HTTP_NOT_MODIFIED && origin.from_upstream && fill->stale) {
+        clear_mark(fill->zone, fill->digest);
+        validated(fill, origin);
+        return NGX_OK;
+    }
+    if (stale_instead(fill, origin)) {
+        fail_fill(fill, origin.origin_status);
+        drop_fill(fill);
+        return NGX_OK;
+    }
+    if (origin.origin_status >= NGX_HTTP_INTERNAL_SERVER_ERROR) {
+        count(fill->zone, Counter::kFillsFailed);
+    } else {
+        clear_mark(fill->zone, mark_digest(fill->digest, fill->has_authorization));
+    }
+    const http::Reason no = why_not_stored(fill, origin);
+    if (no != http::Reason::kNone) {
+        refuse(fill, no);
+        return NGX_OK;
+    }
+    return store_response(fill, origin);
+}
+
+ngx_int_t capture_body(Fill* fill, ngx_chain_t* in) noexcept {
+    switch (fill->phase) {
+    case FillPhase::kStoring:
+        return store_chain(fill, in);
+    case FillPhase::kRelaying:
+        return relay_chain(fill, in);
+    case FillPhase::kFetching:
+    case FillPhase::kDropping:
+    case FillPhase::kDone:
+        break;
+    }
+    for (; in != nullptr; in = in->next) {   // nobody's: consumed unread
+        in->buf->pos = in->buf->last;
+        in->buf->file_pos = in->buf->file_last;
+    }
+    return NGX_OK;
+}
+
+void finish_capture(Fill* fill) noexcept {
+    const bool bodyless = fill->request->header_only || fill->expected == 0;
+    const bool ended = fill->body_ended || (bodyless && fill->request->request_complete);
+    if (!ended || (fill->expected >= 0 && fill->received != static_cast<uint64_t>(fill->expected))) {
+        fill->zone->store.abort(&fill->writer);
+        count(fill->zone, http::Reason::kTruncated);
+        if (fill->leader != nullptr) {
+            fill->leader->reason = http::Reason::kTruncated;
+        }
+        fill->phase = FillPhase::kDone;
+        count(fill->zone, Counter::kFillsFailed);
+        end_lease(fill, shm::LeaseState::kFailed, NGX_HTTP_BAD_GATEWAY);
+        return;
+    }
+    fill->phase = FillPhase::kDone;
+    count(fill->zone, Counter::kBytesFromOrigin, fill->received);
+    const shm::Status status = fill->zone->store.commit(&fill->writer, now_sec());
+    if (status == shm::Status::kOk) {
+        count(fill->zone, Counter::kFillsStored);
+    } else {
+        // Its readers can finish all the same; only nobody will find it.
+        fill->zone->store.abort(&fill->writer);
+        count(fill->zone, reason_of(status));
+        if (fill->leader != nullptr) {
+            fill->leader->reason = reason_of(status);
+        }
+    }
+    end_lease(fill, shm::LeaseState::kPublished, 0);
+    if (fill->leader != nullptr) {
+        post_waiter(&fill->leader->waiter);
+    }
+}
+
+}  // namespace slab_cache::ngx

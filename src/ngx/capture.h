@@ -1,0 +1,20 @@
+// ngx/capture.h — what becomes of the response to a fill.
+//
+// What        The module's filters come first in nginx's chains, so here the response is what the content handler made:
+//             no ranges, no gzip, no add_header. For a fill's request the chain ends here. The header decides: stored (the body
+//             goes to the zone, and the leader and all who wait read it from there), relayed to the leader, a validation of what
+//             we have, or a failure.
+#pragma once
+
+#include "ngx/ngx.h"
+
+#include "ngx/fill.h"
+
+namespace slab_cache::ngx {
+
+ngx_int_t capture_header(Fill* fill) noexcept;
+ngx_int_t capture_body(Fill* fill, ngx_chain_t* in) noexcept;
+// kStoring: the response has ended. Publishes when it is whole, else it was truncated.
+void finish_capture(Fill* fill) noexcept;
+
+}  // namespace slab_cache::ngx

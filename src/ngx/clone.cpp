@@ -1,0 +1,466 @@
+#include "ngx/ngx.h"
+
+#include "ngx/clone.h"
+
+#include "ngx/conf.h"
+#include "ngx/fill.h"
+
+namespace slab_cache::ngx {
+namespace {
+
+struct CloneLog {
+    ngx_http_log_ctx_t http;   // first: nginx reads log->data as this
+    Fill* fill;
+};
+
+u_char* log_fill(ngx_log_t* log, u_char* buf, size_t len) noexcept {
+    u_char* p = ngx_snprintf(buf, len, " while filling slab_cache");
+    len -= static_cast<size_t>(p - buf);
+    auto* ctx = reinterpret_cast<CloneLog*>(log->data);
+    ngx_http_request_t* r = ctx->http.request;
+    if (r == nullptr || r->log_handler == nullptr) {
+        return p;
+    }
+    buf = p;
+    p = ngx_snprintf(buf, len, " for client: %V", &ctx->http.connection->addr_text);
+    len -= static_cast<size_t>(p - buf);
+    return r->log_handler(r, ctx->http.current_request, p, len);
+}
+
+void on_clone_event(ngx_event_t* ev) noexcept {
+    auto* c = static_cast<ngx_connection_t*>(ev->data);
+    auto* r = static_cast<ngx_http_request_t*>(c->data);
+    ngx_http_set_log_request(c->log, r);
+    if (ev->write) {
+        r->write_event_handler(r);
+    } else {
+        r->read_event_handler(r);
+    }
+    ngx_http_run_posted_requests(c);
+}
+
+// Neither watched nor closed by nginx: see fill.h.
+void fake_events(ngx_connection_t* c) noexcept {
+    c->shared = 1;
+    c->tcp_nodelay = NGX_TCP_NODELAY_DISABLED;
+    c->tcp_nopush = NGX_TCP_NOPUSH_DISABLED;
+    c->read->active = 1;
+    c->read->eof = 1;       // no keep-alive, no lingering close
+    c->read->channel = 1;   // an exiting worker does not complain about it
+    c->write->active = (ngx_event_flags & NGX_USE_CLEAR_EVENT) ? 1 : 0;
+    c->write->ready = 1;
+    c->read->handler = on_clone_event;
+    c->write->handler = on_clone_event;
+    c->read->log = c->log;
+    c->write->log = c->log;
+}
+
+bool copy_addresses(ngx_connection_t* to, const ngx_connection_t* from) noexcept {
+    to->type = from->type;
+    to->listening = from->listening;
+    to->start_time = ngx_current_msec;
+    to->socklen = from->socklen;
+    to->local_socklen = from->local_socklen;
+    if (from->sockaddr != nullptr) {
+        to->sockaddr = static_cast<sockaddr*>(ngx_palloc(to->pool, NGX_SOCKADDRLEN));
+        if (to->sockaddr == nullptr) {
+            return false;
+        }
+        ngx_memcpy(to->sockaddr, from->sockaddr, from->socklen);
+    }
+    if (from->local_sockaddr != nullptr) {
+        // The listening address belongs to the cycle, a resolved one to the client's pool.
+        to->local_sockaddr = static_cast<sockaddr*>(ngx_palloc(to->pool, NGX_SOCKADDRLEN));
+        if (to->local_sockaddr == nullptr) {
+            return false;
+        }
+        ngx_memcpy(to->local_sockaddr, from->local_sockaddr, from->local_socklen);
+    }
+    return pool_copy(to->pool, from->addr_text, &to->addr_text);
+}
+
+ngx_connection_t* fake_connection(ngx_http_request_t* from) noexcept {
+    ngx_connection_t* c = ngx_get_connection(0, ngx_cycle->log);
+    if (c == nullptr) {
+        return nullptr;
+    }
+    c->pool = ngx_create_pool(1024, ngx_cycle->log);
+    if (c->pool == nullptr) {
+        ngx_free_connection(c);
+        return nullptr;
+    }
+    auto* log = pool_new<ngx_log_t>(c->pool);
+    auto* ctx = pool_new<CloneLog>(c->pool);
+    auto* hc = pool_new<ngx_http_connection_t>(c->pool);
+    if (log == nullptr || ctx == nullptr || hc == nullptr
+        || !copy_addresses(c, from->connection)) {
+        ngx_destroy_pool(c->pool);
+        ngx_free_connection(c);
+        return nullptr;
+    }
+    ctx->http.connection = c;
+    *log = *from->connection->log;
+    log->handler = log_fill;
+    log->data = &ctx->http;
+    log->action = nullptr;
+    c->log = log;
+    c->log_error = NGX_ERROR_INFO;
+    c->pool->log = log;
+    c->number = ngx_atomic_fetch_add(ngx_connection_counter, 1);
+    log->connection = c->number;
+    *hc = *from->http_connection;
+    hc->busy = nullptr;
+    hc->nbusy = 0;
+    hc->free = nullptr;
+    c->data = hc;
+    fake_events(c);
+    return c;
+}
+
+// With these a client could shape or empty the answer that everybody gets.
+bool shapes_answer(const ngx_table_elt_t& h) noexcept {
+    static constexpr Bytes kNames[] = {"range", "if-range", "if-match", "if-none-match", "expect",
+                                       "if-modified-since", "if-unmodified-since", "content-length",
+                                       "transfer-encoding", "te", "upgrade"};
+    const Bytes name{reinterpret_cast<char*>(h.lowcase_key), h.key.len};
+    for (Bytes shaping : kNames) {
+        if (name == shaping) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Puts `h`, already in headers_in.headers, into its typed field, as nginx's own parser does.
+bool index_header(ngx_http_request_t* r, ngx_table_elt_t* h) noexcept {
+    auto* known = static_cast<ngx_http_header_t*>(ngx_hash_find(
+        &core_main_conf(r)->headers_in_hash, h->hash, h->lowcase_key, h->key.len));
+    if (known == nullptr || known->offset == 0) {
+        return true;
+    }
+    const Bytes name{reinterpret_cast<char*>(h->lowcase_key), h->key.len};
+#if SLAB_NGX_LINKED_HEADERS
+    (void) name;
+    return append_multi(r->pool, &r->headers_in, known->offset, h);
+#else
+    if (name == "cookie" || name == "x-forwarded-for") {
+        return append_multi(r->pool, &r->headers_in, known->offset, h);
+    }
+    auto** slot = reinterpret_cast<ngx_table_elt_t**>(reinterpret_cast<char*>(&r->headers_in)
+                                                      + known->offset);
+    if (*slot == nullptr) {
+        *slot = h;
+    }
+    return true;
+#endif
+}
+
+bool copy_header(ngx_http_request_t* r, const ngx_table_elt_t& from) noexcept {
+    ngx_table_elt_t* h = push_header(&r->headers_in.headers);
+    if (h == nullptr) {
+        return false;
+    }
+    // name, lower-case name and value in one piece
+    const size_t key = from.key.len;
+    const size_t value = from.value.len;
+    auto* p = static_cast<u_char*>(ngx_pnalloc(r->pool, 2 * (key + 1) + value + 1));
+    if (p == nullptr) {
+        return false;
+    }
+    h->hash = from.hash;
+    h->key = {key, p};
+    p = ngx_cpymem(p, from.key.data, key);
+    *p++ = '\0';
+    h->lowcase_key = p;
+    p = ngx_cpymem(p, from.lowcase_key, key);
+    *p++ = '\0';
+    h->value = {value, p};
+    p = ngx_cpymem(p, from.value.data, value);
+    *p = '\0';
+    return index_header(r, h);
+}
+
+bool copy_headers_in(ngx_http_request_t* r, ngx_http_request_t* from, bool keep_body) noexcept {
+    auto& in = r->headers_in;
+    if (ngx_list_init(&in.headers, r->pool, 20, sizeof(ngx_table_elt_t)) != NGX_OK) {
+        return false;
+    }
+    bool ok = true;
+    each_header(from->headers_in.headers, [&](ngx_table_elt_t& h) {
+        if (h.hash == 0 || (shapes_answer(h) && !keep_body)) {
+            return true;
+        }
+        ok = copy_header(r, h);
+        return ok;
+    });
+    in.content_length_n = keep_body ? from->headers_in.content_length_n : -1;
+    in.keep_alive_n = -1;
+    in.msie = from->headers_in.msie;
+    in.msie6 = from->headers_in.msie6;
+    in.opera = from->headers_in.opera;
+    in.gecko = from->headers_in.gecko;
+    in.chrome = from->headers_in.chrome;
+    in.safari = from->headers_in.safari;
+    in.konqueror = from->headers_in.konqueror;
+    return ok && pool_copy(r->pool, from->headers_in.server, &in.server);
+}
+
+#if (NGX_PCRE)
+bool copy_captures(ngx_http_request_t* r, ngx_http_request_t* from) noexcept {
+    if (from->ncaptures == 0 || from->captures == nullptr) {
+        return true;
+    }
+    const size_t bytes = from->ncaptures * sizeof(int);
+    r->captures = static_cast<int*>(ngx_palloc(r->pool, bytes));
+    size_t data = 0;
+    for (ngx_uint_t i = 0; i < from->ncaptures; i++) {
+        if (from->captures[i] > static_cast<int>(data)) {
+            data = static_cast<size_t>(from->captures[i]);
+        }
+    }
+    r->captures_data = static_cast<u_char*>(ngx_pnalloc(r->pool, data + 1));
+    if (r->captures == nullptr || r->captures_data == nullptr) {
+        return false;
+    }
+    ngx_memcpy(r->captures, from->captures, bytes);
+    ngx_memcpy(r->captures_data, from->captures_data, data);
+    r->ncaptures = from->ncaptures;
+    return true;
+}
+#endif
+
+bool copy_value(ngx_http_request_t* r, ngx_uint_t index, const ngx_http_variable_value_t& v) noexcept {
+    ngx_http_variable_value_t& to = r->variables[index];
+    to = v;
+    to.no_cacheable = 0;   // it cannot be computed again without the client's connection
+    to.data = static_cast<u_char*>(ngx_pnalloc(r->pool, v.len + 1));
+    if (to.data == nullptr) {
+        to.valid = 0;
+        return false;
+    }
+    if (v.len != 0) {
+        ngx_memcpy(to.data, v.data, v.len);
+    }
+    return true;
+}
+
+// Values that were set on the way here (set, map, auth_request_set, named captures) and those which only the
+// client's connection can tell ($scheme, $ssl_*, $realip_*, ...). All others are computed anew.
+bool copy_variables(ngx_http_request_t* r, ngx_http_request_t* from) noexcept {
+    MainConf* mcf = main_conf(from);
+    auto* carried = static_cast<ngx_uint_t*>(mcf->carried_variables.elts);
+    for (ngx_uint_t i = 0; i < mcf->carried_variables.nelts; i++) {
+        ngx_http_variable_value_t* v = ngx_http_get_indexed_variable(from, carried[i]);
+        if (v != nullptr && v->valid && !v->not_found && !copy_value(r, carried[i], *v)) {
+            return false;
+        }
+    }
+    auto* settable = static_cast<ngx_uint_t*>(mcf->settable_variables.elts);
+    for (ngx_uint_t i = 0; i < mcf->settable_variables.nelts; i++) {
+        const ngx_http_variable_value_t& v = from->variables[settable[i]];
+        if (v.valid && !v.not_found && !copy_value(r, settable[i], v)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool copy_uri(ngx_http_request_t* r, Ctx* ctx) noexcept {
+    ngx_http_request_t* from = ctx->request;
+    r->valid_location = from->valid_location;
+    r->add_uri_to_alias = from->add_uri_to_alias;
+    r->complex_uri = from->complex_uri;
+    r->quoted_uri = from->quoted_uri;
+    r->plus_in_uri = from->plus_in_uri;
+    r->internal = from->internal;
+    r->uri_changes = from->uri_changes;
+    if (!pool_copy(r->pool, from->uri, &r->uri) || !pool_copy(r->pool, from->exten, &r->exten)) {
+        return false;
+    }
+    Bytes args;
+    if (!pool_copy(r->pool, ctx->fill_args, &args)) {
+        return false;
+    }
+    r->args = to_str(args);
+    if (!ctx->fill_args_differ) {
+        r->valid_unparsed_uri = from->valid_unparsed_uri;
+        return pool_copy(r->pool, from->unparsed_uri, &r->unparsed_uri)
+               && pool_copy(r->pool, from->request_line, &r->request_line);
+    }
+    // What is not in the key must not be in the request either: $request_uri and $request lose it too.
+    const Bytes raw = view(from->unparsed_uri);
+    const Bytes path = base::slice(raw, 0, raw.find('?'));
+    const size_t size = path.size() + 1 + args.size();
+    auto* p = static_cast<u_char*>(ngx_pnalloc(r->pool, size + 1));
+    auto* line = static_cast<u_char*>(ngx_pnalloc(r->pool, size + sizeof("GET  HTTP/1.1")));
+    if (p == nullptr || line == nullptr) {
+        return false;
+    }
+    r->unparsed_uri.data = p;
+    p = ngx_cpymem(p, path.data(), path.size());
+    if (!args.empty()) {
+        *p++ = '?';
+        p = ngx_cpymem(p, args.data(), args.size());
+    }
+    r->unparsed_uri.len = static_cast<size_t>(p - r->unparsed_uri.data);
+    *p = '\0';
+    r->request_line.data = line;
+    r->request_line.len =
+        static_cast<size_t>(ngx_sprintf(line, "GET %V HTTP/1.1", &r->unparsed_uri) - line);
+    r->valid_unparsed_uri = from->valid_unparsed_uri;
+    return true;
+}
+
+// A QUERY's body, which is part of its key, in memory of its own.
+bool copy_body(ngx_http_request_t* r, ngx_http_request_t* from) noexcept {
+    auto* body = pool_new<ngx_http_request_body_t>(r->pool);
+    if (body == nullptr) {
+        return false;
+    }
+    ngx_chain_t** last = &body->bufs;
+    for (ngx_chain_t* cl = from->request_body->bufs; cl != nullptr; cl = cl->next) {
+        const size_t size = static_cast<size_t>(cl->buf->last - cl->buf->pos);
+        ngx_buf_t* b = ngx_create_temp_buf(r->pool, size + 1);
+        ngx_chain_t* link = ngx_alloc_chain_link(r->pool);
+        if (b == nullptr || link == nullptr || cl->buf->in_file) {
+            return false;
+        }
+        b->last = ngx_cpymem(b->pos, cl->buf->pos, size);
+        b->last_buf = cl->next == nullptr;
+        link->buf = b;
+        link->next = nullptr;
+        *last = link;
+        last = &link->next;
+    }
+    r->request_body = body;
+    return true;
+}
+
+void copy_request(ngx_http_request_t* r, ngx_http_request_t* from, bool keep_body) noexcept {
+    r->main_conf = from->main_conf;
+    r->srv_conf = from->srv_conf;
+    r->loc_conf = from->loc_conf;
+    r->content_handler = from->content_handler;
+    r->phase_handler = from->phase_handler + 1;   // what follows our own phase handler
+    if (keep_body) {
+        r->method = from->method;
+        r->method_name = from->method_name;
+    } else {
+        r->method = NGX_HTTP_GET;
+        r->method_name = ngx_http_core_get_method;
+    }
+    r->http_version = NGX_HTTP_VERSION_11;
+    ngx_str_set(&r->http_protocol, "HTTP/1.1");
+    r->schema = ngx_null_string;
+    r->http_state = NGX_HTTP_PROCESS_REQUEST_STATE;
+    r->write_event_handler = ngx_http_core_run_phases;
+    r->read_event_handler = ngx_http_block_reading;
+    r->start_sec = from->start_sec;
+    r->start_msec = from->start_msec;
+    r->logged = 1;   // no line of its own in the access log
+    r->subrequest_ranges = 1;
+#if (NGX_STAT_STUB)
+    (void) ngx_atomic_fetch_add(ngx_stat_active, 1);   // ngx_http_close_connection() takes it back
+    (void) ngx_atomic_fetch_add(ngx_stat_requests, -1);
+#endif
+}
+
+}  // namespace
+
+ngx_http_request_t* clone_request(Ctx* ctx) noexcept {
+    ngx_http_request_t* from = ctx->request;
+    ngx_connection_t* c = fake_connection(from);
+    if (c == nullptr) {
+        return nullptr;
+    }
+    ngx_http_request_t* r = ngx_http_create_request(c);
+    if (r == nullptr) {
+        ngx_pool_t* pool = c->pool;
+        ngx_free_connection(c);
+        c->fd = -1;
+        ngx_destroy_pool(pool);
+        return nullptr;
+    }
+    c->data = r;
+    const bool keep_body = view(from->method_name) == "QUERY";
+    copy_request(r, from, keep_body);
+    const bool ok = copy_headers_in(r, from, keep_body) && copy_uri(r, ctx)
+#if (NGX_PCRE)
+                    && copy_captures(r, from)
+#endif
+                    && copy_variables(r, from) && (!keep_body || copy_body(r, from));
+    if (!ok) {
+        discard_clone(r);
+        return nullptr;
+    }
+    return r;
+}
+
+void discard_clone(ngx_http_request_t* r) noexcept {
+    r->write_event_handler = nullptr;
+    r->count = 1;
+    ngx_http_finalize_request(r, NGX_ERROR);
+}
+
+bool is_clone(const ngx_connection_t* c) noexcept { return c->log->handler == log_fill; }
+
+Fill*& fill_slot(ngx_connection_t* c) noexcept {
+    return reinterpret_cast<CloneLog*>(c->log->data)->fill;
+}
+
+bool add_request_header(ngx_http_request_t* r, Bytes name, Bytes lowcase, Bytes value) noexcept {
+    ngx_table_elt_t h;
+    ngx_memzero(&h, sizeof(h));
+    h.key = to_str(name);
+    h.lowcase_key = mutable_data(lowcase);
+    h.value = to_str(value);
+    h.hash = ngx_hash_key(h.lowcase_key, h.key.len);
+    return copy_header(r, h);
+}
+
+namespace {
+
+bool depends_on_connection(Bytes name) noexcept {
+    static constexpr Bytes kNames[] = {
+        "scheme",      "https",           "connection", "connection_requests", "connection_time",
+        "server_addr", "server_port",     "pipe",       "http2",               "http3",
+        "request_id",  "server_protocol", "quic",       "realip_remote_addr",  "realip_remote_port"};
+    for (Bytes n : kNames) {
+        if (name == n) {
+            return true;
+        }
+    }
+    return base::starts_with(name, "ssl_") || base::starts_with(name, "proxy_protocol_")
+           || base::starts_with(name, "tcpinfo_");
+}
+
+bool is_settable(const ngx_http_variable_t& v) noexcept {
+    return (v.flags & NGX_HTTP_VAR_CHANGEABLE) != 0 && (v.flags & NGX_HTTP_VAR_NOCACHEABLE) == 0;
+}
+
+}  // namespace
+
+ngx_int_t find_carried_variables(ngx_cycle_t* cycle, MainConf* mcf) noexcept {
+    auto* cmcf = static_cast<ngx_http_core_main_conf_t*>(
+        ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module));
+    if (ngx_array_init(&mcf->carried_variables, cycle->pool, 8, sizeof(ngx_uint_t)) != NGX_OK
+        || ngx_array_init(&mcf->settable_variables, cycle->pool, 8, sizeof(ngx_uint_t)) != NGX_OK) {
+        return NGX_ERROR;
+    }
+    auto* v = static_cast<ngx_http_variable_t*>(cmcf->variables.elts);
+    for (ngx_uint_t i = 0; i < cmcf->variables.nelts; i++) {
+        const bool carried = depends_on_connection(view(v[i].name));
+        if (!carried && !is_settable(v[i])) {
+            continue;
+        }
+        auto* slot = static_cast<ngx_uint_t*>(
+            ngx_array_push(carried ? &mcf->carried_variables : &mcf->settable_variables));
+        if (slot == nullptr) {
+            return NGX_ERROR;
+        }
+        *slot = i;
+    }
+    return NGX_OK;
+}
+
+}  // namespace slab_cache::ngx

@@ -1,0 +1,264 @@
+#include "ngx/ngx.h"
+
+#include "ngx/conf.h"
+
+#include "ngx/directives.h"
+
+namespace slab_cache::ngx {
+namespace {
+
+constexpr ngx_uint_t kAnywhere = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
+
+// nginx keeps the lowest bit of a mask for "set": ours are one higher.
+constexpr ngx_uint_t bit(uint32_t b) noexcept { return ngx_uint_t{b} << 1; }
+constexpr uint32_t bits(ngx_uint_t mask) noexcept { return static_cast<uint32_t>(mask >> 1); }
+
+ngx_conf_bitmask_t ignore_bits[] = {
+    {ngx_string("X-Accel-Redirect"), bit(http::ignore::kAccelRedirect)},
+    {ngx_string("X-Accel-Expires"), bit(http::ignore::kAccelExpires)},
+    {ngx_string("X-Accel-Limit-Rate"), bit(http::ignore::kAccelLimitRate)},
+    {ngx_string("X-Accel-Buffering"), bit(http::ignore::kAccelBuffering)},
+    {ngx_string("X-Accel-Charset"), bit(http::ignore::kAccelCharset)},
+    {ngx_string("Expires"), bit(http::ignore::kExpires)},
+    {ngx_string("Cache-Control"), bit(http::ignore::kCacheControl)},
+    {ngx_string("CDN-Cache-Control"), bit(http::ignore::kCdnCacheControl)},
+    {ngx_string("Set-Cookie"), bit(http::ignore::kSetCookie)},
+    {ngx_string("Vary"), bit(http::ignore::kVary)},
+    {ngx_null_string, 0},
+};
+
+constexpr ngx_uint_t kStaleOffBit = 0x20000;   // keeps "off" apart from "not set"
+
+ngx_conf_bitmask_t stale_bits[] = {
+    {ngx_string("error"), bit(http::kStaleError)},
+    {ngx_string("timeout"), bit(http::kStaleTimeout)},
+    {ngx_string("invalid_header"), bit(http::kStaleInvalidHeader)},
+    {ngx_string("updating"), bit(http::kStaleUpdating)},
+    {ngx_string("http_500"), bit(http::kStaleHttp500)},
+    {ngx_string("http_502"), bit(http::kStaleHttp502)},
+    {ngx_string("http_503"), bit(http::kStaleHttp503)},
+    {ngx_string("http_504"), bit(http::kStaleHttp504)},
+    {ngx_string("http_403"), bit(http::kStaleHttp403)},
+    {ngx_string("http_404"), bit(http::kStaleHttp404)},
+    {ngx_string("http_429"), bit(http::kStaleHttp429)},
+    {ngx_string("off"), kStaleOffBit},
+    {ngx_null_string, 0},
+};
+
+ngx_conf_bitmask_t method_bits[] = {
+    {ngx_string("GET"), bit(http::kCacheGet)},
+    {ngx_string("HEAD"), bit(http::kCacheHead)},
+    {ngx_string("QUERY"), bit(http::kCacheQuery)},
+    {ngx_string("POST"), bit(http::kCachePost)},
+    {ngx_null_string, 0},
+};
+
+ngx_conf_bitmask_t invalidate_bits[] = {
+    {ngx_string("off"), kInvalidateOff},
+    {ngx_string("unsafe"), kInvalidateUnsafe},
+    {ngx_string("groups"), kInvalidateGroups},
+    {ngx_null_string, 0},
+};
+
+ngx_conf_enum_t status_header_words[] = {
+    {ngx_string("off"), static_cast<ngx_uint_t>(StatusHeader::kOff)},
+    {ngx_string("on"), static_cast<ngx_uint_t>(StatusHeader::kOn)},
+    {ngx_string("detail"), static_cast<ngx_uint_t>(StatusHeader::kDetail)},
+    {ngx_null_string, 0},
+};
+
+char* check_positive(ngx_conf_t*, void*, void* data) noexcept {
+    return *static_cast<ngx_int_t*>(data) >= 1 ? NGX_CONF_OK
+                                               : const_cast<char*>("must be at least 1");
+}
+
+ngx_conf_post_t at_least_one = {reinterpret_cast<ngx_conf_post_handler_pt>(check_positive)};
+
+template <class T>
+void merge_ptr(T** to, T* from) noexcept {
+    if (*to == NGX_CONF_UNSET_PTR) {
+        *to = from == NGX_CONF_UNSET_PTR ? nullptr : from;
+    }
+}
+
+void build_policy(LocConf* conf) noexcept {
+    http::Policy& p = conf->policy;
+    p = {};
+    if (conf->valid != nullptr) {
+        p.valid = static_cast<const http::ValidRule*>(conf->valid->elts);
+        p.valid_count = static_cast<uint32_t>(conf->valid->nelts);
+    }
+    p.methods = bits(conf->methods);
+    p.ttl_min_sec = conf->ttl_min;
+    if (conf->ttl_max > 0) {
+        p.ttl_max_sec = conf->ttl_max;
+    }
+    p.jitter_percent = static_cast<uint32_t>(conf->ttl_jitter);
+    p.heuristic_percent = static_cast<uint32_t>(conf->heuristic);
+    p.ignore = bits(conf->ignore_headers);
+    p.use_stale = (conf->use_stale & kStaleOffBit) != 0
+                      ? http::kStaleOff
+                      : bits(conf->use_stale);
+    p.stale_while_sec = conf->stale_while;
+    p.stale_if_error_sec = conf->stale_if_error;
+    p.set_cookie = static_cast<http::SetCookie>(conf->set_cookie);
+    if (conf->vary != nullptr) {
+        p.vary = *conf->vary;
+    }
+}
+
+}  // namespace
+
+void* create_main_conf(ngx_conf_t* cf) noexcept {
+    auto* conf = pool_new<MainConf>(cf->pool);
+    if (conf == nullptr
+        || ngx_array_init(&conf->zones, cf->pool, 2, sizeof(Zone*)) != NGX_OK) {
+        return nullptr;
+    }
+    return conf;
+}
+
+void* create_loc_conf(ngx_conf_t* cf) noexcept {
+    auto* conf = static_cast<LocConf*>(ngx_pcalloc(cf->pool, sizeof(LocConf)));
+    if (conf == nullptr) {
+        return nullptr;
+    }
+    conf->zone = static_cast<Zone*>(NGX_CONF_UNSET_PTR);
+    conf->key = static_cast<ngx_array_t*>(NGX_CONF_UNSET_PTR);
+    conf->key_args = static_cast<http::ArgsPolicy*>(NGX_CONF_UNSET_PTR);
+    conf->valid = static_cast<ngx_array_t*>(NGX_CONF_UNSET_PTR);
+    conf->ttl_set = NGX_CONF_UNSET;
+    conf->bypass = static_cast<ngx_array_t*>(NGX_CONF_UNSET_PTR);
+    conf->no_cache = static_cast<ngx_array_t*>(NGX_CONF_UNSET_PTR);
+    conf->set_cookie = NGX_CONF_UNSET_UINT;
+    conf->min_uses = NGX_CONF_UNSET_UINT;
+    conf->vary = static_cast<http::VaryPolicy*>(NGX_CONF_UNSET_PTR);
+    conf->lock = NGX_CONF_UNSET;
+    conf->lock_timeout = NGX_CONF_UNSET_MSEC;
+    conf->lock_age = NGX_CONF_UNSET_MSEC;
+    conf->stale_set = NGX_CONF_UNSET;
+    conf->background_update = NGX_CONF_UNSET;
+    conf->revalidate = NGX_CONF_UNSET;
+    conf->refresh_beta = NGX_CONF_UNSET;
+    conf->tags = static_cast<ngx_array_t*>(NGX_CONF_UNSET_PTR);
+    conf->tags_mode = NGX_CONF_UNSET_UINT;
+    conf->purge = static_cast<PurgeConf*>(NGX_CONF_UNSET_PTR);
+    conf->status_header = NGX_CONF_UNSET_UINT;
+    return conf;
+}
+
+char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
+    auto* prev = static_cast<LocConf*>(parent);
+    auto* conf = static_cast<LocConf*>(child);
+    if (conf->zone == NGX_CONF_UNSET_PTR) {
+        conf->zone_value = prev->zone_value;
+    }
+    merge_ptr(&conf->zone, prev->zone);
+    merge_ptr(&conf->key, prev->key);
+    merge_ptr(&conf->key_args, prev->key_args);
+    merge_ptr(&conf->valid, prev->valid);
+    merge_ptr(&conf->bypass, prev->bypass);
+    merge_ptr(&conf->no_cache, prev->no_cache);
+    merge_ptr(&conf->vary, prev->vary);
+    merge_ptr(&conf->purge, prev->purge);
+    if (conf->tags_mode == NGX_CONF_UNSET_UINT) {
+        conf->tags = prev->tags;
+    }
+    merge_ptr(&conf->tags, prev->tags);
+    if (conf->ttl_set == NGX_CONF_UNSET) {
+        conf->ttl_min = prev->ttl_min;
+        conf->ttl_max = prev->ttl_max;
+        conf->ttl_jitter = prev->ttl_jitter;
+        conf->heuristic = prev->heuristic;
+        conf->ttl_set = prev->ttl_set;
+    }
+    if (conf->stale_set == NGX_CONF_UNSET) {
+        const bool set = prev->stale_set != NGX_CONF_UNSET;
+        conf->stale_while = set ? prev->stale_while : 0;
+        conf->stale_if_error = set ? prev->stale_if_error : 3600;
+        conf->stale_set = prev->stale_set;
+    }
+    ngx_conf_merge_bitmask_value(conf->methods, prev->methods,
+                                 (NGX_CONF_BITMASK_SET | bit(http::kCacheGet) | bit(http::kCacheHead)));
+    ngx_conf_merge_bitmask_value(conf->ignore_headers, prev->ignore_headers, NGX_CONF_BITMASK_SET);
+    ngx_conf_merge_uint_value(conf->set_cookie, prev->set_cookie,
+                              static_cast<ngx_uint_t>(http::SetCookie::kRefuse));
+    ngx_conf_merge_uint_value(conf->min_uses, prev->min_uses, 1);
+    ngx_conf_merge_value(conf->lock, prev->lock, 1);
+    ngx_conf_merge_msec_value(conf->lock_timeout, prev->lock_timeout, 5000);
+    ngx_conf_merge_msec_value(conf->lock_age, prev->lock_age, 5000);
+    ngx_conf_merge_bitmask_value(conf->use_stale, prev->use_stale,
+                                 (NGX_CONF_BITMASK_SET | bit(http::kStaleDefault)));
+    ngx_conf_merge_value(conf->background_update, prev->background_update, 1);
+    ngx_conf_merge_value(conf->revalidate, prev->revalidate, 1);
+    ngx_conf_merge_value(conf->refresh_beta, prev->refresh_beta, 0);
+    ngx_conf_merge_uint_value(conf->tags_mode, prev->tags_mode, kTagsFromResponse);
+    ngx_conf_merge_bitmask_value(
+        conf->invalidate, prev->invalidate,
+        (NGX_CONF_BITMASK_SET | kInvalidateUnsafe | kInvalidateGroups));
+    ngx_conf_merge_uint_value(conf->status_header, prev->status_header,
+                              static_cast<ngx_uint_t>(StatusHeader::kOff));
+    (void) cf;
+    build_policy(conf);
+    return NGX_CONF_OK;
+}
+
+#define SLAB_AT(field) offsetof(LocConf, field)   // NOLINT: the command table wants offsets
+
+ngx_command_t commands[] = {
+    {ngx_string("slab_cache_zone"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, set_zone,
+     NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
+    {ngx_string("slab_cache"), kAnywhere | NGX_HTTP_LIF_CONF | NGX_CONF_TAKE1, set_cache,
+     NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    {ngx_string("slab_cache_key"), kAnywhere | NGX_CONF_1MORE, set_key, NGX_HTTP_LOC_CONF_OFFSET,
+     SLAB_AT(key), nullptr},
+    {ngx_string("slab_cache_key_args"), kAnywhere | NGX_CONF_1MORE, set_key_args,
+     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(key_args), nullptr},
+    {ngx_string("slab_cache_methods"), kAnywhere | NGX_CONF_1MORE, ngx_conf_set_bitmask_slot,
+     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(methods), method_bits},
+    {ngx_string("slab_cache_valid"), kAnywhere | NGX_CONF_1MORE, set_valid,
+     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(valid), nullptr},
+    {ngx_string("slab_cache_ttl"), kAnywhere | NGX_CONF_1MORE, set_ttl, NGX_HTTP_LOC_CONF_OFFSET, 0,
+     nullptr},
+    {ngx_string("slab_cache_bypass"), kAnywhere | NGX_CONF_1MORE, ngx_http_set_predicate_slot,
+     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(bypass), nullptr},
+    {ngx_string("slab_no_cache"), kAnywhere | NGX_CONF_1MORE, ngx_http_set_predicate_slot,
+     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(no_cache), nullptr},
+    {ngx_string("slab_cache_ignore_headers"), kAnywhere | NGX_CONF_1MORE, ngx_conf_set_bitmask_slot,
+     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(ignore_headers), ignore_bits},
+    {ngx_string("slab_cache_set_cookie"), kAnywhere | NGX_CONF_TAKE1, set_cookie_mode,
+     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(set_cookie), nullptr},
+    {ngx_string("slab_cache_min_uses"), kAnywhere | NGX_CONF_TAKE1, ngx_conf_set_num_slot,
+     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(min_uses), &at_least_one},
+    {ngx_string("slab_cache_vary"), kAnywhere | NGX_CONF_1MORE, set_vary, NGX_HTTP_LOC_CONF_OFFSET,
+     SLAB_AT(vary), nullptr},
+    {ngx_string("slab_cache_lock"), kAnywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot,
+     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(lock), nullptr},
+    {ngx_string("slab_cache_lock_timeout"), kAnywhere | NGX_CONF_TAKE1, ngx_conf_set_msec_slot,
+     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(lock_timeout), nullptr},
+    {ngx_string("slab_cache_lock_age"), kAnywhere | NGX_CONF_TAKE1, ngx_conf_set_msec_slot,
+     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(lock_age), nullptr},
+    {ngx_string("slab_cache_use_stale"), kAnywhere | NGX_CONF_1MORE, ngx_conf_set_bitmask_slot,
+     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(use_stale), stale_bits},
+    {ngx_string("slab_cache_stale"), kAnywhere | NGX_CONF_1MORE, set_stale, NGX_HTTP_LOC_CONF_OFFSET,
+     0, nullptr},
+    {ngx_string("slab_cache_background_update"), kAnywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot,
+     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(background_update), nullptr},
+    {ngx_string("slab_cache_revalidate"), kAnywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot,
+     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(revalidate), nullptr},
+    {ngx_string("slab_cache_refresh"), kAnywhere | NGX_CONF_TAKE1, set_refresh,
+     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(refresh_beta), nullptr},
+    {ngx_string("slab_cache_tags"), kAnywhere | NGX_CONF_1MORE, set_tags, NGX_HTTP_LOC_CONF_OFFSET,
+     SLAB_AT(tags), nullptr},
+    {ngx_string("slab_cache_invalidate"), kAnywhere | NGX_CONF_1MORE, ngx_conf_set_bitmask_slot,
+     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(invalidate), invalidate_bits},
+    {ngx_string("slab_cache_purge"), kAnywhere | NGX_CONF_1MORE, set_purge, NGX_HTTP_LOC_CONF_OFFSET,
+     SLAB_AT(purge), nullptr},
+    {ngx_string("slab_cache_api"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS | NGX_CONF_TAKE12, set_api,
+     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(api), nullptr},
+    {ngx_string("slab_cache_status_header"), kAnywhere | NGX_CONF_TAKE1, ngx_conf_set_enum_slot,
+     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(status_header), status_header_words},
+    ngx_null_command,
+};
+
+}  // namespace slab_cache::ngx

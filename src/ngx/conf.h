@@ -1,0 +1,110 @@
+// ngx/conf.h — what nginx.conf said, per zone and per location.
+//
+// Standard-layout structs on the configuration pool; created and merged in conf.cpp, filled by the setters in
+// directives.cpp. Immutable once the configuration is read: workers only read them.
+#pragma once
+
+#include "ngx/ngx.h"
+
+#include "http/args.h"
+#include "http/policy.h"
+#include "http/vary.h"
+#include "shm/store.h"
+
+namespace slab_cache::ngx {
+
+struct Zone;   // zone.h
+
+enum class StatusHeader : ngx_uint_t { kOff, kOn, kDetail };
+
+// What an unsafe request may invalidate (bit mask; nginx keeps bit 0 for "set").
+inline constexpr ngx_uint_t kInvalidateOff = 0x2;
+inline constexpr ngx_uint_t kInvalidateUnsafe = 0x4;
+inline constexpr ngx_uint_t kInvalidateGroups = 0x8;
+
+// Where tags come from: the usual response fields, nowhere, or the directive's own values.
+inline constexpr ngx_uint_t kTagsFromResponse = 0;
+inline constexpr ngx_uint_t kTagsOff = 1;
+inline constexpr ngx_uint_t kTagsConfigured = 2;
+
+struct Cidrs {
+    ngx_array_t list;      // of ngx_cidr_t
+    bool unix_sockets;     // "from unix:"
+};
+
+struct PurgeConf {
+    ngx_str_t method;
+    bool soft;
+    Cidrs from;
+};
+
+struct MainConf {
+    ngx_array_t zones;             // of Zone*
+    // Indices of variables, see clone.h
+    ngx_array_t carried_variables;
+    ngx_array_t settable_variables;
+};
+
+struct LocConf {
+    // slab_cache: unset (NGX_CONF_UNSET_PTR), nullptr = off, or a zone; zone_value when it has variables
+    Zone* zone;
+    ngx_http_complex_value_t* zone_value;
+
+    ngx_array_t* key;              // of ngx_http_complex_value_t; nullptr = default key
+    http::ArgsPolicy* key_args;    // nullptr = all
+    ngx_uint_t methods;
+
+    ngx_array_t* valid;            // of http::ValidRule
+    ngx_int_t ttl_set;
+    time_t ttl_min;
+    time_t ttl_max;
+    ngx_int_t ttl_jitter;
+    ngx_int_t heuristic;
+    ngx_array_t* bypass;           // predicates
+    ngx_array_t* no_cache;         // predicates
+    ngx_uint_t ignore_headers;
+    ngx_uint_t set_cookie;         // http::SetCookie
+    ngx_uint_t min_uses;
+    http::VaryPolicy* vary;
+
+    ngx_flag_t lock;
+    ngx_msec_t lock_timeout;
+    ngx_msec_t lock_age;
+
+    ngx_uint_t use_stale;          // mask of http::StaleOn
+    ngx_int_t stale_set;
+    time_t stale_while;
+    time_t stale_if_error;
+    ngx_flag_t background_update;
+    ngx_flag_t revalidate;
+    ngx_int_t refresh_beta;        // thousandths; 0 = off
+
+    ngx_array_t* tags;             // of ngx_http_complex_value_t; nullptr with tags_mode
+    ngx_uint_t tags_mode;          // kTags…
+    ngx_uint_t invalidate;
+    PurgeConf* purge;              // nullptr = off
+    ngx_uint_t status_header;      // StatusHeader
+
+    ngx_flag_t api;
+    ngx_flag_t api_write;
+    ngx_str_t api_prefix;          // the location's name
+
+    http::Policy policy;           // the rules above in the form src/http reads, built at merge
+};
+
+void* create_main_conf(ngx_conf_t* cf) noexcept;
+void* create_loc_conf(ngx_conf_t* cf) noexcept;
+char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept;
+
+extern ngx_command_t commands[];
+
+inline MainConf* main_conf(ngx_conf_t* cf) noexcept {
+    return static_cast<MainConf*>(
+        ngx_http_conf_get_module_main_conf(cf, ngx_http_slab_cache_module));
+}
+
+inline MainConf* main_conf(ngx_http_request_t* r) noexcept {
+    return static_cast<MainConf*>(ngx_http_get_module_main_conf(r, ngx_http_slab_cache_module));
+}
+
+}  // namespace slab_cache::ngx

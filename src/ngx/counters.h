@@ -1,0 +1,38 @@
+// ngx/counters.h — what this worker counts. One word per counter in log, metrics and README.
+//
+// The store keeps them per worker and sums on read; a count is one relaxed store on a line of this worker's own.
+#pragma once
+
+#include "ngx/ngx.h"
+
+#include "http/reason.h"
+#include "ngx/ctx.h"
+#include "ngx/zone.h"
+
+namespace slab_cache::ngx {
+
+// 64..191 are ours (shm/store.h).
+enum class Counter : uint32_t {
+    kHit = 64, kMiss, kExpired, kStale, kUpdating, kRevalidated, kBypass, kPass,
+    kFills, kBackgroundFills, kFillsStored, kFillsFailed, kFillsRefused, kWaits,
+    kBytesFromCache, kBytesFromOrigin, kOriginMs, kSavedMs, kCorrupt, kPurges, kPurgeSelectors,
+    kReasonFirst = 100,   // + http::Reason
+};
+static_assert(100 + http::kReasonCount <= 192, "reasons must fit behind the other counters");
+
+inline void count(Zone* zone, Counter counter, uint64_t n = 1) noexcept {
+    zone->store.count(static_cast<uint32_t>(counter), n);
+}
+
+inline void count(Zone* zone, http::Reason reason) noexcept {
+    zone->store.count(static_cast<uint32_t>(Counter::kReasonFirst) + static_cast<uint32_t>(reason), 1);
+}
+
+inline uint64_t counter_sum(Zone* zone, Counter counter) noexcept {
+    return zone->store.counter_sum(static_cast<uint32_t>(counter));
+}
+
+void count_served(Ctx* ctx) noexcept;   // by status
+void count_pass(Ctx* ctx) noexcept;     // by reason
+
+}  // namespace slab_cache::ngx

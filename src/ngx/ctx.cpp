@@ -1,0 +1,74 @@
+#include "ngx/ngx.h"
+
+#include "ngx/ctx.h"
+
+#include <new>
+
+#include "ngx/fill.h"
+
+namespace slab_cache::ngx {
+namespace {
+
+void clean_ctx(void* data) noexcept {
+    auto* ctx = static_cast<Ctx*>(data);
+    cancel_wait(&ctx->waiter);
+    if (ctx->fill != nullptr) {
+        leader_left(ctx->fill);
+        ctx->fill = nullptr;
+    }
+    if (ctx->zone != nullptr) {
+        ctx->zone->store.unpin(&ctx->pin);
+        ctx->zone->store.unpin(&ctx->stale);
+    }
+}
+
+}  // namespace
+
+Bytes status_word(CacheStatus status) noexcept {
+    switch (status) {
+    case CacheStatus::kNone:        return {};
+    case CacheStatus::kMiss:        return "MISS";
+    case CacheStatus::kBypass:      return "BYPASS";
+    case CacheStatus::kExpired:     return "EXPIRED";
+    case CacheStatus::kStale:       return "STALE";
+    case CacheStatus::kUpdating:    return "UPDATING";
+    case CacheStatus::kRevalidated: return "REVALIDATED";
+    case CacheStatus::kHit:         return "HIT";
+    }
+    return {};
+}
+
+Ctx* get_ctx(ngx_http_request_t* r) noexcept {
+    return static_cast<Ctx*>(ngx_http_get_module_ctx(r, ngx_http_slab_cache_module));
+}
+
+Ctx* find_ctx(ngx_http_request_t* r) noexcept {
+    if (Ctx* ctx = get_ctx(r)) {
+        return ctx;
+    }
+    for (ngx_pool_cleanup_t* cln = r->pool->cleanup; cln != nullptr; cln = cln->next) {
+        if (cln->handler == clean_ctx && static_cast<Ctx*>(cln->data)->request == r) {
+            return static_cast<Ctx*>(cln->data);
+        }
+    }
+    return nullptr;
+}
+
+Ctx* make_ctx(ngx_http_request_t* r, LocConf* conf) noexcept {
+    // One block for both: the hot path pays one pool allocation.
+    auto* cln = ngx_pool_cleanup_add(r->pool, sizeof(Ctx));
+    if (cln == nullptr) {
+        return nullptr;
+    }
+    auto* ctx = static_cast<Ctx*>(cln->data);
+    new (ctx) Ctx{};
+    cln->handler = clean_ctx;
+    ctx->request = r;
+    ctx->conf = conf;
+    ctx->age = -1;
+    ctx->ttl = -1;
+    ngx_http_set_ctx(r, ctx, ngx_http_slab_cache_module);
+    return ctx;
+}
+
+}  // namespace slab_cache::ngx

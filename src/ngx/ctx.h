@@ -1,0 +1,97 @@
+// ngx/ctx.h — what one client request knows about its way through the cache.
+//
+// Steps       start -> lookup -> serve                     hit, or stale
+//                        |  \--> wait -> lookup | serve    somebody else fills
+//                        |  \--> wait -> serve | relay     our own fill runs (fill.h)
+//                        \-----> pass                      nginx's ordinary path, with a reason
+// Ownership   a Ctx lives on its request's pool. Its cleanup releases pins, the waiter and the link to a fill, whatever
+//             way the request ends. After an internal redirect nginx forgets the module context: a new Ctx is made when
+//             the new location caches too, and find_ctx() still finds the last one for variables and the log.
+#pragma once
+
+#include "ngx/ngx.h"
+
+#include "http/reason.h"
+#include "ngx/conf.h"
+#include "ngx/wait.h"
+#include "ngx/zone.h"
+
+namespace slab_cache::ngx {
+
+struct Fill;
+struct Relay;
+
+enum class Step : uint8_t { kStart, kLookup, kWait, kServe, kRelay, kPass };
+
+enum class CacheStatus : uint8_t {
+    kNone, kMiss, kBypass, kExpired, kStale, kUpdating, kRevalidated, kHit
+};
+Bytes status_word(CacheStatus status) noexcept;   // nginx's words; empty for kNone
+
+// How this request's own fill ended, or what it may do meanwhile.
+enum class FillNews : uint8_t {
+    kNone,
+    kStored,       // ctx.pin is set: serve it, growing or complete
+    kValidated,    // the same after a 304
+    kRelay,        // not storable: the bytes come through ctx.relay
+    kServeStale,   // the origin failed; the stale object may be served
+    kError,        // no response at all; ctx.error_status
+};
+
+struct Ctx {
+    ngx_http_request_t* request;
+    LocConf* conf;
+    Zone* zone;
+    Step step;
+    CacheStatus status;
+    http::Reason reason;
+    bool collapsed;              // waited for somebody else's fill
+    bool unlocked;               // fills without a lease
+    uint8_t rounds;              // lookups after waiting, bounded
+
+    // The URL as selectors and the fill see it.
+    Bytes host;                  // lower case, without port
+    Bytes uri;                   // $slab_cache_uri: path and kept arguments, canonical
+    Bytes fill_args;             // arguments that the fill sends, in their order
+    bool fill_args_differ;
+
+    Bytes key;                   // primary
+    shm::Digest primary;
+    Bytes variant_key;           // of the variant looked up; equals key where there are none
+    shm::Digest digest;
+
+    shm::Pin pin;                // served, or to be
+    shm::Pin stale;              // what a revalidation started from
+    bool stale_servable;         // ... may be served should the origin fail
+
+    shm::Ticket ticket;          // whose progress we watch
+    Waiter waiter;
+    uint64_t wait_since_ms;
+    uint64_t waited_ms;
+    uint64_t deadline_ms;
+
+    Fill* fill;                  // our own, while it runs
+    FillNews news;
+    ngx_uint_t error_status;
+    Relay* relay;
+
+    uint64_t stream_offset;      // bytes of the body handed to nginx
+    uint64_t stream_cursor;
+    ngx_chain_t* free_bufs;
+    ngx_chain_t* busy_bufs;
+    int64_t age;                 // -1: not served from store
+    int64_t ttl;
+    uint32_t saved_us;
+    uint32_t hits;
+};
+
+Ctx* get_ctx(ngx_http_request_t* r) noexcept;    // of the current location
+Ctx* find_ctx(ngx_http_request_t* r) noexcept;   // also across internal redirects; nullptr if never cached
+Ctx* make_ctx(ngx_http_request_t* r, LocConf* conf) noexcept;
+
+inline void pass(Ctx* ctx, http::Reason reason) noexcept {
+    ctx->step = Step::kPass;
+    ctx->reason = reason;
+}
+
+}  // namespace slab_cache::ngx

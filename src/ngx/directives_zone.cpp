@@ -1,0 +1,262 @@
+// slab_cache_zone, slab_cache, slab_cache_purge, slab_cache_api.
+#include "ngx/ngx.h"
+
+#include <new>
+
+#include "ngx/api.h"
+#include "ngx/conf.h"
+#include "ngx/directives.h"
+#include "ngx/zone.h"
+
+namespace slab_cache::ngx {
+namespace {
+
+constexpr uint32_t kUserBytes = 256 * 1024;   // histograms and heavy hitters of the admin API
+
+ngx_str_t* args(ngx_conf_t* cf) noexcept { return static_cast<ngx_str_t*>(cf->args->elts); }
+
+char* fail(ngx_conf_t* cf, const char* format, const ngx_str_t& value) noexcept {
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, format, &value);
+    return static_cast<char*>(NGX_CONF_ERROR);
+}
+
+Zone* zone_by_name(MainConf* mcf, Bytes name) noexcept {
+    auto** zones = static_cast<Zone**>(mcf->zones.elts);
+    for (ngx_uint_t i = 0; i < mcf->zones.nelts; i++) {
+        if (view(zones[i]->name) == name) {
+            return zones[i];
+        }
+    }
+    return nullptr;
+}
+
+// "name:size"
+char* read_name_and_size(ngx_conf_t* cf, const ngx_str_t& whole, const ngx_str_t& text, Zone* zone) noexcept {
+    const size_t colon = view(text).find(':');
+    if (colon == Bytes::npos || colon == 0) {
+        return fail(cf, "invalid zone size \"%V\"", whole);
+    }
+    zone->name = {colon, text.data};
+    ngx_str_t size = {text.len - colon - 1, text.data + colon + 1};
+    const ssize_t bytes = ngx_parse_size(&size);
+    if (bytes == NGX_ERROR) {
+        return fail(cf, "invalid zone size \"%V\"", whole);
+    }
+    zone->size = static_cast<size_t>(bytes);
+    return NGX_CONF_OK;
+}
+
+bool read_zone_parameter(ngx_conf_t* cf, const ngx_str_t& value, Zone* zone) noexcept {
+    ngx_str_t rest;
+    if (parameter(value, "max_object=", &rest)) {
+        const off_t n = ngx_parse_offset(&rest);
+        zone->config.max_object = static_cast<uint64_t>(n);
+        return n != NGX_ERROR && n > 0;
+    }
+    if (parameter(value, "objects=", &rest)) {
+        const off_t n = ngx_parse_offset(&rest);
+        zone->config.objects = static_cast<uint64_t>(n);
+        return n != NGX_ERROR && n > 0;
+    }
+    if (parameter(value, "purge_records=", &rest)) {
+        const ngx_int_t n = ngx_atoi(rest.data, rest.len);
+        zone->config.purge_records = static_cast<uint32_t>(n);
+        return n != NGX_ERROR && n > 0;
+    }
+    if (parameter(value, "inactive=", &rest)) {
+        return read_seconds(rest, &zone->inactive) && zone->inactive > 0;
+    }
+    if (parameter(value, "eviction=", &rest)) {
+        const Bytes word = view(rest);
+        zone->config.eviction = word == "balanced" ? shm::Eviction::kBalanced
+                                : word == "bytes"  ? shm::Eviction::kBytes
+                                                   : shm::Eviction::kHits;
+        return word == "hits" || word == "balanced" || word == "bytes";
+    }
+    (void) cf;
+    return false;
+}
+
+// nginx hands a zone over on reload when name, size and tag are equal. A different layout must not be handed over: the tag,
+// which is only ever compared, is an address inside this module chosen by what shapes the layout.
+void* zone_tag(const Zone& zone) noexcept {
+    uint64_t h = zone.config.max_object * 0x9E3779B97F4A7C15ull;
+    h ^= (zone.config.objects + 1) * 0xC2B2AE3D27D4EB4Full;
+    h ^= (zone.config.purge_records + 1) * 0x165667B19E3779F9ull;
+    h ^= (static_cast<uint64_t>(zone.config.eviction) + 1) * 0x27D4EB2F165667C5ull;
+    h ^= h >> 29;
+    return reinterpret_cast<char*>(&ngx_http_slab_cache_module) + h % sizeof(ngx_module_t);
+}
+
+char* read_cidr(ngx_conf_t* cf, ngx_str_t* value, Cidrs* to) noexcept {
+    if (view(*value) == "unix:") {
+        to->unix_sockets = true;
+        return NGX_CONF_OK;
+    }
+    auto* cidr = static_cast<ngx_cidr_t*>(ngx_array_push(&to->list));
+    if (cidr == nullptr) {
+        return static_cast<char*>(NGX_CONF_ERROR);
+    }
+    const ngx_int_t rc = ngx_ptocidr(value, cidr);
+    if (rc == NGX_ERROR) {
+        return fail(cf, "invalid address \"%V\"", *value);
+    }
+    if (rc == NGX_DONE) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0, "low address bits of %V are meaningless", value);
+    }
+    return NGX_CONF_OK;
+}
+
+}  // namespace
+
+char* set_zone(ngx_conf_t* cf, ngx_command_t*, void*) noexcept {
+    MainConf* mcf = main_conf(cf);
+    auto* zone = static_cast<Zone*>(ngx_pcalloc(cf->pool, sizeof(Zone)));
+    if (zone == nullptr) {
+        return static_cast<char*>(NGX_CONF_ERROR);
+    }
+    new (zone) Zone{};
+    zone->config.user_bytes = kUserBytes;
+    zone->config.workers = static_cast<uint32_t>(ngx_ncpu);
+    ngx_str_t* value = args(cf);
+    for (ngx_uint_t i = 1; i < cf->args->nelts; i++) {
+        ngx_str_t rest;
+        if (parameter(value[i], "zone=", &rest)) {
+            char* rv = read_name_and_size(cf, value[i], rest, zone);
+            if (rv != NGX_CONF_OK) {
+                return rv;
+            }
+        } else if (!read_zone_parameter(cf, value[i], zone)) {
+            return invalid_parameter(cf, value[i]);
+        }
+    }
+    if (zone->name.len == 0) {
+        return const_cast<char*>("must have \"zone\" parameter");
+    }
+    if (zone_by_name(mcf, view(zone->name)) != nullptr) {
+        return fail(cf, "slab_cache zone \"%V\" is already defined", zone->name);
+    }
+    const uint64_t need = shm::Store::min_bytes(zone->config);
+    if (zone->size < need) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "slab_cache zone \"%V\" is too small: %uzk, need %uLk",
+                           &zone->name, zone->size / 1024, (need + 1023) / 1024);
+        return static_cast<char*>(NGX_CONF_ERROR);
+    }
+    zone->shm_zone = ngx_shared_memory_add(cf, &zone->name, zone->size, zone_tag(*zone));
+    if (zone->shm_zone == nullptr) {
+        return static_cast<char*>(NGX_CONF_ERROR);
+    }
+    zone->shm_zone->init = init_zone;
+    zone->shm_zone->data = zone;
+    auto** slot = static_cast<Zone**>(ngx_array_push(&mcf->zones));
+    if (slot == nullptr) {
+        return static_cast<char*>(NGX_CONF_ERROR);
+    }
+    *slot = zone;
+    return NGX_CONF_OK;
+}
+
+char* set_cache(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
+    auto* lcf = static_cast<LocConf*>(conf);
+    if (lcf->zone != NGX_CONF_UNSET_PTR) {
+        return const_cast<char*>("is duplicate");
+    }
+    ngx_str_t* value = args(cf);
+    if (view(value[1]) == "off") {
+        lcf->zone = nullptr;
+        return NGX_CONF_OK;
+    }
+    if (ngx_http_script_variables_count(&value[1]) != 0) {
+        lcf->zone_value = pool_new<ngx_http_complex_value_t>(cf->pool);
+        if (lcf->zone_value == nullptr) {
+            return static_cast<char*>(NGX_CONF_ERROR);
+        }
+        ngx_http_compile_complex_value_t ccv;
+        ngx_memzero(&ccv, sizeof(ccv));
+        ccv.cf = cf;
+        ccv.value = &value[1];
+        ccv.complex_value = lcf->zone_value;
+        lcf->zone = nullptr;
+        return ngx_http_compile_complex_value(&ccv) == NGX_OK ? NGX_CONF_OK
+                                                             : static_cast<char*>(NGX_CONF_ERROR);
+    }
+    lcf->zone = zone_by_name(main_conf(cf), view(value[1]));
+    if (lcf->zone == nullptr) {
+        return fail(cf, "slab_cache zone \"%V\" is unknown (slab_cache_zone must come first)", value[1]);
+    }
+    return NGX_CONF_OK;
+}
+
+char* set_purge(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
+    auto* lcf = static_cast<LocConf*>(conf);
+    if (lcf->purge != NGX_CONF_UNSET_PTR) {
+        return const_cast<char*>("is duplicate");
+    }
+    ngx_str_t* value = args(cf);
+    if (view(value[1]) == "off") {
+        if (cf->args->nelts != 2) {
+            return invalid_parameter(cf, value[2]);
+        }
+        lcf->purge = nullptr;
+        return NGX_CONF_OK;
+    }
+    auto* purge = pool_new<PurgeConf>(cf->pool);
+    if (purge == nullptr
+        || ngx_array_init(&purge->from.list, cf->pool, 4, sizeof(ngx_cidr_t)) != NGX_OK) {
+        return static_cast<char*>(NGX_CONF_ERROR);
+    }
+    purge->method = value[1];
+    for (u_char c : view(value[1])) {
+        if ((c < 'A' || c > 'Z') && c != '-' && c != '_') {
+            return fail(cf, "invalid method \"%V\"", value[1]);
+        }
+    }
+    const Bytes method = view(value[1]);
+    if (method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE") {
+        return fail(cf, "method \"%V\" is safe and must not purge", value[1]);
+    }
+    ngx_uint_t i = 2;
+    if (i < cf->args->nelts && view(value[i]) == "soft") {
+        purge->soft = true;
+        i++;
+    }
+    if (i >= cf->args->nelts || view(value[i]) != "from" || i + 1 >= cf->args->nelts) {
+        return const_cast<char*>("must say \"from\" which addresses");
+    }
+    for (i++; i < cf->args->nelts; i++) {
+        char* rv = read_cidr(cf, &value[i], &purge->from);
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+    }
+    lcf->purge = purge;
+    return NGX_CONF_OK;
+}
+
+char* set_api(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
+    auto* lcf = static_cast<LocConf*>(conf);
+    if (lcf->api) {
+        return const_cast<char*>("is duplicate");
+    }
+    lcf->api = 1;
+    const ngx_str_t* value = args(cf);
+    for (ngx_uint_t i = 1; i < cf->args->nelts; i++) {
+        if (view(value[i]) == "write=on") {
+            lcf->api_write = 1;
+        } else if (view(value[i]) == "write=off") {
+            lcf->api_write = 0;
+        } else {
+            return invalid_parameter(cf, value[i]);
+        }
+    }
+    auto* clcf = static_cast<ngx_http_core_loc_conf_t*>(
+        ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+    if (clcf->handler != nullptr) {
+        return const_cast<char*>("conflicts with another content handler of this location");
+    }
+    lcf->api_prefix = clcf->name;
+    clcf->handler = api_handler;
+    return NGX_CONF_OK;
+}
+
+}  // namespace slab_cache::ngx

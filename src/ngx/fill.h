@@ -1,0 +1,84 @@
+// ngx/fill.h — asking the origin, as a request of its own.
+//
+// What        Every fill — of a cold key, of an expired one, in the background — is an internal request on a connection
+//             of its own that has no socket. It is made from the client's request behind our phase handler: same
+//             location, headers, variables and addresses, but always a complete GET. Its response goes to
+//             capture.cpp and nowhere else. So no client can shape, slow or abort it, and a refresh holds nobody's
+//             connection.
+// The socket  c->shared tells nginx that the descriptor is not this connection's to watch or close; the events are
+//             marked so that nginx neither adds nor removes them (checked on epoll and on level-triggered methods).
+// Ownership   a Fill lives on its request's pool and dies with it. Ctx::fill and Fill::leader point at each other;
+//             whoever goes first clears the other's pointer.
+// Death       of the worker: the lease is overtaken, the unfinished entry reaped (shm/store.h).
+#pragma once
+
+#include "ngx/ngx.h"
+
+#include "http/reason.h"
+#include "ngx/conf.h"
+#include "ngx/ctx.h"
+
+namespace slab_cache::ngx {
+
+enum class FillPhase : uint8_t {
+    kFetching,   // no response header yet
+    kStoring,    // header stored, body being captured
+    kRelaying,   // not storable: handed to the leader as it comes
+    kDropping,   // nobody wants the rest
+    kDone,       // published, or failed for good
+};
+
+struct Fill {
+    ngx_http_request_t* request;
+    ngx_connection_t* connection;
+    LocConf* conf;
+    Zone* zone;
+    Ctx* leader;                 // who waits for it in this worker; nullptr in the background
+    FillPhase phase;
+    bool background;
+    bool has_authorization;
+    bool stale_servable;
+    bool upstream_resized;
+    bool body_ended;             // the last buf has been seen
+
+    Bytes host, path, args, uri; // of the URL, for selectors
+    Bytes key;                   // primary
+    shm::Digest primary;
+    Bytes variant_key;
+    shm::Digest digest;          // of what the lease is on
+    uint64_t birth;
+    shm::Ticket ticket;
+    shm::Writer writer;
+    shm::Pin stale;              // being revalidated
+
+    int64_t started_sec;
+    uint64_t started_ms;
+    uint64_t received;           // body bytes
+    int64_t expected;            // Content-Length, or -1
+    ngx_chain_t* pending;        // not consumed yet: the leader is slow (kRelaying)
+    u_char* read_buffer;         // for bodies that come as files
+    ngx_event_t go_on;           // posted when the leader has room again
+};
+
+enum class FillKind : uint8_t { kForeground, kBackground };
+
+// Starts a fill for ctx's key. The lease in `ticket`, if any, becomes the fill's. True when it was started;
+// it may be over already when this returns (ctx->news).
+bool start_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept;
+
+// The fill whose internal request `r` is, or nullptr. One comparison for all other requests.
+Fill* fill_of(ngx_http_request_t* r) noexcept;
+
+void leader_left(Fill* fill) noexcept;   // the leading client is gone
+void tell_leader(Fill* fill, FillNews news) noexcept;
+void continue_fill(Fill* fill) noexcept; // the leader has room again (kRelaying)
+
+// Ends the lease with `outcome` and wakes who waits on it. Idempotent.
+void end_lease(Fill* fill, shm::LeaseState outcome, uint32_t detail) noexcept;
+// No usable response: ends the lease as failed and tells the leader (stale, or an error of this status).
+void fail_fill(Fill* fill, ngx_uint_t status) noexcept;
+void copy_upstream_states(Fill* fill, Ctx* leader) noexcept;
+// Ends a fill early: the internal request is torn down from a posted event.
+void drop_fill(Fill* fill) noexcept;
+
+}  // namespace slab_cache::ngx

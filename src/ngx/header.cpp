@@ -1,0 +1,183 @@
+#include "ngx/ngx.h"
+
+#include "ngx/header.h"
+
+#include "cache/entry.h"
+#include "http/validator.h"
+
+namespace slab_cache::ngx {
+namespace {
+
+using cache::Known;
+
+// The typed places of headers_out that nginx's filters look at.
+bool place(ngx_http_request_t* r, Known id, ngx_table_elt_t* h) noexcept {
+    auto& out = r->headers_out;
+    switch (id) {
+    case Known::kDate:            out.date = h; break;
+    case Known::kLastModified:    out.last_modified = h; break;
+    case Known::kETag:            out.etag = h; break;
+    case Known::kExpires:         out.expires = h; break;
+    case Known::kContentEncoding: out.content_encoding = h; break;
+    case Known::kRefresh:         out.refresh = h; break;
+    case Known::kWwwAuthenticate: out.www_authenticate = h; break;
+    case Known::kServer:          out.server = h; break;
+    case Known::kLocation:
+        // A path is left to the client: nginx would make it absolute with its own idea of the host.
+        if (h->value.len != 0 && h->value.data[0] != '/') {
+            out.location = h;
+        }
+        break;
+    case Known::kCacheControl:
+        return append_multi(r->pool, &out, offsetof(ngx_http_headers_out_t, cache_control), h);
+    case Known::kLink:
+        return append_multi(r->pool, &out, offsetof(ngx_http_headers_out_t, link), h);
+    default:
+        break;
+    }
+    return true;
+}
+
+// nginx keeps the type and its charset apart: filters test the first, the charset filter the second.
+void set_content_type(ngx_http_request_t* r, Bytes value, size_t type_len) noexcept {
+    auto& out = r->headers_out;
+    out.content_type = to_str(value);
+    out.content_type_len = type_len;
+    out.content_type_lowcase = nullptr;
+    static constexpr Bytes kCharset = "charset=";
+    for (size_t i = type_len; i + kCharset.size() < value.size(); i++) {
+        if (base::equal_nocase(base::slice(value, i, kCharset.size()), kCharset)) {
+            Bytes charset = base::slice(value, i + kCharset.size());
+            if (charset.size() > 1 && charset.front() == '"' && charset.back() == '"') {
+                charset = base::slice(charset, 1, charset.size() - 2);
+            }
+            out.charset = to_str(charset);
+            return;
+        }
+    }
+}
+
+http::Condition condition(ngx_http_request_t* r, const cache::StoredResponse& stored) noexcept {
+    const auto& in = r->headers_in;
+    if (in.if_none_match == nullptr && in.if_modified_since == nullptr && in.if_match == nullptr
+        && in.if_unmodified_since == nullptr) {
+        return http::Condition::kProceed;
+    }
+    http::Field lines[4];
+    size_t n = 0;
+    for (ngx_table_elt_t* h :
+         {in.if_none_match, in.if_modified_since, in.if_match, in.if_unmodified_since}) {
+        if (h != nullptr) {
+            lines[n++] = {view(h->key), view(h->value)};
+        }
+    }
+    const http::Method method =
+        r->method == NGX_HTTP_HEAD ? http::Method::kHead : http::Method::kGet;
+    return http::evaluate_preconditions({lines, n}, method, stored.status,
+                                        {stored.etag, stored.last_modified, stored.facts.date},
+                                        now_sec());
+}
+
+bool range_allowed(ngx_http_request_t* r, const cache::StoredResponse& stored) noexcept {
+    const auto& in = r->headers_in;
+    if (in.range == nullptr || in.if_range == nullptr) {
+        return true;
+    }
+    const http::Field line = {view(in.if_range->key), view(in.if_range->value)};
+    return http::if_range_holds({&line, 1}, {stored.etag, stored.last_modified, stored.facts.date},
+                                now_sec());
+}
+
+bool add_age(ngx_http_request_t* r, int64_t age) noexcept {
+    ngx_table_elt_t* h = push_header(&r->headers_out.headers);
+    auto* p = static_cast<u_char*>(ngx_pnalloc(r->pool, NGX_INT64_LEN));
+    if (h == nullptr || p == nullptr) {
+        return false;
+    }
+    h->key = to_str("Age");
+    static u_char lowcase[] = "age";
+    h->lowcase_key = lowcase;
+    h->value.data = p;
+    h->value.len = static_cast<size_t>(ngx_sprintf(p, "%L", age) - p);
+    return true;
+}
+
+bool add_fields(ngx_http_request_t* r, const cache::StoredResponse& stored, bool only_304) noexcept {
+    Bytes rest = stored.fields;
+    cache::StoredField field;
+    while (cache::next_field(&rest, &field)) {
+        if (only_304 && !http::is_304_field(field.lowcase)) {
+            continue;
+        }
+        if (field.id == Known::kContentType) {
+            set_content_type(r, field.value, stored.content_type_len);
+            continue;
+        }
+        if (field.id == Known::kAcceptRanges && stored.status == NGX_HTTP_OK) {
+            continue;   // the range filter says it
+        }
+        ngx_table_elt_t* h = push_header(&r->headers_out.headers);
+        if (h == nullptr) {
+            return false;
+        }
+        h->key = to_str(field.name);
+        h->lowcase_key = mutable_data(field.lowcase);
+        h->value = to_str(field.value);
+        if (!place(r, field.id, h)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+}  // namespace
+
+ngx_int_t build_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
+    cache::StoredResponse stored;
+    if (!cache::decode_head(shm::Store::head(ctx->pin), &stored)) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;   // lookups have checked it: cannot happen
+    }
+    const http::Condition met =
+        r == r->main ? condition(r, stored) : http::Condition::kProceed;
+    if (met == http::Condition::kFailed) {
+        return NGX_HTTP_PRECONDITION_FAILED;
+    }
+    const bool not_modified = met == http::Condition::kNotModified;
+    auto& out = r->headers_out;
+    out.status = not_modified ? static_cast<ngx_uint_t>(NGX_HTTP_NOT_MODIFIED) : stored.status;
+    out.content_length_n = not_modified ? -1 : shm::Store::body_length(ctx->pin);
+    out.last_modified_time = static_cast<time_t>(stored.last_modified_time);
+    r->disable_not_modified = 1;   // answered above, by RFC 9110's order
+    r->allow_ranges = range_allowed(r, stored);
+    r->single_range = !shm::Store::is_complete(ctx->pin);
+    if (!add_fields(r, stored, not_modified)) {
+        return NGX_ERROR;
+    }
+    ctx->ttl = stored.facts.fresh_until - now_sec();
+    if (ctx->status == CacheStatus::kMiss || ctx->status == CacheStatus::kExpired
+        || ctx->status == CacheStatus::kBypass) {
+        // The answer to its own fill is the origin's: Age only if the origin gave one.
+        ctx->age = stored.facts.born_at < now_sec() ? http::current_age(stored.facts, now_sec()) : -1;
+        return ctx->age <= 0 || add_age(r, ctx->age) ? NGX_OK : NGX_ERROR;
+    }
+    ctx->age = http::current_age(stored.facts, now_sec());
+    return add_age(r, ctx->age) ? NGX_OK : NGX_ERROR;
+}
+
+bool wants_copy(ngx_http_request_t* r) noexcept {
+    return r->headers_out.status == NGX_HTTP_PARTIAL_CONTENT && r->headers_in.range != nullptr
+           && view(r->headers_in.range->value).find(',') != Bytes::npos;
+}
+
+bool set_header_out(ngx_http_request_t* r, Bytes name, Bytes lowcase, Bytes value) noexcept {
+    ngx_table_elt_t* h = push_header(&r->headers_out.headers);
+    if (h == nullptr) {
+        return false;
+    }
+    h->key = to_str(name);
+    h->lowcase_key = mutable_data(lowcase);
+    h->value = to_str(value);
+    return place(r, cache::known(name), h);
+}
+
+}  // namespace slab_cache::ngx

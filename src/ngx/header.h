@@ -1,0 +1,19 @@
+// ngx/header.h — headers_out from a stored head, and a client's conditions answered from it.
+#pragma once
+
+#include "ngx/ngx.h"
+
+#include "ngx/ctx.h"
+
+namespace slab_cache::ngx {
+
+// Fills r->headers_out from ctx->pin, with Age. Answers If-* (304, 412). NGX_OK, or a final status / NGX_ERROR.
+ngx_int_t build_header(ngx_http_request_t* r, Ctx* ctx) noexcept;
+
+// True when nginx's range filter will cut several ranges, for which it wants the body in one buf.
+bool wants_copy(ngx_http_request_t* r) noexcept;
+
+// Adds a line to headers_out and to its typed place, if it has one. `lowcase` and `value` outlive the request.
+bool set_header_out(ngx_http_request_t* r, Bytes name, Bytes lowcase, Bytes value) noexcept;
+
+}  // namespace slab_cache::ngx

@@ -1,0 +1,117 @@
+#include "ngx/ngx.h"
+
+#include "ngx/invalidate.h"
+
+#include "cache/key.h"
+#include "http/invalidate.h"
+#include "http/tags.h"
+#include "ngx/counters.h"
+#include "ngx/marks.h"
+#include "ngx/origin.h"
+#include "ngx/request.h"
+#include "ngx/tags.h"
+
+namespace slab_cache::ngx {
+namespace {
+
+constexpr uint32_t kMaxSelectors = 64;
+
+struct Purge {
+    uint64_t selector[kMaxSelectors];
+    uint32_t count = 0;
+
+    void add(uint64_t s) noexcept {
+        if (count < kMaxSelectors) {
+            selector[count++] = s;
+        }
+    }
+};
+
+bool target_of(Ctx* ctx, http::Target* target) noexcept {
+    ngx_http_request_t* r = ctx->request;
+    target->scheme = is_https(r) ? Bytes("https") : Bytes("http");
+    target->authority =
+        r->headers_in.host != nullptr ? view(r->headers_in.host->value) : ctx->host;
+    target->path = view(r->unparsed_uri);
+    return !target->path.empty() && target->path.front() == '/';
+}
+
+void collect_urls(Ctx* ctx, const http::Fields& fields, Purge* purge) noexcept {
+    ngx_http_request_t* r = ctx->request;
+    http::Target target;
+    size_t longest = 256;
+    for (const http::Field& f : fields) {
+        longest = f.value.size() > longest ? f.value.size() : longest;
+    }
+    const size_t room = 4 * longest + 2 * r->unparsed_uri.len;
+    auto* buffer = static_cast<char*>(ngx_pnalloc(r->pool, room));
+    if (buffer == nullptr || !target_of(ctx, &target)) {
+        return;
+    }
+    const http::Invalidation uris =
+        http::invalidation_of(http::parse_method(view(r->method_name)),
+                              static_cast<uint16_t>(r->headers_out.status), target, fields, buffer, room);
+    for (uint32_t i = 0; i < uris.count; i++) {
+        cache::Url url;
+        if (split_url(r->pool, ctx->host, uris.paths[i], &url)) {
+            purge->add(cache::url_selector(url, ctx->zone->store.secret()));
+        }
+    }
+    // The target as this location keys it, should arguments be dropped from the key.
+    cache::Url url;
+    if (uris.count != 0 && split_url(r->pool, ctx->host, ctx->uri, &url)) {
+        purge->add(cache::url_selector(url, ctx->zone->store.secret()));
+    }
+}
+
+void collect_groups(Ctx* ctx, const http::Fields& fields, Purge* purge) noexcept {
+    http::GroupReader groups(fields, http::kCacheGroupInvalidation);
+    Bytes group;
+    while (groups.next(&group)) {
+        purge->add(cache::group_selector(ctx->host, group, ctx->zone->store.secret()));
+    }
+}
+
+void invalidate(Ctx* ctx, const LocConf* conf) noexcept {
+    ngx_http_request_t* r = ctx->request;
+    ngx_http_upstream_t* u = r->upstream;
+    const http::Fields fields = list_fields(
+        r->pool, u != nullptr ? &u->headers_in.headers : &r->headers_out.headers, 0, nullptr);
+    Purge purge;
+    if ((conf->invalidate & kInvalidateUnsafe) != 0) {
+        collect_urls(ctx, fields, &purge);
+    }
+    const ngx_uint_t status = r->headers_out.status;
+    if ((conf->invalidate & kInvalidateGroups) != 0 && status >= NGX_HTTP_OK
+        && status < NGX_HTTP_BAD_REQUEST) {
+        collect_groups(ctx, fields, &purge);
+    }
+    if (purge.count != 0) {
+        (void) ctx->zone->store.purge(purge.selector, purge.count, shm::PurgeMode::kHard);
+        count(ctx->zone, Counter::kPurges);
+    }
+}
+
+}  // namespace
+
+void observe_response(ngx_http_request_t* r, const LocConf* conf) noexcept {
+    Ctx* ctx = get_ctx(r);
+    if (ctx == nullptr || ctx->step != Step::kPass || !usable(ctx->zone)) {
+        return;
+    }
+    if (ctx->reason == http::Reason::kMethod
+        && http::is_unsafe(http::parse_method(view(r->method_name)))) {
+        invalidate(ctx, conf);
+        return;
+    }
+    if (ctx->reason == http::Reason::kHitForMiss) {
+        const http::Reason reason = judge_pass(r, conf);
+        if (reason == http::Reason::kNone) {
+            clear_mark(ctx->zone, mark_digest(ctx->digest, r->headers_in.authorization != nullptr));
+        } else {
+            ctx->reason = reason;
+        }
+    }
+}
+
+}  // namespace slab_cache::ngx

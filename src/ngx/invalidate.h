@@ -1,0 +1,14 @@
+// ngx/invalidate.h — responses that nginx's ordinary path sends: what they tell the cache.
+#pragma once
+
+#include "ngx/ngx.h"
+
+#include "ngx/conf.h"
+
+namespace slab_cache::ngx {
+
+// Header filter's part for requests that are not fills: an answer to an unsafe method invalidates (RFC 9111 §4.4, RFC 9875); one that
+// passed under a mark says whether the key is still uncacheable.
+void observe_response(ngx_http_request_t* r, const LocConf* conf) noexcept;
+
+}  // namespace slab_cache::ngx

@@ -1,0 +1,529 @@
+#include "ngx/ngx.h"
+
+#include "ngx/lookup.h"
+
+#include "cache/entry.h"
+#include "cache/variant.h"
+#include "http/reuse.h"
+#include "http/storable.h"
+#include "ngx/clone.h"
+#include "ngx/counters.h"
+#include "ngx/fill.h"
+#include "ngx/marks.h"
+#include "ngx/purge.h"
+#include "ngx/refresh.h"
+#include "ngx/relay.h"
+#include "ngx/request.h"
+#include "ngx/serve.h"
+#include "ngx/stream.h"
+
+namespace slab_cache::ngx {
+namespace {
+
+constexpr uint8_t kMaxRounds = 8;   // lookups after waiting before a request stops being polite
+
+enum class Next : uint8_t { kMore, kWait, kDecline, kServe, kError };
+
+void serve_with(Ctx* ctx, CacheStatus status) noexcept {
+    ctx->status = status;
+    ctx->step = Step::kServe;
+}
+
+// ---- waiting -------------------------------------------------------------------------------------------------
+
+void resume(void* data) noexcept {
+    auto* ctx = static_cast<Ctx*>(data);
+    ngx_http_request_t* r = ctx->request;
+    ngx_connection_t* c = r->connection;
+    switch (ctx->step) {
+    case Step::kServe:
+        resume_stream(ctx);
+        break;
+    case Step::kRelay:
+        resume_relay(ctx);
+        break;
+    case Step::kWait:
+        ngx_http_set_log_request(c->log, r);
+        r->write_event_handler = ngx_http_core_run_phases;
+        ngx_http_core_run_phases(r);
+        break;
+    case Step::kStart:
+    case Step::kLookup:
+    case Step::kPass:
+        return;
+    }
+    ngx_http_run_posted_requests(c);
+}
+
+Next park(Ctx* ctx) noexcept {
+    ngx_http_request_t* r = ctx->request;
+    ctx->step = Step::kWait;
+    const uint64_t now = now_ms();
+    const ngx_msec_t left =
+        ctx->deadline_ms > now ? static_cast<ngx_msec_t>(ctx->deadline_ms - now) : 1;
+    wait_for(&ctx->waiter, ctx->ticket, ctx->fill != nullptr ? kSafetyNetMs : left);
+    r->write_event_handler = ngx_http_request_empty_handler;
+    if (r == r->main && r->read_event_handler == ngx_http_block_reading) {
+        r->read_event_handler = ngx_http_test_reading;   // notice a client that hangs up
+    }
+    return Next::kWait;
+}
+
+void stop_waiting(Ctx* ctx) noexcept {
+    ctx->waited_ms += now_ms() - ctx->wait_since_ms;
+    ctx->wait_since_ms = now_ms();
+    if (ctx->request == ctx->request->main) {
+        ctx->request->read_event_handler = ngx_http_block_reading;
+    }
+}
+
+// ---- asking the origin ---------------------------------------------------------------------------------------
+
+Next fill_as_leader(Ctx* ctx, const shm::Ticket& lease) noexcept {
+    ctx->wait_since_ms = now_ms();
+    ctx->ticket = lease;   // for streaming: the same cell tells us of growth; a variant's fill changes it
+    if (!start_fill(ctx, FillKind::kForeground, lease)) {
+        ctx->ticket = {};
+        pass(ctx, http::Reason::kBusy);
+        return Next::kMore;
+    }
+    ctx->step = Step::kWait;
+    return ctx->news != FillNews::kNone ? Next::kMore : park(ctx);
+}
+
+// Somebody else may be filling this key: be the one, wait for it, or go alone.
+Next fill_or_wait(Ctx* ctx) noexcept {
+    if (!ctx->conf->lock || ctx->unlocked) {
+        return fill_as_leader(ctx, {});
+    }
+    shm::Ticket ticket;
+    switch (ctx->zone->store.lease_acquire(ctx->digest, now_ms(),
+                                           static_cast<uint32_t>(ctx->conf->lock_age), &ticket)) {
+    case shm::LeaseAnswer::kOwned:
+        return fill_as_leader(ctx, ticket);
+    case shm::LeaseAnswer::kUnavailable:
+        return fill_as_leader(ctx, {});
+    case shm::LeaseAnswer::kWait:
+        break;
+    }
+    if (!ctx->collapsed) {
+        ctx->collapsed = true;
+        ctx->wait_since_ms = now_ms();
+        ctx->deadline_ms = now_ms() + ctx->conf->lock_timeout;
+        count(ctx->zone, Counter::kWaits);
+    }
+    ctx->ticket = ticket;
+    ctx->step = Step::kWait;
+    return Next::kMore;
+}
+
+Next miss(Ctx* ctx) noexcept {
+    LocConf* conf = ctx->conf;
+    ctx->status = CacheStatus::kMiss;
+    const bool authorized = ctx->request->headers_in.authorization != nullptr;
+    if (uncacheable_reason(ctx->zone, mark_digest(ctx->digest, authorized)) != http::Reason::kNone) {
+        pass(ctx, http::Reason::kHitForMiss);
+        return Next::kMore;
+    }
+    if (conf->min_uses > 1 && ctx->rounds == 0
+        && ctx->zone->store.bump_uses(ctx->digest) < conf->min_uses) {
+        pass(ctx, http::Reason::kMinUses);
+        return Next::kMore;
+    }
+    // Its answer may be for its sender alone: nobody should wait for it.
+    ctx->unlocked = ctx->unlocked || authorized;
+    return fill_or_wait(ctx);
+}
+
+// Something is stored but must not be used as it is: ask the origin, with what we have up our sleeve.
+Next expired(Ctx* ctx, const http::StoredFacts& facts, bool soft_purged) noexcept {
+    const http::Policy& policy = ctx->conf->policy;
+    ctx->status = CacheStatus::kExpired;
+    ctx->stale = ctx->pin;
+    ctx->pin = {};
+    ctx->stale_servable = false;
+    for (uint32_t bit = 1; bit <= http::kStaleHttp5xx; bit <<= 1) {
+        if (http::may_serve_stale(facts, static_cast<http::StaleOn>(bit), policy, now_sec())) {
+            ctx->stale_servable = true;
+        }
+    }
+    if (ctx->stale_servable && origin_failing(ctx->zone, ctx->digest)) {
+        ctx->pin = ctx->stale;   // it failed a moment ago: leave it in peace
+        ctx->stale = {};
+        serve_with(ctx, CacheStatus::kStale);
+        return Next::kMore;
+    }
+    const bool may_update =
+        soft_purged || http::may_serve_stale(facts, http::kStaleUpdating, policy, now_sec());
+    const Next next = fill_or_wait(ctx);
+    if (ctx->step == Step::kWait && ctx->collapsed && may_update && ctx->rounds == 0) {
+        ctx->pin = ctx->stale;
+        ctx->stale = {};
+        ctx->ticket = {};
+        serve_with(ctx, CacheStatus::kUpdating);
+        return Next::kMore;
+    }
+    return next;
+}
+
+// ---- lookup --------------------------------------------------------------------------------------------------
+
+enum class Found : uint8_t { kNothing, kFresh, kSoftPurged, kFailed };
+
+Found find_one(Ctx* ctx, Bytes key, shm::Pin* pin) noexcept {
+    shm::Store& store = ctx->zone->store;
+    const shm::Status status = store.find(ctx->digest, key, pin);
+    if (status != shm::Status::kOk) {
+        return status == shm::Status::kBusy ? Found::kFailed : Found::kNothing;
+    }
+    switch (store.validity(*pin)) {
+    case shm::Validity::kValid:
+        return Found::kFresh;
+    case shm::Validity::kSoftPurged:
+        return Found::kSoftPurged;
+    case shm::Validity::kPurged:
+        break;
+    }
+    store.unpin(pin);
+    ctx->reason = http::Reason::kPurged;
+    return Found::kNothing;
+}
+
+// Tries the specs of a marker, newest first. Leaves ctx->digest at the newest spec's variant when none is there:
+// that is the one to fill.
+Found find_variant(Ctx* ctx, Bytes marker_head) noexcept {
+    cache::Marker marker;
+    if (!cache::decode_marker(marker_head, &marker)) {
+        count(ctx->zone, Counter::kCorrupt);
+        return Found::kNothing;
+    }
+    for (uint32_t i = 0; i < marker.spec_count; i++) {
+        if (!read_variant(ctx, marker.spec[i])) {
+            return Found::kFailed;
+        }
+        const Found found = find_one(ctx, ctx->variant_key, &ctx->pin);
+        if (found != Found::kNothing) {
+            return found;
+        }
+    }
+    if (marker.spec_count > 1 && !read_variant(ctx, marker.spec[0])) {
+        return Found::kFailed;
+    }
+    return Found::kNothing;
+}
+
+Found find_object(Ctx* ctx) noexcept {
+    ctx->variant_key = ctx->key;
+    ctx->digest = ctx->primary;
+    const Found found = find_one(ctx, ctx->key, &ctx->pin);
+    if (!ctx->pin || !cache::is_marker(shm::Store::flags(ctx->pin))) {
+        return found;
+    }
+    shm::Pin marker = ctx->pin;   // its head is read while we look for the variant
+    ctx->pin = {};
+    const Found variant = find_variant(ctx, shm::Store::head(marker));
+    ctx->zone->store.unpin(&marker);
+    return variant;
+}
+
+Next decide(Ctx* ctx, Found found) noexcept {
+    shm::Store& store = ctx->zone->store;
+    cache::StoredResponse stored;
+    if (!cache::decode_head(shm::Store::head(ctx->pin), &stored)) {
+        store.unpin(&ctx->pin);
+        count(ctx->zone, Counter::kCorrupt);
+        ctx->reason = http::Reason::kCorrupt;
+        return miss(ctx);
+    }
+    const int64_t now = now_sec();
+    http::Reuse answer =
+        http::reuse(stored.facts, request_facts(ctx->request), ctx->conf->policy, now);
+    if (found == Found::kSoftPurged && answer.kind == http::ReuseKind::kFresh) {
+        answer.kind = http::ReuseKind::kStaleWhileRevalidate;
+    }
+    switch (answer.kind) {
+    case http::ReuseKind::kFresh:
+        store.touch(ctx->pin);
+        maybe_refresh_early(ctx, stored.facts);
+        serve_with(ctx, CacheStatus::kHit);
+        return Next::kMore;
+    case http::ReuseKind::kStaleWhileRevalidate:
+        if (ctx->conf->background_update && ctx->rounds == 0) {
+            store.touch(ctx->pin);
+            ctx->reason = answer.reason;
+            serve_with(ctx, refresh_in_background(ctx) ? CacheStatus::kStale
+                                                       : CacheStatus::kUpdating);
+            return Next::kMore;
+        }
+        return expired(ctx, stored.facts, found == Found::kSoftPurged);
+    case http::ReuseKind::kStaleIfErrorOnly:
+    case http::ReuseKind::kRevalidate:
+        ctx->reason = answer.reason;
+        return expired(ctx, stored.facts, found == Found::kSoftPurged);
+    case http::ReuseKind::kNo:
+        break;
+    }
+    store.unpin(&ctx->pin);
+    ctx->reason = answer.reason;
+    ctx->unlocked = true;   // stored, but not for this request: nobody else's business
+    return miss(ctx);
+}
+
+Next lookup(Ctx* ctx) noexcept {
+    ctx->zone->store.unpin(&ctx->stale);
+    ctx->ticket = {};
+    if (ctx->rounds > kMaxRounds) {
+        pass(ctx, http::Reason::kBusy);
+        return Next::kMore;
+    }
+    const Found found = find_object(ctx);
+    Next next;
+    if (found == Found::kFailed) {
+        pass(ctx, http::Reason::kBusy);
+        next = Next::kMore;
+    } else {
+        next = found == Found::kNothing ? miss(ctx) : decide(ctx, found);
+    }
+    if (ctx->rounds < 255) {
+        ctx->rounds++;
+    }
+    return next;
+}
+
+// ---- after waiting -------------------------------------------------------------------------------------------
+
+Next serve_stale(Ctx* ctx) noexcept {
+    ctx->pin = ctx->stale;
+    ctx->stale = {};
+    ctx->ticket = {};
+    serve_with(ctx, CacheStatus::kStale);
+    return Next::kMore;
+}
+
+// Our own fill has something to say.
+Next hear_fill(Ctx* ctx) noexcept {
+    switch (ctx->news) {
+    case FillNews::kNone:
+        if (ctx->fill == nullptr) {   // it ended without a word: out of memory, most likely
+            pass(ctx, http::Reason::kInternal);
+            return Next::kMore;
+        }
+        return park(ctx);
+    case FillNews::kStored:
+        ctx->step = Step::kServe;
+        return Next::kMore;
+    case FillNews::kValidated:
+        serve_with(ctx, CacheStatus::kRevalidated);
+        return Next::kMore;
+    case FillNews::kRelay:
+        ctx->step = Step::kRelay;
+        return Next::kMore;
+    case FillNews::kServeStale:
+        return serve_stale(ctx);
+    case FillNews::kError:
+        ctx->reason = http::Reason::kOriginError;
+        return Next::kError;
+    }
+    return Next::kError;
+}
+
+// The fill under the same lease streams: join it if its response is for requests like ours.
+bool join_stream(Ctx* ctx) noexcept {
+    shm::Store& store = ctx->zone->store;
+    if (store.lease_pin(ctx->ticket, ctx->digest, ctx->variant_key, &ctx->pin) != shm::Status::kOk) {
+        return false;
+    }
+    cache::HeadFixed answer;
+    if (store.validity(ctx->pin) != shm::Validity::kValid
+        || !cache::decode_facts(shm::Store::head(ctx->pin), &answer)
+        || http::reuse(answer.facts, request_facts(ctx->request), ctx->conf->policy, now_sec()).kind
+               != http::ReuseKind::kFresh) {
+        store.unpin(&ctx->pin);
+        return false;
+    }
+    store.touch(ctx->pin);
+    return true;
+}
+
+Next look_again(Ctx* ctx) noexcept {
+    stop_waiting(ctx);
+    ctx->step = Step::kLookup;
+    return Next::kMore;
+}
+
+Next hear_lease(Ctx* ctx) noexcept {
+    const shm::LeaseView view = ctx->zone->store.lease_watch(
+        ctx->ticket, now_ms(), static_cast<uint32_t>(ctx->conf->lock_age));
+    switch (view.state) {
+    case shm::LeaseState::kStreaming:
+        if (join_stream(ctx)) {
+            stop_waiting(ctx);
+            serve_with(ctx, CacheStatus::kHit);
+            return Next::kMore;
+        }
+        break;
+    case shm::LeaseState::kFetching:
+        break;
+    case shm::LeaseState::kPublished:
+    case shm::LeaseState::kGone:
+    case shm::LeaseState::kSilent:
+        return look_again(ctx);
+    case shm::LeaseState::kPrivate:
+        stop_waiting(ctx);
+        pass(ctx, http::Reason::kHitForMiss);
+        return Next::kMore;
+    case shm::LeaseState::kFailed:
+        stop_waiting(ctx);
+        if (ctx->stale && ctx->stale_servable) {
+            return serve_stale(ctx);
+        }
+        ctx->error_status = view.detail;
+        ctx->reason = http::Reason::kOriginError;
+        return Next::kError;
+    }
+    if (now_ms() >= ctx->deadline_ms) {
+        stop_waiting(ctx);
+        pass(ctx, http::Reason::kLockTimeout);
+        return Next::kMore;
+    }
+    return park(ctx);
+}
+
+Next wait(Ctx* ctx) noexcept {
+    if (ctx->fill != nullptr || ctx->news != FillNews::kNone) {
+        return hear_fill(ctx);
+    }
+    return ctx->ticket ? hear_lease(ctx) : hear_fill(ctx);
+}
+
+// ---- start ---------------------------------------------------------------------------------------------------
+
+Next start(Ctx* ctx) noexcept {
+    ngx_http_request_t* r = ctx->request;
+    ctx->status = CacheStatus::kMiss;
+    ctx->zone = zone_for(r, ctx->conf);
+    if (ctx->zone == nullptr) {
+        return Next::kDecline;
+    }
+    init_waiter(&ctx->waiter, ctx->zone, r->connection->log, resume, ctx);
+    if (!read_url(ctx)) {
+        return Next::kError;
+    }
+    if (!usable(ctx->zone)) {
+        pass(ctx, http::Reason::kBusy);
+        return Next::kMore;
+    }
+    const http::Verdict may = http::may_use_cache(request_facts(r), ctx->conf->policy);
+    const http::Reason key = may ? read_key(ctx) : may.reason;
+    if (key != http::Reason::kNone) {
+        pass(ctx, key);
+        return Next::kMore;
+    }
+    switch (ngx_http_test_predicates(r, ctx->conf->bypass)) {
+    case NGX_OK:
+        break;
+    case NGX_DECLINED:   // as proxy_cache_bypass: not answered from the cache, but stored
+        ctx->status = CacheStatus::kBypass;
+        ctx->reason = http::Reason::kBypass;
+        ctx->unlocked = true;
+        return fill_as_leader(ctx, {});
+    default:
+        return Next::kError;
+    }
+    ctx->step = Step::kLookup;
+    return Next::kMore;
+}
+
+Next step(Ctx* ctx) noexcept {
+    switch (ctx->step) {
+    case Step::kStart:  return start(ctx);
+    case Step::kLookup: return lookup(ctx);
+    case Step::kWait:   return wait(ctx);
+    case Step::kServe:
+    case Step::kRelay:  return Next::kServe;
+    case Step::kPass:   return Next::kDecline;
+    }
+    return Next::kError;
+}
+
+ngx_int_t leave_parked(Ctx* ctx) noexcept {
+    ngx_http_request_t* r = ctx->request;
+    r->write_event_handler = ngx_http_core_run_phases;
+    if (r == r->main && r->read_event_handler == ngx_http_test_reading) {
+        r->read_event_handler = ngx_http_block_reading;
+    }
+    return NGX_OK;
+}
+
+ngx_int_t run(ngx_http_request_t* r, Ctx* ctx) noexcept {
+    for (;;) {
+        ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0, "slab_cache: step %d, round %d",
+                       static_cast<int>(ctx->step), static_cast<int>(ctx->rounds));
+        switch (step(ctx)) {
+        case Next::kMore:
+            continue;
+        case Next::kWait:
+            return NGX_AGAIN;
+        case Next::kDecline:
+            leave_parked(ctx);
+            count_pass(ctx);
+            return NGX_DECLINED;
+        case Next::kServe:
+            leave_parked(ctx);
+            count_served(ctx);
+            r->content_handler = ctx->step == Step::kRelay ? relay_handler : serve_handler;
+            return NGX_OK;
+        case Next::kError:
+            leave_parked(ctx);
+            return ctx->error_status >= NGX_HTTP_BAD_REQUEST
+                       ? static_cast<ngx_int_t>(ctx->error_status)
+                       : static_cast<ngx_int_t>(NGX_HTTP_BAD_GATEWAY);
+        }
+    }
+}
+
+}  // namespace
+
+Zone* zone_for(ngx_http_request_t* r, const LocConf* conf) noexcept {
+    if (conf->zone_value == nullptr) {
+        return conf->zone;
+    }
+    ngx_str_t name;
+    if (ngx_http_complex_value(r, conf->zone_value, &name) != NGX_OK || name.len == 0
+        || view(name) == "off") {
+        return nullptr;
+    }
+    MainConf* mcf = main_conf(r);
+    auto** zones = static_cast<Zone**>(mcf->zones.elts);
+    for (ngx_uint_t i = 0; i < mcf->zones.nelts; i++) {
+        if (view(zones[i]->name) == view(name)) {
+            return zones[i];
+        }
+    }
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "slab_cache zone \"%V\" not found", &name);
+    return nullptr;
+}
+
+ngx_int_t precontent_handler(ngx_http_request_t* r) noexcept {
+    auto* conf = loc_conf<LocConf>(r);
+    if (conf->zone == nullptr && conf->zone_value == nullptr) {
+        return NGX_DECLINED;
+    }
+    if (is_clone(r->connection) || conf->api) {
+        return NGX_DECLINED;   // a fill is what we are waiting for; the admin location is no content
+    }
+    if (conf->purge != nullptr && view(r->method_name) == view(conf->purge->method)) {
+        r->content_handler = purge_handler;
+        return NGX_OK;
+    }
+    Ctx* ctx = get_ctx(r);
+    if (ctx == nullptr) {
+        ctx = make_ctx(r, conf);
+        if (ctx == nullptr) {
+            return NGX_ERROR;
+        }
+    }
+    return run(r, ctx);
+}
+
+}  // namespace slab_cache::ngx

@@ -1,0 +1,103 @@
+// The module as nginx sees it: registration, and the two filters in front of all others.
+#include "ngx/ngx.h"
+
+#include "ngx/capture.h"
+#include "ngx/clone.h"
+#include "ngx/conf.h"
+#include "ngx/invalidate.h"
+#include "ngx/lookup.h"
+#include "ngx/status.h"
+#include "ngx/variables.h"
+#include "ngx/zone.h"
+
+namespace slab_cache::ngx {
+namespace {
+
+ngx_http_output_header_filter_pt next_header_filter;
+ngx_http_output_body_filter_pt next_body_filter;
+
+ngx_int_t header_filter(ngx_http_request_t* r) noexcept {
+    if (r == r->main) {
+        if (Fill* fill = fill_of(r)) {
+            return capture_header(fill);
+        }
+    }
+    auto* conf = loc_conf<LocConf>(r);
+    if (conf->zone != nullptr || conf->zone_value != nullptr) {
+        observe_response(r, conf);
+        if (conf->status_header != static_cast<ngx_uint_t>(StatusHeader::kOff)
+            && !add_status_header(r, conf)) {
+            return NGX_ERROR;
+        }
+    }
+    return next_header_filter(r);
+}
+
+ngx_int_t body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept {
+    if (r == r->main) {
+        if (Fill* fill = fill_of(r)) {
+            return capture_body(fill, in);
+        }
+    }
+    return next_body_filter(r, in);
+}
+
+ngx_int_t postconfiguration(ngx_conf_t* cf) noexcept {
+    auto* cmcf = static_cast<ngx_http_core_main_conf_t*>(
+        ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module));
+    auto* handler = static_cast<ngx_http_handler_pt*>(
+        ngx_array_push(&cmcf->phases[NGX_HTTP_PRECONTENT_PHASE].handlers));
+    if (handler == nullptr) {
+        return NGX_ERROR;
+    }
+    *handler = precontent_handler;
+    next_header_filter = ngx_http_top_header_filter;
+    ngx_http_top_header_filter = header_filter;
+    next_body_filter = ngx_http_top_body_filter;
+    ngx_http_top_body_filter = body_filter;
+    return NGX_OK;
+}
+
+// In the master, when a configuration is complete and before workers are forked. No side effects: nginx -t comes here too.
+ngx_int_t init_module(ngx_cycle_t* cycle) noexcept {
+    if (cycle->conf_ctx[ngx_http_module.index] == nullptr) {
+        return NGX_OK;
+    }
+    auto* mcf = static_cast<MainConf*>(
+        ngx_http_cycle_get_module_main_conf(cycle, ngx_http_slab_cache_module));
+    return find_carried_variables(cycle, mcf);
+}
+
+ngx_http_module_t module_ctx = {
+    add_variables,      /* preconfiguration */
+    postconfiguration,  /* postconfiguration */
+    create_main_conf,   /* create main configuration */
+    nullptr,            /* init main configuration */
+    nullptr,            /* create server configuration */
+    nullptr,            /* merge server configuration */
+    create_loc_conf,    /* create location configuration */
+    merge_loc_conf,     /* merge location configuration */
+};
+
+}  // namespace
+}  // namespace slab_cache::ngx
+
+// Exported by name: nginx looks it up after dlopen().
+extern "C" {
+
+__attribute__((visibility("default"))) ngx_module_t ngx_http_slab_cache_module = {
+    NGX_MODULE_V1,
+    &slab_cache::ngx::module_ctx,
+    slab_cache::ngx::commands,
+    NGX_HTTP_MODULE,
+    nullptr,                        /* init master */
+    slab_cache::ngx::init_module,   /* init module */
+    slab_cache::ngx::start_worker,  /* init process */
+    nullptr,                        /* init thread */
+    nullptr,                        /* exit thread */
+    slab_cache::ngx::stop_worker,   /* exit process */
+    nullptr,                        /* exit master */
+    NGX_MODULE_V1_PADDING,
+};
+
+}  // extern "C"

@@ -1,0 +1,307 @@
+#include "ngx/ngx.h"
+
+#include "ngx/publish.h"
+
+#include "cache/entry.h"
+#include "cache/key.h"
+#include "cache/variant.h"
+#include "http/date.h"
+#include "http/storable.h"
+#include "http/update.h"
+#include "ngx/request.h"
+#include "ngx/tags.h"
+#include "ngx/variants.h"
+
+namespace slab_cache::ngx {
+namespace {
+
+constexpr size_t kHeadSlack = 512;
+
+struct Lines {
+    http::Field* data;
+    size_t size;
+
+    void add(Bytes name, Bytes value) noexcept { data[size++] = {name, value}; }
+    bool has(Bytes name) const noexcept { return http::Fields{data, size}.has(name); }
+};
+
+bool copy_content_type(ngx_http_request_t* r, Lines* lines) noexcept {
+    const auto& out = r->headers_out;
+    if (out.content_type.len == 0) {
+        return true;
+    }
+    Bytes type = view(out.content_type);
+    if (out.content_type_len == out.content_type.len && out.charset.len != 0) {
+        const size_t size = type.size() + sizeof("; charset=") - 1 + out.charset.len;
+        auto* p = static_cast<u_char*>(ngx_pnalloc(r->pool, size));
+        if (p == nullptr) {
+            return false;
+        }
+        ngx_sprintf(p, "%V; charset=%V", &out.content_type, &out.charset);
+        type = {reinterpret_cast<char*>(p), size};
+    }
+    lines->add("Content-Type", type);
+    return true;
+}
+
+// nginx keeps the origin's Date from clients by default and adds its own: a hit must show the origin's.
+bool add_date(ngx_http_request_t* r, const http::Response& response, int64_t date, Lines* lines) noexcept {
+    if (lines->has("Date")) {
+        return true;
+    }
+    if (const http::Field* field = response.fields.find("Date")) {
+        lines->add("Date", field->value);
+        return true;
+    }
+    auto* p = static_cast<char*>(ngx_pnalloc(r->pool, http::kDateBytes));
+    if (p == nullptr) {
+        return false;
+    }
+    http::format_date(date, p);
+    lines->add("Date", {p, http::kDateBytes});
+    return true;
+}
+
+// What the client would have been sent, as far as it may be stored, in the origin's order.
+bool stored_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexcept {
+    ngx_http_request_t* r = fill->request;
+    http::Field* all = nullptr;
+    const http::Fields out = list_fields(r->pool, &r->headers_out.headers, 4, &all);
+    lines->data = static_cast<http::Field*>(
+        ngx_palloc(r->pool, (out.size + 4) * sizeof(http::Field)));
+    lines->size = 0;
+    if (all == nullptr || lines->data == nullptr || !copy_content_type(r, lines)) {
+        return false;
+    }
+    for (const http::Field& field : out) {
+        if (base::equal_nocase(field.name, "Content-Length")
+            || base::equal_nocase(field.name, "Content-Type") || is_tag_line(fill->conf, field.name)
+            || !http::is_storable_field(field.name, origin.response.fields, fill->conf->policy)) {
+            continue;
+        }
+        lines->add(field.name, field.value);
+    }
+    if (!origin.from_upstream && !lines->has("Last-Modified")) {
+        if (const http::Field* field = origin.response.fields.find("Last-Modified")) {
+            lines->add(field->name, field->value);
+        }
+    }
+    return add_date(r, origin.response, origin.freshness.date, lines);
+}
+
+bool build_head(Fill* fill, const Lines& lines, const http::Response& response,
+                const http::Freshness& freshness, Bytes* head) noexcept {
+    size_t size = sizeof(cache::HeadFixed) + kHeadSlack;
+    size_t wire = 0;
+    int64_t last_modified = -1;
+    for (size_t i = 0; i < lines.size; i++) {
+        const http::Field& field = lines.data[i];
+        size += 2 * field.name.size() + field.value.size() + 4;
+        wire += field.name.size() + field.value.size() + 4;
+        if (base::equal_nocase(field.name, "Last-Modified")) {
+            last_modified = http::parse_date(field.value, response.response_time).value_or(-1);
+        }
+    }
+    if (wire > fill->conf->policy.max_header_bytes) {
+        return false;
+    }
+    auto* buffer = static_cast<char*>(ngx_palloc(fill->request->pool, size));
+    if (buffer == nullptr) {
+        return false;
+    }
+    cache::HeadBuilder builder(buffer, size);
+    for (size_t i = 0; i < lines.size; i++) {
+        builder.add(lines.data[i].name, lines.data[i].value);
+    }
+    if (!builder.finish(response.status, last_modified, http::facts_of(response, freshness))) {
+        return false;
+    }
+    *head = builder.head();
+    return true;
+}
+
+void set_times(shm::NewEntry* what, Fill* fill, const http::Response& response,
+               const http::Freshness& freshness) noexcept {
+    const http::StoredFacts facts = http::facts_of(response, freshness);
+    what->birth = fill->birth;
+    what->fresh_until_sec = facts.fresh_until;
+    what->stale_until_sec = http::useful_until(facts);
+    const uint64_t cost = (now_ms() - fill->started_ms) * 1000;
+    what->fill_cost_us = cost < UINT32_MAX ? static_cast<uint32_t>(cost) : UINT32_MAX;
+}
+
+}  // namespace
+
+shm::Status begin_object(Fill* fill, const OriginResponse& origin, http::Reason* reason) noexcept {
+    Lines lines;
+    Bytes head;
+    if (!stored_lines(fill, origin, &lines)) {
+        *reason = http::Reason::kInternal;
+        return shm::Status::kNoSpace;
+    }
+    if (!build_head(fill, lines, origin.response, origin.freshness, &head)) {
+        *reason = http::Reason::kHeadersTooBig;
+        return shm::Status::kTooLarge;
+    }
+    uint64_t selectors[cache::kMaxSelectors];
+    const uint32_t count = collect_selectors(fill, origin.response.fields, selectors);
+    if (count == 0) {
+        *reason = http::Reason::kTooManyTags;
+        return shm::Status::kTooLarge;
+    }
+    shm::NewEntry what;
+    what.key = fill->key;
+    what.digest = fill->primary;
+    what.head = head;
+    what.selectors = selectors;
+    what.selector_count = count;
+    what.body_bytes = fill->expected;
+    set_times(&what, fill, origin.response, origin.freshness);
+    if (!choose_variant(fill, origin.response.fields, &what, reason)) {
+        return shm::Status::kTooLarge;
+    }
+    return fill->zone->store.begin(what, now_sec(), &fill->writer);
+}
+
+namespace {
+
+struct Merge {
+    http::Fields stored;     // of the object
+    Lines evaluated;         // with the 304's raw lines: for the rules
+    Lines lines;             // with what nginx would pass on: to be stored
+};
+
+bool merge_lines(Fill* fill, const http::Fields& stored, const http::Fields& update, Lines* out) noexcept {
+    const http::Policy& policy = fill->conf->policy;
+    out->data = static_cast<http::Field*>(ngx_palloc(
+        fill->request->pool, (stored.size + update.size + 2) * sizeof(http::Field)));
+    out->size = 0;
+    if (out->data == nullptr) {
+        return false;
+    }
+    http::MergedFields merged(stored, update, policy);
+    http::Field field;
+    while (merged.next(&field)) {
+        out->data[out->size++] = field;
+    }
+    return true;
+}
+
+bool decode_lines(Fill* fill, const cache::StoredResponse& stored, http::Fields* out) noexcept {
+    auto* lines = static_cast<http::Field*>(
+        ngx_palloc(fill->request->pool, (stored.field_count + 1) * sizeof(http::Field)));
+    if (lines == nullptr) {
+        return false;
+    }
+    size_t n = 0;
+    Bytes rest = stored.fields;
+    cache::StoredField field;
+    while (n < stored.field_count && cache::next_field(&rest, &field)) {
+        lines[n++] = {field.name, field.value};
+    }
+    *out = {lines, n};
+    return true;
+}
+
+bool merge(Fill* fill, const OriginResponse& origin, const cache::StoredResponse& stored, Merge* out) noexcept {
+    ngx_http_request_t* r = fill->request;
+    http::Field* passed = nullptr;
+    http::Fields update = list_fields(r->pool, &r->headers_out.headers, 2, &passed);
+    if (passed == nullptr || !decode_lines(fill, stored, &out->stored)) {
+        return false;
+    }
+    if (const http::Field* date = origin.response.fields.find("Date"); date && !update.has("Date")) {
+        passed[update.size++] = *date;
+    }
+    Lines all;
+    if (!merge_lines(fill, out->stored, origin.response.fields, &out->evaluated)
+        || !merge_lines(fill, out->stored, update, &all)) {
+        return false;
+    }
+    out->lines = {all.data, 0};   // filtered in place
+    for (size_t i = 0; i < all.size; i++) {
+        const http::Field field = all.data[i];
+        if (http::is_storable_field(field.name, origin.response.fields, fill->conf->policy)
+            && !is_tag_line(fill->conf, field.name)) {
+            out->lines.add(field.name, field.value);
+        }
+    }
+    return true;
+}
+
+shm::Status copy_body(Fill* fill) noexcept {
+    shm::Store& store = fill->zone->store;
+    const uint64_t length = static_cast<uint64_t>(shm::Store::body_length(fill->stale));
+    uint64_t offset = 0;
+    uint64_t cursor = 0;
+    while (offset < length) {
+        shm::Segment segment[16];
+        const uint32_t n = store.segments(fill->stale, offset, &cursor, segment, 16);
+        if (n == 0) {
+            return shm::Status::kCorrupt;
+        }
+        for (uint32_t i = 0; i < n; i++) {
+            const shm::Status status =
+                store.append(&fill->writer, {segment[i].data, segment[i].len}, now_sec());
+            if (status != shm::Status::kOk) {
+                return status;
+            }
+            offset += segment[i].len;
+        }
+    }
+    return shm::Status::kOk;
+}
+
+}  // namespace
+
+shm::Status publish_validated(Fill* fill, const OriginResponse& origin, shm::Pin* pin) noexcept {
+    shm::Store& store = fill->zone->store;
+    cache::StoredResponse stored;
+    Merge merged;
+    if (!cache::decode_head(shm::Store::head(fill->stale), &stored)
+        || !merge(fill, origin, stored, &merged)) {
+        return shm::Status::kCorrupt;
+    }
+    http::Response response = origin.response;
+    response.status = stored.status;
+    response.fields = {merged.evaluated.data, merged.evaluated.size};
+    const http::Freshness freshness = http::evaluate_freshness(
+        response, fill->conf->policy, static_cast<uint32_t>(ngx_random()));
+    http::Request request = request_facts(fill->request);
+    request.has_authorization = fill->has_authorization;
+    if (!http::storable(request, response, freshness, fill->conf->policy)) {
+        (void) store.remove(fill->digest, shm::Store::key(fill->stale));
+        return shm::Status::kPurged;
+    }
+    Bytes head;
+    if (!add_date(fill->request, response, freshness.date, &merged.lines)
+        || !build_head(fill, merged.lines, response, freshness, &head)) {
+        return shm::Status::kTooLarge;
+    }
+    uint64_t selectors[cache::kMaxSelectors];
+    shm::NewEntry what;
+    what.selector_count = merge_selectors(fill, response.fields, selectors);
+    if (what.selector_count == 0) {
+        return shm::Status::kTooLarge;
+    }
+    what.selectors = selectors;
+    what.key = shm::Store::key(fill->stale);
+    what.digest = fill->digest;
+    what.head = head;
+    what.flags = shm::Store::flags(fill->stale);
+    what.body_bytes = shm::Store::body_length(fill->stale);
+    set_times(&what, fill, response, freshness);
+    what.fill_cost_us = shm::Store::fill_cost_us(fill->stale);   // of the whole thing, not of the 304
+    shm::Status status = store.begin(what, now_sec(), &fill->writer);
+    if (status == shm::Status::kOk) {
+        status = copy_body(fill);
+    }
+    if (status == shm::Status::kOk) {
+        *pin = store.pin_writer(fill->writer);
+        status = store.commit(&fill->writer, now_sec());
+    }
+    store.abort(&fill->writer);
+    return status;
+}
+
+}  // namespace slab_cache::ngx

@@ -1,0 +1,16 @@
+// ngx/purge.h — PURGE <url> in a cached location (slab_cache_purge).
+#pragma once
+
+#include "ngx/ngx.h"
+
+#include "ngx/conf.h"
+
+namespace slab_cache::ngx {
+
+// Content handler. The URL with all its variants; a trailing "/*" means the prefix; Surrogate-Key, Cache-Tag, xkey and
+// xkey-purge name tags; Fastly-Soft-Purge: 1 or xkey-softpurge make it soft. 403 for addresses not listed.
+ngx_int_t purge_handler(ngx_http_request_t* r) noexcept;
+
+bool address_listed(ngx_http_request_t* r, const Cidrs& from) noexcept;
+
+}  // namespace slab_cache::ngx

@@ -1,0 +1,245 @@
+#include "ngx/ngx.h"
+
+#include "ngx/request.h"
+
+#include "cache/key.h"
+#include "http/args.h"
+#include "ngx/variants.h"
+
+namespace slab_cache::ngx {
+namespace {
+
+// The path as the client wrote it where that is what the location got; else what rewrites made of it.
+bool path_of(ngx_http_request_t* r, Bytes* path) noexcept {
+    if (r->valid_unparsed_uri && r == r->main) {
+        const Bytes raw = view(r->unparsed_uri);
+        *path = base::slice(raw, 0, raw.find('?'));
+        if (!path->empty() && path->front() == '/') {
+            return true;
+        }
+    }
+    const uintptr_t escapes = ngx_escape_uri(nullptr, r->uri.data, r->uri.len, NGX_ESCAPE_URI);
+    if (escapes == 0) {
+        *path = view(r->uri);
+        return true;
+    }
+    const size_t size = r->uri.len + 2 * escapes;
+    auto* p = static_cast<u_char*>(ngx_pnalloc(r->pool, size));
+    if (p == nullptr) {
+        return false;
+    }
+    ngx_escape_uri(p, r->uri.data, r->uri.len, NGX_ESCAPE_URI);
+    *path = {reinterpret_cast<char*>(p), size};
+    return true;
+}
+
+// The Host header's port where it says one that is not the scheme's own: an application may put it into links, so
+// that requests with different ports must not share an answer.
+Bytes explicit_port(ngx_http_request_t* r) noexcept {
+    if (r->headers_in.host == nullptr) {
+        return {};
+    }
+    const Bytes value = view(r->headers_in.host->value);
+    const size_t colon = value.rfind(':');
+    if (colon == Bytes::npos || value.find(']', colon) != Bytes::npos) {
+        return {};
+    }
+    const Bytes port = base::slice(value, colon);
+    return port == (is_https(r) ? Bytes(":443") : Bytes(":80")) ? Bytes{} : port;
+}
+
+struct Scratch {
+    char* data;
+    size_t size;
+};
+
+bool scratch(ngx_pool_t* pool, size_t size, Scratch* out) noexcept {
+    out->data = static_cast<char*>(ngx_pnalloc(pool, size));
+    out->size = size;
+    return out->data != nullptr;
+}
+
+http::Reason default_key(Ctx* ctx) noexcept {
+    ngx_http_request_t* r = ctx->request;
+    const Bytes scheme = is_https(r) ? Bytes("https") : Bytes("http");
+    const Bytes port = explicit_port(r);
+    const size_t size = cache::KeyBuilder::needed(scheme.size())
+                        + cache::KeyBuilder::needed(ctx->host.size() + port.size())
+                        + cache::KeyBuilder::needed(ctx->uri.size());
+    Scratch s;
+    if (size > cache::kMaxKeyBytes) {
+        return http::Reason::kKeyTooLong;
+    }
+    if (!scratch(r->pool, size + ctx->host.size() + port.size(), &s)) {
+        return http::Reason::kInternal;
+    }
+    Bytes authority = ctx->host;
+    if (!port.empty()) {
+        char* p = s.data + size;
+        ngx_memcpy(p, ctx->host.data(), ctx->host.size());
+        ngx_memcpy(p + ctx->host.size(), port.data(), port.size());
+        authority = {p, ctx->host.size() + port.size()};
+    }
+    cache::KeyBuilder builder(s.data, size);
+    builder.add(scheme);
+    builder.add(authority);
+    builder.add(ctx->uri);
+    ctx->key = builder.key();
+    return http::Reason::kNone;
+}
+
+http::Reason configured_key(Ctx* ctx) noexcept {
+    ngx_http_request_t* r = ctx->request;
+    auto* value = static_cast<ngx_http_complex_value_t*>(ctx->conf->key->elts);
+    const ngx_uint_t n = ctx->conf->key->nelts;
+    auto* field = static_cast<ngx_str_t*>(ngx_palloc(r->pool, n * sizeof(ngx_str_t)));
+    if (field == nullptr) {
+        return http::Reason::kInternal;
+    }
+    size_t size = 0;
+    for (ngx_uint_t i = 0; i < n; i++) {
+        if (ngx_http_complex_value(r, &value[i], &field[i]) != NGX_OK) {
+            return http::Reason::kInternal;
+        }
+        size += cache::KeyBuilder::needed(field[i].len);
+    }
+    Scratch s;
+    if (size > cache::kMaxKeyBytes) {
+        return http::Reason::kKeyTooLong;
+    }
+    if (!scratch(r->pool, size, &s)) {
+        return http::Reason::kInternal;
+    }
+    cache::KeyBuilder builder(s.data, s.size);
+    for (ngx_uint_t i = 0; i < n; i++) {
+        builder.add(view(field[i]));
+    }
+    if (builder.overflowed()) {
+        return http::Reason::kKeyTooLong;
+    }
+    ctx->key = builder.key();
+    return http::Reason::kNone;
+}
+
+}  // namespace
+
+bool is_https(ngx_http_request_t* r) noexcept {
+#if (NGX_HTTP_SSL)
+    return r->connection->ssl != nullptr;
+#else
+    (void) r;
+    return false;
+#endif
+}
+
+Bytes host_of(ngx_http_request_t* r) noexcept {
+    if (r->headers_in.server.len != 0) {
+        return view(r->headers_in.server);
+    }
+    auto* cscf = static_cast<ngx_http_core_srv_conf_t*>(
+        ngx_http_get_module_srv_conf(r, ngx_http_core_module));
+    return view(cscf->server_name);
+}
+
+bool canonical_uri(ngx_http_request_t* r, const LocConf* conf, Bytes* uri) noexcept {
+    Bytes path;
+    if (!path_of(r, &path)) {
+        return false;
+    }
+    const Bytes args = view(r->args);
+    if (args.empty()) {
+        *uri = path;
+        return true;
+    }
+    Scratch s;
+    if (!scratch(r->pool, path.size() + 1 + args.size(), &s)) {
+        return false;
+    }
+    ngx_memcpy(s.data, path.data(), path.size());
+    s.data[path.size()] = '?';
+    size_t n = args.size();
+    char* to = s.data + path.size() + 1;
+    if (conf->key_args == nullptr) {
+        ngx_memcpy(to, args.data(), n);
+    } else {
+        n = http::canonical_args(args, *conf->key_args, to, n);
+    }
+    *uri = {s.data, path.size() + (n != 0 ? 1 + n : 0)};
+    return true;
+}
+
+bool read_url(Ctx* ctx) noexcept {
+    ngx_http_request_t* r = ctx->request;
+    ctx->host = host_of(r);
+    ctx->fill_args = view(r->args);
+    if (ctx->conf->key_args != nullptr && !ctx->fill_args.empty()) {
+        Scratch s;
+        if (!scratch(r->pool, ctx->fill_args.size(), &s)) {
+            return false;
+        }
+        const size_t n = http::fill_args(view(r->args), *ctx->conf->key_args, s.data, s.size);
+        ctx->fill_args = {s.data, n};
+        ctx->fill_args_differ = ctx->fill_args != view(r->args);
+    }
+    return canonical_uri(r, ctx->conf, &ctx->uri);
+}
+
+http::Reason read_key(Ctx* ctx) noexcept {
+    const http::Reason no = ctx->conf->key == nullptr ? default_key(ctx) : configured_key(ctx);
+    if (no == http::Reason::kNone) {
+        ctx->primary = cache::digest(ctx->key, ctx->zone->store.secret());
+        ctx->variant_key = ctx->key;
+        ctx->digest = ctx->primary;
+    }
+    return no;
+}
+
+bool read_variant(Ctx* ctx, Bytes spec) noexcept {
+    ngx_http_request_t* r = ctx->request;
+    if (!variant_key(r->pool, ctx->key, spec, request_fields(r), ctx->conf->policy.vary,
+                     &ctx->variant_key)) {
+        return false;
+    }
+    ctx->digest = cache::digest(ctx->variant_key, ctx->zone->store.secret());
+    return true;
+}
+
+http::Request request_facts(ngx_http_request_t* r) noexcept {
+    http::Request request;
+    request.method = r->method == NGX_HTTP_GET    ? http::Method::kGet
+                     : r->method == NGX_HTTP_HEAD ? http::Method::kHead
+                                                  : http::parse_method(view(r->method_name));
+    request.has_authorization = r->headers_in.authorization != nullptr;
+    request.has_body = r->headers_in.content_length_n > 0 || r->headers_in.chunked;
+    request.wants_upgrade = r->headers_in.upgrade != nullptr;
+    return request;
+}
+
+http::Fields list_fields(ngx_pool_t* pool, ngx_list_t* list, size_t extra,
+                         http::Field** out) noexcept {
+    size_t n = 0;
+    for (ngx_list_part_t* part = &list->part; part != nullptr; part = part->next) {
+        n += part->nelts;
+    }
+    auto* lines = static_cast<http::Field*>(ngx_palloc(pool, (n + extra + 1) * sizeof(http::Field)));
+    if (lines == nullptr) {
+        return {};
+    }
+    size_t used = 0;
+    each_header(*list, [&](ngx_table_elt_t& h) {
+        if (h.hash != 0) {
+            lines[used++] = {view(h.key), view(h.value)};
+        }
+        return true;
+    });
+    if (out != nullptr) {
+        *out = lines;
+    }
+    return {lines, used};
+}
+
+http::Fields request_fields(ngx_http_request_t* r) noexcept {
+    return list_fields(r->pool, &r->headers_in.headers, 0, nullptr);
+}
+
+}  // namespace slab_cache::ngx

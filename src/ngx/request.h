@@ -1,0 +1,31 @@
+// ngx/request.h — a client's request as the cache sees it: its URL, its key, its facts for the rules.
+#pragma once
+
+#include "ngx/ngx.h"
+
+#include "http/message.h"
+#include "ngx/ctx.h"
+
+namespace slab_cache::ngx {
+
+// Fills ctx->host, uri, fill_args. False when memory ran out.
+bool read_url(Ctx* ctx) noexcept;
+// Fills ctx->key and ctx->primary. kNone, kKeyTooLong or kInternal.
+http::Reason read_key(Ctx* ctx) noexcept;
+// The variant's key for this request under `spec` (http/vary.h) into ctx->variant_key and ctx->digest.
+bool read_variant(Ctx* ctx, Bytes spec) noexcept;
+
+// Facts that are at hand without looking through the header. `fields` is empty: see request_fields().
+http::Request request_facts(ngx_http_request_t* r) noexcept;
+// All header lines, copied once into an array on the request's pool; empty when memory ran out.
+http::Fields request_fields(ngx_http_request_t* r) noexcept;
+// The same of any list of header lines, with room for `extra` more at the end.
+http::Fields list_fields(ngx_pool_t* pool, ngx_list_t* list, size_t extra, http::Field** out) noexcept;
+
+// $slab_cache_uri, also where slab_cache is off.
+bool canonical_uri(ngx_http_request_t* r, const LocConf* conf, Bytes* uri) noexcept;
+// Host in lower case, without port (nginx's $host).
+Bytes host_of(ngx_http_request_t* r) noexcept;
+bool is_https(ngx_http_request_t* r) noexcept;
+
+}  // namespace slab_cache::ngx

@@ -1,0 +1,129 @@
+#include "ngx/ngx.h"
+
+#include "ngx/variables.h"
+
+#include "cache/key.h"
+#include "ngx/ctx.h"
+#include "ngx/request.h"
+
+namespace slab_cache::ngx {
+namespace {
+
+using Value = ngx_http_variable_value_t;
+
+ngx_int_t set_text(Value* v, Bytes text) noexcept {
+    if (text.empty()) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->len = static_cast<unsigned>(text.size());
+    v->data = mutable_data(text);
+    return NGX_OK;
+}
+
+ngx_int_t set_number(ngx_http_request_t* r, Value* v, int64_t n) noexcept {
+    auto* p = static_cast<u_char*>(ngx_pnalloc(r->pool, NGX_INT64_LEN));
+    if (p == nullptr) {
+        return NGX_ERROR;
+    }
+    const auto len = static_cast<size_t>(ngx_sprintf(p, "%L", n) - p);
+    return set_text(v, {reinterpret_cast<char*>(p), len});
+}
+
+// Milliseconds as nginx's own times: "0.005".
+ngx_int_t set_seconds(ngx_http_request_t* r, Value* v, uint64_t ms) noexcept {
+    auto* p = static_cast<u_char*>(ngx_pnalloc(r->pool, NGX_INT64_LEN + 4));
+    if (p == nullptr) {
+        return NGX_ERROR;
+    }
+    const auto len = static_cast<size_t>(ngx_sprintf(p, "%uL.%03uL", ms / 1000, ms % 1000) - p);
+    return set_text(v, {reinterpret_cast<char*>(p), len});
+}
+
+ngx_int_t get_uri(ngx_http_request_t* r, Value* v, uintptr_t) noexcept {
+    Ctx* ctx = get_ctx(r);
+    if (ctx != nullptr && !ctx->uri.empty()) {
+        return set_text(v, ctx->uri);
+    }
+    Bytes uri;
+    return canonical_uri(r, loc_conf<LocConf>(r), &uri) ? set_text(v, uri) : NGX_ERROR;
+}
+
+ngx_int_t get_status(ngx_http_request_t* r, Value* v, uintptr_t) noexcept {
+    Ctx* ctx = find_ctx(r);
+    return set_text(v, ctx != nullptr ? status_word(ctx->status) : Bytes{});
+}
+
+ngx_int_t get_reason(ngx_http_request_t* r, Value* v, uintptr_t) noexcept {
+    Ctx* ctx = find_ctx(r);
+    return set_text(v, ctx != nullptr ? http::reason_word(ctx->reason) : Bytes{});
+}
+
+ngx_int_t get_age(ngx_http_request_t* r, Value* v, uintptr_t) noexcept {
+    Ctx* ctx = find_ctx(r);
+    return ctx != nullptr && ctx->age >= 0 ? set_number(r, v, ctx->age) : set_text(v, {});
+}
+
+ngx_int_t get_ttl(ngx_http_request_t* r, Value* v, uintptr_t) noexcept {
+    Ctx* ctx = find_ctx(r);
+    return ctx != nullptr && ctx->pin ? set_number(r, v, ctx->ttl) : set_text(v, {});
+}
+
+ngx_int_t get_hits(ngx_http_request_t* r, Value* v, uintptr_t) noexcept {
+    Ctx* ctx = find_ctx(r);
+    return ctx != nullptr && ctx->pin ? set_number(r, v, shm::Store::hits(ctx->pin)) : set_text(v, {});
+}
+
+ngx_int_t get_key(ngx_http_request_t* r, Value* v, uintptr_t) noexcept {
+    Ctx* ctx = find_ctx(r);
+    if (ctx == nullptr || ctx->key.empty()) {
+        return set_text(v, {});
+    }
+    auto* p = static_cast<char*>(ngx_pnalloc(r->pool, ctx->key.size()));
+    if (p == nullptr) {
+        return NGX_ERROR;
+    }
+    return set_text(v, {p, cache::printable_key(ctx->key, p, ctx->key.size())});
+}
+
+ngx_int_t get_wait_time(ngx_http_request_t* r, Value* v, uintptr_t) noexcept {
+    Ctx* ctx = find_ctx(r);
+    return ctx != nullptr && ctx->collapsed ? set_seconds(r, v, ctx->waited_ms) : set_text(v, {});
+}
+
+ngx_int_t get_saved_time(ngx_http_request_t* r, Value* v, uintptr_t) noexcept {
+    Ctx* ctx = find_ctx(r);
+    const bool saved = ctx != nullptr && ctx->saved_us != 0;
+    return saved ? set_seconds(r, v, ctx->saved_us / 1000) : set_text(v, {});
+}
+
+ngx_http_variable_t variables[] = {
+    {ngx_string("slab_cache_uri"), nullptr, get_uri, 0, NGX_HTTP_VAR_NOCACHEABLE, 0},
+    {ngx_string("slab_cache_status"), nullptr, get_status, 0, NGX_HTTP_VAR_NOCACHEABLE, 0},
+    {ngx_string("slab_cache_reason"), nullptr, get_reason, 0, NGX_HTTP_VAR_NOCACHEABLE, 0},
+    {ngx_string("slab_cache_age"), nullptr, get_age, 0, NGX_HTTP_VAR_NOCACHEABLE, 0},
+    {ngx_string("slab_cache_ttl"), nullptr, get_ttl, 0, NGX_HTTP_VAR_NOCACHEABLE, 0},
+    {ngx_string("slab_cache_hits"), nullptr, get_hits, 0, NGX_HTTP_VAR_NOCACHEABLE, 0},
+    {ngx_string("slab_cache_key"), nullptr, get_key, 0, NGX_HTTP_VAR_NOCACHEABLE, 0},
+    {ngx_string("slab_cache_wait_time"), nullptr, get_wait_time, 0, NGX_HTTP_VAR_NOCACHEABLE, 0},
+    {ngx_string("slab_cache_saved_time"), nullptr, get_saved_time, 0, NGX_HTTP_VAR_NOCACHEABLE, 0},
+};
+
+}  // namespace
+
+ngx_int_t add_variables(ngx_conf_t* cf) noexcept {
+    for (ngx_http_variable_t& row : variables) {
+        ngx_http_variable_t* v = ngx_http_add_variable(cf, &row.name, row.flags);
+        if (v == nullptr) {
+            return NGX_ERROR;
+        }
+        v->get_handler = row.get_handler;
+        v->data = row.data;
+    }
+    return NGX_OK;
+}
+
+}  // namespace slab_cache::ngx

@@ -1,0 +1,20 @@
+// ngx/variants.h — a fill whose response varies: its own key, and the marker that leads to it.
+#pragma once
+
+#include "ngx/ngx.h"
+
+#include "http/fields.h"
+#include "ngx/fill.h"
+
+namespace slab_cache::ngx {
+
+// Where the response varies: gives `what` the variant's key and digest, writes the marker under the primary key, and moves the
+// fill's lease to the variant, so that who waits on the URL looks again and finds out whose variant this is.
+bool choose_variant(Fill* fill, const http::Fields& response, shm::NewEntry* what,
+                    http::Reason* reason) noexcept;
+
+// key of a variant: primary key, 0xFFFF (no field is that long), spec, and what the request says to it.
+bool variant_key(ngx_pool_t* pool, Bytes primary, Bytes spec, const http::Fields& request,
+                 const http::VaryPolicy& policy, Bytes* out) noexcept;
+
+}  // namespace slab_cache::ngx

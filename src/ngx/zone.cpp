@@ -1,0 +1,159 @@
+#include "ngx/ngx.h"
+
+#include "ngx/zone.h"
+
+#include <openssl/rand.h>
+
+#include "ngx/conf.h"
+#include "ngx/wait.h"
+#include "ngx/wake.h"
+#include "shm/worker.h"
+
+namespace slab_cache::ngx {
+namespace {
+
+constexpr ngx_msec_t kUpkeepMs = 1000;
+constexpr ngx_uint_t kReapEvery = 5;             // ticks
+constexpr uint32_t kSweepBucketsPerTick = 4096;  // about a quarter of a millisecond when cold
+
+void join(Zone* zone, ngx_log_t* log) noexcept {
+    shm::WorkerId self;
+    self.pid = static_cast<uint32_t>(ngx_pid);
+    if (!zone->formatted || !shm::read_start_time(self.pid, &self.start_time)) {
+        return;
+    }
+    if (zone->store.join(self) != shm::Status::kOk) {
+        ngx_log_error(NGX_LOG_WARN, log, 0,
+                      "slab_cache zone \"%V\": no free worker record, serving uncached", &zone->name);
+        return;
+    }
+    if (!open_wake_socket(zone, log)) {
+        ngx_log_error(NGX_LOG_WARN, log, ngx_errno,
+                      "slab_cache zone \"%V\": no wake-up socket, waiters poll", &zone->name);
+    }
+}
+
+void on_upkeep(ngx_event_t* ev) noexcept {
+    auto* zone = static_cast<Zone*>(ev->data);
+    if (!usable(zone)) {
+        join(zone, ev->log);
+    } else {
+        if (zone->ticks++ % kReapEvery == 0) {
+            zone->store.reap();
+        }
+        zone->store.sweep(now_sec(), now_ms(), kSweepBucketsPerTick);
+    }
+    if (!ngx_exiting && !ngx_terminate) {
+        ngx_add_timer(ev, kUpkeepMs);
+    }
+}
+
+MainConf* cycle_conf(ngx_cycle_t* cycle) noexcept {
+    if (cycle->conf_ctx[ngx_http_module.index] == nullptr) {
+        return nullptr;   // no http {} in this configuration
+    }
+    return static_cast<MainConf*>(
+        ngx_http_cycle_get_module_main_conf(cycle, ngx_http_slab_cache_module));
+}
+
+ngx_int_t format(ngx_shm_zone_t* shm_zone, Zone* zone) noexcept {
+    uint8_t seed[16];
+    if (RAND_bytes(seed, sizeof(seed)) != 1) {
+        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                      "slab_cache zone \"%V\": no random bytes for its secret", &zone->name);
+        return NGX_ERROR;
+    }
+    const auto status =
+        zone->store.create(shm_zone->shm.addr, shm_zone->shm.size, kReservedBytes, zone->config, seed);
+    OPENSSL_cleanse(seed, sizeof(seed));
+    if (status != shm::Status::kOk) {
+        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                      "slab_cache zone \"%V\" is too small: %uzk, need %uLk", &zone->name,
+                      zone->size / 1024,
+                      static_cast<uint64_t>(shm::Store::min_bytes(zone->config) + 1023) / 1024);
+        return NGX_ERROR;
+    }
+    zone->formatted = true;
+    return NGX_OK;
+}
+
+}  // namespace
+
+ngx_int_t init_zone(ngx_shm_zone_t* shm_zone, void* data) noexcept {
+    auto* zone = static_cast<Zone*>(shm_zone->data);
+    if (data == nullptr) {
+        return format(shm_zone, zone);
+    }
+    // Reload: the tag (see directives.cpp) made sure that the same build with the same layout wrote it.
+    if (zone->store.attach(shm_zone->shm.addr, shm_zone->shm.size, kReservedBytes, zone->config)
+        != shm::Status::kOk) {
+        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                      "slab_cache zone \"%V\" has another layout than this module build; "
+                      "rename it or restart nginx",
+                      &zone->name);
+        return NGX_ERROR;
+    }
+    zone->formatted = true;
+    return NGX_OK;
+}
+
+ngx_int_t start_worker(ngx_cycle_t* cycle) noexcept {
+    // The cache manager and loader are no workers: they serve nothing.
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE) {
+        return NGX_OK;
+    }
+    MainConf* conf = cycle_conf(cycle);
+    if (conf == nullptr) {
+        return NGX_OK;
+    }
+    auto** zones = static_cast<Zone**>(conf->zones.elts);
+    for (ngx_uint_t i = 0; i < conf->zones.nelts; i++) {
+        Zone* zone = zones[i];
+        for (auto& bucket : zone->waiters) {
+            ngx_queue_init(&bucket);
+        }
+        zone->upkeep.handler = on_upkeep;
+        zone->upkeep.data = zone;
+        zone->upkeep.log = cycle->log;
+        zone->upkeep.cancelable = 1;   // or a draining worker would never exit
+        join(zone, cycle->log);
+        zone->store.reap();
+        // Workers spread over the second, so that they do not all sweep at the same instant.
+        ngx_add_timer(&zone->upkeep, kUpkeepMs + static_cast<ngx_msec_t>(ngx_pid % 100) * 10);
+    }
+    return NGX_OK;
+}
+
+void stop_worker(ngx_cycle_t* cycle) noexcept {
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE) {
+        return;
+    }
+    MainConf* conf = cycle_conf(cycle);
+    if (conf == nullptr) {
+        return;
+    }
+    auto** zones = static_cast<Zone**>(conf->zones.elts);
+    for (ngx_uint_t i = 0; i < conf->zones.nelts; i++) {
+        close_wake_socket(zones[i]);
+        zones[i]->store.leave();
+    }
+}
+
+void wake_workers(Zone* zone, const shm::WakeSet& wake, uint32_t cell) noexcept {
+    if (!wake.any()) {
+        return;
+    }
+    const uint32_t self = zone->store.worker_index();
+    for (uint32_t word = 0; word < shm::WakeSet::kWords; word++) {
+        for (uint64_t bits = wake.bits[word]; bits != 0; bits &= bits - 1) {
+            const uint32_t index = word * 64 + static_cast<uint32_t>(__builtin_ctzll(bits));
+            if (index == self) {
+                post_waiters(zone, cell);
+            } else {
+                poke_worker(zone, index, cell);
+            }
+        }
+    }
+}
+
+}  // namespace slab_cache::ngx

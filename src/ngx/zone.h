@@ -1,0 +1,51 @@
+// ngx/zone.h — one slab_cache_zone in one process: the shared store, this worker's part in it, and its timers.
+//
+// Lifetime    a Zone lives on the configuration cycle's pool. The master formats or attaches the store before the
+//             fork; each worker joins it in init_process and leaves in exit_process. Nothing here is global, so that
+//             draining workers of an older cycle keep to their own zone.
+// Threading   one worker process, its event loop only.
+#pragma once
+
+#include "ngx/ngx.h"
+
+#include "shm/store.h"
+
+namespace slab_cache::ngx {
+
+struct Waiter;
+
+inline constexpr size_t kReservedBytes = 4096;   // nginx's ngx_slab_pool_t stays in place at the zone's start
+inline constexpr ngx_uint_t kWaiterBuckets = 256;
+
+struct Zone {
+    ngx_str_t name;
+    size_t size;
+    shm::Config config;
+    time_t inactive;               // seconds; 0 = no limit of our own
+    ngx_shm_zone_t* shm_zone;
+    shm::Store store;
+
+    // ---- run time, private to this worker ----
+    bool formatted;                // create() or attach() succeeded in the master
+    ngx_event_t upkeep;            // one timer: join again, reap, sweep
+    ngx_uint_t ticks;
+    ngx_connection_t* wake;        // datagram socket other workers poke
+    ngx_queue_t waiters[kWaiterBuckets];   // of Waiter, by lease cell
+    ngx_uint_t fills;              // fills this worker has under way
+};
+
+// True when this worker may use the store. False: serve uncached.
+inline bool usable(Zone* zone) noexcept { return zone->store.joined(); }
+
+ngx_int_t init_zone(ngx_shm_zone_t* shm_zone, void* data) noexcept;
+ngx_int_t start_worker(ngx_cycle_t* cycle) noexcept;
+void stop_worker(ngx_cycle_t* cycle) noexcept;
+
+// The current wall-clock second and monotonic millisecond, as the event loop has them.
+inline int64_t now_sec() noexcept { return static_cast<int64_t>(ngx_time()); }
+inline uint64_t now_ms() noexcept { return static_cast<uint64_t>(ngx_current_msec); }
+
+// Pokes the workers in `wake` about lease cell `cell`; waiters of this worker are posted directly.
+void wake_workers(Zone* zone, const shm::WakeSet& wake, uint32_t cell) noexcept;
+
+}  // namespace slab_cache::ngx
