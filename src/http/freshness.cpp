@@ -114,9 +114,10 @@ bool heuristic_lifetime(const Response& response, const Policy& policy, int64_t 
     if (since <= 0) {
         return false;
     }
-    // 9999 years in seconds are 38 bits: room for the product with any percentage.
-    const int64_t percent = policy.heuristic_percent;
-    *out = {Source::kHeuristic, clamp_delta(since * percent / 100), false};
+    const int64_t percent = policy.heuristic_percent < 100 ? policy.heuristic_percent : 100;
+    // A hundredfold of "very long" still fits, and a share of anything longer is very long too.
+    const int64_t share = (since < 100 * kDeltaMax ? since : 100 * kDeltaMax) * percent / 100;
+    *out = {Source::kHeuristic, clamp_delta(share), false};
     return true;
 }
 
