@@ -168,7 +168,16 @@ Run make_room_locked(const Context& c, Shard* s, const Ask& ask, int64_t now_sec
     return run;
 }
 
+void report_nonsense_locked(const Context& c, Shard* s) noexcept {
+    s->wants_repair = 1;
+    count(c, Counter::kCorruptSeen);
+}
+
 void retire_live_locked(const Context& c, Shard* s, uint32_t ref) noexcept {
+    if (!is_entry(c, *s, ref) || state_of(*region(c).entry(ref)) != EntryState::kLive) {
+        report_nonsense_locked(c, s);   // its space is found again by the repair
+        return;
+    }
     const Entry* e = region(c).entry(ref);
     s->entries--;
     s->live_bytes -= front_bytes(e->fixed) + uint64_t{e->body_total.load_relaxed()};
@@ -176,6 +185,10 @@ void retire_live_locked(const Context& c, Shard* s, uint32_t ref) noexcept {
 }
 
 void unlink_locked(const Context& c, Shard* s, Atom<uint64_t>* slot, uint32_t ref) noexcept {
+    if (!owns(*s, ref)) {
+        report_nonsense_locked(c, s);
+        return;
+    }
     if (slot == nullptr) {
         slot = slot_of_locked(c, *s, digest_of(*region(c).entry(ref)), ref);
     }
@@ -216,9 +229,12 @@ void free_chain_locked(const Context& c, Shard* s, uint32_t ref) noexcept {
         const uint32_t len = r->len.load_relaxed();
         r->magic.store_relaxed(0);   // a stale ref to it leads nowhere; also ends a walk around a cycle
         if (!space.free_run_locked(at, len)) {
-            count(c, Counter::kCorruptSeen);
+            report_nonsense_locked(c, s);
         }
         at = next;
+    }
+    if (at != 0) {
+        report_nonsense_locked(c, s);
     }
 }
 

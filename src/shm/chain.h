@@ -75,6 +75,9 @@ void retire_live_locked(const Context& c, Shard* s, uint32_t ref) noexcept;
 // An unfinished store is over: hidden from its lease and retired. Nothing when `ref` is not (any longer) one.
 void drop_fill_locked(const Context& c, Shard* s, uint32_t ref) noexcept;
 
+// Nonsense was met under the lock: counted, and the next holder of the lock repairs the shard.
+void report_nonsense_locked(const Context& c, Shard* s) noexcept;
+
 // Frees all runs. REQUIRES nobody can reach it.
 void free_chain_locked(const Context& c, Shard* s, uint32_t ref) noexcept;
 

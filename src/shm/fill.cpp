@@ -12,6 +12,13 @@ constexpr uint32_t round_up(uint64_t x, uint32_t to) noexcept {
     return static_cast<uint32_t>((x + to - 1) / to * to);
 }
 
+char* copy_part(char* to, Bytes part) noexcept {
+    if (!part.empty()) {
+        base::copy_in(to, part.data(), part.size());
+    }
+    return to + part.size();
+}
+
 // Fills may take a quarter of a shard: stalled origins must not starve the cache.
 bool may_grow_locked(const Shard& s, uint32_t bytes) noexcept {
     return s.filling_bytes + bytes <= capacity(s) / 4;
@@ -76,6 +83,7 @@ bool move_entry_locked(const Context& c, Shard* s, Writer* w) noexcept {
 }
 
 uint32_t run_before(const Context& c, uint32_t ref, uint32_t last) noexcept {
+    // The chain was measured by commit(): it ends.
     while (ref != 0 && region(c).run(ref)->next.load_relaxed() != last) {
         ref = region(c).run(ref)->next.load_relaxed();
     }
@@ -169,9 +177,9 @@ void write_front(const Context& c, Run run, const NewEntry& what, int64_t now_se
     e->value = 0;
     e->prev = e->next = 0;
     char* at = reinterpret_cast<char*>(e + 1);
-    base::copy_in(at, what.selectors, what.selector_count * 8U);
-    base::copy_in(at + what.selector_count * 8U, what.key.data(), what.key.size());
-    base::copy_in(at + what.selector_count * 8U + what.key.size(), what.head.data(), what.head.size());
+    at = copy_part(at, {reinterpret_cast<const char*>(what.selectors), what.selector_count * 8U});
+    at = copy_part(at, what.key);
+    copy_part(at, what.head);
 }
 
 Status grow(Context* c, Writer* w, uint64_t more, int64_t now_sec) noexcept {

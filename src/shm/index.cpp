@@ -65,8 +65,9 @@ Atom<uint64_t>* cheapest_slot_locked(const Context& c, const Shard& s, const Dig
     uint64_t least_word = 0;
     walk(c, s, d, [&](uint64_t w) {
         if (w != 0) {
-            const Entry* e = region(c).entry(word_ref(w));
-            const uint64_t worth = uint64_t{e->freq.load_relaxed()} << 56 | e->value >> 8;
+            const Entry* e = owns(s, word_ref(w)) ? region(c).entry(word_ref(w)) : nullptr;
+            const uint64_t worth =
+                e == nullptr ? 0 : uint64_t{e->freq.load_relaxed()} << 56 | e->value >> 8;
             if (least_word == 0 || worth < least) {
                 least = worth;
                 least_word = w;

@@ -123,7 +123,8 @@ struct Shard {
     // Statistics, written under the lock, read by anybody.
     Atom<uint64_t> eviction_age_sec;
     Atom<uint32_t> sweep_bucket;
-    uint32_t pad1[15];
+    uint32_t wants_repair;          // guarded by the lock: nonsense was met, the next holder repairs
+    uint32_t pad1[14];
 };
 
 // One per process. The table is sized at create(); fill[] and slot[] follow the struct.

@@ -97,7 +97,7 @@ ShardLock::ShardLock(Context* c, Shard* shard, Patience patience) noexcept {
         return;
     }
     shard_ = shard;
-    if (answer == LockAnswer::kDirty) {
+    if (answer == LockAnswer::kDirty || shard->wants_repair != 0) {
         repair_locked(c, shard);
     }
 }

@@ -133,6 +133,32 @@ uint64_t purge_everything(Context* c, PurgeMode mode) noexcept {
     return seq;
 }
 
+void mend_purges(const Context& c) noexcept {
+    const uint64_t seq = c.zone->purge_seq.load_relaxed();
+    bool ahead = false;
+    const auto mend = [&](Atom<uint64_t>* at) {
+        if (at->load_relaxed() > seq) {
+            at->store_relaxed(0);
+            ahead = true;
+        }
+    };
+    mend(&c.zone->all_hard);
+    mend(&c.zone->all_soft);
+    for (uint32_t i = 0; i < c.zone->purge_sets; i++) {
+        auto* set = region(c).at<PurgeSet>(c.zone->purges_offset + uint64_t{i} * sizeof(PurgeSet));
+        for (PurgeRecord& r : set->record) {
+            mend(&r.seq);
+        }
+        mend(&set->hard_floor);
+        mend(&set->soft_floor);
+    }
+    if (ahead) {
+        c.zone->all_hard.store_relaxed(seq + 1);
+        c.zone->purge_seq.store_seq_cst(seq + 1);   // [purge-seq]
+        count(c, Counter::kCorruptSeen);
+    }
+}
+
 void finish_purge_locked(const Context& c) noexcept {
     c.zone->purge_seq.store_seq_cst(c.zone->purge_seq.load_relaxed() + 1);   // [purge-seq]
 }

@@ -32,4 +32,9 @@ uint64_t purge_everything(Context* c, PurgeMode mode) noexcept;
 // Publishes what a dead purger left half-way. REQUIRES the purge lock, found dirty.
 void finish_purge_locked(const Context& c) noexcept;
 
+
+// Records ahead of the counter are nonsense: they go, and since what they stood for is unknown, everything is
+// purged. REQUIRES nobody else uses the zone.
+void mend_purges(const Context& c) noexcept;
+
 }  // namespace slab_cache::shm

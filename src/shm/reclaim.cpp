@@ -193,9 +193,17 @@ uint32_t reclaim_locked(const Context& c, Shard* shard) noexcept {
     }
     const RefFilter& held = scan_slots(c);
     uint32_t freed = 0;
+    uint32_t seen = 0;
+    const uint32_t most = shard->retired_count;
     uint32_t* link = &shard->retired_head;
     while (*link != 0) {
         const uint32_t ref = *link;
+        if (!is_entry(c, *shard, ref) || state_of(*region(c).entry(ref)) != EntryState::kRetired ||
+            seen++ == most) {
+            *link = 0;   // nonsense, or a circle: the rest is found again by a repair
+            report_nonsense_locked(c, shard);
+            break;
+        }
         Entry* e = region(c).entry(ref);
         if (held.may_hold(ref)) {
             link = &e->next;

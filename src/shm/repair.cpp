@@ -21,6 +21,7 @@ public:
         keep_fills();
         keep_pinned();
         space_.finish_rebuild_locked();
+        s_->wants_repair = 0;
         count(*c_, Counter::kRepairs);
     }
 

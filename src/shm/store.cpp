@@ -136,6 +136,7 @@ void Store::recover() noexcept {
     if (z->purge_lock.dirty.load_relaxed() != 0) {
         finish_purge_locked(context_);
     }
+    mend_purges(context_);
     unlock(&z->purge_lock);
     for (uint32_t i = 0; i < z->shard_count; i++) {
         Shard* s = shard_at(context_, i);

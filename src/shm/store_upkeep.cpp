@@ -42,8 +42,8 @@ void sweep_bucket_locked(const Context& c, Shard* s, uint32_t i, uint32_t now) n
                 continue;
             }
             if (!is_entry(c, *s, ref)) {
-                erase_locked(&slot);   // nonsense: whatever space it had is found again by a repair
-                count(c, Counter::kCorruptSeen);
+                erase_locked(&slot);
+                report_nonsense_locked(c, s);
             } else if (is_dead_entry(c, *region(c).entry(ref), now)) {
                 unlink_locked(c, s, &slot, ref);
                 count(c, Counter::kSwept);

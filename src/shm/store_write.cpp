@@ -39,7 +39,7 @@ void place_locked(const Context& c, Shard* s, uint32_t ref) noexcept {
         count(c, Counter::kEvicted);
     }
     publish_locked(c, *s, slot, d, ref);   // the commit point
-    if (old != 0) {
+    if (old != 0 && owns(*s, old)) {
         queues_of(c, *s).remove_locked(old);
         retire_live_locked(c, s, old);
     }
@@ -99,6 +99,10 @@ Status Store::append(Writer* w, Bytes body, int64_t now_sec) noexcept {
     }
     while (!body.empty()) {
         RunHeader* run = region(context_).run(w->tail_run);
+        if (!is_run(context_, *shard_of_ref(context_, w->ref), w->tail_run, w->ref) ||
+            run->len.load_relaxed() < kRunHeaderBytes + w->tail_used) {
+            return Status::kCorrupt;
+        }
         const uint32_t room = run->len.load_relaxed() - kRunHeaderBytes - w->tail_used;
         if (room == 0) {
             if (const Status s = grow(&context_, w, body.size(), now_sec); s != Status::kOk) {
@@ -129,6 +133,12 @@ Status Store::commit(Writer* w, int64_t) noexcept {
     ShardLock lock(&context_, s, ShardLock::Patience::kStore);
     if (!lock) {
         return Status::kBusy;
+    }
+    ChainSize size;
+    if (!is_entry(context_, *s, w->ref) || !measure_chain(context_, *s, w->ref, &size) ||
+        size.payload < front_bytes(e->fixed) + w->written) {
+        report_nonsense_locked(context_, s);
+        return Status::kCorrupt;
     }
     const uint64_t seq = purge_counter(context_);
     const Validity v = judge(context_, selectors_of(*e), e->fixed.selector_count,
