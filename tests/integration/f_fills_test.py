@@ -180,7 +180,7 @@ def test_failed_chunked_fill_is_never_a_complete_looking_body(cached, origin):
 
 
 # ---- stale --------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("failure", [dict(status=500), dict(status=503), dict(raw=b"garbage\r\n\r\n"), dict(raw=b"")])
+@pytest.mark.parametrize("failure", [dict(status=500), dict(status=503), dict(raw=b"HTTP/1.1 200 OK\r\nno colon here\r\n\r\n"), dict(raw=b"")])
 def test_stale_is_served_when_the_origin_fails(cached, origin, failure):
     origin.sequence("/a", Reply("good", headers=(SHORT,)), Reply("bad", **failure))
     n = cached()
@@ -188,6 +188,18 @@ def test_stale_is_served_when_the_origin_fails(cached, origin, failure):
     answer = wait_until(lambda: (r := n.get("/a")).cache != "HIT" and r, "stale")
     assert (answer.status, answer.body) == (200, b"good")
     assert answer.cache in ("STALE", "UPDATING")
+
+
+def test_answer_without_any_header_ends_at_once_and_is_not_stored(cached, origin):
+    origin.sequence("/a", Reply(raw=b"garbage\r\n\r\n"), Reply("good", headers=FRESH))     # HTTP/0.9, says nginx
+    n = cached()
+    n.expect_log("no valid HTTP/1.0 header")
+    with n.connect(timeout=5) as c:
+        c.send("/a")
+        while c.more():
+            pass
+        assert b"good" not in c.buffer
+    assert n.get("/a").body == b"good"
 
 
 def test_stale_is_served_with_error_page_configured(cached, origin):

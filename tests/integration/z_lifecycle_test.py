@@ -3,6 +3,7 @@ import hashlib
 import os
 import signal
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -11,6 +12,7 @@ from harness.wait import wait_until
 
 FRESH = ("Cache-Control: max-age=600",)
 KEYS = 10_000
+ROOMY = "slab_cache_zone zone=one:32m max_object=2m;"
 
 
 def body_of(path):
@@ -79,10 +81,13 @@ def test_ten_thousand_keys_in_four_workers_are_byte_exact(loaded, origin):
 
     with ThreadPoolExecutor(4) as pool:
         assert sum(pool.map(client, [paths[i::16] for i in range(16)]), []) == []
-    assert origin.hits() == KEYS
+    # A store gives up, and its key is asked for once more, when its shard's lock stays busy: seldom, so few.
+    asked = Counter(r.target for r in origin.requests())
+    assert sum(asked.values()) - KEYS <= KEYS // 1000, asked.most_common(20)
     sample = paths[::100]
+    before = origin.hits()
     assert [n.get(p).cache for p in sample] == ["HIT"] * len(sample)
-    assert origin.hits() == KEYS
+    assert origin.hits() == before
 
 
 def test_reload_under_load_fails_no_request_and_keeps_the_cache_warm(loaded, origin):
@@ -164,8 +169,9 @@ def test_worker_killed_in_the_middle_of_a_fill(cached, origin):
 def test_slow_reader_of_a_purged_object_gets_all_of_it(cached, origin):
     body = os.urandom(1_000_000)
     origin.reply("/a", body, headers=FRESH)
-    n = cached()
+    n = cached(zone=ROOMY)
     n.get("/a")
+    assert n.get("/a").cache == "HIT"
     with n.connect(receive_buffer=4096) as c:
         c.send("/a")
         header = c.read_header()
@@ -178,7 +184,7 @@ def test_slow_reader_of_a_purged_object_gets_all_of_it(cached, origin):
 
 def test_aborting_clients_release_their_pins(cached, origin):
     origin.reply("/a", os.urandom(1_000_000), headers=FRESH)
-    n = cached()
+    n = cached(zone=ROOMY)
     n.get("/a")
     for _ in range(100):
         c = n.connect(receive_buffer=4096)
