@@ -15,10 +15,11 @@ namespace {
 constexpr size_t kUpstreamBuffer = 64 * 1024;
 
 // Upstream shall be read as fast as it sends: nginx's unbuffered path does, into one buffer, and for more than a few
-// kilobytes that buffer should not be the small one the header came in.
+// kilobytes that buffer should not be the small one the header came in. A proxy_cache or proxy_store below us needs
+// the buffered path; it is not slowed by anybody either, since we consume what it hands on at once.
 void unbuffer(Fill* fill) noexcept {
     ngx_http_upstream_t* u = fill->request->upstream;
-    if (u == nullptr || !u->buffering || fill->upstream_resized) {
+    if (u == nullptr || !u->buffering || fill->upstream_resized || u->cacheable || u->store) {
         return;
     }
     u->buffering = 0;

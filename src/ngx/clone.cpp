@@ -108,7 +108,7 @@ ngx_connection_t* fake_connection(ngx_http_request_t* from) noexcept {
     c->pool->log = log;
     c->number = ngx_atomic_fetch_add(ngx_connection_counter, 1);
     log->connection = c->number;
-    *hc = *from->http_connection;
+    *hc = *from->main->http_connection;   // subrequests have none
     hc->busy = nullptr;
     hc->nbusy = 0;
     hc->free = nullptr;

@@ -47,6 +47,7 @@ struct Ctx {
     http::Reason reason;
     bool collapsed;              // waited for somebody else's fill
     bool unlocked;               // fills without a lease
+    bool under_mark;             // passes because the key was found uncacheable a moment ago
     uint8_t rounds;              // lookups after waiting, bounded
 
     // The URL as selectors and the fill see it.

@@ -92,6 +92,19 @@ void invalidate(Ctx* ctx, const LocConf* conf) noexcept {
     }
 }
 
+bool told_by_header(http::Reason reason) noexcept {
+    switch (reason) {
+    case http::Reason::kTooBig:
+    case http::Reason::kHeadersTooBig:
+    case http::Reason::kTooManyTags:
+    case http::Reason::kNoCacheRule:
+    case http::Reason::kAccelRedirect:
+        return false;
+    default:
+        return true;
+    }
+}
+
 }  // namespace
 
 void observe_response(ngx_http_request_t* r, const LocConf* conf) noexcept {
@@ -104,7 +117,8 @@ void observe_response(ngx_http_request_t* r, const LocConf* conf) noexcept {
         invalidate(ctx, conf);
         return;
     }
-    if (ctx->reason == http::Reason::kHitForMiss) {
+    // What the header alone cannot tell (size, tags, slab_no_cache) is left to the mark's short life.
+    if (ctx->under_mark && told_by_header(ctx->reason)) {
         const http::Reason reason = judge_pass(r, conf);
         if (reason == http::Reason::kNone) {
             clear_mark(ctx->zone, mark_digest(ctx->digest, r->headers_in.authorization != nullptr));

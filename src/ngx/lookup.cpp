@@ -91,6 +91,30 @@ Next fill_as_leader(Ctx* ctx, const shm::Ticket& lease) noexcept {
     return ctx->news != FillNews::kNone ? Next::kMore : park(ctx);
 }
 
+// Between our look and our lease somebody may have finished the very fill that we are about to start.
+bool appeared_meanwhile(Ctx* ctx) noexcept {
+    shm::Store& store = ctx->zone->store;
+    shm::Pin pin;
+    if (store.find(ctx->digest, ctx->variant_key, &pin) != shm::Status::kOk) {
+        return false;
+    }
+    const bool news =
+        pin.ref != ctx->stale.ref && store.validity(pin) == shm::Validity::kValid;
+    store.unpin(&pin);
+    return news;
+}
+
+Next take_lease(Ctx* ctx, const shm::Ticket& ticket) noexcept {
+    if (ctx->rounds < kMaxRounds && appeared_meanwhile(ctx)) {
+        shm::WakeSet wake;
+        ctx->zone->store.lease_release(ticket, shm::LeaseState::kPublished, 0, &wake);
+        wake_workers(ctx->zone, wake, ticket.cell);
+        ctx->step = Step::kLookup;
+        return Next::kMore;
+    }
+    return fill_as_leader(ctx, ticket);
+}
+
 // Somebody else may be filling this key: be the one, wait for it, or go alone.
 Next fill_or_wait(Ctx* ctx) noexcept {
     if (!ctx->conf->lock || ctx->unlocked) {
@@ -100,7 +124,7 @@ Next fill_or_wait(Ctx* ctx) noexcept {
     switch (ctx->zone->store.lease_acquire(ctx->digest, now_ms(),
                                            static_cast<uint32_t>(ctx->conf->lock_age), &ticket)) {
     case shm::LeaseAnswer::kOwned:
-        return fill_as_leader(ctx, ticket);
+        return take_lease(ctx, ticket);
     case shm::LeaseAnswer::kUnavailable:
         return fill_as_leader(ctx, {});
     case shm::LeaseAnswer::kWait:
@@ -117,13 +141,22 @@ Next fill_or_wait(Ctx* ctx) noexcept {
     return Next::kMore;
 }
 
+// Found uncacheable a moment ago: nobody waits for anybody, each goes nginx's ordinary way.
+Next pass_marked(Ctx* ctx, http::Reason reason) noexcept {
+    ctx->under_mark = true;
+    count(ctx->zone, http::Reason::kHitForMiss);
+    pass(ctx, reason);
+    return Next::kMore;
+}
+
 Next miss(Ctx* ctx) noexcept {
     LocConf* conf = ctx->conf;
     ctx->status = CacheStatus::kMiss;
     const bool authorized = ctx->request->headers_in.authorization != nullptr;
-    if (uncacheable_reason(ctx->zone, mark_digest(ctx->digest, authorized)) != http::Reason::kNone) {
-        pass(ctx, http::Reason::kHitForMiss);
-        return Next::kMore;
+    const http::Reason refused =
+        uncacheable_reason(ctx->zone, mark_digest(ctx->digest, authorized));
+    if (refused != http::Reason::kNone) {
+        return pass_marked(ctx, refused);
     }
     if (conf->min_uses > 1 && ctx->rounds == 0
         && ctx->zone->store.bump_uses(ctx->digest) < conf->min_uses) {
@@ -370,8 +403,9 @@ Next hear_lease(Ctx* ctx) noexcept {
         return look_again(ctx);
     case shm::LeaseState::kPrivate:
         stop_waiting(ctx);
-        pass(ctx, http::Reason::kHitForMiss);
-        return Next::kMore;
+        return pass_marked(ctx, view.detail < http::kReasonCount
+                                    ? static_cast<http::Reason>(view.detail)
+                                    : http::Reason::kHitForMiss);
     case shm::LeaseState::kFailed:
         stop_waiting(ctx);
         if (ctx->stale && ctx->stale_servable) {
