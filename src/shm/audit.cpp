@@ -34,11 +34,11 @@ void add_shard(Context* c, uint32_t i, Stats* out) noexcept {
 void add_workers(const Context& c, Stats* out) noexcept {
     for (uint32_t i = 0; i < c.zone->worker_count; i++) {
         WorkerRecord* w = worker_record(c, i);
-        const uint64_t owner = w->owner.load_acquire();   // [record]
+        const uint64_t owner = w->owner.load_acquire();  // [record]
         out->workers_live += owner != 0 && (owner & kReapingBit) == 0 ? 1 : 0;
         out->workers_draining += (owner & kReapingBit) != 0 ? 1 : 0;
         const Atom<uint32_t>* slots = slot_cells(c, w);
-        const uint32_t n = w->hiwater.load_acquire();   // [hiwater]
+        const uint32_t n = w->hiwater.load_acquire();  // [hiwater]
         for (uint32_t s = 0; s < n && s < c.zone->slots_per_worker; s++) {
             out->pins += slots[s].load_relaxed() != 0 ? 1 : 0;
         }
@@ -90,12 +90,14 @@ private:
 
     void audit_purges() noexcept {
         const uint64_t seq = purge_counter(*c_);
-        bool ahead = c_->zone->all_hard.load_relaxed() > seq || c_->zone->all_soft.load_relaxed() > seq;
+        bool ahead =
+            c_->zone->all_hard.load_relaxed() > seq || c_->zone->all_soft.load_relaxed() > seq;
         for_each_purge_set(*c_, [&](const PurgeSet& set) {
             for (const PurgeRecord& r : set.record) {
                 ahead = ahead || r.seq.load_relaxed() > seq;
             }
-            ahead = ahead || set.hard_floor.load_relaxed() > seq || set.soft_floor.load_relaxed() > seq;
+            ahead =
+                ahead || set.hard_floor.load_relaxed() > seq || set.soft_floor.load_relaxed() > seq;
         });
         check(!ahead || c_->zone->purge_lock.dirty.load_relaxed() != 0,
               "P1: a purge record is ahead of the counter");
@@ -106,7 +108,8 @@ private:
         uint32_t highest = 0;
         for (uint32_t i = 0; i < s->bucket_count; i++) {
             uint32_t last = 0;
-            for (Bucket* b = bucket_at(*c_, *s, i); b != nullptr; b = next_bucket(*c_, *s, b, &last)) {
+            for (Bucket* b = bucket_at(*c_, *s, i); b != nullptr;
+                 b = next_bucket(*c_, *s, b, &last)) {
                 for (const Atom<uint64_t>& slot : b->slot) {
                     if (const uint64_t w = slot.load_relaxed(); w != 0) {
                         audit_live(*s, i, w, &sum);
@@ -131,7 +134,8 @@ private:
         }
         const Entry* e = region(*c_).entry(ref);
         check(state_of(*e) == state, "an entry is not in the state its place implies");
-        check(size.occupied == e->occupied.load_relaxed(), "an entry's occupied bytes differ from its runs");
+        check(size.occupied == e->occupied.load_relaxed(),
+              "an entry's occupied bytes differ from its runs");
         check(size.payload >= front_bytes(e->fixed) + uint64_t{e->body_available.load_relaxed()},
               "L3: a chain is shorter than its body");
         sum->occupied += size.occupied;
@@ -174,7 +178,7 @@ private:
         for (uint32_t i = 0; i < c_->zone->worker_count; i++) {
             const Atom<uint32_t>* fills = fill_cells(*c_, worker_record(*c_, i));
             for (uint32_t f = 0; f < c_->zone->fills_per_worker; f++) {
-                const uint32_t ref = fills[f].load_acquire();   // [fill-publish]
+                const uint32_t ref = fills[f].load_acquire();  // [fill-publish]
                 if (ref != 0 && owns(s, ref) && audit_chain(s, ref, EntryState::kFilling, sum)) {
                     sum->filling += region(*c_).entry(ref)->occupied.load_relaxed();
                 }
@@ -191,7 +195,8 @@ private:
         if (const char* what = queues.audit_locked(); what != nullptr) {
             fail(what);
         }
-        check(space.used_bytes() == sum.occupied, "bytes in use are not the bytes of reachable runs");
+        check(space.used_bytes() == sum.occupied,
+              "bytes in use are not the bytes of reachable runs");
         check(queues.count() == sum.entries && s.entries == sum.entries,
               "queues, index and figures count different entries");
         check(s.live_bytes == sum.live, "live bytes are miscounted");

@@ -12,7 +12,7 @@ namespace slab_cache::shm {
 namespace {
 
 constexpr uint32_t kEvictBatch = 4;
-constexpr uint32_t kEvictMost = 32;   // per lock hold
+constexpr uint32_t kEvictMost = 32;  // per lock hold
 
 struct RoomContext {
     const Context* c;
@@ -91,16 +91,16 @@ bool is_run(const Context& c, const Shard& s, uint32_t ref, uint32_t owner) noex
         return false;
     }
     const RunHeader* r = region(c).run(ref);
-    const uint32_t len = r->len.load_relaxed();   // relaxed here: ordered by the word that led to this run
+    const uint32_t len =
+        r->len.load_relaxed();  // relaxed here: ordered by the word that led to this run
     const uint32_t in_block = (ref - first_ref(s)) % (kBlockBytes / kRefBytes) * kRefBytes;
     return r->magic.load_relaxed() == (kRunMagic ^ ref) && r->owner.load_relaxed() == owner &&
            len > kRunHeaderBytes && len % kRefBytes == 0 && len <= kBlockBytes - in_block;
 }
 
 bool is_readable(const Context& c, const Shard& s, uint32_t ref) noexcept {
-    return is_run(c, s, ref, ref) &&
-           kRunHeaderBytes + front_bytes(region(c).entry(ref)->fixed) <=
-               region(c).run(ref)->len.load_relaxed();
+    return is_run(c, s, ref, ref) && kRunHeaderBytes + front_bytes(region(c).entry(ref)->fixed) <=
+                                         region(c).run(ref)->len.load_relaxed();
 }
 
 bool is_entry(const Context& c, const Shard& s, uint32_t ref) noexcept {
@@ -127,7 +127,7 @@ bool measure_chain(const Context& c, const Shard& s, uint32_t ref, ChainSize* si
 
 void write_run_header(const Context& c, Run run, uint32_t owner) noexcept {
     RunHeader* r = region(c).run(run.ref);
-    r->owner.store_relaxed(owner);   // relaxed: published by the link that leads here
+    r->owner.store_relaxed(owner);  // relaxed: published by the link that leads here
     r->next.store_relaxed(0);
     r->len.store_relaxed(run.bytes);
     r->magic.store_relaxed(kRunMagic ^ run.ref);
@@ -135,7 +135,9 @@ void write_run_header(const Context& c, Run run, uint32_t owner) noexcept {
 
 Run make_room_locked(const Context& c, Shard* s, const Ask& ask, int64_t now_sec) noexcept {
     Space space = space_of(c, *s);
-    const auto attempt = [&] { return space.alloc_run_locked(ask.want_bytes, ask.min_bytes, ask.kind); };
+    const auto attempt = [&] {
+        return space.alloc_run_locked(ask.want_bytes, ask.min_bytes, ask.kind);
+    };
     if (wants_reclaim_locked(*s)) {
         reclaim_locked(c, s);
     }
@@ -175,7 +177,7 @@ void report_nonsense_locked(const Context& c, Shard* s) noexcept {
 
 void retire_live_locked(const Context& c, Shard* s, uint32_t ref) noexcept {
     if (!is_entry(c, *s, ref) || state_of(*region(c).entry(ref)) != EntryState::kLive) {
-        report_nonsense_locked(c, s);   // its space is found again by the repair
+        report_nonsense_locked(c, s);  // its space is found again by the repair
         return;
     }
     const Entry* e = region(c).entry(ref);
@@ -215,7 +217,8 @@ void drop_fill_locked(const Context& c, Shard* s, uint32_t ref) noexcept {
         return;
     }
     const Entry* e = region(c).entry(ref);
-    hide_growing(c, digest_of(*e), ref);   // before anything is freed: readers come by the lease cell
+    hide_growing(c, digest_of(*e),
+                 ref);  // before anything is freed: readers come by the lease cell
     s->filling_bytes -= e->occupied.load_relaxed();
     retire_locked(c, s, ref);
 }
@@ -227,7 +230,8 @@ void free_chain_locked(const Context& c, Shard* s, uint32_t ref) noexcept {
         RunHeader* r = region(c).run(at);
         const uint32_t next = r->next.load_relaxed();
         const uint32_t len = r->len.load_relaxed();
-        r->magic.store_relaxed(0);   // a stale ref to it leads nowhere; also ends a walk around a cycle
+        r->magic.store_relaxed(
+            0);  // a stale ref to it leads nowhere; also ends a walk around a cycle
         if (!space.free_run_locked(at, len)) {
             report_nonsense_locked(c, s);
         }

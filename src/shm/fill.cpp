@@ -31,7 +31,9 @@ Ask ask_for_more(const Entry& e, const Writer& w, uint64_t more) noexcept {
         return plan_next_run(total - w.written);
     }
     const uint64_t so_far = w.written > more ? w.written : more;
-    const uint64_t want = so_far < kPageBytes ? kPageBytes : so_far > kBlockBytes ? kBlockBytes : so_far;
+    const uint64_t want = so_far < kPageBytes    ? kPageBytes
+                          : so_far > kBlockBytes ? kBlockBytes
+                                                 : so_far;
     return {round_up(want, kPageBytes), kTailLimitBytes, Kind::kAny};
 }
 
@@ -59,7 +61,8 @@ void shrink_locked(const Context& c, Shard* s, const Writer& w, uint32_t to) noe
     RunHeader* run = region(c).run(w.tail_run);
     const uint32_t old = run->len.load_relaxed();
     const uint32_t now = space_of(c, *s).shrink_run_locked(w.tail_run, old, to);
-    run->len.store_relaxed(now);   // relaxed: readers go by body_available, which this does not touch
+    run->len.store_relaxed(
+        now);  // relaxed: readers go by body_available, which this does not touch
     account_locked(c, s, w.ref, int64_t{now} - int64_t{old});
 }
 
@@ -75,7 +78,7 @@ bool move_entry_locked(const Context& c, Shard* s, Writer* w) noexcept {
     e->fixed.checksum = checksum_of(e->fixed, run.ref);
     const uint32_t old = region(c).run(w->ref)->len.load_relaxed();
     e->occupied.store_relaxed(run.bytes);
-    c.local->fills[w->fill_slot].store_release(run.ref);   // [fill-publish]
+    c.local->fills[w->fill_slot].store_release(run.ref);  // [fill-publish]
     free_chain_locked(c, s, w->ref);
     s->filling_bytes = s->filling_bytes - old + run.bytes;
     w->ref = w->tail_run = run.ref;
@@ -124,7 +127,7 @@ uint32_t free_fill(const Context& c, uint32_t hint) noexcept {
     const uint32_t n = c.zone->fills_per_worker;
     for (uint32_t i = 0; i < n; i++) {
         const uint32_t place = (hint + i) % n;
-        if (c.local->fills[place].load_relaxed() == 0) {   // relaxed: ours
+        if (c.local->fills[place].load_relaxed() == 0) {  // relaxed: ours
             return place;
         }
     }
@@ -132,8 +135,8 @@ uint32_t free_fill(const Context& c, uint32_t hint) noexcept {
 }
 
 Run first_run_locked(const Context& c, Shard* s, const NewEntry& what, int64_t now_sec) noexcept {
-    const auto front = static_cast<uint32_t>(sizeof(Entry) + what.selector_count * 8U + what.key.size() +
-                                             what.head.size());
+    const auto front = static_cast<uint32_t>(sizeof(Entry) + what.selector_count * 8U +
+                                             what.key.size() + what.head.size());
     const uint32_t least = front + kRunHeaderBytes;
     Ask ask = {round_up(least > kPageBytes ? least : kPageBytes, kPageBytes), least, Kind::kAny};
     if (what.body_bytes >= 0) {
@@ -162,7 +165,8 @@ void write_front(const Context& c, Run run, const NewEntry& what, int64_t now_se
     f.checksum = checksum_of(f, run.ref);
     Entry* e = region(c).entry(run.ref);
     base::copy_in(&e->fixed, &f, sizeof(f));
-    e->birth.store_relaxed(what.birth);   // relaxed, all of these: published by fill[], lease or index
+    e->birth.store_relaxed(
+        what.birth);  // relaxed, all of these: published by fill[], lease or index
     e->checked.store_relaxed(0);
     e->fresh_until.store_relaxed(saturate_sec(what.fresh_until_sec));
     e->stale_until.store_relaxed(saturate_sec(what.stale_until_sec));
@@ -189,7 +193,8 @@ Status grow(Context* c, Writer* w, uint64_t more, int64_t now_sec) noexcept {
         return Status::kBusy;
     }
     const Ask ask = ask_for_more(*region(*c).entry(w->ref), *w, more);
-    const Run run = may_grow_locked(*s, ask.want_bytes) ? make_room_locked(*c, s, ask, now_sec) : Run{};
+    const Run run =
+        may_grow_locked(*s, ask.want_bytes) ? make_room_locked(*c, s, ask, now_sec) : Run{};
     if (!run) {
         return Status::kNoSpace;
     }
@@ -204,12 +209,12 @@ Status grow(Context* c, Writer* w, uint64_t more, int64_t now_sec) noexcept {
 void trim_locked(const Context& c, Shard* s, Writer* w) noexcept {
     Entry* e = region(c).entry(w->ref);
     if (e->shared != 0) {
-        hide_growing(c, digest_of(*e), w->ref);   // before the look for readers
+        hide_growing(c, digest_of(*e), w->ref);  // before the look for readers
     }
     const uint32_t used = w->tail_used + kRunHeaderBytes;
     const uint32_t len = region(c).run(w->tail_run)->len.load_relaxed();
     if (w->tail_used == 0 && w->tail_run != w->ref) {
-        return;   // grown for a byte that did not come: cannot happen, harmless
+        return;  // grown for a byte that did not come: cannot happen, harmless
     }
     if (len % kPageBytes != 0) {
         if (round_up(used, kUnitBytes) < len) {
@@ -244,7 +249,7 @@ void give_up_fill(Context* c, uint32_t place) noexcept {
             return;
         }
         drop_fill_locked(*c, s, ref);
-        c->local->fills[place].store_release(0);   // [fill-publish]
+        c->local->fills[place].store_release(0);  // [fill-publish]
     }
 }
 

@@ -11,7 +11,7 @@ Atom<uint64_t>* walk(const Context& c, const Shard& s, const Digest& d, Fn fn) n
     Bucket* b = bucket_at(c, s, bucket_of(s, d));
     for (uint32_t last = 0; b != nullptr; b = next_bucket(c, s, b, &last)) {
         for (Atom<uint64_t>& slot : b->slot) {
-            if (fn(slot.load_relaxed())) {   // relaxed: only lock holders write
+            if (fn(slot.load_relaxed())) {  // relaxed: only lock holders write
                 return &slot;
             }
         }
@@ -21,7 +21,8 @@ Atom<uint64_t>* walk(const Context& c, const Shard& s, const Digest& d, Fn fn) n
 
 }  // namespace
 
-Atom<uint64_t>* slot_of_locked(const Context& c, const Shard& s, const Digest& d, uint32_t ref) noexcept {
+Atom<uint64_t>* slot_of_locked(const Context& c, const Shard& s, const Digest& d,
+                               uint32_t ref) noexcept {
     return walk(c, s, d, [ref](uint64_t w) { return w != 0 && word_ref(w) == ref; });
 }
 
@@ -53,10 +54,10 @@ Atom<uint64_t>* empty_slot_locked(const Context& c, Shard* s, const Digest& d) n
     }
     Bucket* fresh = overflow_at(c, *s, s->overflow_used);
     for (Atom<uint64_t>& slot : fresh->slot) {
-        slot.store_relaxed(0);   // relaxed: published by the link below
+        slot.store_relaxed(0);  // relaxed: published by the link below
     }
     fresh->overflow.store_relaxed(0);
-    end->overflow.store_release(++s->overflow_used);   // [overflow-link]
+    end->overflow.store_release(++s->overflow_used);  // [overflow-link]
     return &fresh->slot[0];
 }
 
@@ -88,7 +89,7 @@ void publish_locked(const Context& c, const Shard& s, Atom<uint64_t>* slot, cons
 }
 
 void erase_locked(Atom<uint64_t>* slot) noexcept {
-    slot->store_seq_cst(0);   // [index-unlink]
+    slot->store_seq_cst(0);  // [index-unlink]
 }
 
 }  // namespace slab_cache::shm

@@ -11,13 +11,13 @@
 namespace slab_cache::shm {
 namespace {
 
-constexpr uint32_t kClaimTries = 400;        // then the caller fills without a lease
-constexpr uint32_t kQuietMs = 200;           // without progress for so long, the owner's life is looked into
-constexpr uint32_t kAbandoned = 0x7f;        // internal state: the owner was found dead
+constexpr uint32_t kClaimTries = 400;  // then the caller fills without a lease
+constexpr uint32_t kQuietMs = 200;  // without progress for so long, the owner's life is looked into
+constexpr uint32_t kAbandoned = 0x7f;  // internal state: the owner was found dead
 
 struct Word {
     uint32_t gen;
-    uint8_t state;     // LeaseState + 1; 0 = never used
+    uint8_t state;  // LeaseState + 1; 0 = never used
     uint8_t owner;
     uint16_t detail;
 };
@@ -57,7 +57,7 @@ LeaseCell* cell_of(const Context& c, const Ticket& t) noexcept {
 // Dead, or silent for longer than allowed. /proc is read only when the owner has been quiet for a while.
 bool is_overdue(const Context& c, const LeaseCell& cell, const Word& w, uint64_t now_ms,
                 uint32_t silence_ms) noexcept {
-    const uint64_t last = cell.progress_ms.load_acquire();   // [lease-progress]
+    const uint64_t last = cell.progress_ms.load_acquire();  // [lease-progress]
     const uint64_t quiet = now_ms > last ? now_ms - last : 0;
     if (w.state == kAbandoned || quiet > silence_ms) {
         return true;
@@ -65,7 +65,7 @@ bool is_overdue(const Context& c, const LeaseCell& cell, const Word& w, uint64_t
     if (quiet < kQuietMs || w.owner >= c.zone->worker_count) {
         return false;
     }
-    return !is_alive(c, worker_record(c, w.owner)->owner.load_acquire());   // [record]
+    return !is_alive(c, worker_record(c, w.owner)->owner.load_acquire());  // [record]
 }
 
 // Moves this tenancy to another state; false when it is no longer this tenancy, or over.
@@ -86,8 +86,8 @@ bool change(LeaseCell* cell, const Ticket& t, LeaseState to, uint32_t detail) no
 
 void collect(LeaseCell* cell, WakeSet* wake) noexcept {
     for (uint32_t i = 0; i < WakeSet::kWords; i++) {
-        if (cell->waiter[i].load_seq_cst() != 0) {                  // [lease-bit]
-            wake->bits[i] |= cell->waiter[i].exchange_seq_cst(0);   // [lease-bit]
+        if (cell->waiter[i].load_seq_cst() != 0) {                 // [lease-bit]
+            wake->bits[i] |= cell->waiter[i].exchange_seq_cst(0);  // [lease-bit]
         }
     }
 }
@@ -96,7 +96,7 @@ bool claim_set(Context* c, LeaseSet* set) noexcept {
     const uint64_t self = self_word(c);
     for (uint32_t i = 0; i < kClaimTries; i++) {
         uint64_t owner = 0;
-        if (set->claim.cas_acq_rel(owner, self)) {   // [lease-claim]
+        if (set->claim.cas_acq_rel(owner, self)) {  // [lease-claim]
             return true;
         }
         // Nothing is ever half-done inside: each step is one word. So a dead claimer is simply followed.
@@ -104,15 +104,15 @@ bool claim_set(Context* c, LeaseSet* set) noexcept {
             return true;
         }
         if (i > 20) {
-            sched_yield();   // the holder was preempted inside some 100 ns of work
+            sched_yield();  // the holder was preempted inside some 100 ns of work
         }
     }
     return false;
 }
 
 struct Choice {
-    LeaseCell* active = nullptr;    // somebody fills this very key
-    LeaseCell* free = nullptr;      // never used, finished, abandoned or overdue; the least recent one
+    LeaseCell* active = nullptr;  // somebody fills this very key
+    LeaseCell* free = nullptr;  // never used, finished, abandoned or overdue; the least recent one
     uint32_t active_index = 0, free_index = 0;
 };
 
@@ -150,9 +150,9 @@ uint32_t take_locked(const Context& c, LeaseCell* cell, uint64_t tag, uint64_t n
     } while (!cell->word.cas_seq_cst(x, pack({gen, kAbandoned, 0, 0})));
     cell->entry.store_seq_cst(0);
     cell->tag.store_release(tag);
-    cell->progress_ms.store_release(now_ms);   // [lease-progress]
+    cell->progress_ms.store_release(now_ms);  // [lease-progress]
     const auto owner = static_cast<uint8_t>(c.worker - 1);
-    cell->word.store_seq_cst(pack({gen, code(LeaseState::kFetching), owner, 0}));   // [lease-word]
+    cell->word.store_seq_cst(pack({gen, code(LeaseState::kFetching), owner, 0}));  // [lease-word]
     return gen;
 }
 
@@ -185,16 +185,17 @@ LeaseAnswer acquire_lease(Context* c, const Digest& digest, uint64_t now_ms, uin
         count(*c, Counter::kLeaseUnavailable);
     }
     uint64_t self = c->self;
-    set->claim.cas_acq_rel(self, 0);   // [lease-claim] CAS: it may have been overtaken
+    set->claim.cas_acq_rel(self, 0);  // [lease-claim] CAS: it may have been overtaken
     return answer;
 }
 
-void progress_lease(const Context& c, const Ticket& ticket, uint64_t now_ms, WakeSet* wake) noexcept {
+void progress_lease(const Context& c, const Ticket& ticket, uint64_t now_ms,
+                    WakeSet* wake) noexcept {
     LeaseCell* cell = cell_of(c, ticket);
     if (cell == nullptr || unpack(cell->word.load_seq_cst()).gen != ticket.gen) {
         return;
     }
-    cell->progress_ms.store_release(now_ms);   // [lease-progress]
+    cell->progress_ms.store_release(now_ms);  // [lease-progress]
     collect(cell, wake);
 }
 
@@ -203,7 +204,7 @@ void attach_lease(const Context& c, const Ticket& ticket, uint32_t ref, WakeSet*
     if (cell == nullptr || unpack(cell->word.load_seq_cst()).gen != ticket.gen) {
         return;
     }
-    cell->entry.store_seq_cst(ref);   // [lease-entry] before the state that tells of it
+    cell->entry.store_seq_cst(ref);  // [lease-entry] before the state that tells of it
     if (!change(cell, ticket, LeaseState::kStreaming, 0)) {
         // Overtaken between the two: the ref must not stay in another tenancy's cell.
         uint32_t expected = ref;
@@ -226,7 +227,7 @@ void release_lease(const Context& c, const Ticket& ticket, LeaseState outcome, u
         return;
     }
     uint32_t expected = ref;
-    cell->entry.cas_seq_cst(expected, 0);   // [lease-entry]
+    cell->entry.cas_seq_cst(expected, 0);  // [lease-entry]
     collect(cell, wake);
 }
 
@@ -239,9 +240,9 @@ LeaseView watch_lease(const Context& c, const Ticket& ticket, uint64_t now_ms,
     const uint32_t me = c.worker - 1;
     const uint64_t bit = uint64_t{1} << (me % 64);
     if ((cell->waiter[me / 64].load_seq_cst() & bit) == 0) {
-        cell->waiter[me / 64].or_seq_cst(bit);   // [lease-bit] before the word is read
+        cell->waiter[me / 64].or_seq_cst(bit);  // [lease-bit] before the word is read
     }
-    const Word w = unpack(cell->word.load_seq_cst());   // [lease-word]
+    const Word w = unpack(cell->word.load_seq_cst());  // [lease-word]
     if (w.gen != ticket.gen || w.state == 0) {
         return {};
     }
@@ -254,13 +255,13 @@ LeaseView watch_lease(const Context& c, const Ticket& ticket, uint64_t now_ms,
 Status pin_lease(const Context& c, const Ticket& ticket, Pin* pin) noexcept {
     LeaseCell* cell = cell_of(c, ticket);
     const auto is_streaming = [&] {
-        const Word w = unpack(cell->word.load_seq_cst());   // [lease-word]
+        const Word w = unpack(cell->word.load_seq_cst());  // [lease-word]
         return w.gen == ticket.gen && w.state == code(LeaseState::kStreaming);
     };
     if (cell == nullptr || !is_streaming()) {
         return Status::kMiss;
     }
-    const uint32_t ref = cell->entry.load_seq_cst();   // [lease-entry]
+    const uint32_t ref = cell->entry.load_seq_cst();  // [lease-entry]
     if (ref == 0 || shard_of_ref(c, ref) == nullptr) {
         return is_streaming() ? Status::kBusy : Status::kMiss;
     }
@@ -275,7 +276,8 @@ LeaseCell* hide_growing(const Context& c, const Digest& digest, uint32_t ref) no
     LeaseSet* set = set_at(c, set_index(c, tag_of(digest)));
     for (LeaseCell& cell : set->cell) {
         uint32_t expected = ref;
-        if (cell.entry.load_relaxed() == ref && cell.entry.cas_seq_cst(expected, 0)) {   // [lease-entry]
+        if (cell.entry.load_relaxed() == ref &&
+            cell.entry.cas_seq_cst(expected, 0)) {  // [lease-entry]
             return &cell;
         }
     }
@@ -284,7 +286,7 @@ LeaseCell* hide_growing(const Context& c, const Digest& digest, uint32_t ref) no
 
 void show_growing(LeaseCell* cell, uint32_t ref) noexcept {
     uint32_t expected = 0;
-    cell->entry.cas_seq_cst(expected, ref);   // [lease-entry]
+    cell->entry.cas_seq_cst(expected, ref);  // [lease-entry]
 }
 
 void abandon_leases(Context* c, uint32_t worker_index) noexcept {
@@ -294,14 +296,16 @@ void abandon_leases(Context* c, uint32_t worker_index) noexcept {
         const Word w = unpack(x);
         uint32_t ref = cell->entry.load_seq_cst();
         if (is_active(w) && w.owner == worker_index &&
-            cell->word.cas_seq_cst(x, pack({w.gen, kAbandoned, w.owner, 0}))) {   // [lease-word]
-            cell->entry.cas_seq_cst(ref, 0);   // [lease-entry] CAS: the next tenant may be there already
+            cell->word.cas_seq_cst(x, pack({w.gen, kAbandoned, w.owner, 0}))) {  // [lease-word]
+            cell->entry.cas_seq_cst(ref,
+                                    0);  // [lease-entry] CAS: the next tenant may be there already
         }
     }
 }
 
 void clear_leases(const Context& c) noexcept {
-    std::memset(static_cast<void*>(set_at(c, 0)), 0, uint64_t{c.zone->lease_sets} * sizeof(LeaseSet));
+    std::memset(static_cast<void*>(set_at(c, 0)), 0,
+                uint64_t{c.zone->lease_sets} * sizeof(LeaseSet));
 }
 
 }  // namespace slab_cache::shm

@@ -9,7 +9,7 @@ namespace {
 
 constexpr uint32_t kGroup = 4;
 constexpr uint32_t kLineCells = 31;
-constexpr uint32_t kTellEvery = 64;   // uses counted privately before the shared epoch is advanced
+constexpr uint32_t kTellEvery = 64;  // uses counted privately before the shared epoch is advanced
 
 Atom<uint64_t>* mark_group(const Context& c, const Digest& d) noexcept {
     const uint32_t i = base::scale_to(base::mix64(d.lo), c.zone->mark_groups);
@@ -70,7 +70,7 @@ void set_mark(const Context& c, const Digest& digest, uint8_t value, int64_t unt
         }
     }
     if (victim < kGroup) {
-        group[victim].store_relaxed(value == 0 ? 0 : word);   // relaxed: the word is all there is
+        group[victim].store_relaxed(value == 0 ? 0 : word);  // relaxed: the word is all there is
     }
 }
 
@@ -95,7 +95,7 @@ uint32_t count_use(const Context& c, const Digest& digest) noexcept {
     const auto start = static_cast<uint32_t>(h >> 12 & 0xffff) % kLineCells;
     uint32_t victim = start;
     uint32_t fewest = 16;
-    for (uint32_t i = 0; i < 4; i++) {   // four places to be; the least seen gives way
+    for (uint32_t i = 0; i < 4; i++) {  // four places to be; the least seen gives way
         const uint32_t at_cell = (start + i) % kLineCells;
         const uint16_t x = line->cell[at_cell].load_relaxed();
         const uint32_t n = x & 15U;

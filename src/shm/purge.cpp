@@ -32,7 +32,8 @@ void look_up(const Context& c, uint64_t fingerprint, Newest* newest) noexcept {
     const uint64_t hard = record_key(fingerprint, PurgeMode::kHard);
     const PurgeSet* set = set_of(c, hard);
     for (const PurgeRecord& r : set->record) {
-        const uint64_t key = r.fingerprint.load_acquire();   // [purge-record] sees the seq stored before it
+        const uint64_t key =
+            r.fingerprint.load_acquire();  // [purge-record] sees the seq stored before it
         if ((key | 1) == (hard | 1)) {
             raise((key & 1) != 0 ? &newest->soft : &newest->hard, r.seq.load_acquire());
         }
@@ -47,7 +48,7 @@ PurgeRecord* make_room_locked(const Context& c, PurgeSet* set, uint64_t key) noe
     PurgeRecord* oldest = &set->record[0];
     PurgeRecord* empty = nullptr;
     for (PurgeRecord& r : set->record) {
-        const uint64_t k = r.fingerprint.load_relaxed();   // relaxed: only lock holders write
+        const uint64_t k = r.fingerprint.load_relaxed();  // relaxed: only lock holders write
         if (k == key) {
             return &r;
         }
@@ -57,10 +58,10 @@ PurgeRecord* make_room_locked(const Context& c, PurgeSet* set, uint64_t key) noe
     if (empty != nullptr) {
         return empty;
     }
-    Atom<uint64_t>& floor = (oldest->fingerprint.load_relaxed() & 1) != 0 ? set->soft_floor
-                                                                          : set->hard_floor;
+    Atom<uint64_t>& floor =
+        (oldest->fingerprint.load_relaxed() & 1) != 0 ? set->soft_floor : set->hard_floor;
     if (floor.load_relaxed() < oldest->seq.load_relaxed()) {
-        floor.store_release(oldest->seq.load_relaxed());   // [purge-floor] before the key goes
+        floor.store_release(oldest->seq.load_relaxed());  // [purge-floor] before the key goes
         count(c, Counter::kPurgeFloorRaised);
     }
     return oldest;
@@ -70,18 +71,18 @@ void write_record_locked(const Context& c, uint64_t key, uint64_t seq) noexcept 
     PurgeRecord* r = make_room_locked(c, set_of(c, key & ~uint64_t{1}), key);
     // seq first: a reader that meets the old key with the new seq purges too much, never too little.
     r->seq.store_release(seq);
-    r->fingerprint.store_release(key);   // [purge-record]
+    r->fingerprint.store_release(key);  // [purge-record]
 }
 
 uint64_t lock_and_next(Context* c) noexcept {
     LockAnswer answer;
     do {
-        answer = lock_patiently(c, &c->zone->purge_lock);   // a purge must not be lost
+        answer = lock_patiently(c, &c->zone->purge_lock);  // a purge must not be lost
     } while (answer == LockAnswer::kBusy);
     if (answer == LockAnswer::kDirty) {
         finish_purge_locked(*c);
     }
-    return c->zone->purge_seq.load_relaxed() + 1;   // relaxed: only lock holders write it
+    return c->zone->purge_seq.load_relaxed() + 1;  // relaxed: only lock holders write it
 }
 
 void publish_and_unlock(Context* c, uint64_t seq) noexcept {
@@ -94,14 +95,14 @@ void publish_and_unlock(Context* c, uint64_t seq) noexcept {
 }  // namespace
 
 uint64_t purge_counter(const Context& c) noexcept {
-    return c.zone->purge_seq.load_seq_cst();   // [purge-seq]
+    return c.zone->purge_seq.load_seq_cst();  // [purge-seq]
 }
 
 Validity judge(const Context& c, const uint64_t* fingerprints, uint32_t count,
                uint64_t birth) noexcept {
     Newest newest;
-    newest.hard = c.zone->all_hard.load_acquire();   // [purge-seq]
-    newest.soft = c.zone->all_soft.load_acquire();   // [purge-seq]
+    newest.hard = c.zone->all_hard.load_acquire();  // [purge-seq]
+    newest.soft = c.zone->all_soft.load_acquire();  // [purge-seq]
     for (uint32_t i = 0; i < count; i++) {
         look_up(c, fingerprints[i], &newest);
     }
@@ -154,13 +155,13 @@ void mend_purges(const Context& c) noexcept {
     }
     if (ahead) {
         c.zone->all_hard.store_relaxed(seq + 1);
-        c.zone->purge_seq.store_seq_cst(seq + 1);   // [purge-seq]
+        c.zone->purge_seq.store_seq_cst(seq + 1);  // [purge-seq]
         count(c, Counter::kCorruptSeen);
     }
 }
 
 void finish_purge_locked(const Context& c) noexcept {
-    c.zone->purge_seq.store_seq_cst(c.zone->purge_seq.load_relaxed() + 1);   // [purge-seq]
+    c.zone->purge_seq.store_seq_cst(c.zone->purge_seq.load_relaxed() + 1);  // [purge-seq]
 }
 
 }  // namespace slab_cache::shm

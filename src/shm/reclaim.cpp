@@ -29,7 +29,8 @@ bool still_holds(const Atom<T>& source, T word) noexcept {
     static_cast<void>(word);
     return true;
 #else
-    return source.load_seq_cst() == word;   // [index-unlink] sees the unlink, or the writer sees the slot
+    // [index-unlink] this sees the unlink, or the writer's scan sees our slot
+    return source.load_seq_cst() == word;
 #endif
 }
 
@@ -40,7 +41,7 @@ uint32_t home(uint32_t ref) noexcept {
 LocalPins::Cell* find_cell(LocalPins* l, uint32_t ref) noexcept {
     for (uint32_t i = home(ref);; i = (i + 1) % LocalPins::kMap) {
         if (l->map[i].ref == ref || l->map[i].ref == 0) {
-            return &l->map[i];   // the map is at most half full: an empty cell is near
+            return &l->map[i];  // the map is at most half full: an empty cell is near
         }
     }
 }
@@ -162,14 +163,15 @@ uint32_t pins_held(const LocalPins& local) noexcept {
 
 const RefFilter& scan_slots(const Context& c) noexcept {
     LocalPins* l = c.local;
-    l->filter.clear(++l->scans);   // a new seed each time: a false yes does not last
+    l->filter.clear(++l->scans);  // a new seed each time: a false yes does not last
     for (uint32_t i = 0; i < c.zone->worker_count; i++) {
         WorkerRecord* w = worker_record(c, i);
-        uint32_t n = w->hiwater.load_seq_cst();   // [hiwater]
+        uint32_t n = w->hiwater.load_seq_cst();  // [hiwater]
         n = n < c.zone->slots_per_worker ? n : c.zone->slots_per_worker;
         const Atom<uint32_t>* slots = slot_cells(c, w);
         for (uint32_t s = 0; s < n; s++) {
-            if (const uint32_t ref = slots[s].load_seq_cst(); ref != 0) {   // [pin-publish] [slot-clear]
+            if (const uint32_t ref = slots[s].load_seq_cst();
+                ref != 0) {  // [pin-publish] [slot-clear]
                 l->filter.add(ref);
             }
         }
@@ -179,12 +181,13 @@ const RefFilter& scan_slots(const Context& c) noexcept {
 
 void retire_locked(const Context& c, Shard* shard, uint32_t ref) noexcept {
     Entry* e = region(c).entry(ref);
-    e->state.store_relaxed(static_cast<uint8_t>(EntryState::kRetired));   // relaxed: for lock holders
+    e->state.store_relaxed(
+        static_cast<uint8_t>(EntryState::kRetired));  // relaxed: for lock holders
     e->prev = 0;
     e->next = shard->retired_head;
     shard->retired_head = ref;
     shard->retired_count++;
-    shard->retired_bytes += e->occupied.load_relaxed();   // relaxed: changes under the lock only
+    shard->retired_bytes += e->occupied.load_relaxed();  // relaxed: changes under the lock only
 }
 
 uint32_t reclaim_locked(const Context& c, Shard* shard) noexcept {
@@ -200,7 +203,7 @@ uint32_t reclaim_locked(const Context& c, Shard* shard) noexcept {
         const uint32_t ref = *link;
         if (!is_entry(c, *shard, ref) || state_of(*region(c).entry(ref)) != EntryState::kRetired ||
             seen++ == most) {
-            *link = 0;   // nonsense, or a circle: the rest is found again by a repair
+            *link = 0;  // nonsense, or a circle: the rest is found again by a repair
             report_nonsense_locked(c, shard);
             break;
         }
@@ -226,7 +229,7 @@ bool wants_reclaim_locked(const Shard& shard) noexcept {
 bool retire_fills(Context* c, WorkerRecord* w) noexcept {
     Atom<uint32_t>* fills = fill_cells(*c, w);
     for (uint32_t i = 0; i < c->zone->fills_per_worker; i++) {
-        const uint32_t ref = fills[i].load_acquire();   // [fill-publish]
+        const uint32_t ref = fills[i].load_acquire();  // [fill-publish]
         Shard* shard = ref == 0 ? nullptr : shard_of_ref(*c, ref);
         if (shard == nullptr) {
             if (ref != 0) {
@@ -239,7 +242,7 @@ bool retire_fills(Context* c, WorkerRecord* w) noexcept {
             return false;
         }
         drop_fill_locked(*c, shard, ref);
-        fills[i].store_release(0);   // [fill-publish]
+        fills[i].store_release(0);  // [fill-publish]
     }
     return true;
 }

@@ -37,7 +37,7 @@ private:
                 }
                 Bucket* next = next_bucket(*c_, *s_, b, &last);
                 if (next == nullptr && b->overflow.load_relaxed() != 0) {
-                    b->overflow.store_release(0);   // [overflow-link]
+                    b->overflow.store_release(0);  // [overflow-link]
                 }
                 b = next;
             }
@@ -53,7 +53,7 @@ private:
         const uint32_t ref = word_ref(w);
         if (!is_entry(*c_, *s_, ref) || !belongs(bucket, w, *region(*c_).entry(ref)) ||
             !is_whole(ref) || !mark(ref)) {
-            slot->store_seq_cst(0);   // [index-unlink]
+            slot->store_seq_cst(0);  // [index-unlink]
             count(*c_, Counter::kRepairDropped);
             return;
         }
@@ -67,8 +67,7 @@ private:
 
     bool belongs(uint32_t bucket, uint64_t word, const Entry& e) const noexcept {
         const Digest d = digest_of(e);
-        return bucket_of(*s_, d) == bucket && tag_of(d) == word_tag(word) &&
-               shard_of(*c_, d) == s_;
+        return bucket_of(*s_, d) == bucket && tag_of(d) == word_tag(word) && shard_of(*c_, d) == s_;
     }
 
     // A published object has all of its body in its chain.
@@ -85,7 +84,7 @@ private:
         for (uint32_t i = 0; i < c_->zone->worker_count; i++) {
             Atom<uint32_t>* fills = fill_cells(*c_, worker_record(*c_, i));
             for (uint32_t f = 0; f < c_->zone->fills_per_worker; f++) {
-                const uint32_t ref = fills[f].load_acquire();   // [fill-publish]
+                const uint32_t ref = fills[f].load_acquire();  // [fill-publish]
                 if (ref == 0 || !is_entry(*c_, *s_, ref)) {
                     continue;
                 }
@@ -104,7 +103,7 @@ private:
             WorkerRecord* w = worker_record(*c_, i);
             Atom<uint32_t>* slots = slot_cells(*c_, w);
             for (uint32_t s = 0; s < c_->zone->slots_per_worker; s++) {
-                const uint32_t ref = slots[s].load_seq_cst();   // [pin-publish]
+                const uint32_t ref = slots[s].load_seq_cst();  // [pin-publish]
                 if (ref != 0 && is_entry(*c_, *s_, ref) && mark(ref)) {
                     region(*c_).entry(ref)->queue = 0;
                     retire_locked(*c_, s_, ref);

@@ -90,7 +90,7 @@ Status Store::create(void* base, uint64_t bytes, uint32_t reserved, const Config
     context_.bytes = bytes;
     context_.zone = reinterpret_cast<ZoneHeader*>(context_.base + reserved);
     ZoneHeader* z = context_.zone;
-    z->magic = 0;   // not to be attached before it is whole
+    z->magic = 0;  // not to be attached before it is whole
     plan.version = kLayoutVersion;
     plan.fingerprint = zone_fingerprint();
     plan.zone_bytes = bytes;
@@ -105,7 +105,7 @@ Status Store::create(void* base, uint64_t bytes, uint32_t reserved, const Config
     std::memcpy(&plan.zone_id, plan.secret + 184, 8);
     std::memcpy(static_cast<void*>(z), &plan, sizeof(plan));
     zero(context_, plan.user_offset, plan.shard_offset[0]);
-    z->purge_seq.store_relaxed(1);   // births start above 0, the seq of an empty record
+    z->purge_seq.store_relaxed(1);  // births start above 0, the seq of an empty record
     for (uint32_t i = 0; i < plan.shard_count; i++) {
         format_shard(context_, shards[i]);
     }
@@ -146,11 +146,11 @@ void Store::recover() noexcept {
 }
 
 bool Store::is_unclean() const noexcept {
-    return context_.zone->unclean.load_acquire() != 0;   // [unclean]
+    return context_.zone->unclean.load_acquire() != 0;  // [unclean]
 }
 
 void Store::set_unclean(bool unclean) noexcept {
-    context_.zone->unclean.store_release(unclean ? 1 : 0);   // [unclean]
+    context_.zone->unclean.store_release(unclean ? 1 : 0);  // [unclean]
 }
 
 void Store::set_liveness(IsAliveFn fn, void* context) noexcept {
@@ -170,7 +170,7 @@ Status Store::join(const WorkerId& self) noexcept {
     }
     context_.local = make_local_pins(context_);
     if (context_.local == nullptr) {
-        worker_record(context_, context_.worker - 1)->owner.store_release(0);   // [record]
+        worker_record(context_, context_.worker - 1)->owner.store_release(0);  // [record]
         context_.worker = 0;
         return Status::kBusy;
     }
@@ -189,7 +189,7 @@ void Store::leave() noexcept {
     context_.local = nullptr;
     context_.worker = 0;
     w->hiwater.store_release(0);
-    w->owner.store_release(0);   // [record]
+    w->owner.store_release(0);  // [record]
 }
 
 bool Store::joined() const noexcept {
@@ -204,7 +204,7 @@ WorkerId Store::worker_at(uint32_t index) const noexcept {
     if (index >= context_.zone->worker_count) {
         return {};
     }
-    const uint64_t word = worker_record(context_, index)->owner.load_acquire();   // [record]
+    const uint64_t word = worker_record(context_, index)->owner.load_acquire();  // [record]
     return (word & kReapingBit) != 0 ? WorkerId{} : identity_of(word);
 }
 

@@ -9,7 +9,8 @@
 namespace slab_cache::shm {
 namespace {
 
-constexpr uint32_t kTries = 4;   // replacements met in a row at one slot before it counts as another's
+constexpr uint32_t kTries =
+    4;  // replacements met in a row at one slot before it counts as another's
 
 // One slot whose tag matched: pins what it holds and compares the whole key. kOk, kMiss, kBusy.
 Status probe(const Context& c, const Shard& s, const Atom<uint64_t>& slot, uint64_t word,
@@ -34,7 +35,7 @@ Status probe(const Context& c, const Shard& s, const Atom<uint64_t>& slot, uint6
             unpin_ref(c, ref);
             return Status::kMiss;
         }
-        word = slot.load_acquire();   // [index-publish]
+        word = slot.load_acquire();  // [index-publish]
     }
     return Status::kMiss;
 }
@@ -52,7 +53,7 @@ Status Store::find(const Digest& d, Bytes key, Pin* pin) noexcept {
     for (const Bucket* b = bucket_at(c, s, bucket_of(s, d)); b != nullptr;
          b = next_bucket(c, s, b, &last)) {
         for (const Atom<uint64_t>& slot : b->slot) {
-            const uint64_t word = slot.load_acquire();   // [index-publish]
+            const uint64_t word = slot.load_acquire();  // [index-publish]
             if (word == 0 || word_tag(word) != tag_of(d)) {
                 continue;
             }
@@ -70,11 +71,11 @@ Status Store::find(const Digest& d, Bytes key, Pin* pin) noexcept {
 Validity Store::validity(const Pin& pin) noexcept {
     const Entry& e = *pin.entry;
     const uint64_t seq = purge_counter(context_);
-    if (e.checked.load_relaxed() == seq) {   // relaxed: whoever stored it had judged up to it
+    if (e.checked.load_relaxed() == seq) {  // relaxed: whoever stored it had judged up to it
         return Validity::kValid;
     }
     const Validity v = judge(context_, selectors_of(e), e.fixed.selector_count,
-                             e.birth.load_acquire());   // [entry-birth]
+                             e.birth.load_acquire());  // [entry-birth]
     if (v == Validity::kValid) {
         // The counter from before the look: a purge that came meanwhile makes the next look necessary.
         region(context_).entry(pin.ref)->checked.store_relaxed(seq);
@@ -84,7 +85,7 @@ Validity Store::validity(const Pin& pin) noexcept {
 
 void Store::touch(const Pin& pin) noexcept {
     Entry* e = region(context_).entry(pin.ref);
-    if (const uint8_t f = e->freq.load_relaxed(); f < 3) {   // relaxed: a lost count is a lost count
+    if (const uint8_t f = e->freq.load_relaxed(); f < 3) {  // relaxed: a lost count is a lost count
         e->freq.store_relaxed(static_cast<uint8_t>(f + 1));
     }
 }
@@ -117,10 +118,10 @@ const uint64_t* Store::selectors(const Pin& pin, uint32_t* count) noexcept {
     return selectors_of(*pin.entry);
 }
 uint64_t Store::birth(const Pin& pin) noexcept {
-    return pin.entry->birth.load_acquire();   // [entry-birth]
+    return pin.entry->birth.load_acquire();  // [entry-birth]
 }
 int64_t Store::fresh_until(const Pin& pin) noexcept {
-    return pin.entry->fresh_until.load_relaxed();   // relaxed: a value by itself
+    return pin.entry->fresh_until.load_relaxed();  // relaxed: a value by itself
 }
 int64_t Store::stale_until(const Pin& pin) noexcept {
     return pin.entry->stale_until.load_relaxed();
@@ -133,7 +134,7 @@ uint32_t Store::hits(const Pin& pin) noexcept {
 }
 
 int64_t Store::body_length(const Pin& pin) noexcept {
-    const uint32_t total = pin.entry->body_total.load_acquire();   // [body]
+    const uint32_t total = pin.entry->body_total.load_acquire();  // [body]
     return total == kUnknownLength ? -1 : int64_t{total};
 }
 
@@ -144,7 +145,7 @@ uint64_t Store::body_available(const Pin& pin) noexcept {
 }
 
 bool Store::is_complete(const Pin& pin) noexcept {
-    const uint32_t total = pin.entry->body_total.load_acquire();   // [body]
+    const uint32_t total = pin.entry->body_total.load_acquire();  // [body]
     return total != kUnknownLength && pin.entry->body_available.load_seq_cst() == total;
 }
 
@@ -163,7 +164,7 @@ uint32_t Store::segments(const Pin& pin, uint64_t offset, uint64_t* cursor, Segm
     uint64_t at = front + offset;
     uint32_t run = *cursor != 0 ? static_cast<uint32_t>(*cursor >> 32) : pin.ref;
     uint64_t start = *cursor != 0 ? *cursor & 0xffffffffU : 0;
-    if (start > at) {   // a step back: from the beginning
+    if (start > at) {  // a step back: from the beginning
         run = pin.ref;
         start = 0;
     }
@@ -179,10 +180,10 @@ uint32_t Store::segments(const Pin& pin, uint64_t offset, uint64_t* cursor, Segm
         }
         *cursor = uint64_t{run} << 32 | start;
         if (at >= end || n == cap) {
-            break;   // the last run's link is the writer's until more is available
+            break;  // the last run's link is the writer's until more is available
         }
         start += payload;
-        run = r->next.load_relaxed();   // relaxed: written before body_available grew past this run
+        run = r->next.load_relaxed();  // relaxed: written before body_available grew past this run
     }
     return n;
 }

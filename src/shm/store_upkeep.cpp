@@ -15,22 +15,23 @@ namespace slab_cache::shm {
 namespace {
 
 constexpr uint64_t kSweepLeaseMs = 3000;
-constexpr uint32_t kSweepSlice = 64;   // buckets per lock hold
+constexpr uint32_t kSweepSlice = 64;  // buckets per lock hold
 
 // One sweeper at a time; a dead one's lease runs out.
 bool hold_sweep_lease(const Context& c, uint64_t now_ms) noexcept {
-    uint64_t word = c.zone->sweeper.load_acquire();   // [sweeper]
+    uint64_t word = c.zone->sweeper.load_acquire();  // [sweeper]
     if ((word & 0xffff) != c.worker && word >> 16 > now_ms) {
         return false;
     }
-    return c.zone->sweeper.cas_acq_rel(word, (now_ms + kSweepLeaseMs) << 16 | c.worker);   // [sweeper]
+    return c.zone->sweeper.cas_acq_rel(word,
+                                       (now_ms + kSweepLeaseMs) << 16 | c.worker);  // [sweeper]
 }
 
 bool is_dead_entry(const Context& c, const Entry& e, uint32_t now) noexcept {
-    return e.stale_until.load_relaxed() < now ||
-           (e.checked.load_relaxed() != purge_counter(c) &&
-            judge(c, selectors_of(e), e.fixed.selector_count, e.birth.load_acquire()) ==   // [entry-birth]
-                Validity::kPurged);
+    return e.stale_until.load_relaxed() < now || (e.checked.load_relaxed() != purge_counter(c) &&
+                                                  judge(c, selectors_of(e), e.fixed.selector_count,
+                                                        e.birth.load_acquire()) ==  // [entry-birth]
+                                                      Validity::kPurged);
 }
 
 void sweep_bucket_locked(const Context& c, Shard* s, uint32_t i, uint32_t now) noexcept {
@@ -143,7 +144,8 @@ uint64_t Store::purge_seq() const noexcept {
     return purge_counter(context_);
 }
 
-Validity Store::validity_of(const uint64_t* fingerprints, uint32_t n, uint64_t birth) const noexcept {
+Validity Store::validity_of(const uint64_t* fingerprints, uint32_t n,
+                            uint64_t birth) const noexcept {
     return judge(context_, fingerprints, n, birth);
 }
 
@@ -172,10 +174,10 @@ void Store::visit(uint64_t* cursor, uint32_t max_buckets, VisitFn fn, void* cont
     for (uint32_t n = 0; c.local != nullptr && n < max_buckets && *cursor < end; n++, ++*cursor) {
         const Shard& s = *shard_at(c, static_cast<uint32_t>(*cursor / per_shard));
         uint32_t last = 0;
-        for (const Bucket* b = bucket_at(c, s, static_cast<uint32_t>(*cursor % per_shard)); b != nullptr;
-             b = next_bucket(c, s, b, &last)) {
+        for (const Bucket* b = bucket_at(c, s, static_cast<uint32_t>(*cursor % per_shard));
+             b != nullptr; b = next_bucket(c, s, b, &last)) {
             for (const Atom<uint64_t>& slot : b->slot) {
-                const uint64_t word = slot.load_acquire();   // [index-publish]
+                const uint64_t word = slot.load_acquire();  // [index-publish]
                 const uint32_t ref = word_ref(word);
                 if (word == 0 || !owns(s, ref) || pin_ref(c, slot, word) != PinAnswer::kPinned) {
                     continue;

@@ -20,7 +20,8 @@ bool is_sound(const NewEntry& what) noexcept {
 
 // Front and header share one block: its readers get key and head as one piece each.
 bool fits(const Context& c, const NewEntry& what) noexcept {
-    const uint64_t front = sizeof(Entry) + what.selector_count * 8ULL + what.key.size() + what.head.size();
+    const uint64_t front =
+        sizeof(Entry) + what.selector_count * 8ULL + what.key.size() + what.head.size();
     const uint64_t body = what.body_bytes > 0 ? static_cast<uint64_t>(what.body_bytes) : 0;
     return is_sound(what) && front + kRunHeaderBytes <= kBlockBytes &&
            what.key.size() + what.head.size() + body <= c.zone->max_object;
@@ -38,11 +39,29 @@ void place_locked(const Context& c, Shard* s, uint32_t ref) noexcept {
         old = word_ref(slot->load_relaxed());
         count(c, Counter::kEvicted);
     }
-    publish_locked(c, *s, slot, d, ref);   // the commit point
+    publish_locked(c, *s, slot, d, ref);  // the commit point
     if (old != 0 && owns(*s, old)) {
         queues_of(c, *s).remove_locked(old);
         retire_live_locked(c, s, old);
     }
+}
+
+bool is_chain_whole(const Context& c, const Shard& s, const Writer& w) noexcept {
+    ChainSize size;
+    return is_entry(c, s, w.ref) && measure_chain(c, s, w.ref, &size) &&
+           size.payload >= front_bytes(region(c).entry(w.ref)->fixed) + w.written;
+}
+
+// From filling to live: figures and queue first, the index last.
+void make_live_locked(const Context& c, Shard* s, uint32_t ref) noexcept {
+    Entry* e = region(c).entry(ref);
+    s->filling_bytes -= e->occupied.load_relaxed();
+    e->state.store_relaxed(static_cast<uint8_t>(EntryState::kLive));
+    e->queue = 0;
+    queues_of(c, *s).push_locked(ref);
+    s->entries++;
+    s->live_bytes += front_bytes(e->fixed) + uint64_t{e->body_total.load_relaxed()};
+    place_locked(c, s, ref);
 }
 
 }  // namespace
@@ -79,7 +98,7 @@ Status Store::begin(const NewEntry& what, int64_t now_sec, Writer* writer) noexc
     }
     write_front(context_, run, what, now_sec);
     s->filling_bytes += run.bytes;
-    context_.local->fills[place].store_release(run.ref);   // [fill-publish] the entry is whole
+    context_.local->fills[place].store_release(run.ref);  // [fill-publish] the entry is whole
     fill_hint_ = place + 1;
     writer->ref = run.ref;
     writer->fill_slot = place;
@@ -90,9 +109,10 @@ Status Store::begin(const NewEntry& what, int64_t now_sec, Writer* writer) noexc
 
 Status Store::append(Writer* w, Bytes body, int64_t now_sec) noexcept {
     Entry* e = region(context_).entry(w->ref);
-    const uint32_t total = e->body_total.load_relaxed();   // relaxed: ours
+    const uint32_t total = e->body_total.load_relaxed();  // relaxed: ours
     const uint64_t object = uint64_t{e->fixed.key_bytes} + e->fixed.head_bytes + w->written;
-    if (body.size() > context_.zone->max_object || object + body.size() > context_.zone->max_object ||
+    if (body.size() > context_.zone->max_object ||
+        object + body.size() > context_.zone->max_object ||
         (total != kUnknownLength && w->written + body.size() > total)) {
         shm::count(context_, Counter::kTooLargeSeen);
         return Status::kTooLarge;
@@ -126,26 +146,24 @@ Status Store::commit(Writer* w, int64_t) noexcept {
     const uint32_t total = e->body_total.load_relaxed();
     if (total != kUnknownLength && total != w->written) {
         abort(w);
-        return Status::kCorrupt;   // truncated: never to be served
+        return Status::kCorrupt;  // truncated: never to be served
     }
-    e->body_total.store_release(static_cast<uint32_t>(w->written));   // [body]
+    e->body_total.store_release(static_cast<uint32_t>(w->written));  // [body]
     Shard* s = shard_of_ref(context_, w->ref);
     ShardLock lock(&context_, s, ShardLock::Patience::kStore);
     if (!lock) {
         return Status::kBusy;
     }
-    ChainSize size;
-    if (!is_entry(context_, *s, w->ref) || !measure_chain(context_, *s, w->ref, &size) ||
-        size.payload < front_bytes(e->fixed) + w->written) {
+    if (!is_chain_whole(context_, *s, *w)) {
         report_nonsense_locked(context_, s);
         return Status::kCorrupt;
     }
     const uint64_t seq = purge_counter(context_);
-    const Validity v = judge(context_, selectors_of(*e), e->fixed.selector_count,
-                             e->birth.load_relaxed());
+    const Validity v =
+        judge(context_, selectors_of(*e), e->fixed.selector_count, e->birth.load_relaxed());
     if (v == Validity::kPurged) {
         drop_fill_locked(context_, s, w->ref);
-        context_.local->fills[w->fill_slot].store_release(0);   // [fill-publish]
+        context_.local->fills[w->fill_slot].store_release(0);  // [fill-publish]
         *w = {};
         shm::count(context_, Counter::kPurgedInflight);
         return Status::kPurged;
@@ -153,14 +171,8 @@ Status Store::commit(Writer* w, int64_t) noexcept {
     trim_locked(context_, s, w);
     e = region(context_).entry(w->ref);
     e->checked.store_relaxed(v == Validity::kValid ? seq : 0);
-    s->filling_bytes -= e->occupied.load_relaxed();
-    e->state.store_relaxed(static_cast<uint8_t>(EntryState::kLive));
-    e->queue = 0;
-    queues_of(context_, *s).push_locked(w->ref);
-    s->entries++;
-    s->live_bytes += front_bytes(e->fixed) + w->written;
-    place_locked(context_, s, w->ref);
-    context_.local->fills[w->fill_slot].store_release(0);   // [fill-publish]
+    make_live_locked(context_, s, w->ref);
+    context_.local->fills[w->fill_slot].store_release(0);  // [fill-publish]
     shm::count(context_, Counter::kStores);
     shm::count(context_, Counter::kStoredBytes, e->occupied.load_relaxed());
     *w = {};
@@ -188,14 +200,14 @@ Pin Store::pin_writer(const Writer& w) noexcept {
 Status Store::refresh(const Pin& pin, int64_t fresh_until_sec, int64_t stale_until_sec,
                       uint64_t birth) noexcept {
     Entry* e = region(context_).entry(pin.ref);
-    uint64_t old = e->birth.load_acquire();   // [entry-birth]
+    uint64_t old = e->birth.load_acquire();  // [entry-birth]
     if (judge(context_, selectors_of(*e), e->fixed.selector_count, old) == Validity::kPurged) {
         return Status::kPurged;
     }
     e->fresh_until.store_relaxed(saturate_sec(fresh_until_sec));
     e->stale_until.store_relaxed(saturate_sec(stale_until_sec));
     // A hard purge that comes after the look above has a counter above `birth`: it still wins.
-    while (old < birth && !e->birth.cas_acq_rel(old, birth)) {   // [entry-birth]
+    while (old < birth && !e->birth.cas_acq_rel(old, birth)) {  // [entry-birth]
     }
     return Status::kOk;
 }

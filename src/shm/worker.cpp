@@ -52,17 +52,17 @@ bool parse_start_time(const char* p, const char* end, uint64_t* start_time) noex
 void clean_record(Context* c, uint32_t index, uint64_t mine) noexcept {
     WorkerRecord* w = worker_record(*c, index);
     if (!retire_fills(c, w)) {
-        return;   // a shard's lock was not to be had: the record stays in reaping, the next reap() goes on
+        return;  // a shard's lock was not to be had: the record stays in reaping, the next reap() goes on
     }
     abandon_leases(c, index);
     Atom<uint32_t>* slots = slot_cells(*c, w);
     for (uint32_t i = 0; i < c->zone->slots_per_worker; i++) {
-        if (slots[i].load_relaxed() != 0) {   // relaxed: its only writer is dead
-            slots[i].store_release(0);        // [slot-clear]
+        if (slots[i].load_relaxed() != 0) {  // relaxed: its only writer is dead
+            slots[i].store_release(0);       // [slot-clear]
         }
     }
     w->hiwater.store_release(0);
-    w->owner.cas_seq_cst(mine, 0);   // [record] the next tenant finds everything cleared
+    w->owner.cas_seq_cst(mine, 0);  // [record] the next tenant finds everything cleared
     count(*c, Counter::kReaped);
 }
 
@@ -90,8 +90,7 @@ bool is_alive(const Context& c, uint64_t owner_word) noexcept {
         return c.alive(id, c.alive_context);
     }
     uint64_t start = 0;
-    return read_start_time(id.pid, &start) &&
-           (start & ((uint64_t{1} << 41) - 1)) == id.start_time;
+    return read_start_time(id.pid, &start) && (start & ((uint64_t{1} << 41) - 1)) == id.start_time;
 }
 
 uint64_t self_word(Context* c) noexcept {
@@ -110,7 +109,7 @@ uint64_t self_word(Context* c) noexcept {
 void count(const Context& c, Counter which, uint64_t n) noexcept {
     if (c.local != nullptr) {
         Atom<uint64_t>& cell = c.local->record->counter[static_cast<uint32_t>(which)];
-        cell.store_relaxed(cell.load_relaxed() + n);   // relaxed: one writer; a statistic
+        cell.store_relaxed(cell.load_relaxed() + n);  // relaxed: one writer; a statistic
     }
 }
 
@@ -119,7 +118,7 @@ Status claim_record(Context* c, const WorkerId& self) noexcept {
     for (uint32_t i = 0; i < c->zone->worker_count; i++) {
         WorkerRecord* w = worker_record(*c, i);
         uint64_t expected = 0;
-        if (w->owner.load_relaxed() == 0 && w->owner.cas_seq_cst(expected, word)) {   // [record]
+        if (w->owner.load_relaxed() == 0 && w->owner.cas_seq_cst(expected, word)) {  // [record]
             c->self = word;
             c->worker = i + 1;
             return Status::kOk;
@@ -132,13 +131,13 @@ void reap_dead(Context* c) noexcept {
     const uint64_t mine = self_word(c) | kReapingBit;
     for (uint32_t i = 0; i < c->zone->worker_count; i++) {
         WorkerRecord* w = worker_record(*c, i);
-        uint64_t owner = w->owner.load_acquire();   // [record]
+        uint64_t owner = w->owner.load_acquire();  // [record]
         if (owner == 0 || owner == c->self) {
             continue;
         }
         if (owner != mine) {
             // Taking the word first makes a slow second reaper harmless: it no longer finds what it saw.
-            if (is_alive(*c, owner) || !w->owner.cas_seq_cst(owner, mine)) {   // [record]
+            if (is_alive(*c, owner) || !w->owner.cas_seq_cst(owner, mine)) {  // [record]
                 continue;
             }
         }

@@ -30,8 +30,8 @@ void size_tables(uint64_t bytes, const Config& config, ZoneHeader* z) noexcept {
     z->fills_per_worker = static_cast<uint32_t>(clamp(slots / 4, 32, 256));
     z->worker_bytes = static_cast<uint32_t>(
         sizeof(WorkerRecord) + round_up(z->fills_per_worker * 4, kLineBytes) + slots * 4);
-    z->worker_count = static_cast<uint32_t>(
-        clamp(uint64_t{config.workers} * 4 + 16, 64, kMaxWorkers));
+    z->worker_count =
+        static_cast<uint32_t>(clamp(uint64_t{config.workers} * 4 + 16, 64, kMaxWorkers));
     z->lease_sets = static_cast<uint32_t>(clamp(bytes / kMiB, 4, 1024));
     const uint64_t records = config.purge_records != 0 ? clamp(config.purge_records, 7, bytes / 64)
                                                        : clamp(bytes / 8192, 896, 1 << 20);
@@ -59,7 +59,7 @@ uint64_t place_tables(uint32_t reserved, const Config& config, ZoneHeader* z) no
 
 // Places one shard's tables; returns the offset behind them.
 uint64_t place_shard(uint64_t at, uint64_t objects, uint32_t blocks, Shard* s) noexcept {
-    s->bucket_count = static_cast<uint32_t>(objects * 2 / 9 + 1);   // 64 % of the slots at `objects`
+    s->bucket_count = static_cast<uint32_t>(objects * 2 / 9 + 1);  // 64 % of the slots at `objects`
     s->overflow_count = s->bucket_count / 8 + 1;
     s->block_count = blocks;
     at += sizeof(Shard);
@@ -96,10 +96,10 @@ uint64_t place_shards(uint64_t at, uint64_t objects, uint32_t blocks, ZoneHeader
 
 bool plan_zone(uint64_t bytes, uint32_t reserved, const Config& config, ZoneHeader* z,
                Shard* shards) noexcept {
-    const uint64_t usable = bytes < uint64_t{1} << 38 ? bytes : uint64_t{1} << 38;   // reach of a ref
-    z->shard_count = usable < 64 * kMiB
-                         ? 1
-                         : static_cast<uint32_t>(clamp(usable / (64 * kMiB), 1, kMaxShards));
+    const uint64_t usable =
+        bytes < uint64_t{1} << 38 ? bytes : uint64_t{1} << 38;  // reach of a ref
+    z->shard_count =
+        usable < 64 * kMiB ? 1 : static_cast<uint32_t>(clamp(usable / (64 * kMiB), 1, kMaxShards));
     size_tables(usable, config, z);
     const uint64_t start = place_tables(reserved, config, z);
     if (start >= usable) {
@@ -138,15 +138,15 @@ bool zone_matches(const ZoneHeader& z, uint64_t bytes, uint32_t reserved,
     // The offsets are computed anew rather than believed.
     ZoneHeader want;
     Shard shards[kMaxShards];
-    if (!plan_zone(bytes, reserved, config, &want, shards) ||
-        want.shard_count != z.shard_count || want.overhead_bytes != z.overhead_bytes ||
-        want.worker_count != z.worker_count || want.worker_bytes != z.worker_bytes ||
-        want.slots_per_worker != z.slots_per_worker || want.lease_sets != z.lease_sets ||
-        want.fills_per_worker != z.fills_per_worker || want.purge_sets != z.purge_sets ||
-        want.mark_groups != z.mark_groups || want.uses_lines != z.uses_lines ||
-        want.user_offset != z.user_offset || want.workers_offset != z.workers_offset ||
-        want.leases_offset != z.leases_offset || want.purges_offset != z.purges_offset ||
-        want.marks_offset != z.marks_offset || want.uses_offset != z.uses_offset) {
+    if (!plan_zone(bytes, reserved, config, &want, shards) || want.shard_count != z.shard_count ||
+        want.overhead_bytes != z.overhead_bytes || want.worker_count != z.worker_count ||
+        want.worker_bytes != z.worker_bytes || want.slots_per_worker != z.slots_per_worker ||
+        want.lease_sets != z.lease_sets || want.fills_per_worker != z.fills_per_worker ||
+        want.purge_sets != z.purge_sets || want.mark_groups != z.mark_groups ||
+        want.uses_lines != z.uses_lines || want.user_offset != z.user_offset ||
+        want.workers_offset != z.workers_offset || want.leases_offset != z.leases_offset ||
+        want.purges_offset != z.purges_offset || want.marks_offset != z.marks_offset ||
+        want.uses_offset != z.uses_offset) {
         return false;
     }
     for (uint32_t i = 0; i < z.shard_count; i++) {

@@ -35,10 +35,12 @@ void pin_to_core(uint32_t i) {
     sched_setaffinity(0, sizeof(set), &set);
 }
 
-void look_up(SharedRegion& zone, Board* board, uint32_t me, uint32_t processes, uint32_t keys, uint64_t lookups) {
+void look_up(SharedRegion& zone, Board* board, uint32_t me, uint32_t processes, uint32_t keys,
+             uint64_t lookups) {
     pin_to_core(me);
     Store s;
-    if (s.attach(zone.base(), zone.bytes(), 0, {}) != Status::kOk || s.join({1000 + me, 1}) != Status::kOk) {
+    if (s.attach(zone.base(), zone.bytes(), 0, {}) != Status::kOk ||
+        s.join({1000 + me, 1}) != Status::kOk) {
         _exit(1);
     }
     std::vector<std::string> names;
@@ -91,7 +93,8 @@ void lookups(benchmark::State& state, uint32_t keys) {
     const auto processes = static_cast<uint32_t>(state.range(0));
     SharedRegion zone(64 << 20);
     Store s;
-    if (s.create(zone.base(), zone.bytes(), 0, {}, kSeed) != Status::kOk || s.join({1, 1}) != Status::kOk) {
+    if (s.create(zone.base(), zone.bytes(), 0, {}, kSeed) != Status::kOk ||
+        s.join({1, 1}) != Status::kOk) {
         state.SkipWithError("no zone");
         return;
     }
@@ -112,7 +115,7 @@ void lookups(benchmark::State& state, uint32_t keys) {
         }
         double& best = g_best[keys > 1][processes];
         best = std::min(best, ns);
-        state.SetIterationTime(ns * 1e-9);   // one lookup
+        state.SetIterationTime(ns * 1e-9);  // one lookup
         for (uint32_t pid = 1000; pid < 1000 + processes; pid++) {
             lives.dead[pid % 256] = true;
         }
@@ -139,7 +142,9 @@ int main(int argc, char** argv) {
     benchmark::Initialize(&argc, argv);
     benchmark::RunSpecifiedBenchmarks();
     const auto& best = slab_cache::test::g_best;
-    std::printf("hot key: 1 process %.1f ns, 2 processes %.1f ns per lookup (best of 5); 4,096 keys: %.1f, %.1f ns\n",
-                best[0][1], best[0][2], best[1][1], best[1][2]);
+    std::printf(
+        "hot key: 1 process %.1f ns, 2 processes %.1f ns per lookup (best of 5); 4,096 keys: %.1f, "
+        "%.1f ns\n",
+        best[0][1], best[0][2], best[1][1], best[1][2]);
     return 0;
 }

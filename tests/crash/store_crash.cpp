@@ -55,8 +55,8 @@ Object object(const std::string& key, uint32_t version, size_t bytes = 3000) {
 
 struct Deed {
     const char* name;
-    std::function<void(Store&)> prepare;   // in the parent, before each k, on a fresh zone
-    std::function<void(Store&)> deed;      // in the child
+    std::function<void(Store&)> prepare;  // in the parent, before each k, on a fresh zone
+    std::function<void(Store&)> deed;     // in the child
     // In the parent afterwards; an empty string or what is wrong.
     std::function<std::string(Store&, bool finished)> witness;
 };
@@ -68,7 +68,8 @@ std::string expect_one_of(Store& s, const std::string& key, std::vector<std::str
             return "";
         }
     }
-    return "key " + key + ": a body that was never stored, " + std::to_string(got.size()) + " bytes";
+    return "key " + key + ": a body that was never stored, " + std::to_string(got.size()) +
+           " bytes";
 }
 
 void fill_up(Store& s) {
@@ -79,8 +80,8 @@ void fill_up(Store& s) {
 
 std::string others_are_right(Store& s) {
     for (uint32_t i = 0; i < 250; i += 7) {
-        const std::string e = expect_one_of(s, "k" + std::to_string(i),
-                                            {"<miss>", "<purged>", pattern(3000, i)});
+        const std::string e =
+            expect_one_of(s, "k" + std::to_string(i), {"<miss>", "<purged>", pattern(3000, i)});
         if (!e.empty()) {
             return e;
         }
@@ -90,7 +91,8 @@ std::string others_are_right(Store& s) {
 
 // A dead writer's lock, found dirty: whoever comes next repairs.
 void break_lock(Store& s) {
-    auto* z = reinterpret_cast<shm::ZoneHeader*>(static_cast<char*>(s.user_area()) - sizeof(shm::ZoneHeader));
+    auto* z = reinterpret_cast<shm::ZoneHeader*>(static_cast<char*>(s.user_area()) -
+                                                 sizeof(shm::ZoneHeader));
     auto* shard = reinterpret_cast<shm::Shard*>(reinterpret_cast<char*>(z) + z->shard_offset[0]);
     shard->lock.dirty.store_release(1);
     shard->lock.owner.store_release(shm::identity_word({1 << 20, 1}));
@@ -98,7 +100,8 @@ void break_lock(Store& s) {
 
 // A dead process's record with a pin, a fill and a lease in it: made by a child that just ends.
 void leave_a_body(Store& s) {
-    const auto* z = reinterpret_cast<shm::ZoneHeader*>(static_cast<char*>(s.user_area()) - sizeof(shm::ZoneHeader));
+    const auto* z = reinterpret_cast<shm::ZoneHeader*>(static_cast<char*>(s.user_area()) -
+                                                       sizeof(shm::ZoneHeader));
     if (const pid_t pid = fork(); pid != 0) {
         waitpid(pid, nullptr, 0);
         return;
@@ -124,8 +127,9 @@ std::vector<Deed> deeds() {
     return {
         {"store", nothing, [](Store& s) { static_cast<void>(put(s, object("a", 2, 20000), 7000)); },
          [](Store& s, bool done) {
-             return expect_one_of(s, "a", done ? std::vector{pattern(20000, 2)}
-                                               : std::vector{std::string("<miss>"), pattern(20000, 2)});
+             return expect_one_of(s, "a",
+                                  done ? std::vector{pattern(20000, 2)}
+                                       : std::vector{std::string("<miss>"), pattern(20000, 2)});
          }},
         {"store of unknown length", nothing,
          [](Store& s) {
@@ -134,8 +138,9 @@ std::vector<Deed> deeds() {
              static_cast<void>(put(s, o, 9000));
          },
          [](Store& s, bool done) {
-             return expect_one_of(s, "a", done ? std::vector{pattern(17000, 2)}
-                                               : std::vector{std::string("<miss>"), pattern(17000, 2)});
+             return expect_one_of(s, "a",
+                                  done ? std::vector{pattern(17000, 2)}
+                                       : std::vector{std::string("<miss>"), pattern(17000, 2)});
          }},
         {"small store of unknown length", nothing,
          [](Store& s) {
@@ -143,16 +148,20 @@ std::vector<Deed> deeds() {
              o.known_length = false;
              static_cast<void>(put(s, o));
          },
-         [](Store& s, bool) { return expect_one_of(s, "a", {"<miss>", pattern(700, 2)}); }},
+         [](Store& s, bool) {
+             return expect_one_of(s, "a", {"<miss>", pattern(700, 2)});
+         }},
         {"replace", one, [](Store& s) { static_cast<void>(put(s, object("a", 2))); },
          [](Store& s, bool done) {
-             return expect_one_of(s, "a", done ? std::vector{pattern(3000, 2)}
-                                               : std::vector{pattern(3000, 1), pattern(3000, 2)});
+             return expect_one_of(s, "a",
+                                  done ? std::vector{pattern(3000, 2)}
+                                       : std::vector{pattern(3000, 1), pattern(3000, 2)});
          }},
         {"remove", one, [](Store& s) { static_cast<void>(s.remove(digest_of("a"), "a")); },
          [](Store& s, bool done) {
-             return expect_one_of(s, "a", done ? std::vector{std::string("<miss>")}
-                                               : std::vector{std::string("<miss>"), pattern(3000, 1)});
+             return expect_one_of(s, "a",
+                                  done ? std::vector{std::string("<miss>")}
+                                       : std::vector{std::string("<miss>"), pattern(3000, 1)});
          }},
         {"purge", one,
          [](Store& s) {
@@ -160,16 +169,21 @@ std::vector<Deed> deeds() {
              s.purge(fps, 3, shm::PurgeMode::kHard);
          },
          [](Store& s, bool done) {
-             std::string e = expect_one_of(s, "a", done ? std::vector{std::string("<purged>")}
-                                                        : std::vector{std::string("<purged>"), pattern(3000, 1)});
+             std::string e =
+                 expect_one_of(s, "a",
+                               done ? std::vector{std::string("<purged>")}
+                                    : std::vector{std::string("<purged>"), pattern(3000, 1)});
              const uint64_t fp = fingerprint("a");
              s.purge(&fp, 1, shm::PurgeMode::kHard);
              if (e.empty()) {
                  e = expect_one_of(s, "a", {"<purged>"});
              }
-             return e.empty() && put(s, object("a", 3)) != Status::kOk ? "a store after the purge fails" : e;
+             return e.empty() && put(s, object("a", 3)) != Status::kOk
+                        ? "a store after the purge fails"
+                        : e;
          }},
-        {"evict", fill_up, [](Store& s) { static_cast<void>(put(s, object("new", 9, 40000), 40000)); },
+        {"evict", fill_up,
+         [](Store& s) { static_cast<void>(put(s, object("new", 9, 40000), 40000)); },
          [](Store& s, bool) {
              const std::string e = expect_one_of(s, "new", {"<miss>", pattern(40000, 9)});
              return e.empty() ? others_are_right(s) : e;
@@ -214,7 +228,8 @@ std::vector<Deed> deeds() {
              if (s.lease_acquire(digest_of("a"), 100, 5000, &t) == shm::LeaseAnswer::kOwned &&
                  s.begin(describe(o, s.birth_stamp()), kNow, &w) == Status::kOk) {
                  s.lease_attach(t, w, &wake);
-                 if (s.append(&w, o.body, kNow) == Status::kOk && s.commit(&w, kNow) == Status::kOk) {
+                 if (s.append(&w, o.body, kNow) == Status::kOk &&
+                     s.commit(&w, kNow) == Status::kOk) {
                      s.lease_progress(t, 101, &wake);
                      s.lease_release(t, shm::LeaseState::kPublished, 0, &wake);
                  }

@@ -94,7 +94,8 @@ void read_for_ever(const Stage& stage) {
         digests[k] = digest_of(keys[k]);
     }
     for (uint64_t i = 0;; i++) {
-        const uint32_t k = static_cast<uint32_t>(f->version.load(std::memory_order_relaxed)) % kKeys;
+        const uint32_t k =
+            static_cast<uint32_t>(f->version.load(std::memory_order_relaxed)) % kKeys;
         if (i % 4 != 0) {
             make_noise(f, i);
         }
@@ -206,11 +207,13 @@ int run(double seconds) {
     s.reap();
     const shm::Audit audit = s.audit();
     const Figures& f = *stage.figures();
-    std::printf("pin_torture: seed %u, %llu looks, %llu reuses, %llu kills, %llu repairs, %llu violations, audit %s\n",
-                seed, static_cast<unsigned long long>(f.looks), static_cast<unsigned long long>(f.reuses),
-                static_cast<unsigned long long>(kills),
-                static_cast<unsigned long long>(s.counter_sum(static_cast<uint32_t>(21))),
-                static_cast<unsigned long long>(f.violations), audit.clean ? "clean" : audit.first);
+    std::printf(
+        "pin_torture: seed %u, %llu looks, %llu reuses, %llu kills, %llu repairs, %llu violations, "
+        "audit %s\n",
+        seed, static_cast<unsigned long long>(f.looks), static_cast<unsigned long long>(f.reuses),
+        static_cast<unsigned long long>(kills),
+        static_cast<unsigned long long>(s.counter_sum(static_cast<uint32_t>(21))),
+        static_cast<unsigned long long>(f.violations), audit.clean ? "clean" : audit.first);
     return f.violations == 0 && audit.clean && f.failures == 0 && f.reuses > 0 ? 0 : 1;
 }
 

@@ -25,9 +25,7 @@ protected:
     Ticket mine, theirs;
     WakeSet wake;
 
-    void take() {
-        ASSERT_EQ(owner.lease_acquire(key, 1000, kSilence, &mine), LeaseAnswer::kOwned);
-    }
+    void take() { ASSERT_EQ(owner.lease_acquire(key, 1000, kSilence, &mine), LeaseAnswer::kOwned); }
     bool woken(uint32_t worker) const { return (wake.bits[worker / 64] >> (worker % 64) & 1) != 0; }
 };
 
@@ -167,8 +165,8 @@ TEST_F(Lease, a_full_set_of_cells_means_a_fill_without_a_lease) {
     uint32_t unavailable = 0;
     for (uint32_t i = 0; i < 200; i++) {
         Ticket t;
-        unavailable += owner.lease_acquire(digest_of("k" + std::to_string(i)), 1000, kSilence, &t) ==
-                       LeaseAnswer::kUnavailable;
+        unavailable += owner.lease_acquire(digest_of("k" + std::to_string(i)), 1000, kSilence,
+                                           &t) == LeaseAnswer::kUnavailable;
     }
     EXPECT_GT(unavailable, 0u);
 }

@@ -115,7 +115,8 @@ TEST(Nonsense, in_the_blocks_does_not_stop_stores) {
     for (uint32_t seed = 0; seed < 40; seed++) {
         Zone zone(kBytes);
         for (uint32_t i = 0; i < kObjects; i++) {
-            ASSERT_EQ(put(zone.store, "k" + std::to_string(i), pattern(500 + i * 37, i)), Status::kOk);
+            ASSERT_EQ(put(zone.store, "k" + std::to_string(i), pattern(500 + i * 37, i)),
+                      Status::kOk);
         }
         auto* bytes = static_cast<uint8_t*>(zone.region.base());
         uint32_t x = seed * 2654435761U + 1;

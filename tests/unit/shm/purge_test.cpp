@@ -116,24 +116,28 @@ TEST(Purge, a_refresh_revives_what_was_soft_purged_but_never_what_was_hard_purge
     Pin pin;
     ASSERT_EQ(zone.store.find(digest_of("a"), "a", &pin), Status::kOk);
     purge(zone.store, "x", PurgeMode::kSoft);
-    EXPECT_EQ(zone.store.refresh(pin, kNow + 500, kNow + 900, zone.store.birth_stamp()), Status::kOk);
+    EXPECT_EQ(zone.store.refresh(pin, kNow + 500, kNow + 900, zone.store.birth_stamp()),
+              Status::kOk);
     EXPECT_EQ(zone.store.validity(pin), Validity::kValid);
     EXPECT_EQ(Store::fresh_until(pin), kNow + 500);
     purge(zone.store, "x");
-    EXPECT_EQ(zone.store.refresh(pin, kNow + 700, kNow + 900, zone.store.birth_stamp()), Status::kPurged);
+    EXPECT_EQ(zone.store.refresh(pin, kNow + 700, kNow + 900, zone.store.birth_stamp()),
+              Status::kPurged);
     EXPECT_EQ(zone.store.validity(pin), Validity::kPurged);
     zone.store.unpin(&pin);
 }
 
 TEST(Purge, records_that_are_dropped_never_let_a_purged_object_live) {
     shm::Config config;
-    config.purge_records = 7;   // one set: every eighth fingerprint drops one
+    config.purge_records = 7;  // one set: every eighth fingerprint drops one
     Zone zone(4 << 20, config);
     for (uint32_t i = 0; i < 40; i++) {
-        ASSERT_EQ(put(zone.store, tagged("k" + std::to_string(i), {"t" + std::to_string(i)})), Status::kOk);
+        ASSERT_EQ(put(zone.store, tagged("k" + std::to_string(i), {"t" + std::to_string(i)})),
+                  Status::kOk);
     }
     for (uint32_t i = 0; i < 20; i++) {
-        purge(zone.store, "t" + std::to_string(i), i % 2 == 0 ? PurgeMode::kHard : PurgeMode::kSoft);
+        purge(zone.store, "t" + std::to_string(i),
+              i % 2 == 0 ? PurgeMode::kHard : PurgeMode::kSoft);
     }
     for (uint32_t i = 0; i < 20; i++) {
         EXPECT_NE(validity_of_key(zone.store, "k" + std::to_string(i)), Validity::kValid) << i;

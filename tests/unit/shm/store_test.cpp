@@ -37,8 +37,8 @@ TEST(Store, an_object_comes_back_with_all_its_parts) {
 TEST(Store, bodies_of_all_sizes_come_back_byte_exact) {
     Zone zone(64 << 20);
     for (const bool known : {true, false}) {
-        for (const size_t n : {0, 1, 63, 64, 5000, 7000, 7168, 8000, 8191, 8192, 8193, 16000, 65519, 65520,
-                               65521, 70000, 150000, 1000001, 3000000}) {
+        for (const size_t n : {0, 1, 63, 64, 5000, 7000, 7168, 8000, 8191, 8192, 8193, 16000, 65519,
+                               65520, 65521, 70000, 150000, 1000001, 3000000}) {
             Object o;
             o.key = "k" + std::to_string(n) + (known ? "k" : "u");
             o.body = pattern(n, static_cast<uint32_t>(n));
@@ -174,7 +174,9 @@ TEST(Store, heads_that_do_not_fit_one_block_are_refused) {
 TEST(Store, a_full_zone_evicts_and_never_refuses) {
     Zone zone;
     for (uint32_t i = 0; i < 5000; i++) {
-        ASSERT_EQ(put(zone.store, "k" + std::to_string(i), pattern(1000 + i % 9000, i)), Status::kOk) << i;
+        ASSERT_EQ(put(zone.store, "k" + std::to_string(i), pattern(1000 + i % 9000, i)),
+                  Status::kOk)
+            << i;
     }
     const shm::Stats s = zone.store.stats();
     EXPECT_GT(s.used_bytes, s.capacity_bytes * 8 / 10);
@@ -306,7 +308,7 @@ TEST(Store, a_zone_of_another_size_configuration_or_build_is_not_attached) {
     changed.objects = 4711;
     EXPECT_EQ(other.attach(zone.region.base(), 4 << 20, 0, changed), Status::kStaleFormat);
     EXPECT_EQ(other.attach(zone.region.base(), 4 << 20, 0, config), Status::kOk);
-    static_cast<uint32_t*>(zone.region.base())[2] += 1;   // the version
+    static_cast<uint32_t*>(zone.region.base())[2] += 1;  // the version
     EXPECT_EQ(other.attach(zone.region.base(), 4 << 20, 0, config), Status::kStaleFormat);
 }
 
@@ -325,7 +327,7 @@ TEST(Store, large_zones_are_sharded_and_behave_the_same) {
 TEST(Store, an_object_of_one_kilobyte_costs_at_most_1450_bytes_of_zone) {
     Config config;
     config.objects = 20000;
-    Zone zone(29'000'000 / 4096 * 4096, config);   // 20,000 x 1,450
+    Zone zone(29'000'000 / 4096 * 4096, config);  // 20,000 x 1,450
     for (uint32_t i = 0; i < 20000; i++) {
         Object o;
         o.key = "5:https11:example.org19:/some/path/to/" + std::to_string(100000 + i);
@@ -372,9 +374,13 @@ TEST(Store, a_visit_shows_every_object_once) {
     std::multiset<std::string> seen;
     uint64_t cursor = 0;
     do {
-        zone.store.visit(&cursor, 10, [](const Pin& pin, void* context) {
-            static_cast<std::multiset<std::string>*>(context)->insert(std::string(Store::key(pin)));
-        }, &seen);
+        zone.store.visit(
+            &cursor, 10,
+            [](const Pin& pin, void* context) {
+                static_cast<std::multiset<std::string>*>(context)->insert(
+                    std::string(Store::key(pin)));
+            },
+            &seen);
     } while (cursor != 0);
     EXPECT_EQ(seen.size(), 500u);
     EXPECT_EQ(std::set<std::string>(seen.begin(), seen.end()).size(), 500u);

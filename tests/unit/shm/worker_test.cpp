@@ -42,7 +42,7 @@ TEST(Workers, beyond_the_last_record_are_refused_and_serve_on_when_one_is_free) 
     while (zone.status == Status::kOk && all.size() < 300) {
         all.push_back(zone.attach(static_cast<uint32_t>(2 + all.size())));
     }
-    EXPECT_EQ(all.size(), 64u);   // the last one has none
+    EXPECT_EQ(all.size(), 64u);  // the last one has none
     EXPECT_FALSE(all.back()->joined());
     Pin pin;
     EXPECT_EQ(all.back()->find(digest_of("a"), "a", &pin), Status::kBusy);
@@ -90,7 +90,8 @@ TEST(Workers, a_lock_held_by_the_dead_is_taken_over_and_the_shard_repaired) {
         ASSERT_EQ(put(zone.store, "k" + std::to_string(i), pattern(2000, i)), Status::kOk);
     }
     auto* z = static_cast<shm::ZoneHeader*>(zone.region.base());
-    auto* shard = reinterpret_cast<shm::Shard*>(static_cast<char*>(zone.region.base()) + z->shard_offset[0]);
+    auto* shard =
+        reinterpret_cast<shm::Shard*>(static_cast<char*>(zone.region.base()) + z->shard_offset[0]);
     shard->lock.owner.store_release(uint64_t{77} << 41 | 1);
     shard->lock.dirty.store_release(1);
     shard->entries = 12345;
@@ -113,7 +114,8 @@ TEST(Workers, a_repair_keeps_what_is_pinned_and_what_is_being_written) {
     ASSERT_EQ(zone.store.remove(digest_of("a"), "a"), Status::kOk);
     Writer w = half_written(*two, "b");
     auto* z = static_cast<shm::ZoneHeader*>(zone.region.base());
-    auto* shard = reinterpret_cast<shm::Shard*>(static_cast<char*>(zone.region.base()) + z->shard_offset[0]);
+    auto* shard =
+        reinterpret_cast<shm::Shard*>(static_cast<char*>(zone.region.base()) + z->shard_offset[0]);
     shard->lock.dirty.store_release(1);
     for (uint32_t i = 0; i < 1000; i++) {
         ASSERT_EQ(put(zone.store, "k" + std::to_string(i), pattern(9000, i)), Status::kOk);
@@ -216,7 +218,7 @@ TEST(Threads, a_streaming_reader_gets_every_byte_in_order) {
     for (size_t at = 0; at < body.size(); at += 3000) {
         ASSERT_EQ(zone.store.append(&w, base::slice(body, at, 3000), kNow), Status::kOk);
         while (!attached && zone.store.stats().pins == 0) {
-            std::this_thread::yield();   // so that the reader surely comes while it grows
+            std::this_thread::yield();  // so that the reader surely comes while it grows
         }
         attached = true;
     }
@@ -244,7 +246,8 @@ TEST(Threads, of_many_only_one_owns_a_key_at_a_time) {
             for (uint32_t i = 0; i < 2000; i++) {
                 shm::Ticket ticket;
                 shm::WakeSet wake;
-                if (s->lease_acquire(digest_of("a"), 1, 5000, &ticket) == shm::LeaseAnswer::kOwned) {
+                if (s->lease_acquire(digest_of("a"), 1, 5000, &ticket) ==
+                    shm::LeaseAnswer::kOwned) {
                     overlaps += owners.fetch_add(1) != 0;
                     granted++;
                     owners--;
