@@ -81,7 +81,9 @@ public:
             full_ = true;
             return;
         }
-        std::memcpy(out_ + length_, text.data(), text.size());
+        if (!text.empty()) {   // memcpy wants pointers that are not null, also for nothing
+            std::memcpy(out_ + length_, text.data(), text.size());
+        }
         length_ += text.size();
     }
     bool done(Bytes* path) noexcept {

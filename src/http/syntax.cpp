@@ -121,7 +121,7 @@ Bytes unquote(Bytes text) noexcept {
 }
 
 void Output::put(Bytes text) noexcept {
-    if (length_ < cap_) {
+    if (length_ < cap_ && !text.empty()) {
         const size_t room = cap_ - length_;
         std::memcpy(out_ + length_, text.data(), text.size() < room ? text.size() : room);
     }

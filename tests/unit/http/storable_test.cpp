@@ -1,0 +1,311 @@
+#include "http/storable.h"
+
+#include <gtest/gtest.h>
+
+#include "builder.h"
+
+namespace slab_cache::http {
+namespace {
+
+Reason why_not(const Message& message, const Policy& policy = {}, uint16_t status = 200,
+               const Request& request = {}) {
+    const Response from = response(status, message);
+    return storable(request, from, evaluate_freshness(from, policy, 0), policy).reason;
+}
+
+Request by(Method method) {
+    Request request;
+    request.method = method;
+    return request;
+}
+
+Request authorized() {
+    Request request;
+    request.has_authorization = true;
+    return request;
+}
+
+constexpr const char* kMaxAge = "Cache-Control: max-age=60";
+
+// ---- what is asked
+
+TEST(StorableRequest, only_listed_methods_use_the_cache) {
+    EXPECT_EQ(may_use_cache(by(Method::kPost), {}).reason, Reason::kMethod);
+    EXPECT_EQ(may_use_cache(by(Method::kQuery), {}).reason, Reason::kMethod);
+    Policy policy;
+    policy.methods |= kCacheQuery;
+    EXPECT_TRUE(may_use_cache(by(Method::kQuery), policy));
+    EXPECT_TRUE(may_use_cache(by(Method::kHead), policy));
+}
+
+TEST(StorableRequest, a_get_with_a_body_is_never_stored) {
+    Request request;
+    request.has_body = true;
+    EXPECT_EQ(why_not({kMaxAge}, {}, 200, request), Reason::kRequestBody);
+}
+
+TEST(StorableRequest, a_query_has_a_body) {
+    Policy policy;
+    policy.methods = kCacheQuery;
+    Request request = by(Method::kQuery);
+    request.has_body = true;
+    EXPECT_EQ(why_not({kMaxAge}, policy, 200, request), Reason::kNone);
+}
+
+TEST(StorableRequest, an_upgrade_is_none_of_our_business) {
+    Request request;
+    request.wants_upgrade = true;
+    EXPECT_EQ(why_not({kMaxAge}, {}, 200, request), Reason::kUpgrade);
+}
+
+TEST(StorableRequest, the_answer_to_a_head_is_not_stored) {
+    EXPECT_EQ(why_not({kMaxAge}, {}, 200, by(Method::kHead)), Reason::kMethod);
+}
+
+// ---- status: RFC 9111 §3
+
+TEST(StorableStatus, every_final_status_with_explicit_freshness_is_storable) {
+    for (uint16_t status = 200; status < 600; status++) {
+        const bool never = status == 206 || status == 304;
+        EXPECT_EQ(why_not({kMaxAge}, {}, status) == Reason::kNone, !never) << status;
+    }
+}
+
+TEST(StorableStatus, an_interim_status_is_never_stored) {
+    EXPECT_EQ(why_not({kMaxAge}, {}, 100), Reason::kStatus);
+    EXPECT_EQ(why_not({kMaxAge}, {}, 103), Reason::kStatus);
+}
+
+TEST(StorableStatus, a_206_is_never_stored) { EXPECT_EQ(why_not({kMaxAge}, {}, 206), Reason::kPartial); }
+
+TEST(StorableStatus, without_explicit_freshness_only_what_slab_cache_valid_covers) {
+    const ValidRule rules[] = {{404, 60}};
+    Policy policy;
+    policy.valid = rules;
+    policy.valid_count = 1;
+    EXPECT_EQ(why_not({}, policy, 404), Reason::kNone);
+    EXPECT_EQ(why_not({}, policy, 200), Reason::kNoFreshness);
+}
+
+// ---- prohibitions: RFC 9111 §5.2.2
+
+TEST(StorableResponse, no_store_wins_over_any_lifetime) {
+    EXPECT_EQ(why_not({"Cache-Control: s-maxage=60, no-store", "X-Accel-Expires: 60"}),
+              Reason::kNoStore);
+}
+
+TEST(StorableResponse, private_wins_over_any_lifetime) {
+    EXPECT_EQ(why_not({"Cache-Control: private, s-maxage=60"}), Reason::kPrivate);
+}
+
+TEST(StorableResponse, must_understand_lifts_no_store_for_a_status_we_know) {
+    const Message message({"Cache-Control: max-age=60, no-store, must-understand"});
+    EXPECT_EQ(why_not(message, {}, 200), Reason::kNone);
+    EXPECT_EQ(why_not(message, {}, 299), Reason::kNoStore);
+}
+
+TEST(StorableResponse, no_cache_needs_a_validator) {
+    EXPECT_EQ(why_not({"Cache-Control: no-cache, max-age=60"}), Reason::kNoCache);
+    EXPECT_EQ(why_not({"Cache-Control: no-cache, max-age=60", "ETag: \"a\""}), Reason::kNone);
+    EXPECT_EQ(why_not({"Cache-Control: no-cache", "Last-Modified: " + date(kNow)}), Reason::kNone);
+}
+
+TEST(StorableResponse, x_accel_expires_zero_forbids_storing) {
+    EXPECT_EQ(why_not({kMaxAge, "X-Accel-Expires: 0"}), Reason::kAccelExpires);
+}
+
+TEST(StorableResponse, x_accel_redirect_is_not_stored_unless_ignored) {
+    EXPECT_EQ(why_not({kMaxAge, "X-Accel-Redirect: /x"}), Reason::kAccelRedirect);
+    Policy policy;
+    policy.ignore = ignore::kAccelRedirect;
+    EXPECT_EQ(why_not({kMaxAge, "X-Accel-Redirect: /x"}, policy), Reason::kNone);
+}
+
+TEST(StorableResponse, set_cookie_is_refused_by_default) {
+    EXPECT_EQ(why_not({kMaxAge, "Set-Cookie: a=b"}), Reason::kSetCookie);
+}
+
+TEST(StorableResponse, set_cookie_is_stripped_or_stored_where_the_operator_says_so) {
+    Policy policy;
+    policy.set_cookie = SetCookie::kStrip;
+    EXPECT_EQ(why_not({kMaxAge, "Set-Cookie: a=b"}, policy), Reason::kNone);
+    EXPECT_FALSE(is_storable_field("Set-Cookie", Fields{}, policy));
+    policy.set_cookie = SetCookie::kStore;
+    EXPECT_TRUE(is_storable_field("Set-Cookie", Fields{}, policy));
+}
+
+TEST(StorableResponse, an_ignored_set_cookie_is_stripped) {
+    Policy policy;
+    policy.ignore = ignore::kSetCookie;
+    EXPECT_EQ(why_not({kMaxAge, "Set-Cookie: a=b"}, policy), Reason::kNone);
+    EXPECT_FALSE(is_storable_field("set-cookie", Fields{}, policy));
+}
+
+// ---- Authorization: RFC 9111 §3.5
+
+TEST(StorableResponse, authorization_forbids_storing) {
+    EXPECT_EQ(why_not({kMaxAge}, {}, 200, authorized()), Reason::kAuthorization);
+}
+
+TEST(StorableResponse, public_must_revalidate_and_s_maxage_share_in_spite_of_authorization) {
+    for (const char* directive : {"public", "must-revalidate", "s-maxage=60"}) {
+        EXPECT_EQ(why_not({"Cache-Control: max-age=60, " + std::string(directive)}, {}, 200,
+                          authorized()),
+                  Reason::kNone)
+            << directive;
+    }
+}
+
+TEST(StorableResponse, proxy_revalidate_does_not_share_in_spite_of_authorization) {
+    EXPECT_EQ(why_not({"Cache-Control: max-age=60, proxy-revalidate"}, {}, 200, authorized()),
+              Reason::kAuthorization);
+}
+
+// ---- Vary: RFC 9111 §4.1
+
+TEST(StorableResponse, a_star_anywhere_in_vary_is_not_stored) {
+    EXPECT_EQ(why_not({kMaxAge, "Vary: *"}), Reason::kVaryStar);
+    EXPECT_EQ(why_not({kMaxAge, "Vary: Accept", "Vary: Cookie, *"}), Reason::kVaryStar);
+}
+
+TEST(StorableResponse, an_ignored_vary_does_not_stand_against_storing) {
+    Policy policy;
+    policy.ignore = ignore::kVary;
+    EXPECT_EQ(why_not({kMaxAge, "Vary: *"}, policy), Reason::kNone);
+}
+
+TEST(StorableResponse, an_encoding_that_the_key_cannot_tell_apart_is_not_stored) {
+    EXPECT_EQ(why_not({kMaxAge, "Vary: accept-encoding", "Content-Encoding: deflate"}),
+              Reason::kVariant);
+    EXPECT_EQ(why_not({kMaxAge, "Vary: Accept-Encoding", "Content-Encoding: gzip, br"}),
+              Reason::kVariant);
+    EXPECT_EQ(why_not({kMaxAge, "Vary: Accept-Encoding", "Content-Encoding: br"}), Reason::kNone);
+    EXPECT_EQ(why_not({kMaxAge, "Content-Encoding: deflate"}), Reason::kNone);
+}
+
+// ---- freshness
+
+TEST(StorableResponse, no_freshness_is_not_stored) {
+    EXPECT_EQ(why_not({"ETag: \"a\""}), Reason::kNoFreshness);
+}
+
+TEST(StorableResponse, stale_on_arrival_is_stored_only_where_it_can_be_of_use) {
+    EXPECT_EQ(why_not({"Cache-Control: max-age=0"}), Reason::kAlreadyStale);
+    EXPECT_EQ(why_not({kMaxAge, "Age: 60"}), Reason::kAlreadyStale);
+    EXPECT_EQ(why_not({"Cache-Control: max-age=0", "ETag: \"a\""}), Reason::kNone);
+    EXPECT_EQ(why_not({"Cache-Control: max-age=0, stale-while-revalidate=9"}), Reason::kNone);
+    EXPECT_EQ(why_not({"Cache-Control: max-age=0, stale-if-error=9"}), Reason::kNone);
+    EXPECT_EQ(why_not({"Cache-Control: max-age=0, stale-if-error=9", "Age: 9"}),
+              Reason::kAlreadyStale);
+}
+
+TEST(StorableResponse, an_operators_stale_window_does_not_store_what_is_stale_on_arrival) {
+    Policy policy;
+    policy.stale_while_sec = 60;
+    EXPECT_EQ(why_not({"Cache-Control: max-age=0"}, policy), Reason::kAlreadyStale);
+}
+
+TEST(StorableResponse, header_fields_above_their_cap_are_not_stored) {
+    Policy policy;
+    policy.max_header_bytes = 100;
+    EXPECT_EQ(why_not({kMaxAge, "X: " + std::string(100, 'x')}, policy), Reason::kHeadersTooBig);
+    EXPECT_EQ(why_not({kMaxAge, "X: " + std::string(50, 'x')}, policy), Reason::kNone);
+}
+
+TEST(StorableResponse, a_requests_no_store_counts_only_where_requests_are_obeyed) {
+    const Message asked({"Cache-Control: no-store"});
+    Request request;
+    request.fields = asked;
+    EXPECT_EQ(why_not({kMaxAge}, {}, 200, request), Reason::kNone);
+    Policy policy;
+    policy.obey_request = true;
+    EXPECT_EQ(why_not({kMaxAge}, policy, 200, request), Reason::kRequestControl);
+}
+
+// ---- fields: RFC 9111 §3.1, RFC 9110 §7.6.1
+
+TEST(StorableField, hop_by_hop_fields_are_not_stored) {
+    for (const char* name :
+         {"Connection", "keep-alive", "Proxy-Connection", "TE", "Transfer-Encoding", "Upgrade",
+          "Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization"}) {
+        EXPECT_FALSE(is_storable_field(name, Bytes{})) << name;
+    }
+}
+
+TEST(StorableField, what_connection_names_is_not_stored) {
+    EXPECT_FALSE(is_storable_field("X-Hop", "close, x-hop"));
+    const Message message({"Connection: close", "Connection: X-Hop"});
+    EXPECT_FALSE(is_storable_field("x-hop", message, {}));
+    EXPECT_TRUE(is_storable_field("X-Other", message, {}));
+}
+
+TEST(StorableField, all_others_are_stored_unknown_ones_too) {
+    for (const char* name : {"Date", "ETag", "Foo", "Content-Length", "Server", "Trailer"}) {
+        EXPECT_TRUE(is_storable_field(name, Bytes{})) << name;
+    }
+}
+
+TEST(StorableField, age_is_computed_anew_on_each_hit) {
+    EXPECT_FALSE(is_storable_field("AGE", Bytes{}));
+}
+
+TEST(StorableField, a_field_that_no_cache_names_is_not_stored) {
+    const Message message({"Cache-Control: max-age=60, no-cache=\"a\""});
+    EXPECT_FALSE(is_storable_field("A", message, {}));
+    EXPECT_EQ(why_not({"Cache-Control: max-age=60, no-cache=\"a\"", "A: 1"}), Reason::kNone);
+}
+
+// ---- POST: RFC 9110 §9.3.3
+
+bool answers_get(const Message& message, Method method = Method::kPost) {
+    Request request = by(method);
+    request.target = {"http", "h", "/a?b"};
+    const Response from = response(200, message);
+    return post_answers_get(request, from, evaluate_freshness(from, {}, 0));
+}
+
+TEST(PostResponse, with_freshness_and_its_own_uri_as_content_location_answers_gets) {
+    EXPECT_TRUE(answers_get({kMaxAge, "Content-Location: http://h/a?b"}));
+    EXPECT_TRUE(answers_get({kMaxAge, "Content-Location: /a?b"}));
+}
+
+TEST(PostResponse, without_freshness_or_for_another_uri_does_not) {
+    EXPECT_FALSE(answers_get({"Content-Location: /a?b"}));
+    EXPECT_FALSE(answers_get({kMaxAge}));
+    EXPECT_FALSE(answers_get({kMaxAge, "Content-Location: /a"}));
+    EXPECT_FALSE(answers_get({kMaxAge, "Content-Location: http://other/a?b"}));
+    EXPECT_FALSE(answers_get({kMaxAge, "Content-Location: /a?b"}, Method::kPut));
+}
+
+// ---- what replaces what
+
+bool replaces(uint16_t status, const Message& message, int64_t now, const Policy& policy = {}) {
+    const Message good({kMaxAge});
+    const Response stored = response(200, good);
+    const StoredFacts facts = facts_of(stored, evaluate_freshness(stored, policy, 0));
+    const Response from = response(status, message);
+    return may_replace(status, evaluate_freshness(from, policy, 0), facts, policy, now);
+}
+
+TEST(Replacement, an_error_without_freshness_of_its_own_keeps_what_can_still_be_served) {
+    EXPECT_FALSE(replaces(500, {}, kNow + 10));
+    EXPECT_FALSE(replaces(503, {}, kNow + 60 + 3599));
+}
+
+TEST(Replacement, an_error_replaces_what_can_no_longer_be_served) {
+    EXPECT_TRUE(replaces(500, {}, kNow + 60 + 3600));
+}
+
+TEST(Replacement, an_error_with_freshness_of_its_own_replaces) {
+    EXPECT_TRUE(replaces(500, {kMaxAge}, kNow + 10));
+}
+
+TEST(Replacement, a_404_replaces_unless_use_stale_calls_it_an_error) {
+    EXPECT_TRUE(replaces(404, {}, kNow + 10));
+    Policy policy;
+    policy.use_stale |= kStaleHttp404;
+    EXPECT_FALSE(replaces(404, {}, kNow + 10, policy));
+}
+
+}  // namespace
+}  // namespace slab_cache::http
