@@ -23,7 +23,7 @@ ROUNDS = int(os.environ.get("ROUNDS", "7"))
 DURATION = int(os.environ.get("DURATION", "2"))
 TICK = os.sysconf("SC_CLK_TCK")
 SIZES = {"512": 512, "4k": 4000, "32k": 32000}     # a literal in nginx.conf must fit into 4096 bytes
-FIELDS = """add_header Cache-Control "max-age=3600"; add_header ETag '"5e1f-62a1b2c3"'; add_header Vary X-Never;
+FIELDS = """add_header Cache-Control "max-age=3600"; add_header ETag '"5e1f-62a1b2c3"'; add_header X-Frame-Options SAMEORIGIN;
             add_header Last-Modified "Mon, 23 Nov 2026 08:49:37 GMT"; add_header Content-Language en;"""
 
 
