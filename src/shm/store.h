@@ -79,7 +79,7 @@ struct Pin {
 struct NewEntry {
     Digest digest;
     Bytes key;                            // <= 64 KB; compared in full on every hit
-    Bytes head;                           // opaque; <= 64 KB
+    Bytes head;                           // opaque; key + head + 8 per selector <= 64 KB - 112, else kTooLarge
     const uint64_t* selectors = nullptr;  // fingerprints of what may purge it: URL, host, prefixes, tags
     uint32_t selector_count = 0;          // <= 128; "all" is implicit
     uint64_t birth = 0;                   // birth_stamp() from before the origin was asked
@@ -138,7 +138,7 @@ enum class LeaseState : uint8_t {
 
 struct LeaseView {
     LeaseState state = LeaseState::kGone;
-    uint32_t detail = 0;
+    uint32_t detail = 0;   // 16 bits of it are kept
 };
 
 // Which workers to wake: bit i = worker record i.
@@ -264,7 +264,8 @@ public:
     void lease_release(const Ticket& ticket, LeaseState outcome, uint32_t detail, WakeSet* wake) noexcept;
     // Registers this worker to be woken at the next change, then reports the state as of after registering.
     LeaseView lease_watch(const Ticket& ticket, uint64_t now_ms, uint32_t silence_ms) noexcept;
-    // Pins the growing (or just published) entry of a kStreaming tenancy. kMiss when it is over.
+    // Pins the growing entry of a kStreaming tenancy. kMiss when it is over. kBusy: no hazard slot left, or it is
+    // just being published: watch again, lease_release() wakes.
     Status lease_pin(const Ticket& ticket, const Digest& digest, Bytes key, Pin* pin) noexcept;
 
     // Short-lived marks: "just found uncacheable" and "origin just failed". One byte, lossy, no lock.
