@@ -163,6 +163,11 @@ Next miss(Ctx* ctx) noexcept {
         pass(ctx, http::Reason::kMinUses);
         return Next::kMore;
     }
+    // What slab_no_cache rules out already now would be fetched under a lease for nothing.
+    if (ngx_http_test_predicates(ctx->request, conf->no_cache) != NGX_OK) {
+        pass(ctx, http::Reason::kNoCacheRule);
+        return Next::kMore;
+    }
     // Its answer may be for its sender alone: nobody should wait for it.
     ctx->unlocked = ctx->unlocked || authorized;
     return fill_or_wait(ctx);

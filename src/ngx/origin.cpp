@@ -99,6 +99,9 @@ http::Reason why_not_stored(Fill* fill, const OriginResponse& origin) noexcept {
     if (origin.accel_redirect) {
         return http::Reason::kAccelRedirect;
     }
+    if (r->http_version < NGX_HTTP_VERSION_10) {
+        return http::Reason::kStatus;   // no header at all: nginx takes that for HTTP/0.9
+    }
     http::Request request = request_facts(r);
     request.has_authorization = fill->has_authorization;
     const http::Verdict verdict =
@@ -140,7 +143,6 @@ bool leaves_mark(http::Reason reason) noexcept {
     case http::Reason::kTooBig:
     case http::Reason::kHeadersTooBig:
     case http::Reason::kTooManyTags:
-    case http::Reason::kNoCacheRule:
         return true;
     default:
         return false;

@@ -76,6 +76,10 @@ bool copy_header(Ctx* leader, Fill* fill) noexcept {
     ngx_http_request_t* r = leader->request;
     auto& in = from->headers_out;
     auto& out = r->headers_out;
+    if (from->http_version < NGX_HTTP_VERSION_10) {   // HTTP/0.9: no header, and the end is the close
+        r->http_version = from->http_version;
+        r->keepalive = 0;
+    }
     out.status = in.status;
     out.content_length_n = in.content_length_n;
     out.last_modified_time = in.last_modified_time;
