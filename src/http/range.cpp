@@ -69,11 +69,11 @@ void parse_ranges(Bytes value, uint64_t length, RangeSet* out) noexcept {
             return;
         }
         if (spec == Spec::kInside) {
-            out->ranges[count++] = range;
-            total += range.length();
-            if (total > length) {
+            if (range.length() > length - total) {
                 return;   // it would be more to send than the whole
             }
+            total += range.length();
+            out->ranges[count++] = range;
         }
     }
     if (specs == 0) {
