@@ -61,7 +61,9 @@ Next park(Ctx* ctx) noexcept {
     const uint64_t now = now_ms();
     const ngx_msec_t left =
         ctx->deadline_ms > now ? static_cast<ngx_msec_t>(ctx->deadline_ms - now) : 1;
-    wait_for(&ctx->waiter, ctx->ticket, ctx->fill != nullptr ? kSafetyNetMs : left);
+    if (ctx->fill == nullptr) {   // our own fill posts us, at its end at the latest
+        wait_for(&ctx->waiter, ctx->ticket, left);
+    }
     r->write_event_handler = ngx_http_request_empty_handler;
     if (r == r->main && r->read_event_handler == ngx_http_block_reading) {
         r->read_event_handler = ngx_http_test_reading;   // notice a client that hangs up

@@ -25,7 +25,11 @@ inline void mark_uncacheable(Zone* zone, const shm::Digest& d, http::Reason why)
     zone->store.mark_set(d, static_cast<uint8_t>(why) & ~kFailureBit, now_sec() + kHitForMissSec);
 }
 
-inline void clear_mark(Zone* zone, const shm::Digest& d) noexcept { zone->store.mark_set(d, 0, 0); }
+inline void clear_mark(Zone* zone, const shm::Digest& d) noexcept {
+    if (zone->store.mark_get(d, now_sec() - kFailureMemorySec) != 0) {
+        zone->store.mark_set(d, 0, 0);
+    }
+}
 
 // The reason this key was found uncacheable a moment ago, or nullopt-like kNone.
 inline http::Reason uncacheable_reason(Zone* zone, const shm::Digest& d) noexcept {

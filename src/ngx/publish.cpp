@@ -62,6 +62,32 @@ bool add_date(ngx_http_request_t* r, const http::Response& response, int64_t dat
     return true;
 }
 
+// Most responses have nothing that singles out fields by name: then each name is judged by itself, without another
+// walk over the whole header.
+class FieldJudge {
+public:
+    FieldJudge(const http::Fields& response, const http::Policy& policy) noexcept
+        : response_(response), policy_(policy) {
+        plain_ = http::set_cookie_mode(policy) == http::SetCookie::kStore
+                 || !response.has("Set-Cookie");
+        plain_ = plain_ && !response.has("Connection");
+        for (const http::Field& line : response.lines("Cache-Control")) {
+            plain_ = plain_ && line.value.find('=') == line.value.rfind('=')
+                     && line.value.find('"') == Bytes::npos;
+        }
+    }
+
+    bool may_store(Bytes name) const noexcept {
+        return plain_ ? http::is_storable_field(name, Bytes{})
+                      : http::is_storable_field(name, response_, policy_);
+    }
+
+private:
+    const http::Fields& response_;
+    const http::Policy& policy_;
+    bool plain_;
+};
+
 // What the client would have been sent, as far as it may be stored, in the origin's order.
 bool stored_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexcept {
     ngx_http_request_t* r = fill->request;
@@ -73,10 +99,11 @@ bool stored_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexce
     if (all == nullptr || lines->data == nullptr || !copy_content_type(r, lines)) {
         return false;
     }
+    const FieldJudge judge(origin.response.fields, fill->conf->policy);
     for (const http::Field& field : out) {
         if (base::equal_nocase(field.name, "Content-Length")
             || base::equal_nocase(field.name, "Content-Type") || is_tag_line(fill->conf, field.name)
-            || !http::is_storable_field(field.name, origin.response.fields, fill->conf->policy)) {
+            || !judge.may_store(field.name)) {
             continue;
         }
         lines->add(field.name, field.value);
