@@ -1,7 +1,7 @@
 // ngx/directives.h — reading slab_cache_* directives: errors in nginx's voice.
 //
 // A setter returns NGX_CONF_OK, NGX_CONF_ERROR (already logged with file and line) or a phrase that nginx turns into
-// `"slab_cache_x" directive <phrase> in file:line`.
+// `"…" directive <phrase> in file:line`.
 #pragma once
 
 #include "ngx/ngx.h"
