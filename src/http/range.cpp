@@ -101,7 +101,7 @@ size_t format_content_range(const ByteRange* range, uint64_t length, char* out,
 
 size_t format_part_head(Bytes boundary, Bytes content_type, const ByteRange& range,
                         uint64_t length, char* out, size_t cap) noexcept {
-    char digits[64];
+    char digits[kContentRangeBytes];
     const size_t size = format_content_range(&range, length, digits, sizeof(digits));
     Output text(out, cap);
     text.put("\r\n--");

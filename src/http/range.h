@@ -39,8 +39,11 @@ struct RangeSet {
 // none.
 void parse_ranges(Bytes value, uint64_t length, RangeSet* out) noexcept;
 
-// "bytes 0-99/1000", or "bytes */1000" with nullptr. Returns the length; written when it fits. 64
-// bytes always suffice.
+// "bytes ", three numbers of 20 digits, "-" and "/".
+inline constexpr size_t kContentRangeBytes = 68;
+
+// "bytes 0-99/1000", or "bytes */1000" with nullptr. Returns the length, at most kContentRangeBytes;
+// written when it fits.
 size_t format_content_range(const ByteRange* range, uint64_t length, char* out,
                             size_t cap) noexcept;
 

@@ -152,7 +152,8 @@ TEST(Glob, agrees_with_a_recursive_reference) {
         for (size_t n = random() % 8; n > 0; n--) {
             text += "ab"[random() % 2];
         }
-        ASSERT_EQ(glob_match(pattern, text), Reference::match(pattern, text)) << pattern << " " << text;
+        ASSERT_EQ(glob_match(pattern, text), Reference::match(pattern, text))
+            << pattern << " " << text;
     }
 }
 
@@ -165,5 +166,5 @@ TEST(Glob, many_stars_do_not_blow_up) {
     EXPECT_FALSE(glob_match(pattern + "b", text));
 }
 
-}  // namespace
-}  // namespace slab_cache::http
+}   // namespace
+}   // namespace slab_cache::http

@@ -43,7 +43,9 @@ public:
         text_.push_back(std::move(value));
         list_.push_back({text_[text_.size() - 2], text_[text_.size() - 1]});
     }
-    operator Fields() const { return {list_.data(), list_.size()}; }   // NOLINT: meant to be implicit
+    operator Fields() const {
+        return {list_.data(), list_.size()};
+    }   // NOLINT: meant to be implicit
 
 private:
     std::deque<std::string> text_;   // stays where it is when it grows
@@ -55,8 +57,9 @@ inline Response response(uint16_t status, const Message& message) {
     return {status, message, kNow, kNow};
 }
 
-inline Freshness freshness(const Message& message, const Policy& policy = {}, uint16_t status = 200) {
+inline Freshness freshness(const Message& message, const Policy& policy = {},
+                           uint16_t status = 200) {
     return evaluate_freshness(response(status, message), policy, 0);
 }
 
-}  // namespace slab_cache::http
+}   // namespace slab_cache::http

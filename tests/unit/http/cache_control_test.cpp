@@ -53,8 +53,9 @@ TEST(CacheControlField, of_repeated_lifetimes_the_first_counts) {
 }
 
 TEST(CacheControlField, a_lifetime_that_is_no_non_negative_integer_is_stale) {
-    for (const char* value : {"max-age=-5", "max-age=7.0", "max-age=a7", "max-age=7a", "max-age=",
-                              "max-age", "max-age =7", "max-age= 7", "max-age=\"7", "max-age=7;x"}) {
+    for (const char* value :
+         {"max-age=-5", "max-age=7.0", "max-age=a7", "max-age=7a", "max-age=", "max-age",
+          "max-age =7", "max-age= 7", "max-age=\"7", "max-age=7;x"}) {
         EXPECT_EQ(parse(value).max_age, 0) << value;
     }
 }
@@ -134,7 +135,9 @@ TEST(CdnCacheControl, parameters_and_unknown_members_do_not_matter) {
     EXPECT_EQ(parse_cdn("max-age=60;a=1;b, foo=(a \"b\");c, bar=:YQ==:").max_age, 60);
 }
 
-TEST(CdnCacheControl, a_negative_lifetime_is_stale) { EXPECT_EQ(parse_cdn("max-age=-1").max_age, 0); }
+TEST(CdnCacheControl, a_negative_lifetime_is_stale) {
+    EXPECT_EQ(parse_cdn("max-age=-1").max_age, 0);
+}
 
 TEST(CdnCacheControl, of_repeated_keys_the_last_counts) {
     EXPECT_EQ(parse_cdn("max-age=1, max-age=2").max_age, 2);
@@ -152,5 +155,5 @@ TEST(CdnCacheControl, a_prohibition_of_an_odd_type_still_holds) {
     EXPECT_FALSE(parse_cdn("public=\"x\"").is_public);
 }
 
-}  // namespace
-}  // namespace slab_cache::http
+}   // namespace
+}   // namespace slab_cache::http

@@ -35,26 +35,38 @@ TEST(HttpDate, a_zone_other_than_gmt_is_no_date) {
 }
 
 TEST(HttpDate, digits_commas_and_spaces_are_strict) {
-    for (const char* text :
-         {"", "0", "-1", "Sun", "Sun, 6 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 94 08:49:37 GMT",
-          "Sun, 06 Nov 1994 8:49:37 GMT", "Sun 06 Nov 1994 08:49:37 GMT",
-          "Sun,  06 Nov 1994 08:49:37 GMT", "Sun, 06  Nov 1994 08:49:37 GMT",
-          "Sun, 06-Nov-1994 08:49:37 GMT", "Sun, 06 Nov 1994 08.49.37 GMT",
-          "Sun, 06 Nov 1994 08:49 GMT", "Sun, 06 Nov 1994 08:49:37 GMT ",
-          " Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 GMTx",
-          "Sunday, 06 Nov 1994 08:49:37 GMT", "Sun, 06-Nov-94 08:49:37 GMT",
-          "Sun Nov 6 08:49:37 1994", "Sun Nov 06 08:49:37 94", "Sun Nov  6 08:49:37 1994 GMT",
-          "Fun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Foo 1994 08:49:37 GMT"}) {
+    for (const char* text : {"",
+                             "0",
+                             "-1",
+                             "Sun",
+                             "Sun, 6 Nov 1994 08:49:37 GMT",
+                             "Sun, 06 Nov 94 08:49:37 GMT",
+                             "Sun, 06 Nov 1994 8:49:37 GMT",
+                             "Sun 06 Nov 1994 08:49:37 GMT",
+                             "Sun,  06 Nov 1994 08:49:37 GMT",
+                             "Sun, 06  Nov 1994 08:49:37 GMT",
+                             "Sun, 06-Nov-1994 08:49:37 GMT",
+                             "Sun, 06 Nov 1994 08.49.37 GMT",
+                             "Sun, 06 Nov 1994 08:49 GMT",
+                             "Sun, 06 Nov 1994 08:49:37 GMT ",
+                             " Sun, 06 Nov 1994 08:49:37 GMT",
+                             "Sun, 06 Nov 1994 08:49:37 GMTx",
+                             "Sunday, 06 Nov 1994 08:49:37 GMT",
+                             "Sun, 06-Nov-94 08:49:37 GMT",
+                             "Sun Nov 6 08:49:37 1994",
+                             "Sun Nov 06 08:49:37 94",
+                             "Sun Nov  6 08:49:37 1994 GMT",
+                             "Fun, 06 Nov 1994 08:49:37 GMT",
+                             "Sun, 06 Foo 1994 08:49:37 GMT"}) {
         EXPECT_FALSE(parse_date(text, kNow)) << text;
     }
 }
 
 TEST(HttpDate, days_and_times_that_do_not_exist_are_no_dates) {
-    for (const char* text :
-         {"Sun, 00 Nov 1994 08:49:37 GMT", "Sun, 31 Nov 1994 08:49:37 GMT",
-          "Sun, 29 Feb 1995 08:49:37 GMT", "Sun, 29 Feb 1900 08:49:37 GMT",
-          "Sun, 06 Nov 1994 24:00:00 GMT", "Sun, 06 Nov 1994 08:60:37 GMT",
-          "Sun, 06 Nov 1994 08:49:61 GMT"}) {
+    for (const char* text : {"Sun, 00 Nov 1994 08:49:37 GMT", "Sun, 31 Nov 1994 08:49:37 GMT",
+                             "Sun, 29 Feb 1995 08:49:37 GMT", "Sun, 29 Feb 1900 08:49:37 GMT",
+                             "Sun, 06 Nov 1994 24:00:00 GMT", "Sun, 06 Nov 1994 08:60:37 GMT",
+                             "Sun, 06 Nov 1994 08:49:61 GMT"}) {
         EXPECT_FALSE(parse_date(text, kNow)) << text;
     }
 }
@@ -103,5 +115,5 @@ TEST(HttpDate, writing_agrees_with_the_c_library) {
     }
 }
 
-}  // namespace
-}  // namespace slab_cache::http
+}   // namespace
+}   // namespace slab_cache::http

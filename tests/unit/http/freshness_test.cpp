@@ -137,8 +137,10 @@ TEST(Precedence, cdn_cache_control_comes_first) {
 }
 
 TEST(Precedence, x_accel_expires_comes_before_cache_control) {
-    EXPECT_EQ(source({"Cache-Control: s-maxage=2, max-age=3", "X-Accel-Expires: 1"}), Source::kAccel);
-    EXPECT_EQ(source({"X-Accel-Expires: 1", "Cache-Control: s-maxage=2, max-age=3"}), Source::kAccel);
+    EXPECT_EQ(source({"Cache-Control: s-maxage=2, max-age=3", "X-Accel-Expires: 1"}),
+              Source::kAccel);
+    EXPECT_EQ(source({"X-Accel-Expires: 1", "Cache-Control: s-maxage=2, max-age=3"}),
+              Source::kAccel);
 }
 
 TEST(Precedence, s_maxage_comes_before_max_age) {
@@ -147,8 +149,10 @@ TEST(Precedence, s_maxage_comes_before_max_age) {
 }
 
 TEST(Precedence, max_age_comes_before_expires) {
-    EXPECT_EQ(source({"Expires: " + date(kNow + 500), "Cache-Control: max-age=3"}), Source::kMaxAge);
-    EXPECT_EQ(source({"Cache-Control: max-age=3", "Expires: " + date(kNow + 500)}), Source::kMaxAge);
+    EXPECT_EQ(source({"Expires: " + date(kNow + 500), "Cache-Control: max-age=3"}),
+              Source::kMaxAge);
+    EXPECT_EQ(source({"Cache-Control: max-age=3", "Expires: " + date(kNow + 500)}),
+              Source::kMaxAge);
 }
 
 TEST(Precedence, expires_comes_before_slab_cache_valid) {
@@ -182,7 +186,8 @@ TEST(AccelExpires, zero_switches_caching_off) {
 
 TEST(AccelExpires, anything_else_is_ignored) {
     for (const char* value : {"off", "-1", "@", "@x", "", "1h"}) {
-        EXPECT_EQ(fresh_sec({"X-Accel-Expires: " + std::string(value), "Cache-Control: max-age=7"}), 7)
+        EXPECT_EQ(fresh_sec({"X-Accel-Expires: " + std::string(value), "Cache-Control: max-age=7"}),
+                  7)
             << value;
     }
 }
@@ -195,9 +200,8 @@ TEST(AccelExpires, no_store_and_private_win_over_it) {
 // ---- CDN-Cache-Control: RFC 9213
 
 TEST(TargetedField, hides_cache_control_and_expires_even_no_store) {
-    const Freshness found =
-        freshness({"CDN-Cache-Control: max-age=60", "Cache-Control: no-store, private, no-cache",
-                   "Expires: 0"});
+    const Freshness found = freshness({"CDN-Cache-Control: max-age=60",
+                                       "Cache-Control: no-store, private, no-cache", "Expires: 0"});
     EXPECT_FALSE(found.no_store || found.is_private || found.no_cache);
     EXPECT_EQ(found.fresh_until, kNow + 60);
 }
@@ -239,7 +243,9 @@ TEST(Heuristic, is_a_share_of_the_time_since_the_last_change) {
     EXPECT_EQ(source(message, heuristic()), Source::kHeuristic);
 }
 
-TEST(Heuristic, needs_last_modified) { EXPECT_EQ(source({"ETag: \"a\""}, heuristic()), Source::kNone); }
+TEST(Heuristic, needs_last_modified) {
+    EXPECT_EQ(source({"ETag: \"a\""}, heuristic()), Source::kNone);
+}
 
 TEST(Heuristic, holds_for_its_statuses_only) {
     const Message message({"Last-Modified: " + date(kNow - 1000)});
@@ -333,8 +339,8 @@ TEST(MustUnderstand, forbids_storing_a_status_we_do_not_know) {
 // ---- stale windows: RFC 5861, RFC 9111 §4.2.4
 
 TEST(StaleWindows, are_the_responses_own) {
-    const Freshness found = freshness(
-        {"Cache-Control: max-age=1, stale-while-revalidate=20, stale-if-error=30"});
+    const Freshness found =
+        freshness({"Cache-Control: max-age=1, stale-while-revalidate=20, stale-if-error=30"});
     EXPECT_EQ(found.stale_while_sec, 20);
     EXPECT_EQ(found.stale_if_error_sec, 30);
 }
@@ -353,10 +359,10 @@ TEST(StaleWindows, must_revalidate_proxy_revalidate_and_no_cache_close_them) {
     Policy policy;
     policy.stale_while_sec = 7;
     for (const char* directive : {"must-revalidate", "proxy-revalidate", "no-cache"}) {
-        const Freshness found = freshness(
-            {"Cache-Control: max-age=1, stale-while-revalidate=9, stale-if-error=9, " +
-             std::string(directive)},
-            policy);
+        const Freshness found =
+            freshness({"Cache-Control: max-age=1, stale-while-revalidate=9, stale-if-error=9, " +
+                       std::string(directive)},
+                      policy);
         EXPECT_EQ(found.stale_while_sec, 0) << directive;
         EXPECT_EQ(found.stale_if_error_sec, 0) << directive;
     }
@@ -368,7 +374,8 @@ TEST(StaleWindows, s_maxage_closes_all_but_an_explicit_stale_while_revalidate) {
     const Freshness silent = freshness({"Cache-Control: s-maxage=1, stale-if-error=9"}, policy);
     EXPECT_EQ(silent.stale_while_sec, 0);
     EXPECT_EQ(silent.stale_if_error_sec, 0);
-    EXPECT_EQ(freshness({"Cache-Control: s-maxage=1, stale-while-revalidate=9"}).stale_while_sec, 9);
+    EXPECT_EQ(freshness({"Cache-Control: s-maxage=1, stale-while-revalidate=9"}).stale_while_sec,
+              9);
 }
 
 TEST(StaleWindows, a_value_that_is_no_number_is_no_window) {
@@ -380,5 +387,5 @@ TEST(FreshnessSource, has_a_word) {
     EXPECT_EQ(source_word(static_cast<Source>(99)), "");
 }
 
-}  // namespace
-}  // namespace slab_cache::http
+}   // namespace
+}   // namespace slab_cache::http

@@ -30,8 +30,8 @@ std::string resolve(std::string_view reference, const Target& base = kTarget) {
 }
 
 TEST(InvalidationRule, a_2xx_or_3xx_to_an_unsafe_method_invalidates_the_target) {
-    for (const Method method : {Method::kPost, Method::kPut, Method::kDelete, Method::kPatch,
-                                Method::kUnknown}) {
+    for (const Method method :
+         {Method::kPost, Method::kPut, Method::kDelete, Method::kPatch, Method::kUnknown}) {
         EXPECT_EQ(paths(method, 200, {}), Strings{"/a/b?c"});
         EXPECT_EQ(paths(method, 303, {}), Strings{"/a/b?c"});
     }
@@ -46,8 +46,9 @@ TEST(InvalidationRule, errors_and_safe_methods_invalidate_nothing) {
 }
 
 TEST(InvalidationRule, location_and_content_location_of_the_same_origin_go_too) {
-    EXPECT_EQ(paths(Method::kPost, 201, {"Location: /new", "Content-Location: https://H.example/x?y"}),
-              (Strings{"/a/b?c", "/new", "/x?y"}));
+    EXPECT_EQ(
+        paths(Method::kPost, 201, {"Location: /new", "Content-Location: https://H.example/x?y"}),
+        (Strings{"/a/b?c", "/new", "/x?y"}));
 }
 
 TEST(InvalidationRule, other_origins_are_left_alone) {
@@ -74,14 +75,35 @@ TEST(SameOrigin, is_scheme_host_and_port) {
 TEST(SameOrigin, references_are_resolved_as_rfc_3986_says) {
     const Target base{"http", "a", "/b/c/d;p?q"};
     const char* kExamples[][2] = {
-        {"g", "/b/c/g"},       {"./g", "/b/c/g"},       {"g/", "/b/c/g/"},     {"/g", "/g"},
-        {"//a", "/"},          {"?y", "/b/c/d;p?y"},    {"g?y", "/b/c/g?y"},   {"#s", "/b/c/d;p?q"},
-        {"g#s", "/b/c/g"},     {";x", "/b/c/;x"},       {"", "/b/c/d;p?q"},    {".", "/b/c/"},
-        {"./", "/b/c/"},       {"..", "/b/"},           {"../g", "/b/g"},      {"../..", "/"},
-        {"../../g", "/g"},     {"../../../g", "/g"},    {"/./g", "/g"},        {"/../g", "/g"},
-        {"g.", "/b/c/g."},     {"..g", "/b/c/..g"},     {"./g/.", "/b/c/g/"},  {"g/./h", "/b/c/g/h"},
-        {"g/../h", "/b/c/h"},  {"g;x=1/./y", "/b/c/g;x=1/y"}, {"g?y/../x", "/b/c/g?y/../x"},
-        {"http://a?x", "/?x"}, {"http://a", "/"},
+        {"g", "/b/c/g"},
+        {"./g", "/b/c/g"},
+        {"g/", "/b/c/g/"},
+        {"/g", "/g"},
+        {"//a", "/"},
+        {"?y", "/b/c/d;p?y"},
+        {"g?y", "/b/c/g?y"},
+        {"#s", "/b/c/d;p?q"},
+        {"g#s", "/b/c/g"},
+        {";x", "/b/c/;x"},
+        {"", "/b/c/d;p?q"},
+        {".", "/b/c/"},
+        {"./", "/b/c/"},
+        {"..", "/b/"},
+        {"../g", "/b/g"},
+        {"../..", "/"},
+        {"../../g", "/g"},
+        {"../../../g", "/g"},
+        {"/./g", "/g"},
+        {"/../g", "/g"},
+        {"g.", "/b/c/g."},
+        {"..g", "/b/c/..g"},
+        {"./g/.", "/b/c/g/"},
+        {"g/./h", "/b/c/g/h"},
+        {"g/../h", "/b/c/h"},
+        {"g;x=1/./y", "/b/c/g;x=1/y"},
+        {"g?y/../x", "/b/c/g?y/../x"},
+        {"http://a?x", "/?x"},
+        {"http://a", "/"},
     };
     for (const auto& example : kExamples) {
         EXPECT_EQ(resolve(example[0], base), example[1]) << example[0];
@@ -94,5 +116,5 @@ TEST(SameOrigin, what_does_not_fit_the_buffer_is_left_out) {
     EXPECT_FALSE(resolve_same_origin("/long/path", kTarget, buffer, sizeof(buffer), &path));
 }
 
-}  // namespace
-}  // namespace slab_cache::http
+}   // namespace
+}   // namespace slab_cache::http

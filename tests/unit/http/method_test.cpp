@@ -31,5 +31,5 @@ TEST(RequestMethod, only_four_can_be_cached) {
     EXPECT_EQ(method_bit(Method::kUnknown), 0u);
 }
 
-}  // namespace
-}  // namespace slab_cache::http
+}   // namespace
+}   // namespace slab_cache::http

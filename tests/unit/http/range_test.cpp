@@ -55,9 +55,9 @@ TEST(RangeField, unsatisfiable_ranges_among_others_are_left_out) {
 }
 
 TEST(RangeField, nonsense_and_other_units_are_ignored) {
-    for (const char* value : {"", "bytes", "bytes=", "bytes=,", "bytes=a-b", "bytes=5", "bytes=-",
-                              "bytes=9-5", "bytes=0-1 2-3", "bytes =0-1", "lines=0-1", "bytes=0-1,x",
-                              "bytes=0--1", "bytes=+1-2"}) {
+    for (const char* value :
+         {"", "bytes", "bytes=", "bytes=,", "bytes=a-b", "bytes=5", "bytes=-", "bytes=9-5",
+          "bytes=0-1 2-3", "bytes =0-1", "lines=0-1", "bytes=0-1,x", "bytes=0--1", "bytes=+1-2"}) {
         EXPECT_EQ(parse(value), "whole") << value;
     }
 }
@@ -88,7 +88,17 @@ TEST(ContentRange, names_the_range_and_the_length) {
     const ByteRange range{0, 99};
     EXPECT_EQ(std::string(out, format_content_range(&range, 1000, out, sizeof(out))),
               "bytes 0-99/1000");
-    EXPECT_EQ(std::string(out, format_content_range(nullptr, 1000, out, sizeof(out))), "bytes */1000");
+    EXPECT_EQ(std::string(out, format_content_range(nullptr, 1000, out, sizeof(out))),
+              "bytes */1000");
+}
+
+TEST(ContentRange, the_largest_numbers_fit) {
+    char out[kContentRangeBytes];
+    const ByteRange range{UINT64_MAX - 1, UINT64_MAX - 1};
+    EXPECT_EQ(format_content_range(&range, UINT64_MAX, out, sizeof(out)), kContentRangeBytes);
+    char head[128];
+    const size_t size = format_part_head("B", "", range, UINT64_MAX, head, sizeof(head));
+    EXPECT_NE(std::string(head, size).find("/18446744073709551615\r\n"), std::string::npos);
 }
 
 TEST(Multipart, the_length_is_that_of_all_parts_and_heads) {
@@ -97,16 +107,18 @@ TEST(Multipart, the_length_is_that_of_all_parts_and_heads) {
     std::string body;
     for (uint32_t i = 0; i < set.count; i++) {
         char head[256];
-        body.append(head, format_part_head("B", "text/plain", set.ranges[i], 1000, head, sizeof(head)));
+        body.append(head,
+                    format_part_head("B", "text/plain", set.ranges[i], 1000, head, sizeof(head)));
         body.append(set.ranges[i].length(), 'x');
     }
     char end[64];
     body.append(end, format_part_end("B", end, sizeof(end)));
     EXPECT_EQ(multipart_length(set, "B", "text/plain", 1000), body.size());
-    EXPECT_EQ(body,
-              "\r\n--B\r\nContent-Type: text/plain\r\nContent-Range: bytes 0-9/1000\r\n\r\nxxxxxxxxxx"
-              "\r\n--B\r\nContent-Type: text/plain\r\nContent-Range: bytes 20-24/1000\r\n\r\nxxxxx"
-              "\r\n--B--\r\n");
+    EXPECT_EQ(
+        body,
+        "\r\n--B\r\nContent-Type: text/plain\r\nContent-Range: bytes 0-9/1000\r\n\r\nxxxxxxxxxx"
+        "\r\n--B\r\nContent-Type: text/plain\r\nContent-Range: bytes 20-24/1000\r\n\r\nxxxxx"
+        "\r\n--B--\r\n");
 }
 
 TEST(Multipart, a_part_without_a_type_names_none) {
@@ -116,5 +128,5 @@ TEST(Multipart, a_part_without_a_type_names_none) {
               "\r\n--B\r\nContent-Range: bytes 0-0/1\r\n\r\n");
 }
 
-}  // namespace
-}  // namespace slab_cache::http
+}   // namespace
+}   // namespace slab_cache::http

@@ -107,7 +107,8 @@ ReuseKind asked(const std::string& line, int64_t later, const Message& message =
 }
 
 TEST(RequestDirectives, are_ignored_by_default) {
-    const Message fields({"Cache-Control: no-cache, max-age=0, only-if-cached", "Pragma: no-cache"});
+    const Message fields(
+        {"Cache-Control: no-cache, max-age=0, only-if-cached", "Pragma: no-cache"});
     Request request;
     request.fields = fields;
     EXPECT_EQ(kind_at({kMinute}, 1, {}, request), ReuseKind::kFresh);
@@ -139,7 +140,8 @@ TEST(RequestDirectives, only_if_cached_never_asks_the_origin_where_obeyed) {
 
 // ---- stale on errors: RFC 5861 §4, slab_cache_use_stale
 
-bool serves_stale(const Message& message, StaleOn failure, const Policy& policy, int64_t later = 61) {
+bool serves_stale(const Message& message, StaleOn failure, const Policy& policy,
+                  int64_t later = 61) {
     return may_serve_stale(stored(message, policy), failure, policy, kNow + later);
 }
 
@@ -195,8 +197,9 @@ TEST(StaleWhileUpdating, ends_with_the_responses_own_window) {
 }
 
 TEST(StaleWhileUpdating, is_forbidden_by_must_revalidate) {
-    EXPECT_FALSE(serves_stale({"Cache-Control: max-age=60, must-revalidate, stale-while-revalidate=9"},
-                              kStaleUpdating, {}));
+    EXPECT_FALSE(
+        serves_stale({"Cache-Control: max-age=60, must-revalidate, stale-while-revalidate=9"},
+                     kStaleUpdating, {}));
 }
 
 TEST(StaleOnError, what_is_still_fresh_may_always_be_sent) {
@@ -225,5 +228,5 @@ TEST(UsefulTime, is_longer_for_what_a_304_can_renew) {
     EXPECT_EQ(useful_until(stored({"Cache-Control: no-cache", "ETag: \"a\""})), kNow + 3600);
 }
 
-}  // namespace
-}  // namespace slab_cache::http
+}   // namespace
+}   // namespace slab_cache::http

@@ -33,7 +33,8 @@ private:
     std::mt19937 random_;
 };
 
-// A POSIX extended regular expression over whole texts. (GCC 12 warns inside std::regex under ASan.)
+// A POSIX extended regular expression over whole texts. (GCC 12 warns inside std::regex under
+// ASan.)
 class Pattern {
 public:
     explicit Pattern(const std::string& text) {
@@ -51,8 +52,9 @@ public:
         }
         for (size_t i = 1; groups != nullptr && i < 12; i++) {
             const regmatch_t& at = found[i];
-            groups->push_back(at.rm_so < 0 ? "" : text.substr(static_cast<size_t>(at.rm_so),
-                                                              static_cast<size_t>(at.rm_eo - at.rm_so)));
+            groups->push_back(at.rm_so < 0 ? ""
+                                           : text.substr(static_cast<size_t>(at.rm_so),
+                                                         static_cast<size_t>(at.rm_eo - at.rm_so)));
         }
         return true;
     }
@@ -72,7 +74,8 @@ std::string lowered(std::string text) {
 
 std::string stripped(const std::string& text) {
     const size_t from = text.find_first_not_of(" \t");
-    return from == std::string::npos ? "" : text.substr(from, text.find_last_not_of(" \t") - from + 1);
+    return from == std::string::npos ? ""
+                                     : text.substr(from, text.find_last_not_of(" \t") - from + 1);
 }
 
 // Members of one line; nullopt when a string is not closed.
@@ -138,11 +141,29 @@ Expected read_slowly(const std::vector<std::string>& lines) {
 }
 
 TEST(CacheControlSoup, agrees_with_a_slow_reading) {
-    const char* const pieces[] = {
-        "max-age=60", "Max-Age=0", "max-age=\"7\"", "max-age=-1", "max-age=99999999999999",
-        "s-maxage=5", "S-MAXAGE=0005", "s-maxage=1.5", "max-age =3", "max-age= 3", "max-age",
-        "no-store",   "NO-STORE",   "no-cache",     "public",     "public=1",
-        "ext=\"a, max-age=9, no-store\"", "ext=\"\\\"\"", "ext='x'", "\"", "x", "=", "private"};
+    const char* const pieces[] = {"max-age=60",
+                                  "Max-Age=0",
+                                  "max-age=\"7\"",
+                                  "max-age=-1",
+                                  "max-age=99999999999999",
+                                  "s-maxage=5",
+                                  "S-MAXAGE=0005",
+                                  "s-maxage=1.5",
+                                  "max-age =3",
+                                  "max-age= 3",
+                                  "max-age",
+                                  "no-store",
+                                  "NO-STORE",
+                                  "no-cache",
+                                  "public",
+                                  "public=1",
+                                  "ext=\"a, max-age=9, no-store\"",
+                                  "ext=\"\\\"\"",
+                                  "ext='x'",
+                                  "\"",
+                                  "x",
+                                  "=",
+                                  "private"};
     const char* const separators[] = {",", ", ", " ,", ",,", "\t,\t"};
     for (uint32_t seed = 0; seed < 20000; seed++) {
         Soup soup(seed);
@@ -182,10 +203,12 @@ const std::string kMember =
 
 TEST(DictionarySoup, agrees_with_the_grammar_as_a_regular_expression) {
     const Pattern grammar(" *(" + kMember + "([ \t]*,[ \t]*" + kMember + ")*)?[ \t]*");
-    const char* const pieces[] = {"a",   "b",  "max-age", "=",   "=",    "=60",  "=-1",  "=1.5", ",",
-                                  ", ",  ",",  ";x",      ";",   "=\"s\"", "=?1", "=?0",  "=(1 2)",
-                                  "=()", " ",  "\t",      "=tok", "=:YQ==:", "=@5", "*", "A", "\"",
-                                  "=\"\\\"\"", "=1234567890123456", "=1.", "(", ")"};
+    const char* const pieces[] = {
+        "a",       "b",   "max-age", "=",   "=",  "=60",       "=-1",
+        "=1.5",    ",",   ", ",      ",",   ";x", ";",         "=\"s\"",
+        "=?1",     "=?0", "=(1 2)",  "=()", " ",  "\t",        "=tok",
+        "=:YQ==:", "=@5", "*",       "A",   "\"", "=\"\\\"\"", "=1234567890123456",
+        "=1.",     "(",   ")"};
     size_t accepted = 0;
     for (uint32_t seed = 0; seed < 60000; seed++) {
         Soup soup(seed);
@@ -194,7 +217,8 @@ TEST(DictionarySoup, agrees_with_the_grammar_as_a_regular_expression) {
         Item item;
         while (reader.next_dictionary_member(&item)) {
         }
-        // A line of blanks only: HTAB is no leading blank (RFC 9651 §4.2), and parsers of fields strip both.
+        // A line of blanks only: HTAB is no leading blank (RFC 9651 §4.2), and parsers of fields
+        // strip both.
         if (line.find_first_not_of(" \t") == std::string::npos) {
             continue;
         }
@@ -229,11 +253,11 @@ std::optional<int64_t> date_slowly(const std::string& text) {
     static const std::string kMonth = "(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)";
     static const std::string kClock = "([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9]|60)";
     static const Pattern kImf("(sun|mon|tue|wed|thu|fri|sat), ([0-9]{2}) " + kMonth +
-                                 " ([0-9]{4}) " + kClock + " gmt");
+                              " ([0-9]{4}) " + kClock + " gmt");
     static const Pattern kRfc850("(sun|mon|tues|wednes|thurs|fri|satur)day, ([0-9]{2})-" + kMonth +
-                                    "-([0-9]{2}) " + kClock + " gmt");
+                                 "-([0-9]{2}) " + kClock + " gmt");
     static const Pattern kAsctime("(sun|mon|tue|wed|thu|fri|sat) " + kMonth +
-                                     " ([0-9]{2}| [0-9]) " + kClock + " ([0-9]{4})");
+                                  " ([0-9]{2}| [0-9]) " + kClock + " ([0-9]{4})");
     const std::string low = lowered(text);
     std::vector<std::string> m;
     const bool asctime = kAsctime.match(low, &m);
@@ -249,14 +273,15 @@ std::optional<int64_t> date_slowly(const std::string& text) {
     if (rfc850) {
         year += year > 51 ? 1900 : 2000;   // as seen from 2001, but for the months at the edge
     }
-    const int clock = std::stoi(m[first]) * 3600 + std::stoi(m[first + 1]) * 60 +
-                      std::stoi(m[first + 2]);
+    const int clock =
+        std::stoi(m[first]) * 3600 + std::stoi(m[first + 1]) * 60 + std::stoi(m[first + 2]);
     const int64_t time = seconds_by_counting(year, month, day, clock);
     return time == INT64_MIN ? std::nullopt : std::optional(time);
 }
 
 TEST(DateSoup, agrees_with_a_slow_reading) {
-    const char* const days[] = {"Sun, ", "sunday, ", "Mon ", "WED, ", "Thursday, ", "Sat ", "Foo, ", ""};
+    const char* const days[] = {"Sun, ",      "sunday, ", "Mon ",  "WED, ",
+                                "Thursday, ", "Sat ",     "Foo, ", ""};
     const char* const numbers[] = {"06 ", "31 ", "29-", " 6 ", "6 ", "00 ", "15-"};
     const char* const months[] = {"Nov", "FEB", "jun", "Foo"};
     const char* const years[] = {" 1994 ", " 2000 ", "-94 ", "-04 ", " 94 ", "-1994 ", " "};
@@ -281,13 +306,18 @@ TEST(DateSoup, agrees_with_a_slow_reading) {
 // ---- nothing in a header makes freshness misbehave
 
 TEST(FreshnessSoup, any_fields_give_bounded_times) {
-    const char* const lines[] = {
-        "Cache-Control: max-age=99999999999", "Cache-Control: s-maxage=5, stale-if-error=9999999999",
-        "Age: 99999999999",                   "Age: -5",
-        "X-Accel-Expires: @999999999999999",  "X-Accel-Expires: 99999999999999",
-        "Expires: Fri, 31 Dec 9999 23:59:59 GMT", "Expires: 0",
-        "Date: Sat, 01 Jan 0000 00:00:00 GMT", "Date: Fri, 31 Dec 9999 23:59:59 GMT",
-        "CDN-Cache-Control: max-age=999999999999999", "Last-Modified: Thu, 01 Jan 1970 00:00:00 GMT"};
+    const char* const lines[] = {"Cache-Control: max-age=99999999999",
+                                 "Cache-Control: s-maxage=5, stale-if-error=9999999999",
+                                 "Age: 99999999999",
+                                 "Age: -5",
+                                 "X-Accel-Expires: @999999999999999",
+                                 "X-Accel-Expires: 99999999999999",
+                                 "Expires: Fri, 31 Dec 9999 23:59:59 GMT",
+                                 "Expires: 0",
+                                 "Date: Sat, 01 Jan 0000 00:00:00 GMT",
+                                 "Date: Fri, 31 Dec 9999 23:59:59 GMT",
+                                 "CDN-Cache-Control: max-age=999999999999999",
+                                 "Last-Modified: Thu, 01 Jan 1970 00:00:00 GMT"};
     Policy policy;
     policy.heuristic_percent = UINT32_MAX;
     policy.jitter_percent = UINT32_MAX;
@@ -305,5 +335,5 @@ TEST(FreshnessSoup, any_fields_give_bounded_times) {
     }
 }
 
-}  // namespace
-}  // namespace slab_cache::http
+}   // namespace
+}   // namespace slab_cache::http

@@ -76,7 +76,9 @@ TEST(StorableStatus, an_interim_status_is_never_stored) {
     EXPECT_EQ(why_not({kMaxAge}, {}, 103), Reason::kStatus);
 }
 
-TEST(StorableStatus, a_206_is_never_stored) { EXPECT_EQ(why_not({kMaxAge}, {}, 206), Reason::kPartial); }
+TEST(StorableStatus, a_206_is_never_stored) {
+    EXPECT_EQ(why_not({kMaxAge}, {}, 206), Reason::kPartial);
+}
 
 TEST(StorableStatus, without_explicit_freshness_only_what_slab_cache_valid_covers) {
     const ValidRule rules[] = {{404, 60}};
@@ -307,5 +309,5 @@ TEST(Replacement, a_404_replaces_unless_use_stale_calls_it_an_error) {
     EXPECT_FALSE(replaces(404, {}, kNow + 10, policy));
 }
 
-}  // namespace
-}  // namespace slab_cache::http
+}   // namespace
+}   // namespace slab_cache::http

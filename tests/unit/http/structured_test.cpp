@@ -10,7 +10,7 @@ namespace {
 
 // "key:type" of each member, or "failed".
 std::string dictionary(std::string_view line) {
-    constexpr const char* kTypes[] = {"integer", "decimal", "string", "token",         "bytes",
+    constexpr const char* kTypes[] = {"integer", "decimal", "string",  "token", "bytes",
                                       "boolean", "date",    "display", "list"};
     std::string out;
     StructuredReader reader(line);
@@ -36,9 +36,10 @@ bool is_item(std::string_view line) {
 }
 
 TEST(StructuredField, every_type_is_recognised) {
-    EXPECT_EQ(dictionary("a=1, b=-1.5, c=\"s\", d=tok, e=:YQ==:, f, g=?0, h=@1, i=%\"x\", j=(1 \"a\")"),
-              "a:integer b:decimal c:string d:token e:bytes f:boolean g:boolean h:date i:display "
-              "j:list ");
+    EXPECT_EQ(
+        dictionary("a=1, b=-1.5, c=\"s\", d=tok, e=:YQ==:, f, g=?0, h=@1, i=%\"x\", j=(1 \"a\")"),
+        "a:integer b:decimal c:string d:token e:bytes f:boolean g:boolean h:date i:display "
+        "j:list ");
 }
 
 TEST(StructuredField, an_empty_line_is_an_empty_dictionary) { EXPECT_EQ(dictionary("  "), ""); }
@@ -142,5 +143,5 @@ TEST(StructuredField, nothing_is_yielded_after_a_failure) {
     EXPECT_TRUE(reader.failed());
 }
 
-}  // namespace
-}  // namespace slab_cache::http
+}   // namespace
+}   // namespace slab_cache::http

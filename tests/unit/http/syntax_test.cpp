@@ -129,5 +129,5 @@ TEST(OutputBuffer, the_largest_number_is_written_whole) {
     EXPECT_EQ(std::string(buffer, out.length()), "18446744073709551615");
 }
 
-}  // namespace
-}  // namespace slab_cache::http
+}   // namespace
+}   // namespace slab_cache::http

@@ -60,5 +60,5 @@ TEST(HeaderUpdate, freshness_is_computed_anew_from_the_result) {
     EXPECT_EQ(freshness(result).fresh_until, kNow + 50);
 }
 
-}  // namespace
-}  // namespace slab_cache::http
+}   // namespace
+}   // namespace slab_cache::http

@@ -77,7 +77,8 @@ TEST(IfNoneMatch, fails_a_request_that_does_not_read) {
 
 TEST(IfModifiedSince, at_or_after_last_modified_is_not_modified) {
     EXPECT_EQ(check({"If-Modified-Since: " + date(kModified)}, page()), Condition::kNotModified);
-    EXPECT_EQ(check({"If-Modified-Since: " + date(kModified + 1)}, page()), Condition::kNotModified);
+    EXPECT_EQ(check({"If-Modified-Since: " + date(kModified + 1)}, page()),
+              Condition::kNotModified);
     EXPECT_EQ(check({"If-Modified-Since: " + date(kModified - 1)}, page()), Condition::kProceed);
 }
 
@@ -140,15 +141,16 @@ TEST(IfRange, absent_stands_against_nothing) {
 // ---- fields
 
 TEST(NotModifiedResponse, carries_what_updates_a_cache) {
-    for (const char* name : {"etag", "Date", "Vary", "Cache-Control", "Expires", "Content-Location"}) {
+    for (const char* name :
+         {"etag", "Date", "Vary", "Cache-Control", "Expires", "Content-Location"}) {
         EXPECT_TRUE(is_304_field(name)) << name;
     }
     EXPECT_FALSE(is_304_field("Content-Type"));
 }
 
 TEST(ConditionField, none_reaches_the_origin_on_a_fill) {
-    for (const char* name : {"If-Match", "If-None-Match", "if-modified-since", "If-Unmodified-Since",
-                             "If-Range", "Range"}) {
+    for (const char* name : {"If-Match", "If-None-Match", "if-modified-since",
+                             "If-Unmodified-Since", "If-Range", "Range"}) {
         EXPECT_TRUE(is_condition_field(name)) << name;
     }
     EXPECT_FALSE(is_condition_field("Accept"));
@@ -165,9 +167,10 @@ TEST(HeadResponse, other_validators_or_length_show_the_stored_get_out_of_date) {
 }
 
 TEST(HeadResponse, the_same_or_nothing_says_nothing) {
-    EXPECT_FALSE(differs({"ETag: \"a\"", "Last-Modified: " + date(kModified), "Content-Length: 1000"}));
+    EXPECT_FALSE(
+        differs({"ETag: \"a\"", "Last-Modified: " + date(kModified), "Content-Length: 1000"}));
     EXPECT_FALSE(differs({}));
 }
 
-}  // namespace
-}  // namespace slab_cache::http
+}   // namespace
+}   // namespace slab_cache::http

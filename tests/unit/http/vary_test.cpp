@@ -108,8 +108,10 @@ TEST(VaryKey, a_cookie_can_be_reduced_to_named_ones) {
     policy.cookie_count = 2;
     EXPECT_EQ(key("cookie", {"Cookie: sid=1; lang=de"}, policy),
               key("cookie", {"Cookie: lang=de; sid=2"}, policy));
-    EXPECT_NE(key("cookie", {"Cookie: lang=de"}, policy), key("cookie", {"Cookie: lang=en"}, policy));
-    EXPECT_NE(key("cookie", {"Cookie: lang=a"}, policy), key("cookie", {"Cookie: theme=a"}, policy));
+    EXPECT_NE(key("cookie", {"Cookie: lang=de"}, policy),
+              key("cookie", {"Cookie: lang=en"}, policy));
+    EXPECT_NE(key("cookie", {"Cookie: lang=a"}, policy),
+              key("cookie", {"Cookie: theme=a"}, policy));
     EXPECT_NE(key("cookie", {"Cookie: lang="}, policy), key("cookie", {"Cookie: x=y"}, policy));
     EXPECT_EQ(key("cookie", {"Cookie: xlang=de"}, policy), key("cookie", {}, policy));
 }
@@ -151,5 +153,5 @@ TEST(AcceptedEncodings, x_gzip_is_gzip_and_unknown_ones_are_no_variants) {
     EXPECT_EQ(encodings("deflate, compress, zstd"), kAcceptsZstd);
 }
 
-}  // namespace
-}  // namespace slab_cache::http
+}   // namespace
+}   // namespace slab_cache::http
