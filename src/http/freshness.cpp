@@ -158,8 +158,8 @@ int64_t remaining_sec(const Lifetime& lifetime, int64_t age, const Policy& polic
     left = left > policy.ttl_max_sec ? policy.ttl_max_sec : left;
     left = clamp_delta(left);
     const int64_t percent = policy.jitter_percent < 100 ? policy.jitter_percent : 100;
-    const int64_t off = left * percent * (random >> 16) / (100LL * 65536);
-    return left - off > 0 ? left - off : 1;
+    // Less than `left`, as the random share is less than 1: a second is always left.
+    return left - left * percent * (random >> 16) / (100LL * 65536);
 }
 
 void set_windows(const CacheControl& cc, const Policy& policy, Freshness* out) noexcept {

@@ -83,7 +83,7 @@ bool StructuredReader::begin_member() noexcept {
     while (is_space(peek())) {
         at_++;
     }
-    return at_end() ? fail() : true;   // a comma at the end
+    return true;   // after a comma at the end, the missing member is the error
 }
 
 bool StructuredReader::next_dictionary_member(Item* item) noexcept {

@@ -182,6 +182,7 @@ TEST(AccelExpires, an_at_sign_makes_it_absolute) {
 TEST(AccelExpires, zero_switches_caching_off) {
     EXPECT_TRUE(freshness({"X-Accel-Expires: 0", "Cache-Control: max-age=60"}).accel_off);
     EXPECT_FALSE(freshness({"X-Accel-Expires: 1"}).accel_off);
+    EXPECT_FALSE(freshness({"X-Accel-Expires: @5"}).accel_off);   // stale, which is another thing
 }
 
 TEST(AccelExpires, anything_else_is_ignored) {
@@ -208,6 +209,10 @@ TEST(TargetedField, hides_cache_control_and_expires_even_no_store) {
 
 TEST(TargetedField, hides_a_lifetime_of_cache_control_also_when_it_names_none) {
     EXPECT_EQ(source({"CDN-Cache-Control: public", "Cache-Control: max-age=60"}), Source::kNone);
+}
+
+TEST(TargetedField, hides_expires_also_when_it_names_no_lifetime) {
+    EXPECT_EQ(source({"CDN-Cache-Control: public", "Expires: " + date(kNow + 60)}), Source::kNone);
 }
 
 TEST(TargetedField, its_prohibitions_hold) {

@@ -181,6 +181,13 @@ TEST(StaleOnError, must_revalidate_proxy_revalidate_s_maxage_and_no_cache_forbid
     }
 }
 
+TEST(StaleOnError, must_revalidate_holds_also_where_a_window_is_stored) {
+    StoredFacts facts = stored({"Cache-Control: max-age=60, must-revalidate"});
+    facts.stale_if_error_until = kNow + 1000;
+    EXPECT_FALSE(may_serve_stale(facts, kStaleError, {}, kNow + 61));
+    EXPECT_EQ(reuse(facts, {}, {}, kNow + 61).kind, ReuseKind::kRevalidate);
+}
+
 TEST(StaleOnError, another_5xx_is_covered_by_stale_if_error_only) {
     EXPECT_FALSE(serves_stale({kMinute}, kStaleHttp5xx, {}));
 }
