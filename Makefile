@@ -8,12 +8,13 @@ NGX_SRC ?= /usr/share/nginx/src
 PORT ?= 8080
 SECONDS_OF_STRESS ?= 3
 SECONDS_OF_FUZZ ?= 30
+SECONDS ?= 60
 MODULE := $(BUILD)/ngx_http_slab_cache_module.so
 # In a recipe: as many jobs as cores, unless this make already runs under a job server.
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 export NGX_SRC PORT
 
-.PHONY: module run test unit integration model lint format asan tsan static clang bench fuzz
+.PHONY: module run test unit integration model lint format asan tsan static clang bench fuzz torture asan-nginx
 .PHONY: install clean help deps-build deps-run deps-test deps-clang deps-bench
 
 module:           ## build build/ngx_http_slab_cache_module.so against the installed nginx-dev
@@ -33,6 +34,12 @@ unit:             ## unit tests, fuzz corpora, crash and stress programs (no ngi
 
 integration: module ## pytest against a real nginx; ARGS="-k name" selects
 	@tools/run-tests.sh integration
+
+torture: module   ## four workers under kills, purges, reloads, failing origin, for SECONDS=60 (SEED=n)
+	@/usr/bin/python3 tests/torture/torture.py $(SECONDS) $(SEED)
+
+asan-nginx: deps-test ## the integration tests with the module under ASan and UBSan; ARGS="-k name" selects
+	+@tools/asan-nginx.sh $(BUILD)/asan-nginx $(ARGS)
 
 model:            ## the protocol models, with spin where it is installed
 	@tools/run-tests.sh model
