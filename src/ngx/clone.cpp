@@ -187,7 +187,8 @@ bool copy_headers_in(ngx_http_request_t* r, ngx_http_request_t* from, bool keep_
     }
     bool ok = true;
     each_header(from->headers_in.headers, [&](ngx_table_elt_t& h) {
-        if (h.hash == 0 || (shapes_answer(h) && !keep_body)) {
+        const bool length = base::equal_nocase(view(h.key), "Content-Length");
+        if (h.hash == 0 || (shapes_answer(h) && !(keep_body && length))) {
             return true;
         }
         ok = copy_header(r, h);

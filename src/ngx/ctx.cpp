@@ -17,6 +17,9 @@ void clean_ctx(void* data) noexcept {
         ctx->fill = nullptr;
     }
     if (ctx->zone != nullptr) {
+        if (ctx->tee != nullptr) {
+            ctx->zone->store.abort(&ctx->tee->writer);
+        }
         ctx->zone->store.unpin(&ctx->pin);
         ctx->zone->store.unpin(&ctx->stale);
     }

@@ -21,7 +21,7 @@ namespace slab_cache::ngx {
 struct Fill;
 struct Relay;
 
-enum class Step : uint8_t { kStart, kLookup, kWait, kServe, kRelay, kPass };
+enum class Step : uint8_t { kStart, kBody, kLookup, kWait, kServe, kRelay, kPass };
 
 enum class CacheStatus : uint8_t {
     kNone, kMiss, kBypass, kExpired, kStale, kUpdating, kRevalidated, kHit
@@ -75,6 +75,9 @@ struct Ctx {
     FillNews news;
     ngx_uint_t error_status;
     Relay* relay;
+
+    uint64_t post_birth;         // POST that may store (tee.h): the purge counter when it began, 0 = not such a request
+    Fill* tee;
 
     uint64_t stream_offset;      // bytes of the body handed to nginx
     uint64_t stream_cursor;

@@ -2,14 +2,18 @@
 
 #include "ngx/invalidate.h"
 
+#include "cache/entry.h"
 #include "cache/key.h"
 #include "http/invalidate.h"
 #include "http/tags.h"
+#include "http/validator.h"
 #include "ngx/counters.h"
+#include "ngx/find.h"
 #include "ngx/marks.h"
 #include "ngx/origin.h"
 #include "ngx/request.h"
 #include "ngx/tags.h"
+#include "ngx/tee.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -86,9 +90,46 @@ void invalidate(Ctx* ctx, const LocConf* conf) noexcept {
         && status < NGX_HTTP_BAD_REQUEST) {
         collect_groups(ctx, fields, &purge);
     }
-    if (purge.count != 0) {
-        (void) ctx->zone->store.purge(purge.selector, purge.count, shm::PurgeMode::kHard);
-        count(ctx->zone, Counter::kPurges);
+    if (purge.count == 0) {
+        return;
+    }
+    const uint64_t seq =
+        ctx->zone->store.purge(purge.selector, purge.count, shm::PurgeMode::kHard);
+    count(ctx->zone, Counter::kPurges);
+    // What a POST stores is younger than its own invalidation, and must not be younger than anybody else's purge.
+    const bool alone = seq - ctx->post_birth <= purge.count;
+    ctx->post_birth = ctx->post_birth != 0 && alone ? seq : 0;
+}
+
+// A HEAD that went to the origin shows whether the stored GET is out of date (RFC 9111 §4.3.5).
+void compare_head(Ctx* ctx) noexcept {
+    ngx_http_request_t* r = ctx->request;
+    cache::StoredResponse stored;
+    if (read_key(ctx) != http::Reason::kNone || find_object(ctx) != Found::kFresh) {
+        return;
+    }
+    const http::Fields head = list_fields(
+        r->pool, r->upstream != nullptr ? &r->upstream->headers_in.headers : &r->headers_out.headers, 0,
+        nullptr);
+    http::Field lines[2];
+    size_t n = 0;
+    bool differs = false;
+    if (cache::decode_head(shm::Store::head(ctx->pin), &stored)
+        && r->headers_out.status == stored.status) {
+        if (!stored.etag.empty()) {
+            lines[n++] = {"ETag", stored.etag};
+        }
+        if (!stored.last_modified.empty()) {
+            lines[n++] = {"Last-Modified", stored.last_modified};
+        }
+        differs = http::head_differs({lines, n}, head,
+                                     static_cast<uint64_t>(shm::Store::body_length(ctx->pin)));
+    }
+    ctx->zone->store.unpin(&ctx->pin);
+    cache::Url url;
+    if (differs && split_url(r->pool, ctx->host, ctx->uri, &url)) {
+        const uint64_t selector = cache::url_selector(url, ctx->zone->store.secret());
+        (void) ctx->zone->store.purge(&selector, 1, shm::PurgeMode::kSoft);
     }
 }
 
@@ -114,7 +155,11 @@ void observe_response(ngx_http_request_t* r, const LocConf* conf) noexcept {
     if (ctx->reason == http::Reason::kMethod
         && http::is_unsafe(http::parse_method(view(r->method_name)))) {
         invalidate(ctx, conf);
+        tee_header(r, ctx);
         return;
+    }
+    if (r->method == NGX_HTTP_HEAD && r == r->main && r->headers_out.status < NGX_HTTP_BAD_REQUEST) {
+        compare_head(ctx);
     }
     // What the header alone cannot tell (size, tags, slab_no_cache) is left to the mark's short life.
     if (ctx->under_mark && told_by_header(ctx->reason)) {

@@ -15,6 +15,7 @@
 #include "ngx/relay.h"
 #include "ngx/request.h"
 #include "ngx/serve.h"
+#include "ngx/steps.h"
 #include "ngx/stream.h"
 
 namespace slab_cache::ngx {
@@ -22,53 +23,9 @@ namespace {
 
 constexpr uint8_t kMaxRounds = 8;   // lookups after waiting before a request stops being polite
 
-enum class Next : uint8_t { kMore, kWait, kDecline, kServe, kError };
-
 void serve_with(Ctx* ctx, CacheStatus status) noexcept {
     ctx->status = status;
     ctx->step = Step::kServe;
-}
-
-// ---- waiting -------------------------------------------------------------------------------------------------
-
-void resume(void* data) noexcept {
-    auto* ctx = static_cast<Ctx*>(data);
-    ngx_http_request_t* r = ctx->request;
-    ngx_connection_t* c = r->connection;
-    switch (ctx->step) {
-    case Step::kServe:
-        resume_stream(ctx);
-        break;
-    case Step::kRelay:
-        resume_relay(ctx);
-        break;
-    case Step::kWait:
-        ngx_http_set_log_request(c->log, r);
-        r->write_event_handler = ngx_http_core_run_phases;
-        ngx_http_core_run_phases(r);
-        break;
-    case Step::kStart:
-    case Step::kLookup:
-    case Step::kPass:
-        return;
-    }
-    ngx_http_run_posted_requests(c);
-}
-
-Next park(Ctx* ctx) noexcept {
-    ngx_http_request_t* r = ctx->request;
-    ctx->step = Step::kWait;
-    const uint64_t now = now_ms();
-    const ngx_msec_t left =
-        ctx->deadline_ms > now ? static_cast<ngx_msec_t>(ctx->deadline_ms - now) : 1;
-    if (ctx->fill == nullptr) {   // our own fill posts us, at its end at the latest
-        wait_for(&ctx->waiter, ctx->ticket, left);
-    }
-    r->write_event_handler = ngx_http_request_empty_handler;
-    if (r == r->main && r->read_event_handler == ngx_http_block_reading) {
-        r->read_event_handler = ngx_http_test_reading;   // notice a client that hangs up
-    }
-    return Next::kWait;
 }
 
 void stop_waiting(Ctx* ctx) noexcept {
@@ -77,20 +34,6 @@ void stop_waiting(Ctx* ctx) noexcept {
     if (ctx->request == ctx->request->main) {
         ctx->request->read_event_handler = ngx_http_block_reading;
     }
-}
-
-// ---- asking the origin ---------------------------------------------------------------------------------------
-
-Next fill_as_leader(Ctx* ctx, const shm::Ticket& lease) noexcept {
-    ctx->wait_since_ms = now_ms();
-    ctx->ticket = lease;   // for streaming: the same cell tells us of growth; a variant's fill changes it
-    if (!start_fill(ctx, FillKind::kForeground, lease)) {
-        ctx->ticket = {};
-        pass(ctx, http::Reason::kBusy);
-        return Next::kMore;
-    }
-    ctx->step = Step::kWait;
-    return ctx->news != FillNews::kNone ? Next::kMore : park(ctx);
 }
 
 Next take_lease(Ctx* ctx, const shm::Ticket& ticket) noexcept {
@@ -348,47 +291,10 @@ Next wait(Ctx* ctx) noexcept {
     return ctx->ticket ? hear_lease(ctx) : hear_fill(ctx);
 }
 
-// ---- start ---------------------------------------------------------------------------------------------------
-
-Next start(Ctx* ctx) noexcept {
-    ngx_http_request_t* r = ctx->request;
-    ctx->status = CacheStatus::kMiss;
-    ctx->zone = zone_for(r, ctx->conf);
-    if (ctx->zone == nullptr) {
-        return Next::kDecline;
-    }
-    init_waiter(&ctx->waiter, ctx->zone, r->connection->log, resume, ctx);
-    if (!read_url(ctx)) {
-        return Next::kError;
-    }
-    if (!usable(ctx->zone)) {
-        pass(ctx, http::Reason::kBusy);
-        return Next::kMore;
-    }
-    const http::Verdict may = http::may_use_cache(request_facts(r), ctx->conf->policy);
-    const http::Reason key = may ? read_key(ctx) : may.reason;
-    if (key != http::Reason::kNone) {
-        pass(ctx, key);
-        return Next::kMore;
-    }
-    switch (ngx_http_test_predicates(r, ctx->conf->bypass)) {
-    case NGX_OK:
-        break;
-    case NGX_DECLINED:   // as proxy_cache_bypass: not answered from the cache, but stored
-        ctx->status = CacheStatus::kBypass;
-        ctx->reason = http::Reason::kBypass;
-        ctx->unlocked = true;
-        return fill_as_leader(ctx, {});
-    default:
-        return Next::kError;
-    }
-    ctx->step = Step::kLookup;
-    return Next::kMore;
-}
-
 Next step(Ctx* ctx) noexcept {
     switch (ctx->step) {
     case Step::kStart:  return start(ctx);
+    case Step::kBody:   return begin_lookup(ctx);
     case Step::kLookup: return lookup(ctx);
     case Step::kWait:   return wait(ctx);
     case Step::kServe:
@@ -416,6 +322,8 @@ ngx_int_t run(ngx_http_request_t* r, Ctx* ctx) noexcept {
             continue;
         case Next::kWait:
             return NGX_AGAIN;
+        case Next::kReading:
+            return NGX_DONE;
         case Next::kDecline:
             leave_parked(ctx);
             count_pass(ctx);
@@ -436,24 +344,57 @@ ngx_int_t run(ngx_http_request_t* r, Ctx* ctx) noexcept {
 
 }  // namespace
 
-Zone* zone_for(ngx_http_request_t* r, const LocConf* conf) noexcept {
-    if (conf->zone_value == nullptr) {
-        return conf->zone;
+void resume(void* data) noexcept {
+    auto* ctx = static_cast<Ctx*>(data);
+    ngx_http_request_t* r = ctx->request;
+    ngx_connection_t* c = r->connection;
+    switch (ctx->step) {
+    case Step::kServe:
+        resume_stream(ctx);
+        break;
+    case Step::kRelay:
+        resume_relay(ctx);
+        break;
+    case Step::kWait:
+        ngx_http_set_log_request(c->log, r);
+        r->write_event_handler = ngx_http_core_run_phases;
+        ngx_http_core_run_phases(r);
+        break;
+    case Step::kStart:
+    case Step::kBody:
+    case Step::kLookup:
+    case Step::kPass:
+        return;
     }
-    ngx_str_t name;
-    if (ngx_http_complex_value(r, conf->zone_value, &name) != NGX_OK || name.len == 0
-        || view(name) == "off") {
-        return nullptr;
+    ngx_http_run_posted_requests(c);
+}
+
+Next park(Ctx* ctx) noexcept {
+    ngx_http_request_t* r = ctx->request;
+    ctx->step = Step::kWait;
+    const uint64_t now = now_ms();
+    const ngx_msec_t left =
+        ctx->deadline_ms > now ? static_cast<ngx_msec_t>(ctx->deadline_ms - now) : 1;
+    if (ctx->fill == nullptr) {   // our own fill posts us, at its end at the latest
+        wait_for(&ctx->waiter, ctx->ticket, left);
     }
-    MainConf* mcf = main_conf(r);
-    auto** zones = static_cast<Zone**>(mcf->zones.elts);
-    for (ngx_uint_t i = 0; i < mcf->zones.nelts; i++) {
-        if (view(zones[i]->name) == view(name)) {
-            return zones[i];
-        }
+    r->write_event_handler = ngx_http_request_empty_handler;
+    if (r == r->main && r->read_event_handler == ngx_http_block_reading) {
+        r->read_event_handler = ngx_http_test_reading;   // notice a client that hangs up
     }
-    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "slab_cache zone \"%V\" not found", &name);
-    return nullptr;
+    return Next::kWait;
+}
+
+Next fill_as_leader(Ctx* ctx, const shm::Ticket& lease) noexcept {
+    ctx->wait_since_ms = now_ms();
+    ctx->ticket = lease;   // for streaming: the same cell tells us of growth; a variant's fill changes it
+    if (!start_fill(ctx, FillKind::kForeground, lease)) {
+        ctx->ticket = {};
+        pass(ctx, http::Reason::kBusy);
+        return Next::kMore;
+    }
+    ctx->step = Step::kWait;
+    return ctx->news != FillNews::kNone ? Next::kMore : park(ctx);
 }
 
 ngx_int_t precontent_handler(ngx_http_request_t* r) noexcept {

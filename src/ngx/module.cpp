@@ -4,9 +4,11 @@
 #include "ngx/capture.h"
 #include "ngx/clone.h"
 #include "ngx/conf.h"
+#include "ngx/ctx.h"
 #include "ngx/invalidate.h"
 #include "ngx/lookup.h"
 #include "ngx/status.h"
+#include "ngx/tee.h"
 #include "ngx/variables.h"
 #include "ngx/zone.h"
 
@@ -38,6 +40,10 @@ ngx_int_t body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept {
         if (Fill* fill = fill_of(r)) {
             return capture_body(fill, in);
         }
+    }
+    Ctx* ctx = get_ctx(r);
+    if (ctx != nullptr && ctx->tee != nullptr) {
+        tee_body(ctx, in);
     }
     return next_body_filter(r, in);
 }

@@ -2,6 +2,8 @@
 
 #include "ngx/request.h"
 
+#include <openssl/evp.h>
+
 #include "cache/key.h"
 #include "http/args.h"
 #include "ngx/variants.h"
@@ -121,6 +123,45 @@ http::Reason configured_key(Ctx* ctx) noexcept {
     return http::Reason::kNone;
 }
 
+// SHA-256 of a QUERY's body; false when part of it is in a file.
+bool digest_body(ngx_http_request_t* r, u_char* out) noexcept {
+    EVP_MD_CTX* md = EVP_MD_CTX_new();
+    bool ok = md != nullptr && EVP_DigestInit_ex(md, EVP_sha256(), nullptr) == 1;
+    for (ngx_chain_t* cl = r->request_body != nullptr ? r->request_body->bufs : nullptr; cl != nullptr;
+         cl = cl->next) {
+        ok = ok && !cl->buf->in_file
+             && EVP_DigestUpdate(md, cl->buf->pos, static_cast<size_t>(cl->buf->last - cl->buf->pos)) == 1;
+    }
+    ok = ok && EVP_DigestFinal_ex(md, out, nullptr) == 1;
+    EVP_MD_CTX_free(md);
+    return ok;
+}
+
+// The key goes on with the method, the body's type and the body's digest: a QUERY never meets a GET.
+http::Reason add_query(Ctx* ctx) noexcept {
+    ngx_http_request_t* r = ctx->request;
+    u_char body[32];
+    if (!digest_body(r, body)) {
+        return http::Reason::kRequestBody;
+    }
+    const Bytes type = r->headers_in.content_type != nullptr ? view(r->headers_in.content_type->value) : Bytes{};
+    const size_t more = 3 * cache::KeyBuilder::needed(0) + sizeof("QUERY") - 1 + type.size() + sizeof(body);
+    Scratch s;
+    if (ctx->key.size() + more > cache::kMaxKeyBytes) {
+        return http::Reason::kKeyTooLong;
+    }
+    if (!scratch(r->pool, ctx->key.size() + more, &s)) {
+        return http::Reason::kInternal;
+    }
+    ngx_memcpy(s.data, ctx->key.data(), ctx->key.size());
+    cache::KeyBuilder builder(s.data + ctx->key.size(), more);
+    builder.add("QUERY");
+    builder.add(type);
+    builder.add({reinterpret_cast<char*>(body), sizeof(body)});
+    ctx->key = {s.data, ctx->key.size() + builder.key().size()};
+    return http::Reason::kNone;
+}
+
 }  // namespace
 
 bool is_https(ngx_http_request_t* r) noexcept {
@@ -185,7 +226,10 @@ bool read_url(Ctx* ctx) noexcept {
 }
 
 http::Reason read_key(Ctx* ctx) noexcept {
-    const http::Reason no = ctx->conf->key == nullptr ? default_key(ctx) : configured_key(ctx);
+    http::Reason no = ctx->conf->key == nullptr ? default_key(ctx) : configured_key(ctx);
+    if (no == http::Reason::kNone && view(ctx->request->method_name) == "QUERY") {
+        no = add_query(ctx);
+    }
     if (no == http::Reason::kNone) {
         ctx->primary = cache::digest(ctx->key, ctx->zone->store.secret());
         ctx->variant_key = ctx->key;

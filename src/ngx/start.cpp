@@ -1,0 +1,111 @@
+// The first step: which zone, which URL, which key; a QUERY's body; what goes by without a lookup.
+#include "ngx/ngx.h"
+
+#include "http/storable.h"
+#include "ngx/fill.h"
+#include "ngx/lookup.h"
+#include "ngx/request.h"
+#include "ngx/steps.h"
+
+namespace slab_cache::ngx {
+namespace {
+
+constexpr off_t kMaxQueryBody = 64 * 1024;
+
+void on_body(ngx_http_request_t* r) noexcept {
+    r->preserve_body = 1;
+    r->write_event_handler = ngx_http_core_run_phases;
+    ngx_http_core_run_phases(r);
+}
+
+// A QUERY's body is part of its key: it must be there before anything can be looked up.
+Next read_query_body(Ctx* ctx) noexcept {
+    ngx_http_request_t* r = ctx->request;
+    if (r != r->main || r->headers_in.content_length_n > kMaxQueryBody) {
+        pass(ctx, http::Reason::kRequestBody);
+        return Next::kMore;
+    }
+    ctx->step = Step::kBody;
+    const ngx_int_t rc = ngx_http_read_client_request_body(r, on_body);
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        ctx->error_status = static_cast<ngx_uint_t>(rc);
+        return Next::kError;
+    }
+    ngx_http_finalize_request(r, NGX_DONE);   // the count that reading took
+    return Next::kReading;
+}
+
+}  // namespace
+
+Next begin_lookup(Ctx* ctx) noexcept {
+    ngx_http_request_t* r = ctx->request;
+    const http::Reason no = read_key(ctx);
+    if (no != http::Reason::kNone) {
+        pass(ctx, no);
+        return Next::kMore;
+    }
+    if (r->method == NGX_HTTP_POST) {   // to the origin as it is; its answer may serve later GETs (tee.h)
+        ctx->post_birth = ctx->zone->store.birth_stamp();
+        pass(ctx, http::Reason::kMethod);
+        return Next::kMore;
+    }
+    switch (ngx_http_test_predicates(r, ctx->conf->bypass)) {
+    case NGX_OK:
+        break;
+    case NGX_DECLINED:   // as proxy_cache_bypass: not answered from the cache, but stored
+        ctx->status = CacheStatus::kBypass;
+        ctx->reason = http::Reason::kBypass;
+        ctx->unlocked = true;
+        return fill_as_leader(ctx, {});
+    default:
+        return Next::kError;
+    }
+    ctx->step = Step::kLookup;
+    return Next::kMore;
+}
+
+Next start(Ctx* ctx) noexcept {
+    ngx_http_request_t* r = ctx->request;
+    ctx->status = CacheStatus::kMiss;
+    ctx->zone = zone_for(r, ctx->conf);
+    if (ctx->zone == nullptr) {
+        return Next::kDecline;
+    }
+    init_waiter(&ctx->waiter, ctx->zone, r->connection->log, resume, ctx);
+    if (!read_url(ctx)) {
+        return Next::kError;
+    }
+    if (!usable(ctx->zone)) {
+        pass(ctx, http::Reason::kBusy);
+        return Next::kMore;
+    }
+    const http::Request request = request_facts(r);
+    const http::Verdict may = http::may_use_cache(request, ctx->conf->policy);
+    if (!may) {
+        pass(ctx, may.reason);
+        return Next::kMore;
+    }
+    return request.method == http::Method::kQuery ? read_query_body(ctx) : begin_lookup(ctx);
+}
+
+Zone* zone_for(ngx_http_request_t* r, const LocConf* conf) noexcept {
+    if (conf->zone_value == nullptr) {
+        return conf->zone;
+    }
+    ngx_str_t name;
+    if (ngx_http_complex_value(r, conf->zone_value, &name) != NGX_OK || name.len == 0
+        || view(name) == "off") {
+        return nullptr;
+    }
+    MainConf* mcf = main_conf(r);
+    auto** zones = static_cast<Zone**>(mcf->zones.elts);
+    for (ngx_uint_t i = 0; i < mcf->zones.nelts; i++) {
+        if (view(zones[i]->name) == view(name)) {
+            return zones[i];
+        }
+    }
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "slab_cache zone \"%V\" not found", &name);
+    return nullptr;
+}
+
+}  // namespace slab_cache::ngx

@@ -1,0 +1,30 @@
+// ngx/steps.h — the steps of a request that lookup.cpp drives: what they return, and those that live elsewhere.
+//
+// A step never blocks and never calls nginx's phases; it sets ctx->step and says how to go on.
+#pragma once
+
+#include "ngx/ngx.h"
+
+#include "ngx/ctx.h"
+
+namespace slab_cache::ngx {
+
+enum class Next : uint8_t {
+    kMore,      // run ctx->step
+    kWait,      // parked: an event resumes
+    kReading,   // nginx reads the request's body, then runs the phases again
+    kDecline,   // nginx's ordinary way
+    kServe,     // our content handler answers
+    kError,     // ctx->error_status, or 502
+};
+
+// start.cpp: zone, URL, key; then lookup, or what bypasses it.
+Next start(Ctx* ctx) noexcept;
+Next begin_lookup(Ctx* ctx) noexcept;   // a QUERY's body has been read
+
+// lookup.cpp
+Next park(Ctx* ctx) noexcept;
+Next fill_as_leader(Ctx* ctx, const shm::Ticket& lease) noexcept;
+void resume(void* ctx) noexcept;        // Waiter::resume of every request
+
+}  // namespace slab_cache::ngx

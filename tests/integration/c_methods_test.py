@@ -1,0 +1,96 @@
+"""Methods beyond GET: HEAD that reaches the origin, unsafe ones, POST with Content-Location, QUERY."""
+import pytest
+from harness.origin import Reply
+
+FRESH = ("Cache-Control: max-age=600",)
+
+
+def versions(*names, **kw):
+    """One reply after another, each with its name as body and tag."""
+    return [Reply(name, headers=[*FRESH, f'ETag: "{name}"'], **kw) for name in names]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "FROB"])
+@pytest.mark.parametrize("status,gone", [(200, True), (303, True), (404, False), (500, False)])
+def test_unsafe_method_invalidates_when_it_succeeds(cached, origin, method, status, gone):
+    get, other = versions("one", "two")
+    origin.handle("/a", lambda r: Reply("done", status=status) if r.method != "GET" else get)
+    n = cached()
+    n.get("/a")
+    n.request("/a", method, body=b"x")
+    assert n.get("/a").cache == ("MISS" if gone else "HIT")
+
+
+def test_location_of_the_same_host_is_invalidated_too(cached, origin):
+    origin.handle("/made", lambda r: Reply("made", headers=FRESH))
+    origin.handle("/other", lambda r: Reply("other", headers=FRESH))
+    origin.handle("/form", lambda r: Reply("", status=201, headers=("Location: /made", "Content-Location: http://elsewhere/other")))
+    n = cached()
+    n.get("/made"), n.get("/other")
+    n.request("/form", "POST", body=b"x")
+    assert [n.get(p).cache for p in ("/made", "/other")] == ["MISS", "HIT"]
+
+
+def test_invalidate_off_leaves_the_cache_alone(cached, origin):
+    origin.handle("/a", lambda r: Reply("x", headers=FRESH))
+    n = cached("slab_cache_invalidate off;")
+    n.get("/a")
+    n.request("/a", "POST", body=b"x")
+    assert n.get("/a").cache == "HIT"
+
+
+def test_group_invalidation_reaches_every_member(cached, origin):
+    for p in ("/a", "/b", "/c"):
+        group = '"news"' if p != "/c" else '"other"'
+        origin.reply(p, p, headers=[*FRESH, f"Cache-Groups: {group}"])
+    origin.reply("/publish", "ok", headers=('Cache-Group-Invalidation: "news"',))
+    n = cached()
+    for p in ("/a", "/b", "/c"):
+        n.get(p)
+    n.request("/publish", "POST", body=b"x")
+    assert [n.get(p).cache for p in ("/a", "/b", "/c")] == ["MISS", "MISS", "HIT"]
+
+
+@pytest.mark.parametrize("location,stored", [("/a", True), ("/b", False)])
+def test_post_that_names_its_own_uri_answers_later_gets(cached, origin, location, stored):
+    origin.handle("/a", lambda r: Reply(r.method, headers=[*FRESH, f"Content-Location: {location}"]))
+    n = cached("slab_cache_methods GET HEAD POST;")
+    assert n.request("/a", "POST", body=b"x").body == b"POST"
+    answer = n.get("/a")
+    assert (answer.cache, answer.body) == (("HIT", b"POST") if stored else ("MISS", b"GET"))
+
+
+def test_post_is_never_answered_from_the_cache(cached, origin):
+    origin.handle("/a", lambda r: Reply(r.method, headers=[*FRESH, "Content-Location: /a"]))
+    n = cached("slab_cache_methods GET HEAD POST;")
+    n.get("/a")
+    for _ in range(2):
+        assert n.request("/a", "POST", body=b"x").body == b"POST"
+    assert origin.hits("/a") == 3
+
+
+def test_query_is_keyed_by_its_body(cached, origin):
+    origin.handle("/search", lambda r: Reply(b"found " + r.body, headers=FRESH))
+    n = cached("slab_cache_methods GET HEAD QUERY;")
+    seen = [(a.cache, a.body) for a in (n.request("/search", "QUERY", body=b) for b in (b"x", b"y", b"x"))]
+    assert seen == [("MISS", b"found x"), ("MISS", b"found y"), ("HIT", b"found x")]
+    assert n.get("/search").cache == "MISS"
+
+
+def test_query_is_left_alone_unless_listed(cached, origin):
+    origin.handle("/search", lambda r: Reply(b"found " + r.body, headers=FRESH))
+    n = cached()
+    for _ in range(2):
+        answer = n.request("/search", "QUERY", body=b"x")
+        assert (answer.body, answer.why) == (b"found x", "METHOD")
+
+
+@pytest.mark.parametrize("tag,status", [("one", "HIT"), ("two", "EXPIRED")])
+def test_head_at_the_origin_that_differs_makes_the_get_stale(cached, origin, tag, status):
+    get, = versions("one")
+    origin.handle("/a", lambda r: Reply("", headers=[*FRESH, f'ETag: "{tag}"'], framing="none")
+                  if r.method == "HEAD" else get)
+    n = cached("slab_cache_methods GET;", server="")
+    n.get("/a")
+    n.request("/a", "HEAD")
+    assert n.get("/a").cache in (status, "STALE" if status == "EXPIRED" else status)
