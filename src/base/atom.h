@@ -72,9 +72,13 @@ static_assert(sizeof(Atom<uint64_t>) == 8 && alignof(Atom<uint64_t>) == 8);
 static_assert(sizeof(Atom<uint32_t>) == 4 && alignof(Atom<uint32_t>) == 4);
 static_assert(std::is_standard_layout_v<Atom<uint64_t>> && std::is_trivially_destructible_v<Atom<uint64_t>>);
 
-// Copies private bytes into the zone. The only way bytes get there, so that a test can die half-way.
+// Copies private bytes into the zone. The only way bytes get there, so that a test can die half-way. `from` may be
+// null where there is nothing to copy.
 inline void copy_in(void* to, const void* from, size_t n) noexcept {
 #if defined(SLAB_CRASH_POINTS)
+    if (n == 0) {
+        return;
+    }
     const size_t half = n / 2;
     crash_point();
     std::memcpy(to, from, half);
@@ -82,7 +86,9 @@ inline void copy_in(void* to, const void* from, size_t n) noexcept {
     std::memcpy(static_cast<char*>(to) + half, static_cast<const char*>(from) + half, n - half);
     crash_point();
 #else
-    std::memcpy(to, from, n);
+    if (n != 0) {
+        std::memcpy(to, from, n);
+    }
 #endif
 }
 

@@ -13,9 +13,7 @@ constexpr uint32_t round_up(uint64_t x, uint32_t to) noexcept {
 }
 
 char* copy_part(char* to, Bytes part) noexcept {
-    if (!part.empty()) {
-        base::copy_in(to, part.data(), part.size());
-    }
+    base::copy_in(to, part.data(), part.size());
     return to + part.size();
 }
 
@@ -191,6 +189,9 @@ Status grow(Context* c, Writer* w, uint64_t more, int64_t now_sec) noexcept {
     ShardLock lock(c, s, ShardLock::Patience::kStore);
     if (!lock) {
         return Status::kBusy;
+    }
+    if (c->local->fills[w->fill_slot].load_relaxed() != w->ref) {
+        return Status::kCorrupt;  // a repair took it from nonsense
     }
     const Ask ask = ask_for_more(*region(*c).entry(w->ref), *w, more);
     const Run run =
