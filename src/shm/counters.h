@@ -36,7 +36,8 @@ namespace slab_cache::shm {
     ROW(kRepairDropped, "repair_dropped", "entries dropped by a repair as not whole")     \
     ROW(kReaped, "reaped", "records of dead processes taken back")                        \
     ROW(kCleanedBlocks, "cleaned_blocks", "blocks emptied so that they can change mode")  \
-    ROW(kReclaimed, "reclaimed", "retired entries whose space was freed")
+    ROW(kReclaimed, "reclaimed", "retired entries whose space was freed")                 \
+    ROW(kOutrun, "outrun", "stores dropped because an object with a later birth was in place")
 
 enum class Counter : uint32_t {
 #define SLAB_ROW(name, word, sentence) name,

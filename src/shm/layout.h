@@ -25,7 +25,7 @@ namespace slab_cache::shm {
 using base::Atom;
 
 inline constexpr uint64_t kZoneMagic = 0x3165686361436253ULL;
-inline constexpr uint32_t kLayoutVersion = 1;
+inline constexpr uint32_t kLayoutVersion = 2;
 inline constexpr uint32_t kRefBytes = 64;
 inline constexpr uint32_t kLineBytes = 64;
 inline constexpr uint32_t kBlockBytes = 64 * 1024;
@@ -144,8 +144,7 @@ struct LeaseCell {
     Atom<uint64_t> word;
     Atom<uint64_t> tag;            // digest.hi ^ mixed digest.lo
     Atom<uint64_t> progress_ms;
-    Atom<uint32_t> entry;          // growing entry's ref, 0 = none
-    Atom<uint32_t> pad;
+    Atom<uint64_t> growing;        // gen:32 | ref:32 of the growing entry, ref 0 = none
     Atom<uint64_t> waiter[4];      // bit = worker record
 };
 struct LeaseSet {

@@ -68,6 +68,27 @@ bool is_overdue(const Context& c, const LeaseCell& cell, const Word& w, uint64_t
     return !is_alive(c, worker_record(c, w.owner)->owner.load_acquire());  // [record]
 }
 
+constexpr uint64_t growing_word(uint32_t gen, uint32_t ref) noexcept {
+    return uint64_t{gen} << 32 | ref;
+}
+constexpr uint32_t growing_gen(uint64_t word) noexcept {
+    return static_cast<uint32_t>(word >> 32);
+}
+constexpr uint32_t growing_ref(uint64_t word) noexcept {
+    return static_cast<uint32_t>(word);
+}
+
+// Puts the ref into the cell while it is still this tenancy's; false when it is another's.
+bool set_growing(LeaseCell* cell, uint32_t gen, uint32_t ref) noexcept {
+    uint64_t seen = cell->growing.load_seq_cst();
+    while (growing_gen(seen) == gen) {
+        if (cell->growing.cas_seq_cst(seen, growing_word(gen, ref))) {  // [lease-entry]
+            return true;
+        }
+    }
+    return false;
+}
+
 // Moves this tenancy to another state; false when it is no longer this tenancy, or over.
 bool change(LeaseCell* cell, const Ticket& t, LeaseState to, uint32_t detail) noexcept {
     uint64_t x = cell->word.load_seq_cst();
@@ -148,7 +169,7 @@ uint32_t take_locked(const Context& c, LeaseCell* cell, uint64_t tag, uint64_t n
         gen += gen == 0 ? 1 : 0;
         // Closed first: nobody may take the new tag or progress for the old tenancy's.
     } while (!cell->word.cas_seq_cst(x, pack({gen, kAbandoned, 0, 0})));
-    cell->entry.store_seq_cst(0);
+    cell->growing.store_seq_cst(growing_word(gen, 0));  // [lease-entry] from here on the old owner's CAS fails
     cell->tag.store_release(tag);
     cell->progress_ms.store_release(now_ms);  // [lease-progress]
     const auto owner = static_cast<uint8_t>(c.worker - 1);
@@ -195,7 +216,11 @@ void progress_lease(const Context& c, const Ticket& ticket, uint64_t now_ms,
     if (cell == nullptr || unpack(cell->word.load_seq_cst()).gen != ticket.gen) {
         return;
     }
-    cell->progress_ms.store_release(now_ms);  // [lease-progress]
+    // CAS and only forward: a next tenancy that began meanwhile must not look silent by our clock.
+    uint64_t last = cell->progress_ms.load_acquire();  // [lease-progress]
+    if (last < now_ms) {
+        cell->progress_ms.cas_acq_rel(last, now_ms);  // [lease-progress]
+    }
     collect(cell, wake);
 }
 
@@ -204,12 +229,9 @@ void attach_lease(const Context& c, const Ticket& ticket, uint32_t ref, WakeSet*
     if (cell == nullptr || unpack(cell->word.load_seq_cst()).gen != ticket.gen) {
         return;
     }
-    cell->entry.store_seq_cst(ref);  // [lease-entry] before the state that tells of it
-    if (!change(cell, ticket, LeaseState::kStreaming, 0)) {
-        // Overtaken between the two: the ref must not stay in another tenancy's cell.
-        uint32_t expected = ref;
-        cell->entry.cas_seq_cst(expected, 0);
-        return;
+    // Before the state that tells of it.
+    if (set_growing(cell, ticket.gen, ref) && !change(cell, ticket, LeaseState::kStreaming, 0)) {
+        set_growing(cell, ticket.gen, 0);  // overtaken between the two
     }
     collect(cell, wake);
 }
@@ -222,13 +244,10 @@ void release_lease(const Context& c, const Ticket& ticket, LeaseState outcome, u
     }
     const bool ends = outcome == LeaseState::kPublished || outcome == LeaseState::kFailed ||
                       outcome == LeaseState::kPrivate;
-    const uint32_t ref = cell->entry.load_seq_cst();
-    if (!change(cell, ticket, ends ? outcome : LeaseState::kFailed, detail)) {
-        return;
+    if (change(cell, ticket, ends ? outcome : LeaseState::kFailed, detail)) {
+        set_growing(cell, ticket.gen, 0);
     }
-    uint32_t expected = ref;
-    cell->entry.cas_seq_cst(expected, 0);  // [lease-entry]
-    collect(cell, wake);
+    collect(cell, wake);  // also when it came too late: whoever waits here looks again
 }
 
 LeaseView watch_lease(const Context& c, const Ticket& ticket, uint64_t now_ms,
@@ -261,44 +280,40 @@ Status pin_lease(const Context& c, const Ticket& ticket, Pin* pin) noexcept {
     if (cell == nullptr || !is_streaming()) {
         return Status::kMiss;
     }
-    const uint32_t ref = cell->entry.load_seq_cst();  // [lease-entry]
-    if (ref == 0 || shard_of_ref(c, ref) == nullptr) {
+    const uint64_t growing = cell->growing.load_seq_cst();  // [lease-entry]
+    const uint32_t ref = growing_ref(growing);
+    if (growing_gen(growing) != ticket.gen || ref == 0 || shard_of_ref(c, ref) == nullptr) {
         return is_streaming() ? Status::kBusy : Status::kMiss;
     }
-    if (pin_ref(c, cell->entry, ref) != PinAnswer::kPinned) {
+    if (pin_ref(c, cell->growing, growing) != PinAnswer::kPinned) {
         return Status::kBusy;
     }
     *pin = {region(c).entry(ref), ref};
     return Status::kOk;
 }
 
-LeaseCell* hide_growing(const Context& c, const Digest& digest, uint32_t ref) noexcept {
+void hide_growing(const Context& c, const Digest& digest, uint32_t ref) noexcept {
     LeaseSet* set = set_at(c, set_index(c, tag_of(digest)));
     for (LeaseCell& cell : set->cell) {
-        uint32_t expected = ref;
-        if (cell.entry.load_relaxed() == ref &&
-            cell.entry.cas_seq_cst(expected, 0)) {  // [lease-entry]
-            return &cell;
+        const uint64_t seen = cell.growing.load_relaxed();  // relaxed: our own, or its owner is dead
+        if (growing_ref(seen) == ref) {
+            uint64_t expected = seen;
+            cell.growing.cas_seq_cst(expected, growing_word(growing_gen(seen), 0));  // [lease-entry]
         }
     }
-    return nullptr;
 }
 
-void show_growing(LeaseCell* cell, uint32_t ref) noexcept {
-    uint32_t expected = 0;
-    cell->entry.cas_seq_cst(expected, ref);  // [lease-entry]
-}
-
-void abandon_leases(Context* c, uint32_t worker_index) noexcept {
+void abandon_leases(Context* c, uint32_t worker_index, WakeSet* wake) noexcept {
     for (uint32_t i = 0; i < c->zone->lease_sets * LeaseSet::kCells; i++) {
         LeaseCell* cell = &set_at(*c, i / LeaseSet::kCells)->cell[i % LeaseSet::kCells];
         uint64_t x = cell->word.load_seq_cst();
         const Word w = unpack(x);
-        uint32_t ref = cell->entry.load_seq_cst();
         if (is_active(w) && w.owner == worker_index &&
             cell->word.cas_seq_cst(x, pack({w.gen, kAbandoned, w.owner, 0}))) {  // [lease-word]
-            cell->entry.cas_seq_cst(ref,
-                                    0);  // [lease-entry] CAS: the next tenant may be there already
+            set_growing(cell, w.gen, 0);
+            if (wake != nullptr) {
+                collect(cell, wake);
+            }
         }
     }
 }

@@ -4,10 +4,13 @@
 //             set's claim word, so that two processes never take two cells for one key.
 // Waking      a watcher sets its bit, then reads the word; an owner changes the word (or the entry), then takes the
 //             bits. All four are seq_cst: either the owner sees the bit or the watcher sees the change.
+// Growing     the ref of what grows carries its tenancy's gen: an owner that was overtaken can neither put its entry into
+//             the next one's cell nor take that one's out.
 // Death       the claim word and the cell both carry their owner; reap() marks the cells of the dead abandoned. An
 //             owner without progress may be overtaken: its later calls find another gen and do nothing.
 // Invariants  W1  At most one active cell per tag, apart from a set whose claim was overtaken.       [unit/lease]
 //             W2  A finished or dead tenancy is seen as such by every watch after it.                [model/lease]
+//             W3  What is pinned through a ticket is the entry of that tenancy.     [model/lease, crash/overtake]
 #pragma once
 
 #include <cstdint>
@@ -29,13 +32,11 @@ LeaseView watch_lease(const Context& c, const Ticket& ticket, uint64_t now_ms,
 // Pins what the cell of a streaming tenancy holds. kMiss: over. kBusy: no slot, or just being published.
 Status pin_lease(const Context& c, const Ticket& ticket, Pin* pin) noexcept;
 
-// Takes the growing entry out of sight of new readers, so that commit() may move it when nobody holds it.
-// The cell that held it, or null. show_growing() puts it (or nothing) back.
-LeaseCell* hide_growing(const Context& c, const Digest& digest, uint32_t ref) noexcept;
-void show_growing(LeaseCell* cell, uint32_t ref) noexcept;
+// Takes the growing entry out of sight of new readers, so that it may be moved or retired.
+void hide_growing(const Context& c, const Digest& digest, uint32_t ref) noexcept;
 
-// Marks the active cells of a record as abandoned.
-void abandon_leases(Context* c, uint32_t worker_index) noexcept;
+// Marks the active cells of a record as abandoned. `wake` (may be null): who waits for them.
+void abandon_leases(Context* c, uint32_t worker_index, WakeSet* wake) noexcept;
 // Forgets everything. REQUIRES nobody else uses the zone.
 void clear_leases(const Context& c) noexcept;
 

@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "shm/counters.h"
 #include "shm/lock.h"
+#include "shm/worker.h"
 #include "shm/zone.h"
 
 namespace slab_cache::shm {
@@ -162,6 +163,21 @@ void mend_purges(const Context& c) noexcept {
 
 void finish_purge_locked(const Context& c) noexcept {
     c.zone->purge_seq.store_seq_cst(c.zone->purge_seq.load_relaxed() + 1);  // [purge-seq]
+}
+
+void finish_purge_of_dead(Context* c) noexcept {
+    RobustLock* lock = &c->zone->purge_lock;
+    const uint64_t owner = lock->owner.load_acquire();  // [lock-word]
+    if (owner == 0 || is_alive(*c, owner)) {
+        return;
+    }
+    const LockAnswer answer = try_lock(c, lock);
+    if (answer == LockAnswer::kDirty) {
+        finish_purge_locked(*c);
+    }
+    if (answer != LockAnswer::kBusy) {
+        unlock(lock);
+    }
 }
 
 }  // namespace slab_cache::shm

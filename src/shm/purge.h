@@ -7,7 +7,8 @@
 //             never softens an earlier hard one.
 // Threading   judge(): anybody, no lock. purge_*: serialised by the zone's purge lock.
 // Death       a purger that dies between record and counter leaves records one ahead of the counter; the next
-//             owner of the lock publishes the counter before anything else. Nobody was told of that purge.
+//             owner of the lock publishes the counter before anything else. Nobody was told of that purge. Until then
+//             every birth is older than those records: reap() and join() do not wait for the next purge.
 // Invariants  P1  No record's or floor's seq is above purge_seq (lock free and clean).                    [audit]
 //             P2  judge(seq loaded before) never misses a record with seq <= it.        [unit/purge, model/purge]
 #pragma once
@@ -31,7 +32,8 @@ uint64_t purge_everything(Context* c, PurgeMode mode) noexcept;
 
 // Publishes what a dead purger left half-way. REQUIRES the purge lock, found dirty.
 void finish_purge_locked(const Context& c) noexcept;
-
+// The same where its owner is dead; nothing otherwise.
+void finish_purge_of_dead(Context* c) noexcept;
 
 // Records ahead of the counter are nonsense: they go, and since what they stood for is unknown, everything is
 // purged. REQUIRES nobody else uses the zone.

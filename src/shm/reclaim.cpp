@@ -22,8 +22,7 @@ void publish_hazard(Atom<uint32_t>* slot, uint32_t ref) noexcept {
 #endif
 }
 
-template <class T>
-bool still_holds(const Atom<T>& source, T word) noexcept {
+bool still_holds(const Atom<uint64_t>& source, uint64_t word) noexcept {
 #if defined(SLAB_BROKEN_TWIN) && SLAB_BROKEN_TWIN == 2
     static_cast<void>(source);
     static_cast<void>(word);
@@ -81,26 +80,6 @@ void give_slot(LocalPins* l, uint32_t slot) noexcept {
     l->free_slots[l->free_count++] = static_cast<uint16_t>(slot);
 }
 
-template <class T>
-PinAnswer pin_from(const Context& c, const Atom<T>& source, T word, uint32_t ref) noexcept {
-    LocalPins* l = c.local;
-    LocalPins::Cell* cell = find_cell(l, ref);
-    if (cell->ref != 0) {
-        cell->count++;
-        return PinAnswer::kPinned;
-    }
-    const uint32_t slot = take_slot(l, ref);
-    if (slot == 0) {
-        return PinAnswer::kBusy;
-    }
-    if (!still_holds(source, word)) {
-        give_slot(l, slot);
-        return PinAnswer::kChanged;
-    }
-    *cell = {ref, 1, slot};
-    return PinAnswer::kPinned;
-}
-
 }  // namespace
 
 LocalPins* make_local_pins(const Context& c) noexcept {
@@ -123,11 +102,23 @@ void drop_local_pins(LocalPins* local) noexcept {
 }
 
 PinAnswer pin_ref(const Context& c, const Atom<uint64_t>& source, uint64_t word) noexcept {
-    return pin_from(c, source, word, static_cast<uint32_t>(word));
-}
-
-PinAnswer pin_ref(const Context& c, const Atom<uint32_t>& source, uint32_t ref) noexcept {
-    return pin_from(c, source, ref, ref);
+    LocalPins* l = c.local;
+    const auto ref = static_cast<uint32_t>(word);
+    LocalPins::Cell* cell = find_cell(l, ref);
+    if (cell->ref != 0) {
+        cell->count++;
+        return PinAnswer::kPinned;
+    }
+    const uint32_t slot = take_slot(l, ref);
+    if (slot == 0) {
+        return PinAnswer::kBusy;
+    }
+    if (!still_holds(source, word)) {
+        give_slot(l, slot);
+        return PinAnswer::kChanged;
+    }
+    *cell = {ref, 1, slot};
+    return PinAnswer::kPinned;
 }
 
 PinAnswer pin_held(const Context& c, uint32_t ref) noexcept {

@@ -74,8 +74,6 @@ enum class PinAnswer : uint8_t {
 
 // Pins the ref in the low half of `word`, which was just loaded from `source`.
 PinAnswer pin_ref(const Context& c, const Atom<uint64_t>& source, uint64_t word) noexcept;
-// The same for a lease cell, whose ref is a word of its own.
-PinAnswer pin_ref(const Context& c, const Atom<uint32_t>& source, uint32_t ref) noexcept;
 // One more count on a ref this process holds (or owns as a fill: then a slot is taken without a second look).
 PinAnswer pin_held(const Context& c, uint32_t ref) noexcept;
 void unpin_ref(const Context& c, uint32_t ref) noexcept;

@@ -80,17 +80,21 @@ private:
                size.payload >= front_bytes(e->fixed) + uint64_t{total};
     }
 
+    // Under the lock a living process's fill[] is always a filling entry. What is none was left by one that died
+    // on its way out of commit() or abort(): it must go, or the reaper takes whoever fills at that place next.
     void keep_fills() noexcept {
         for (uint32_t i = 0; i < c_->zone->worker_count; i++) {
             Atom<uint32_t>* fills = fill_cells(*c_, worker_record(*c_, i));
             for (uint32_t f = 0; f < c_->zone->fills_per_worker; f++) {
                 const uint32_t ref = fills[f].load_acquire();  // [fill-publish]
-                if (ref == 0 || !is_entry(*c_, *s_, ref)) {
+                if (!owns(*s_, ref)) {
                     continue;
                 }
-                Entry* e = region(*c_).entry(ref);
-                if (state_of(*e) == EntryState::kFilling && mark(ref)) {
-                    s_->filling_bytes += e->occupied.load_relaxed();
+                if (is_entry(*c_, *s_, ref) &&
+                    state_of(*region(*c_).entry(ref)) == EntryState::kFilling && mark(ref)) {
+                    s_->filling_bytes += region(*c_).entry(ref)->occupied.load_relaxed();
+                } else {
+                    fills[f].store_release(0);  // [fill-publish]
                 }
             }
         }

@@ -208,7 +208,9 @@ public:
     // ---- this process as a worker ------------------------------------------------------------------------
     // Claims a worker record. kBusy: none free (the process must serve uncached and try again).
     Status join(const WorkerId& self) noexcept;
-    void leave() noexcept;                         // REQUIRES no pin, no writer; idempotent
+    // REQUIRES no use of pins and writers afterwards; idempotent. Where some are left, or a shard's lock is not to be
+    // had, the record stays this process's until it has exited and is reaped: what it reads is not reused before.
+    void leave() noexcept;
     bool joined() const noexcept;
     uint32_t worker_index() const noexcept;        // record number, for WakeSet
     WorkerId worker_at(uint32_t index) const noexcept;
@@ -246,7 +248,8 @@ public:
     Status begin(const NewEntry& what, int64_t now_sec, Writer* writer) noexcept;   // kOk kNoSpace kTooLarge kBusy kPurged
     Status append(Writer* writer, Bytes body, int64_t now_sec) noexcept;   // kOk kNoSpace kTooLarge kBusy; on error abort()
     // Publishes: visible to every worker when it returns. kPurged: a purge came in flight; dropped (hard) or,
-    // for soft purges, stored as already stale (kOk).
+    // for soft purges, stored as already stale (kOk). kOk also where an object with a later birth is in place already:
+    // that one stays, this one is dropped (counted as `outrun`).
     Status commit(Writer* writer, int64_t now_sec) noexcept;
     void abort(Writer* writer) noexcept;           // idempotent
     Pin pin_writer(const Writer& writer) noexcept; // the growing entry, for readers of this process
@@ -283,7 +286,9 @@ public:
     Validity validity_of(const uint64_t* fingerprints, uint32_t count, uint64_t birth) const noexcept;
 
     // ---- upkeep, from a timer ------------------------------------------------------------------------
-    void reap() noexcept;                                         // records of dead workers: every 5 s
+    // Records of dead workers, and the purge one died in: every 5 s. `wake`: who waits for leases of the dead; with
+    // nullptr they find out by their own timers.
+    void reap(WakeSet* wake = nullptr) noexcept;
     void sweep(int64_t now_sec, uint64_t now_ms, uint32_t buckets) noexcept;  // expired and purged entries; under a lease
 
     // ---- looking in ----------------------------------------------------------------------------------

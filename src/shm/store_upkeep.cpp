@@ -149,10 +149,10 @@ Validity Store::validity_of(const uint64_t* fingerprints, uint32_t n,
     return judge(context_, fingerprints, n, birth);
 }
 
-void Store::reap() noexcept {
+void Store::reap(WakeSet* wake) noexcept {
     if (context_.local != nullptr) {
         retire_orphans(&context_);
-        reap_dead(&context_);
+        reap_dead(&context_, wake);
     }
 }
 

@@ -46,9 +46,27 @@ void place_locked(const Context& c, Shard* s, uint32_t ref) noexcept {
     }
 }
 
+// A slow owner was overtaken: what is in place was born later and is still of use.
+bool is_outrun_locked(const Context& c, const Shard& s, const Entry& e, int64_t now_sec) noexcept {
+    const Atom<uint64_t>* slot = find_locked(c, s, digest_of(e), key_of(e));
+    const Entry* old = slot == nullptr ? nullptr : region(c).entry(word_ref(slot->load_relaxed()));
+    return old != nullptr &&
+           old->birth.load_acquire() > e.birth.load_relaxed() &&  // [entry-birth]
+           old->stale_until.load_relaxed() >= saturate_sec(now_sec);
+}
+
+// Out of the writer's hands without being published.
+void drop_locked(const Context& c, Shard* s, Writer* w, Counter why) noexcept {
+    drop_fill_locked(c, s, w->ref);
+    c.local->fills[w->fill_slot].store_release(0);  // [fill-publish]
+    *w = {};
+    count(c, why);
+}
+
 bool is_chain_whole(const Context& c, const Shard& s, const Writer& w) noexcept {
     ChainSize size;
-    return is_entry(c, s, w.ref) && measure_chain(c, s, w.ref, &size) &&
+    return c.local->fills[w.fill_slot].load_relaxed() == w.ref &&  // a repair takes it from nonsense
+           is_entry(c, s, w.ref) && measure_chain(c, s, w.ref, &size) &&
            size.payload >= front_bytes(region(c).entry(w.ref)->fixed) + w.written;
 }
 
@@ -141,7 +159,7 @@ Status Store::append(Writer* w, Bytes body, int64_t now_sec) noexcept {
     return Status::kOk;
 }
 
-Status Store::commit(Writer* w, int64_t) noexcept {
+Status Store::commit(Writer* w, int64_t now_sec) noexcept {
     Entry* e = region(context_).entry(w->ref);
     const uint32_t total = e->body_total.load_relaxed();
     if (total != kUnknownLength && total != w->written) {
@@ -162,11 +180,12 @@ Status Store::commit(Writer* w, int64_t) noexcept {
     const Validity v =
         judge(context_, selectors_of(*e), e->fixed.selector_count, e->birth.load_relaxed());
     if (v == Validity::kPurged) {
-        drop_fill_locked(context_, s, w->ref);
-        context_.local->fills[w->fill_slot].store_release(0);  // [fill-publish]
-        *w = {};
-        shm::count(context_, Counter::kPurgedInflight);
+        drop_locked(context_, s, w, Counter::kPurgedInflight);
         return Status::kPurged;
+    }
+    if (is_outrun_locked(context_, *s, *e, now_sec)) {
+        drop_locked(context_, s, w, Counter::kOutrun);
+        return Status::kOk;
     }
     trim_locked(context_, s, w);
     e = region(context_).entry(w->ref);

@@ -1,10 +1,13 @@
 #include "shm/worker.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "shm/counters.h"
 #include "shm/lease.h"
+#include "shm/purge.h"
 #include "shm/reclaim.h"
 #include "shm/zone.h"
 
@@ -28,13 +31,16 @@ void stat_path(uint32_t pid, char out[32]) noexcept {
 }
 
 // Field 22 of a stat line; fields are counted from behind the last ')', since names may hold anything.
-bool parse_start_time(const char* p, const char* end, uint64_t* start_time) noexcept {
+Life parse_stat(const char* p, const char* end, uint64_t* start_time) noexcept {
     const char* after = nullptr;
     for (const char* q = p; q < end; q++) {
         after = *q == ')' ? q + 2 : after;
     }
-    if (after == nullptr || after >= end || *after == 'Z' || *after == 'X') {
-        return false;
+    if (after == nullptr || after >= end) {
+        return Life::kUnknown;
+    }
+    if (*after == 'Z' || *after == 'X') {
+        return Life::kDead;
     }
     uint32_t field = 3;
     while (after < end && field < 22) {
@@ -45,16 +51,24 @@ bool parse_start_time(const char* p, const char* end, uint64_t* start_time) noex
         value = value * 10 + static_cast<uint64_t>(*after++ - '0');
     }
     *start_time = value;
-    return field == 22;
+    return field == 22 && value != 0 ? Life::kAlive : Life::kUnknown;
+}
+
+// Where the file is not there: it may be /proc itself that is missing, or shut to us.
+Life without_proc(int error, uint32_t pid) noexcept {
+    if (error == ESRCH || (error == ENOENT && kill(static_cast<pid_t>(pid), 0) < 0 && errno == ESRCH)) {
+        return Life::kDead;
+    }
+    return Life::kUnknown;
 }
 
 // The record is ours (reaping | self): gives back its fills, slots and leases, then frees it.
-void clean_record(Context* c, uint32_t index, uint64_t mine) noexcept {
+void clean_record(Context* c, uint32_t index, uint64_t mine, WakeSet* wake) noexcept {
     WorkerRecord* w = worker_record(*c, index);
     if (!retire_fills(c, w)) {
         return;  // a shard's lock was not to be had: the record stays in reaping, the next reap() goes on
     }
-    abandon_leases(c, index);
+    abandon_leases(c, index, wake);
     Atom<uint32_t>* slots = slot_cells(*c, w);
     for (uint32_t i = 0; i < c->zone->slots_per_worker; i++) {
         if (slots[i].load_relaxed() != 0) {  // relaxed: its only writer is dead
@@ -68,17 +82,22 @@ void clean_record(Context* c, uint32_t index, uint64_t mine) noexcept {
 
 }  // namespace
 
-bool read_start_time(uint32_t pid, uint64_t* start_time) noexcept {
+Life look_at_process(uint32_t pid, uint64_t* start_time) noexcept {
     char path[32];
     stat_path(pid, path);
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        return false;
+        return without_proc(errno, pid);
     }
     char line[1024];
     const ssize_t n = read(fd, line, sizeof(line));
+    const int error = n < 0 ? errno : 0;
     close(fd);
-    return n > 0 && parse_start_time(line, line + n, start_time);
+    return n > 0 ? parse_stat(line, line + n, start_time) : without_proc(error, pid);
+}
+
+bool read_start_time(uint32_t pid, uint64_t* start_time) noexcept {
+    return look_at_process(pid, start_time) == Life::kAlive;
 }
 
 bool is_alive(const Context& c, uint64_t owner_word) noexcept {
@@ -90,7 +109,10 @@ bool is_alive(const Context& c, uint64_t owner_word) noexcept {
         return c.alive(id, c.alive_context);
     }
     uint64_t start = 0;
-    return read_start_time(id.pid, &start) && (start & ((uint64_t{1} << 41) - 1)) == id.start_time;
+    const Life life = look_at_process(id.pid, &start);
+    const uint64_t kept = start & ((uint64_t{1} << 41) - 1);
+    return life == Life::kUnknown ||
+           (life == Life::kAlive && (id.start_time == 0 || kept == id.start_time));
 }
 
 uint64_t self_word(Context* c) noexcept {
@@ -99,7 +121,7 @@ uint64_t self_word(Context* c) noexcept {
         WorkerId id;
         id.pid = static_cast<uint32_t>(getpid());
         if (!read_start_time(id.pid, &id.start_time)) {
-            id.start_time = 0;
+            id.start_time = 0;  // others then go by the pid alone: never taken for dead while we live
         }
         c->self = identity_word(id);
     }
@@ -127,7 +149,8 @@ Status claim_record(Context* c, const WorkerId& self) noexcept {
     return Status::kBusy;
 }
 
-void reap_dead(Context* c) noexcept {
+void reap_dead(Context* c, WakeSet* wake) noexcept {
+    finish_purge_of_dead(c);
     const uint64_t mine = self_word(c) | kReapingBit;
     for (uint32_t i = 0; i < c->zone->worker_count; i++) {
         WorkerRecord* w = worker_record(*c, i);
@@ -141,7 +164,7 @@ void reap_dead(Context* c) noexcept {
                 continue;
             }
         }
-        clean_record(c, i, mine);
+        clean_record(c, i, mine, wake);
     }
 }
 

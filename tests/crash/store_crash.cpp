@@ -182,6 +182,11 @@ std::vector<Deed> deeds() {
                         ? "a store after the purge fails"
                         : e;
          }},
+        {"purge, and nobody purges after it", one, [](Store& s) { s.purge_all(shm::PurgeMode::kHard); },
+         [](Store& s, bool) {
+             s.reap();
+             return put(s, object("a", 3)) == Status::kOk ? "" : "nothing can be stored after the reap";
+         }},
         {"evict", fill_up,
          [](Store& s) { static_cast<void>(put(s, object("new", 9, 40000), 40000)); },
          [](Store& s, bool) {

@@ -1,7 +1,7 @@
 /* lease.pml — one fill per key: acquire, watch, wake, release, death, overtaking (src/shm/lease).
  *
- * Code        acquire_lease, claim_set, choose, take_locked, watch_lease, progress_lease, release_lease, change,
- *             collect, abandon_leases (lease.cpp)
+ * Code        acquire_lease, claim_set, choose, take_locked, watch_lease, progress_lease, attach_lease, set_growing,
+ *             pin_lease, release_lease, change, collect, abandon_leases (lease.cpp)
  * What        One lease cell, three workers that all want the same object. Whoever owns the lease asks the origin,
  *             may report progress, commits and releases; the others register, look, sleep, are woken. An owner may
  *             die (DEATHS) before any step, or be silent for too long while alive (SILENCES).
@@ -13,6 +13,7 @@
  *             W2  with death, the timer alone is enough                                        (TIMER=1: no deadlock)
  *             W3  nobody starts a fill while another live owner believes in its own, unless that owner was silent
  *             W4  the origin is asked once, plus once per death or silence
+ *             W5  what is pinned through a ticket is the entry of that tenancy; the cell of an active tenancy carries its gen
  * Twins       -DREAD_FIRST      watch reads the word before it registers its bit
  *             -DBIT_PLAIN       the bit is a plain store that lingers past the look at the word
  *             -DNO_WAKE         release does not take the bits
@@ -22,6 +23,8 @@
  *             -DCLEAR_BITS      a new tenancy wipes the waiter bits it finds
  *             -DSTALE_PROGRESS  a new tenancy begins with the progress of the old one
  *             -DNO_CLAIM        cells are taken without the set's claim, by a plain look and store
+ *             -DATTACH_PLAIN    attach looks at the gen, then stores its ref whatever the cell holds
+ *             -DGROWING_NO_GEN  the same without a gen beside the ref; undone by CAS on the ref alone (as it once was)
  *             -DNO_SECOND_FIND  a new owner asks the origin without looking into the cache once more
  *             -DTIMER=0 with DEATHS=1: the timer is not a luxury
  */
@@ -34,6 +37,8 @@
 #define ABANDONED  3      /* found dead by reap(), or being taken */
 
 byte gen, st, owner;      /* LeaseCell.word = gen | state | owner, one CAS */
+byte egen, eown;          /* LeaseCell.growing = gen | ref; whose entry: worker + 1, 0 = none */
+byte tenant[8];           /* ghost: who began tenancy g, worker + 1 */
 bit  stale;               /* LeaseCell.progress_ms: quiet for longer than silence_ms */
 bit  waiter[N];           /* LeaseCell.waiter */
 byte claim;               /* LeaseSet.claim: 0, or worker + 1 */
@@ -46,6 +51,7 @@ bit  silent[N];           /* ghost: its own tenancy was silent for too long */
 byte asked, excuses;      /* ghost: origin requests; deaths + silences */
 byte deaths = DEATHS, silences = SILENCES;
 
+byte streaming;           /* the tenancy whose word says kStreaming; FETCHING above stands for both active states */
 bit  bit_late[N];         /* store buffer of the bit (twin) */
 byte word_late;           /* store buffer of the word (twin): 1 = published */
 
@@ -106,11 +112,13 @@ acquire:                                             /* acquire_lease */
     :: else
     fi;
 #ifdef NO_CLAIM
-    atomic { gen = g; st = ABANDONED; owner = me };
+    atomic { gen = g; st = ABANDONED; owner = me; tenant[g] = me + 1 };
 #else
-    atomic { g = gen + 1; gen = g; st = ABANDONED; owner = me };  /* take_locked: closed first */
+    atomic { g = gen + 1; gen = g; st = ABANDONED; owner = me; tenant[g] = me + 1 };  /* take_locked: closed first */
     MAY_DIE;
 #endif
+    atomic { egen = g; eown = 0 };                   /* growing = {gen, 0} */
+    MAY_DIE;
 #ifdef CLEAR_BITS
     atomic { stale = 0; st = FETCHING; silent[me] = 0; assert(nobody_else_is_filling); believes[me] = 1 };
     waiter[0] = 0; waiter[1] = 0; waiter[2] = 0;
@@ -139,6 +147,32 @@ acquire:                                             /* acquire_lease */
        collect()
     :: skip
     fi;
+    if                                               /* attach_lease: the word's gen, then growing, then the word */
+    :: atomic { gen == g -> skip };
+       MAY_DIE;
+#ifdef ATTACH_PLAIN
+       atomic { egen = g; eown = me + 1 };
+#else
+#ifdef GROWING_NO_GEN
+       eown = me + 1;
+#else
+       atomic { if :: egen == g -> eown = me + 1 :: else fi };   /* set_growing: CAS with the own gen */
+#endif
+#endif
+       MAY_DIE;
+       if
+       :: atomic { gen == g && is_active -> streaming = g }      /* change(kStreaming) */
+       :: else ->
+#ifdef GROWING_NO_GEN
+          atomic { if :: eown == me + 1 -> eown = 0 :: else fi }
+#else
+          atomic { if :: egen == g -> eown = 0 :: else fi }
+#endif
+       fi;
+       collect()
+    :: skip
+    fi;
+    atomic { assert(gen != g || !is_active || egen == g) };                                       /* W5 */
     cached = 1;                                      /* Store::commit */
     MAY_DIE;
 release:                                             /* release_lease: change(), then collect() */
@@ -155,6 +189,7 @@ release:                                             /* release_lease: change(),
 #endif
 #endif
     MAY_DIE;
+    atomic { if :: egen == g -> eown = 0 :: else fi };   /* set_growing(…, 0) */
 #if !defined(NO_WAKE) && !defined(COLLECT_FIRST)
     collect();
 #endif
@@ -172,6 +207,14 @@ watch:                                               /* watch_lease: bit, then w
 #endif
     atomic { seen_gen = gen; seen_st = (is_active && is_overdue -> ABANDONED : st) };
 #endif
+    if                                               /* pin_lease: growing with the ticket's gen */
+#ifdef GROWING_NO_GEN
+    :: atomic { seen_gen == g && streaming == g && gen == g && eown != 0 -> assert(eown == tenant[g]) }   /* W5 */
+#else
+    :: atomic { seen_gen == g && streaming == g && egen == g && eown != 0 -> assert(eown == tenant[g]) }  /* W5 */
+#endif
+    :: else
+    fi;
     if
     :: seen_gen == g && seen_st == FETCHING ->       /* sleep until woken */
        if
@@ -197,12 +240,12 @@ end:
     od
 }
 
-/* abandon_leases() from reap(): ends the tenancy of the dead, wakes nobody. */
+/* abandon_leases() from reap(): ends the tenancy of the dead. Whether it wakes is the caller's choice: here it does not. */
 proctype Reaper()
 {
 end:
     do
-    :: atomic { is_active && dead[owner] -> st = ABANDONED }
+    :: atomic { is_active && dead[owner] -> st = ABANDONED; if :: egen == gen -> eown = 0 :: else fi }
     od
 }
 

@@ -92,7 +92,7 @@ lease fails "death, no timer"       -DTIMER=0 -DDEATHS=1 -DSILENCES=0
 for twin in READ_FIRST BIT_PLAIN NO_WAKE COLLECT_FIRST RELEASE_PLAIN CLEAR_BITS NO_CLAIM NO_SECOND_FIND; do
     lease fails $twin $calm -D$twin
 done
-for twin in RELEASE_NO_GEN STALE_PROGRESS; do
+for twin in RELEASE_NO_GEN STALE_PROGRESS ATTACH_PLAIN GROWING_NO_GEN; do
     lease fails $twin $slow -D$twin
 done
 
