@@ -104,6 +104,13 @@ Reason use_reason(const Response& response, const Freshness& freshness) noexcept
 Reason size_reason(const Response& response, const Policy& policy) noexcept {
     uint64_t bytes = 0;
     for (const Field& field : response.fields) {
+        bytes += field.name.size() + field.value.size() + 4;
+    }
+    if (bytes <= policy.max_header_bytes) {
+        return Reason::kNone;   // as nearly always: which of them are stored makes no difference
+    }
+    bytes = 0;
+    for (const Field& field : response.fields) {
         if (is_storable_field(field.name, response.fields, policy)) {
             bytes += field.name.size() + field.value.size() + 4;
         }
@@ -170,6 +177,10 @@ bool may_replace(uint16_t status, const Freshness& freshness, const StoredFacts&
 }
 
 bool is_hop_by_hop(Bytes name) noexcept {
+    const char first = name.empty() ? '\0' : base::lower(name.front());
+    if (first != 'c' && first != 'k' && first != 'p' && first != 't' && first != 'u') {
+        return false;
+    }
     constexpr Bytes kNames[] = {"Connection",
                                 "Keep-Alive",
                                 "Proxy-Connection",

@@ -70,7 +70,10 @@ public:
         : response_(response), policy_(policy) {
         plain_ = http::set_cookie_mode(policy) == http::SetCookie::kStore
                  || !response.has("Set-Cookie");
-        plain_ = plain_ && !response.has("Connection");
+        for (const http::Field& line : response.lines("Connection")) {
+            plain_ = plain_ && connection_.empty();
+            connection_ = line.value;
+        }
         for (const http::Field& line : response.lines("Cache-Control")) {
             plain_ = plain_ && line.value.find('=') == line.value.rfind('=')
                      && line.value.find('"') == Bytes::npos;
@@ -78,13 +81,14 @@ public:
     }
 
     bool may_store(Bytes name) const noexcept {
-        return plain_ ? http::is_storable_field(name, Bytes{})
+        return plain_ ? http::is_storable_field(name, connection_)
                       : http::is_storable_field(name, response_, policy_);
     }
 
 private:
     const http::Fields& response_;
     const http::Policy& policy_;
+    Bytes connection_;
     bool plain_;
 };
 
