@@ -5,7 +5,30 @@
 namespace slab_cache::cache {
 namespace {
 
-constexpr uint8_t kHeadVersion = 1;
+constexpr uint8_t kHeadVersion = 2;
+
+// The fixed part as it lies in the zone; in the byte order of this machine, as all of the zone.
+struct HeadWire {
+    uint8_t version;
+    uint8_t fact_flags;
+    uint16_t status;
+    uint16_t field_count;
+    uint16_t content_type_len;
+    uint32_t fresh_until;
+    uint32_t stale_while_until;
+    uint32_t stale_if_error_until;
+    uint32_t born_at;
+    uint32_t date;
+    uint32_t last_modified;   // kNoTime: none
+};
+static_assert(sizeof(HeadWire) == kHeadFixedBytes && std::is_trivially_copyable_v<HeadWire>);
+static_assert(http::fact::kOwnStaleIfError <= 0xFF, "the flags no longer fit into a byte");
+
+constexpr uint32_t kNoTime = 0xFFFFFFFF;
+
+constexpr uint32_t saturate(int64_t sec) noexcept {
+    return sec < 0 ? 0 : sec > kNoTime ? kNoTime : static_cast<uint32_t>(sec);
+}
 
 struct Name {
     Bytes name;
@@ -43,7 +66,6 @@ constexpr Name kNames[] = {
     {"Age", "age"},
 };
 static_assert(sizeof(kNames) / sizeof(kNames[0]) == static_cast<size_t>(Known::kCount));
-static_assert(std::is_trivially_copyable_v<HeadFixed> && std::is_standard_layout_v<HeadFixed>);
 
 constexpr uint8_t kFormMask = 0xC0;
 constexpr uint8_t kTableForm = 0x00;
@@ -91,11 +113,18 @@ Known known(Bytes name) noexcept {
 }
 
 bool decode_facts(Bytes head, HeadFixed* out) noexcept {
-    if (head.size() < sizeof(HeadFixed)) {
+    if (head.size() < kHeadFixedBytes) {
         return false;
     }
-    std::memcpy(out, head.data(), sizeof(HeadFixed));
-    return out->version == kHeadVersion && out->status >= 100 && out->status <= 999;
+    HeadWire wire;
+    std::memcpy(&wire, head.data(), sizeof(wire));
+    out->status = wire.status;
+    out->field_count = wire.field_count;
+    out->content_type_len = wire.content_type_len;
+    out->last_modified = wire.last_modified == kNoTime ? -1 : int64_t{wire.last_modified};
+    out->facts = {wire.fresh_until, wire.stale_while_until, wire.stale_if_error_until, wire.born_at,
+                  wire.date,        wire.fact_flags,        wire.status,               0};
+    return wire.version == kHeadVersion && wire.status >= 100 && wire.status <= 999;
 }
 
 bool next_field(Bytes* rest, StoredField* out) noexcept {
@@ -134,7 +163,7 @@ bool decode_head(Bytes head, StoredResponse* out) noexcept {
     out->content_type_len = fixed.content_type_len;
     out->last_modified_time = fixed.last_modified;
     out->facts = fixed.facts;
-    out->fields = base::slice(head, sizeof(HeadFixed));
+    out->fields = base::slice(head, kHeadFixedBytes);
     out->field_count = fixed.field_count;
     Bytes rest = out->fields;
     for (uint16_t i = 0; i < fixed.field_count; i++) {
@@ -155,8 +184,8 @@ bool decode_head(Bytes head, StoredResponse* out) noexcept {
 }
 
 HeadBuilder::HeadBuilder(char* buffer, size_t capacity) noexcept
-    : buffer_(buffer), capacity_(capacity), size_(sizeof(HeadFixed)) {
-    overflowed_ = capacity < sizeof(HeadFixed);
+    : buffer_(buffer), capacity_(capacity), size_(kHeadFixedBytes) {
+    overflowed_ = capacity < kHeadFixedBytes;
 }
 
 void HeadBuilder::put(const void* p, size_t n) noexcept {
@@ -212,15 +241,19 @@ bool HeadBuilder::finish(uint16_t status, int64_t last_modified,
     if (overflowed_) {
         return false;
     }
-    HeadFixed fixed;
-    std::memset(static_cast<void*>(&fixed), 0, sizeof(fixed));
-    fixed.version = kHeadVersion;
-    fixed.status = status;
-    fixed.field_count = count_;
-    fixed.content_type_len = content_type_len_;
-    fixed.last_modified = last_modified;
-    fixed.facts = facts;
-    std::memcpy(buffer_, &fixed, sizeof(fixed));
+    const bool has_time = last_modified >= 0 && last_modified < kNoTime;
+    const HeadWire wire = {kHeadVersion,
+                           static_cast<uint8_t>(facts.flags),
+                           status,
+                           count_,
+                           content_type_len_,
+                           saturate(facts.fresh_until),
+                           saturate(facts.stale_while_until),
+                           saturate(facts.stale_if_error_until),
+                           saturate(facts.born_at),
+                           saturate(facts.date),
+                           has_time ? static_cast<uint32_t>(last_modified) : kNoTime};
+    std::memcpy(buffer_, &wire, sizeof(wire));
     return true;
 }
 

@@ -1,9 +1,12 @@
 // cache/entry.h — a response header as it lies in the zone.
 //
-// What        head = HeadFixed, then each field as
+// What        head = the fixed part, then each field as
 //                | form:2 id:6 | length:16 | value |                          a name of the table below
 //                | form:2 id:6 | name length:8 | name | lower-case name | length:16 | value |
 //             (form 0: the table's spelling, 2: all lower case, 1: any other, spelled out) in the order the origin sent them, repeated lines kept. The body is not in the head.
+// Fixed part  | version:8 | fact flags:8 | status:16 | fields:16 | length of the media type:16 |
+//             | fresh until:32 | stale while:32 | stale if error:32 | born at:32 | date:32 | Last-Modified:32 |
+// Units       wall-clock seconds, saturated to 32 bits (1970 to 2106); a Last-Modified outside of that is none.
 // Threading   pure functions; a decoded view is valid as long as the head's bytes are pinned.
 // Errors      decode_head() treats the bytes as input: every length is checked, nonsense gives false (a miss).
 #pragma once
@@ -31,9 +34,10 @@ enum class Known : uint8_t {
 
 Known known(Bytes name) noexcept;   // in any spelling
 
+inline constexpr size_t kHeadFixedBytes = 32;
+
+// The fixed part, decoded.
 struct HeadFixed {
-    uint8_t version;
-    uint8_t flags;
     uint16_t status;
     uint16_t field_count;
     uint16_t content_type_len;   // without parameters
@@ -67,7 +71,7 @@ bool decode_facts(Bytes head, HeadFixed* out) noexcept;
 // Takes the next field off `rest`; false at the end or on nonsense.
 bool next_field(Bytes* rest, StoredField* out) noexcept;
 
-// Writes fields behind a HeadFixed in a caller's buffer.
+// Writes fields behind the fixed part in a caller's buffer.
 class HeadBuilder {
 public:
     HeadBuilder(char* buffer, size_t capacity) noexcept;
