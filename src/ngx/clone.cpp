@@ -39,9 +39,22 @@ void on_clone_event(ngx_event_t* ev) noexcept {
     ngx_http_run_posted_requests(c);
 }
 
+// Should a subrequest of a fill (a mirror, say) write to its main connection, it writes to nobody.
+ngx_chain_t* send_to_nobody(ngx_connection_t*, ngx_chain_t* in, off_t) noexcept {
+    for (; in != nullptr; in = in->next) {
+        in->buf->pos = in->buf->last;
+        in->buf->file_pos = in->buf->file_last;
+    }
+    return nullptr;
+}
+
+ssize_t recv_nothing(ngx_connection_t*, u_char*, size_t) noexcept { return NGX_AGAIN; }
+
 // Neither watched nor closed by nginx: see fill.h.
 void fake_events(ngx_connection_t* c) noexcept {
     c->shared = 1;
+    c->send_chain = send_to_nobody;
+    c->recv = recv_nothing;
     c->tcp_nodelay = NGX_TCP_NODELAY_DISABLED;
     c->tcp_nopush = NGX_TCP_NOPUSH_DISABLED;
     c->read->active = 1;

@@ -222,6 +222,11 @@ Next hear_fill(Ctx* ctx) noexcept {
         }
         return park(ctx);
     case FillNews::kStored:
+        if (ctx->fill == nullptr && ctx->relay == nullptr && !shm::Store::is_complete(ctx->pin)) {
+            // It broke off before we sent anything: still time for a proper error, or for what we had.
+            ctx->zone->store.unpin(&ctx->pin);
+            return ctx->stale_servable ? serve_stale(ctx) : Next::kError;
+        }
         ctx->step = Step::kServe;
         return Next::kMore;
     case FillNews::kValidated:
