@@ -53,6 +53,9 @@ void on_go_on(ngx_event_t* ev) noexcept {
     ngx_http_request_t* r = fill->request;
     ngx_http_set_log_request(c->log, r);
     if (fill->phase == FillPhase::kDropping) {
+        // nginx walks the cleanups first, and upstream's gives up the reference it holds: with no other left it would
+        // free the request under the walk's feet. Terminating sets the count anew.
+        r->main->count++;
         ngx_http_finalize_request(r, NGX_ERROR);
     } else {
         r->write_event_handler(r);
