@@ -233,7 +233,7 @@ bool whole_body(ngx_http_request_t* r, Bytes* out) noexcept {
                 return false;
             }
             p += n;
-        } else {
+        } else if (b->last != b->pos) {
             p = ngx_cpymem(p, b->pos, b->last - b->pos);
         }
     }

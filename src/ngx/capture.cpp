@@ -19,7 +19,8 @@ constexpr size_t kUpstreamBuffer = 64 * 1024;
 // the buffered path; it is not slowed by anybody either, since we consume what it hands on at once.
 void unbuffer(Fill* fill) noexcept {
     ngx_http_upstream_t* u = fill->request->upstream;
-    if (u == nullptr || !u->buffering || fill->upstream_resized || u->cacheable || u->store) {
+    if (u == nullptr || !u->buffering || fill->upstream_resized || u->cacheable || u->store
+        || u->buffer.start == nullptr) {   // nothing was read: the answer is nginx's own
         return;
     }
     u->buffering = 0;
