@@ -73,8 +73,44 @@ bool read_zone_parameter(ngx_conf_t* cf, const ngx_str_t& value, Zone* zone) noe
                                                    : shm::Eviction::kHits;
         return word == "hits" || word == "balanced" || word == "bytes";
     }
-    (void) cf;
+    if (parameter(value, "file=", &rest)) {
+        zone->file.path = rest;
+        return rest.len != 0 && ngx_conf_full_name(cf->cycle, &zone->file.path, 0) == NGX_OK;
+    }
     return false;
+}
+
+// One file is one zone: two handles in one process would not see each other's locks.
+bool is_taken(MainConf* mcf, const ngx_str_t& path) noexcept {
+    auto** zones = static_cast<Zone**>(mcf->zones.elts);
+    for (ngx_uint_t i = 0; i < mcf->zones.nelts; i++) {
+        if (view(zones[i]->file.path) == view(path)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+char* check_file(ngx_conf_t* cf, MainConf* mcf, Zone* zone) noexcept {
+    zone->file.fd = -1;
+    if (zone->file.path.len == 0) {
+        return NGX_CONF_OK;
+    }
+    if (is_taken(mcf, zone->file.path)) {
+        return fail(cf, "another slab_cache zone has the file \"%V\"", zone->file.path);
+    }
+    if (const char* why = why_no_zone_file(zone->file.path, zone->size)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "slab_cache zone \"%V\" cannot have the file \"%V\": %s",
+                           &zone->name, &zone->file.path, why);
+        return static_cast<char*>(NGX_CONF_ERROR);
+    }
+    ngx_pool_cleanup_t* cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == nullptr) {
+        return static_cast<char*>(NGX_CONF_ERROR);
+    }
+    cln->handler = close_zone_file;
+    cln->data = zone;
+    return NGX_CONF_OK;
 }
 
 // nginx hands a zone over on reload when name, size and tag are equal. A different layout must not be handed over: the tag,
@@ -142,7 +178,11 @@ char* set_zone(ngx_conf_t* cf, ngx_command_t*, void*) noexcept {
                            &zone->name, zone->size / 1024, (need + 1023) / 1024);
         return static_cast<char*>(NGX_CONF_ERROR);
     }
-    zone->shm_zone = ngx_shared_memory_add(cf, &zone->name, zone->size, zone_tag(*zone));
+    if (char* rv = check_file(cf, mcf, zone); rv != NGX_CONF_OK) {
+        return rv;
+    }
+    const size_t from_nginx = zone->file.path.len != 0 ? kFileStandInBytes : zone->size;
+    zone->shm_zone = ngx_shared_memory_add(cf, &zone->name, from_nginx, zone_tag(*zone));
     if (zone->shm_zone == nullptr) {
         return static_cast<char*>(NGX_CONF_ERROR);
     }

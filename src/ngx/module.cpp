@@ -102,7 +102,7 @@ __attribute__((visibility("default"))) ngx_module_t ngx_http_slab_cache_module =
     nullptr,                        /* init thread */
     nullptr,                        /* exit thread */
     slab_cache::ngx::stop_worker,   /* exit process */
-    nullptr,                        /* exit master */
+    slab_cache::ngx::leave_zone_files,   /* exit master */
     NGX_MODULE_V1_PADDING,
 };
 

@@ -41,6 +41,7 @@ void on_upkeep(ngx_event_t* ev) noexcept {
     } else {
         if (zone->ticks++ % kReapEvery == 0) {
             zone->store.reap();
+            note_master(zone);
         }
         zone->store.sweep(now_sec(), now_ms(), kSweepBucketsPerTick);
     }
@@ -90,6 +91,9 @@ void keep_heap_top() noexcept {
 
 ngx_int_t init_zone(ngx_shm_zone_t* shm_zone, void* data) noexcept {
     auto* zone = static_cast<Zone*>(shm_zone->data);
+    if (zone->file.path.len != 0) {
+        return open_zone_file(zone, shm_zone->shm.log);
+    }
     if (data == nullptr) {
         return format(shm_zone, zone);
     }
@@ -130,6 +134,7 @@ ngx_int_t start_worker(ngx_cycle_t* cycle) noexcept {
         zone->upkeep.cancelable = 1;   // or a draining worker would never exit
         join(zone, cycle->log);
         zone->store.reap();
+        note_master(zone);
         // Workers spread over the second, so that they do not all sweep at the same instant.
         ngx_add_timer(&zone->upkeep, kUpkeepMs + static_cast<ngx_msec_t>(ngx_pid % 100) * 10);
     }

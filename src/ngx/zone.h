@@ -8,6 +8,7 @@
 
 #include "ngx/ngx.h"
 
+#include "ngx/zone_file.h"
 #include "shm/store.h"
 
 namespace slab_cache::ngx {
@@ -22,6 +23,7 @@ struct Zone {
     size_t size;
     shm::Config config;
     time_t inactive;               // seconds; 0 = no limit of our own
+    ZoneFile file;
     ngx_shm_zone_t* shm_zone;
     shm::Store store;
 

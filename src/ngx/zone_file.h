@@ -1,0 +1,49 @@
+// ngx/zone_file.h — a zone that outlives nginx: slab_cache_zone … file=/dev/shm/pages.slab.
+//
+// What        The master maps a file on tmpfs or hugetlbfs before it forks, in place of the anonymous memory nginx gives.
+//             What it finds there is used if every check passes: owner, mode, size, boot, magic, layout. Otherwise a new
+//             file is made beside it and renamed over it: whoever still has the old one mapped keeps it.
+// Layout      the first kReservedBytes hold FileHeader, where anonymous zones have nginx's slab pool; the store follows.
+// Users       every cycle of every master holds a read lock (of its open file description, so workers share it by fork)
+//             for as long as any of its processes lives. Who gets the write lock is alone: only then may the zone be
+//             repaired at the start, or be marked clean at the end. A file in use is shared with the parent in a binary
+//             upgrade and with our own earlier cycle; anybody else's is refused, which catches a second instance.
+// Death       of any process, at any instruction: the zone stays marked unclean, and the next to be alone repairs it.
+// Ownership   descriptor and mapping belong to the cycle's pool. nginx -t checks the place and touches nothing.
+#pragma once
+
+#include "ngx/ngx.h"
+
+#include <sys/types.h>
+
+namespace slab_cache::ngx {
+
+struct Zone;
+
+// What nginx itself is asked for when the zone has a file: it insists on memory of its own for every zone.
+inline constexpr size_t kFileStandInBytes = 64 * 1024;
+
+struct ZoneFile {
+    ngx_str_t path;        // empty: the zone is anonymous
+    int fd;                // -1 while not open
+    void* addr;            // nullptr while not mapped
+    dev_t device;
+    ino_t inode;
+};
+
+// At configuration: nullptr when a file of this size may lie there, else the reason.
+const char* why_no_zone_file(const ngx_str_t& path, size_t size) noexcept;
+
+// Opens, checks, repairs or creates, and attaches zone->store. Logs what it did.
+ngx_int_t open_zone_file(Zone* zone, ngx_log_t* log) noexcept;
+
+// Pool cleanup.
+void close_zone_file(void* zone) noexcept;
+
+// A worker says who its master is: the parent of the next binary is recognised by it.
+void note_master(Zone* zone) noexcept;
+
+// The master is about to exit and its workers are gone. Marks as clean what nobody else uses.
+void leave_zone_files(ngx_cycle_t* cycle) noexcept;
+
+}  // namespace slab_cache::ngx
