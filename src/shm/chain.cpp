@@ -13,6 +13,8 @@ namespace {
 
 constexpr uint32_t kEvictBatch = 4;
 constexpr uint32_t kEvictMost = 32;  // per lock hold
+// So many victims in queue order have not made the shape that is wanted: emptying one block costs less than going on.
+constexpr uint32_t kEvictBeforeCleaning = 8;
 
 struct RoomContext {
     const Context* c;
@@ -28,11 +30,7 @@ bool is_held(uint32_t ref, void* context) noexcept {
 
 bool is_purged(const Entry& e, void* context) noexcept {
     const auto* room = static_cast<RoomContext*>(context);
-    if (e.checked.load_relaxed() == room->purge_seq) {
-        return false;
-    }
-    return judge(*room->c, selectors_of(e), e.fixed.selector_count, e.birth.load_relaxed()) ==
-           Validity::kPurged;
+    return is_purged_locked(*room->c, e, room->purge_seq);
 }
 
 // For the cleaning of a block: owners that cannot be evicted now.
@@ -78,12 +76,28 @@ uint32_t evict_some_locked(RoomContext* room, const VictimRules& rules, uint32_t
 
 }  // namespace
 
+bool is_purged_locked(const Context& c, const Entry& e, uint64_t seq) noexcept {
+    if (e.checked.load_relaxed() == seq) {
+        return false;
+    }
+    const Validity v = judge(c, selectors_of(e), e.fixed.selector_count,
+                             e.birth.load_acquire());  // [entry-birth]
+    if (v == Validity::kValid) {
+        const_cast<Entry&>(e).checked.store_relaxed(seq);  // as Store::validity() does
+    }
+    return v == Validity::kPurged;
+}
+
+// Against stray writes, not against malice: each word passes one multiplication, which is a bijection.
 uint32_t checksum_of(const EntryFixed& f, uint32_t ref) noexcept {
-    uint64_t h = base::mix64(ref, f.digest_hi);
-    h = base::mix64(h, f.digest_lo);
-    h = base::mix64(h, uint64_t{f.flags} << 32 | f.fill_cost_us);
-    h = base::mix64(h, uint64_t{f.stored_sec} << 32 | uint32_t{f.key_bytes} << 16 | f.head_bytes);
-    return static_cast<uint32_t>(base::mix64(h, f.selector_count) >> 32);
+    const uint64_t sizes = uint64_t{f.stored_sec} << 32 | uint32_t{f.key_bytes} << 16 | f.head_bytes;
+    uint64_t h = base::mix64(ref + (uint64_t{f.selector_count} << 32));
+    for (const uint64_t x :
+         {f.digest_hi, f.digest_lo, uint64_t{f.flags} << 32 | f.fill_cost_us, sizes}) {
+        h = (h ^ x) * 0x9e3779b97f4a7c15ULL;
+        h ^= h >> 32;
+    }
+    return static_cast<uint32_t>(h);
 }
 
 bool is_run(const Context& c, const Shard& s, uint32_t ref, uint32_t owner) noexcept {
@@ -161,6 +175,9 @@ Run make_room_locked(const Context& c, Shard* s, const Ask& ask, int64_t now_sec
             break;
         }
         evicted += n;
+        if (evicted == kEvictBeforeCleaning) {
+            clean_block_locked(&room);
+        }
         reclaim_locked(c, s);
         run = attempt();
     }

@@ -44,6 +44,9 @@ inline bool has_key(const Entry& e, const Digest& d, Bytes key) noexcept {
     return e.fixed.digest_hi == d.hi && e.fixed.digest_lo == d.lo && key_of(e) == key;
 }
 
+// Purged (hard) as of `seq`, the counter loaded before. Remembers that it is not.
+bool is_purged_locked(const Context& c, const Entry& e, uint64_t seq) noexcept;
+
 uint32_t checksum_of(const EntryFixed& fixed, uint32_t ref) noexcept;
 
 // A run of `owner` lies at `ref`: in the shard, in one block, header plausible.

@@ -149,7 +149,8 @@ Run first_run_locked(const Context& c, Shard* s, const NewEntry& what, int64_t n
     return may_grow_locked(*s, ask.want_bytes) ? make_room_locked(c, s, ask, now_sec) : Run{};
 }
 
-void write_front(const Context& c, Run run, const NewEntry& what, int64_t now_sec) noexcept {
+void write_front(const Context& c, Run run, const NewEntry& what, int64_t now_sec,
+                 uint64_t checked) noexcept {
     write_run_header(c, run, run.ref);
     EntryFixed f = {};
     f.digest_hi = what.digest.hi;
@@ -165,7 +166,7 @@ void write_front(const Context& c, Run run, const NewEntry& what, int64_t now_se
     base::copy_in(&e->fixed, &f, sizeof(f));
     e->birth.store_relaxed(
         what.birth);  // relaxed, all of these: published by fill[], lease or index
-    e->checked.store_relaxed(0);
+    e->checked.store_relaxed(checked);
     e->fresh_until.store_relaxed(saturate_sec(what.fresh_until_sec));
     e->stale_until.store_relaxed(saturate_sec(what.stale_until_sec));
     e->body_available.store_relaxed(0);

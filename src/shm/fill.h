@@ -18,8 +18,9 @@ inline constexpr uint32_t kNoFill = 0xffffffffU;
 uint32_t free_fill(const Context& c, uint32_t hint) noexcept;
 
 Run first_run_locked(const Context& c, Shard* s, const NewEntry& what, int64_t now_sec) noexcept;
-// Run header, entry, selectors, key and head; state kFilling.
-void write_front(const Context& c, Run run, const NewEntry& what, int64_t now_sec) noexcept;
+// Run header, entry, selectors, key and head; state kFilling. `checked`: the purge counter it was judged at.
+void write_front(const Context& c, Run run, const NewEntry& what, int64_t now_sec,
+                 uint64_t checked) noexcept;
 
 // One more run for at least one of `more` bytes. kOk, kNoSpace, kBusy.
 Status grow(Context* c, Writer* w, uint64_t more, int64_t now_sec) noexcept;

@@ -28,10 +28,7 @@ bool hold_sweep_lease(const Context& c, uint64_t now_ms) noexcept {
 }
 
 bool is_dead_entry(const Context& c, const Entry& e, uint32_t now) noexcept {
-    return e.stale_until.load_relaxed() < now || (e.checked.load_relaxed() != purge_counter(c) &&
-                                                  judge(c, selectors_of(e), e.fixed.selector_count,
-                                                        e.birth.load_acquire()) ==  // [entry-birth]
-                                                      Validity::kPurged);
+    return e.stale_until.load_relaxed() < now || is_purged_locked(c, e, purge_counter(c));
 }
 
 void sweep_bucket_locked(const Context& c, Shard* s, uint32_t i, uint32_t now) noexcept {

@@ -27,11 +27,10 @@ bool fits(const Context& c, const NewEntry& what) noexcept {
            what.key.size() + what.head.size() + body <= c.zone->max_object;
 }
 
-// Replaces the entry of this key, or takes an empty slot; in a full chain the entry used least gives way.
-void place_locked(const Context& c, Shard* s, uint32_t ref) noexcept {
-    const Entry* e = region(c).entry(ref);
-    const Digest d = digest_of(*e);
-    Atom<uint64_t>* slot = find_locked(c, *s, d, key_of(*e));
+// Replaces the entry of this key, whose slot is given, or takes an empty slot; in a full chain the entry used least
+// gives way.
+void place_locked(const Context& c, Shard* s, uint32_t ref, Atom<uint64_t>* slot) noexcept {
+    const Digest d = digest_of(*region(c).entry(ref));
     uint32_t old = slot != nullptr ? word_ref(slot->load_relaxed()) : 0;
     count(c, Counter::kReplaced, old != 0 ? 1 : 0);
     if (slot == nullptr && (slot = empty_slot_locked(c, s, d)) == nullptr) {
@@ -47,12 +46,19 @@ void place_locked(const Context& c, Shard* s, uint32_t ref) noexcept {
 }
 
 // A slow owner was overtaken: what is in place was born later and is still of use.
-bool is_outrun_locked(const Context& c, const Shard& s, const Entry& e, int64_t now_sec) noexcept {
-    const Atom<uint64_t>* slot = find_locked(c, s, digest_of(e), key_of(e));
+bool is_outrun_locked(const Context& c, const Atom<uint64_t>* slot, const Entry& e,
+                      int64_t now_sec) noexcept {
     const Entry* old = slot == nullptr ? nullptr : region(c).entry(word_ref(slot->load_relaxed()));
     return old != nullptr &&
            old->birth.load_acquire() > e.birth.load_relaxed() &&  // [entry-birth]
            old->stale_until.load_relaxed() >= saturate_sec(now_sec);
+}
+
+// begin() has judged already: again only when a purge came since.
+Validity judge_fill(const Context& c, const Entry& e, uint64_t seq) noexcept {
+    return e.checked.load_relaxed() == seq
+               ? Validity::kValid
+               : judge(c, selectors_of(e), e.fixed.selector_count, e.birth.load_relaxed());
 }
 
 // Out of the writer's hands without being published.
@@ -71,7 +77,7 @@ bool is_chain_whole(const Context& c, const Shard& s, const Writer& w) noexcept 
 }
 
 // From filling to live: figures and queue first, the index last.
-void make_live_locked(const Context& c, Shard* s, uint32_t ref) noexcept {
+void make_live_locked(const Context& c, Shard* s, uint32_t ref, Atom<uint64_t>* slot) noexcept {
     Entry* e = region(c).entry(ref);
     s->filling_bytes -= e->occupied.load_relaxed();
     e->state.store_relaxed(static_cast<uint8_t>(EntryState::kLive));
@@ -79,7 +85,7 @@ void make_live_locked(const Context& c, Shard* s, uint32_t ref) noexcept {
     queues_of(c, *s).push_locked(ref);
     s->entries++;
     s->live_bytes += front_bytes(e->fixed) + uint64_t{e->body_total.load_relaxed()};
-    place_locked(c, s, ref);
+    place_locked(c, s, ref, slot);
 }
 
 }  // namespace
@@ -97,7 +103,9 @@ Status Store::begin(const NewEntry& what, int64_t now_sec, Writer* writer) noexc
         shm::count(context_, Counter::kTooLargeSeen);
         return Status::kTooLarge;
     }
-    if (judge(context_, what.selectors, what.selector_count, what.birth) == Validity::kPurged) {
+    const uint64_t seq = purge_counter(context_);
+    const Validity v = judge(context_, what.selectors, what.selector_count, what.birth);
+    if (v == Validity::kPurged) {
         shm::count(context_, Counter::kPurgedInflight);
         return Status::kPurged;
     }
@@ -114,7 +122,7 @@ Status Store::begin(const NewEntry& what, int64_t now_sec, Writer* writer) noexc
     if (!run) {
         return Status::kNoSpace;
     }
-    write_front(context_, run, what, now_sec);
+    write_front(context_, run, what, now_sec, v == Validity::kValid ? seq : 0);
     s->filling_bytes += run.bytes;
     context_.local->fills[place].store_release(run.ref);  // [fill-publish] the entry is whole
     fill_hint_ = place + 1;
@@ -177,20 +185,20 @@ Status Store::commit(Writer* w, int64_t now_sec) noexcept {
         return Status::kCorrupt;
     }
     const uint64_t seq = purge_counter(context_);
-    const Validity v =
-        judge(context_, selectors_of(*e), e->fixed.selector_count, e->birth.load_relaxed());
+    const Validity v = judge_fill(context_, *e, seq);
     if (v == Validity::kPurged) {
         drop_locked(context_, s, w, Counter::kPurgedInflight);
         return Status::kPurged;
     }
-    if (is_outrun_locked(context_, *s, *e, now_sec)) {
+    Atom<uint64_t>* slot = find_locked(context_, *s, digest_of(*e), key_of(*e));
+    if (is_outrun_locked(context_, slot, *e, now_sec)) {
         drop_locked(context_, s, w, Counter::kOutrun);
         return Status::kOk;
     }
     trim_locked(context_, s, w);
     e = region(context_).entry(w->ref);
     e->checked.store_relaxed(v == Validity::kValid ? seq : 0);
-    make_live_locked(context_, s, w->ref);
+    make_live_locked(context_, s, w->ref, slot);
     context_.local->fills[w->fill_slot].store_release(0);  // [fill-publish]
     shm::count(context_, Counter::kStores);
     shm::count(context_, Counter::kStoredBytes, e->occupied.load_relaxed());
