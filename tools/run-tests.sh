@@ -42,7 +42,7 @@ stress() {
 
 model() {
     if [ -x tests/model/run.sh ]; then
-        run "protocol models" timeout 300 tests/model/run.sh
+        run "protocol models" timeout 1200 tests/model/run.sh
     fi
 }
 

@@ -157,6 +157,10 @@ void set_times(shm::NewEntry* what, Fill* fill, const http::Response& response,
     what->birth = fill->birth;
     what->fresh_until_sec = facts.fresh_until;
     what->stale_until_sec = http::useful_until(facts);
+    const time_t inactive = fill->zone->inactive;
+    if (inactive != 0 && what->stale_until_sec - inactive > facts.fresh_until) {
+        what->stale_until_sec = facts.fresh_until + inactive;
+    }
     const uint64_t cost = (now_ms() - fill->started_ms) * 1000;
     what->fill_cost_us = cost < UINT32_MAX ? static_cast<uint32_t>(cost) : UINT32_MAX;
 }

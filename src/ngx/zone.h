@@ -22,7 +22,7 @@ struct Zone {
     ngx_str_t name;
     size_t size;
     shm::Config config;
-    time_t inactive;               // seconds; 0 = no limit of our own
+    time_t inactive;               // seconds a stale object is kept, at most; 0 = as long as it is of use
     ZoneFile file;
     ngx_shm_zone_t* shm_zone;
     shm::Store store;
