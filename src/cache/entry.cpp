@@ -5,7 +5,7 @@
 namespace slab_cache::cache {
 namespace {
 
-constexpr uint8_t kHeadVersion = 2;
+constexpr uint8_t kHeadVersion = 3;
 
 // The fixed part as it lies in the zone; in the byte order of this machine, as all of the zone.
 struct HeadWire {
@@ -17,7 +17,7 @@ struct HeadWire {
     uint32_t fresh_until;
     uint32_t stale_while_until;
     uint32_t stale_if_error_until;
-    uint32_t born_at;
+    uint32_t born_at;         // since kBornEpoch
     uint32_t date;
     uint32_t last_modified;   // kNoTime: none
 };
@@ -25,6 +25,9 @@ static_assert(sizeof(HeadWire) == kHeadFixedBytes && std::is_trivially_copyable_
 static_assert(http::fact::kOwnStaleIfError <= 0xFF, "the flags no longer fit into a byte");
 
 constexpr uint32_t kNoTime = 0xFFFFFFFF;
+
+// What came with an Age of up to 2^31 was born before 1970; nothing is born later than now.
+constexpr int64_t kBornEpoch = -(int64_t{1} << 29);
 
 constexpr uint32_t saturate(int64_t sec) noexcept {
     return sec < 0 ? 0 : sec > kNoTime ? kNoTime : static_cast<uint32_t>(sec);
@@ -122,8 +125,14 @@ bool decode_facts(Bytes head, HeadFixed* out) noexcept {
     out->field_count = wire.field_count;
     out->content_type_len = wire.content_type_len;
     out->last_modified = wire.last_modified == kNoTime ? -1 : int64_t{wire.last_modified};
-    out->facts = {wire.fresh_until, wire.stale_while_until, wire.stale_if_error_until, wire.born_at,
-                  wire.date,        wire.fact_flags,        wire.status,               0};
+    out->facts = {wire.fresh_until,
+                  wire.stale_while_until,
+                  wire.stale_if_error_until,
+                  wire.born_at + kBornEpoch,
+                  wire.date,
+                  wire.fact_flags,
+                  wire.status,
+                  0};
     return wire.version == kHeadVersion && wire.status >= 100 && wire.status <= 999;
 }
 
@@ -250,7 +259,7 @@ bool HeadBuilder::finish(uint16_t status, int64_t last_modified,
                            saturate(facts.fresh_until),
                            saturate(facts.stale_while_until),
                            saturate(facts.stale_if_error_until),
-                           saturate(facts.born_at),
+                           saturate(http::subtract_saturated(facts.born_at, kBornEpoch)),
                            saturate(facts.date),
                            has_time ? static_cast<uint32_t>(last_modified) : kNoTime};
     std::memcpy(buffer_, &wire, sizeof(wire));

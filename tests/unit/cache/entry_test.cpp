@@ -100,6 +100,14 @@ TEST(Head, keeps_times_beyond_32_bits_on_their_side_of_now) {
     EXPECT_GT(f.facts.stale_if_error_until, 1800000000);
 }
 
+TEST(Head, keeps_the_age_of_what_was_born_before_1970) {
+    http::StoredFacts old = kFacts;
+    old.born_at = kFacts.date - http::kDeltaMax;
+    HeadFixed f;
+    ASSERT_TRUE(decode_facts(head_of(kLines, old), &f));
+    EXPECT_EQ(f.facts.born_at, old.born_at);
+}
+
 TEST(Head, costs_32_bytes_beside_its_fields) {
     EXPECT_EQ(head_of({}).size(), 32u);
     EXPECT_EQ(head_of({{"ETag", "\"1\""}}).size(), 32u + 1 + 2 + 3);
