@@ -69,9 +69,10 @@ void refuse(Fill* fill, http::Reason reason) noexcept {
 }
 
 // The object is in the zone, growing: whoever waits can have it.
-void announce(Fill* fill) noexcept {
+void announce(Fill* fill, const http::Fields& origin) noexcept {
     fill->phase = FillPhase::kStoring;
     if (fill->leader != nullptr) {
+        fill->leader->origin_age = origin.has("Age") ? http::received_age(origin) : -1;
         fill->leader->pin = fill->zone->store.pin_writer(fill->writer);
         tell_leader(fill, FillNews::kStored);
     }
@@ -198,7 +199,7 @@ ngx_int_t store_response(Fill* fill, const OriginResponse& origin) noexcept {
         refuse(fill, reason != http::Reason::kNone ? reason : reason_of(status));
         return NGX_OK;
     }
-    announce(fill);
+    announce(fill, origin.response.fields);
     return NGX_OK;
 }
 

@@ -72,6 +72,7 @@ struct Ctx {
     uint64_t deadline_ms;
 
     Fill* fill;                  // our own, while it runs
+    int64_t origin_age;          // of the answer to it: its Age field; -1: none
     FillNews news;
     ngx_uint_t error_status;
     Relay* relay;

@@ -157,8 +157,8 @@ ngx_int_t build_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
     if (ctx->status == CacheStatus::kMiss || ctx->status == CacheStatus::kExpired
         || ctx->status == CacheStatus::kBypass) {
         // The answer to its own fill is the origin's: Age only if the origin gave one.
-        ctx->age = stored.facts.born_at < now_sec() ? http::current_age(stored.facts, now_sec()) : -1;
-        return ctx->age <= 0 || add_age(r, ctx->age) ? NGX_OK : NGX_ERROR;
+        ctx->age = ctx->origin_age;
+        return ctx->age < 0 || add_age(r, ctx->age) ? NGX_OK : NGX_ERROR;
     }
     ctx->age = http::current_age(stored.facts, now_sec());
     return add_age(r, ctx->age) ? NGX_OK : NGX_ERROR;
