@@ -37,7 +37,8 @@ namespace slab_cache::shm {
     ROW(kReaped, "reaped", "records of dead processes taken back")                        \
     ROW(kCleanedBlocks, "cleaned_blocks", "blocks emptied so that they can change mode")  \
     ROW(kReclaimed, "reclaimed", "retired entries whose space was freed")                 \
-    ROW(kOutrun, "outrun", "stores dropped because an object with a later birth was in place")
+    ROW(kOutrun, "outrun", "stores dropped because an object with a later birth was in place") \
+    ROW(kPinBudget, "pin_budget", "reclaims that left a quarter of a shard pinned by slow readers")
 
 enum class Counter : uint32_t {
 #define SLAB_ROW(name, word, sentence) name,

@@ -122,9 +122,10 @@ struct Shard {
 
     // Statistics, written under the lock, read by anybody.
     Atom<uint64_t> eviction_age_sec;
+    Atom<uint64_t> held_bytes;      // of retired entries that the last reclaim found pinned
     Atom<uint32_t> sweep_bucket;
     uint32_t wants_repair;          // guarded by the lock: nonsense was met, the next holder repairs
-    uint32_t pad1[14];
+    uint32_t pad1[12];
 };
 
 // One per process. The table is sized at create(); fill[] and slot[] follow the struct.

@@ -183,6 +183,7 @@ void retire_locked(const Context& c, Shard* shard, uint32_t ref) noexcept {
 
 uint32_t reclaim_locked(const Context& c, Shard* shard) noexcept {
     if (shard->retired_head == 0) {
+        shard->held_bytes.store_relaxed(0);  // relaxed, here and below: a figure by itself
         return 0;
     }
     const RefFilter& held = scan_slots(c);
@@ -210,6 +211,8 @@ uint32_t reclaim_locked(const Context& c, Shard* shard) noexcept {
         freed++;
     }
     count(c, Counter::kReclaimed, freed);
+    shard->held_bytes.store_relaxed(shard->retired_bytes);
+    count(c, Counter::kPinBudget, shard->retired_bytes > capacity(*shard) / 4 ? 1 : 0);
     return freed;
 }
 

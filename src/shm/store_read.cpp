@@ -104,6 +104,17 @@ Pin Store::repin(const Pin& pin) noexcept {
     return pin;
 }
 
+bool Store::is_pin_budget_spent() const noexcept {
+    uint64_t held = 0;
+    uint64_t all = 0;
+    for (uint32_t i = 0; i < context_.zone->shard_count; i++) {
+        const Shard* s = shard_at(context_, i);
+        held += s->held_bytes.load_relaxed();
+        all += capacity(*s);
+    }
+    return held > all / 4;
+}
+
 Bytes Store::key(const Pin& pin) noexcept {
     return key_of(*pin.entry);
 }

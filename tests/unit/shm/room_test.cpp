@@ -1,6 +1,7 @@
 // Making room in a full zone whatever it is full of.
 #include <gtest/gtest.h>
 
+#include "shm/counters.h"
 #include "support/expect_audit.h"
 #include "support/zone_fixture.h"
 
@@ -22,6 +23,32 @@ TEST(Room, is_made_for_objects_of_unknown_length_in_a_zone_full_of_small_ones) {
         failed += put(zone.store, o) == Status::kOk ? 0 : 1;
     }
     EXPECT_EQ(failed, 0u);
+    EXPECT_AUDIT(zone.store);
+}
+
+TEST(PinBudget, is_spent_when_slow_readers_hold_a_quarter_of_the_zone_and_is_back_when_they_let_go) {
+    Zone zone(4 << 20);
+    std::vector<shm::Pin> pins;
+    for (uint32_t i = 0; i < 30; i++) {
+        const std::string key = "k" + std::to_string(i);
+        ASSERT_EQ(put(zone.store, key, pattern(60000, i)), Status::kOk);
+        shm::Pin pin;
+        ASSERT_EQ(zone.store.find(digest_of(key), key, &pin), Status::kOk);
+        pins.push_back(pin);
+    }
+    zone.store.sweep(kNow, 1, 1);
+    EXPECT_FALSE(zone.store.is_pin_budget_spent()) << "pinned, but still of use to others";
+    for (uint32_t i = 0; i < 30; i++) {
+        ASSERT_EQ(zone.store.remove(digest_of("k" + std::to_string(i))), Status::kOk);
+    }
+    zone.store.sweep(kNow, 1, 1);
+    EXPECT_TRUE(zone.store.is_pin_budget_spent());
+    EXPECT_GT(zone.store.counter_sum(static_cast<uint32_t>(shm::Counter::kPinBudget)), 0u);
+    for (shm::Pin& pin : pins) {
+        zone.store.unpin(&pin);
+    }
+    zone.store.sweep(kNow, 1, 1);
+    EXPECT_FALSE(zone.store.is_pin_budget_spent());
     EXPECT_AUDIT(zone.store);
 }
 
