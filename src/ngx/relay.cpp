@@ -154,6 +154,7 @@ void send_more(ngx_http_request_t* r, Ctx* ctx) noexcept {
                 finish(r, ngx_http_send_special(r, NGX_HTTP_LAST));
             } else {
                 r->keepalive = 0;
+                (void) ngx_http_send_special(r, NGX_HTTP_FLUSH);   // what there was, as nginx does
                 finish(r, NGX_ERROR);
             }
             return;

@@ -129,6 +129,7 @@ void run(ngx_http_request_t* r, Ctx* ctx) noexcept {
             ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                           "slab_cache: the fill failed while its response was being sent");
             r->keepalive = 0;
+            (void) ngx_http_send_special(r, NGX_HTTP_FLUSH);   // what there was, as nginx does
             finish(r, NGX_ERROR);
             return;
         case Growth::kWait:
