@@ -35,7 +35,7 @@ unit:             ## unit tests, fuzz corpora, crash and stress programs (no ngi
 integration: module ## pytest against a real nginx; ARGS="-k name" selects
 	@tools/run-tests.sh integration
 
-torture: module   ## four workers under kills, purges, reloads, failing origin, for SECONDS=60 (SEED=n)
+torture: module torture-programs ## four workers under kills, purges, reloads, failing origin, for SECONDS=60 (SEED=n)
 	@/usr/bin/python3 tests/torture/torture.py $(SECONDS) $(SEED)
 
 asan-nginx: deps-test ## the integration tests with the module under ASan and UBSan; ARGS="-k name" selects

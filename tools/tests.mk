@@ -24,6 +24,7 @@ STRESS := $(wildcard tests/stress/*.cpp)
 CRASH := $(wildcard tests/crash/*.cpp)
 BENCH := $(wildcard tests/bench/*_bench.cpp)
 FUZZ := $(wildcard tests/fuzz/*_fuzz.cpp)
+TORTURE := $(wildcard tests/torture/*.cpp)
 
 objs = $(patsubst %.cpp,$(OUT)/$(1)/%.o,$(2))
 SRC_OBJS := $(call objs,o,$(SRCS))
@@ -35,12 +36,14 @@ TWIN_BINS := $(foreach s,$(STRESS),$(foreach n,$(call twins,$(s)),$(OUT)/twin$(n
 CRASH_BINS := $(patsubst tests/crash/%.cpp,$(OUT)/crash/%,$(CRASH))
 BENCH_BINS := $(patsubst tests/bench/%.cpp,$(OUT)/bench/%,$(BENCH))
 REPLAY_BINS := $(patsubst tests/fuzz/%.cpp,$(OUT)/replay/%,$(FUZZ))
+TORTURE_BINS := $(patsubst tests/torture/%.cpp,$(OUT)/torture/%,$(TORTURE))
 FUZZ_BINS := $(patsubst tests/fuzz/%.cpp,$(OUT)/fuzz/%,$(FUZZ))
 
-.PHONY: test-programs unit-program bench-programs fuzz-programs
+.PHONY: test-programs unit-program bench-programs fuzz-programs torture-programs
 .SECONDARY:
 unit-program: $(if $(UNIT),$(OUT)/unit_tests)
-test-programs: unit-program $(STRESS_BINS) $(TWIN_BINS) $(CRASH_BINS) $(REPLAY_BINS)
+torture-programs: $(TORTURE_BINS)
+test-programs: unit-program torture-programs $(STRESS_BINS) $(TWIN_BINS) $(CRASH_BINS) $(REPLAY_BINS)
 bench-programs: $(BENCH_BINS)
 fuzz-programs: $(FUZZ_BINS)
 
@@ -72,6 +75,8 @@ $(OUT)/crash/%: $(OUT)/crash-o/tests/crash/%.o $(call objs,crash-o,$(SRCS)) $(ca
 	$(call link,,-lgtest_main -lgtest)
 $(OUT)/bench/%: $(OUT)/o/tests/bench/%.o $(SRC_OBJS) $(SUPPORT_OBJS)
 	$(call link,,-lbenchmark)
+$(OUT)/torture/%: $(OUT)/o/tests/torture/%.o $(SRC_OBJS)
+	$(call link,,)
 $(OUT)/replay/%: $(OUT)/o/tests/fuzz/%.o $(OUT)/o/tools/fuzz_replay.o $(SRC_OBJS) $(SUPPORT_OBJS)
 	$(call link,,)
 $(OUT)/fuzz/%: $(OUT)/o/tests/fuzz/%.o $(SRC_OBJS) $(SUPPORT_OBJS)

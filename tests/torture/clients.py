@@ -106,7 +106,7 @@ class Client(threading.Thread):
     def judge_failure(self, ask, e):
         if self.world.killed_since(ask.start, None if ask.in_body else ask.pid or self.pid):
             self.count["failed: worker killed"] += 1
-        elif ask.got_any and self.world.origin_failed_since(ask.key, ask.start):
+        elif self.world.origin_failed_since(ask.key, ask.start):
             self.count["failed: origin failed"] += 1
         else:
             where = "within the body" if ask.in_body else "after bytes" if ask.got_any else "without a byte"

@@ -46,6 +46,8 @@ class Purger:
         """Until it is answered: a worker may be killed in the middle of it."""
         method, path, headers, body = what
         for _ in range(100):
+            if self.world.stop.is_set():
+                return False
             try:
                 if self.connection is None:
                     self.connection = Connection(self.address)

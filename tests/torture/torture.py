@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A real nginx with four workers under everything at once: torture.py [SECONDS] [SEED].
 
+The zone lies in a file; in the end everything is killed at once, the file is repaired, started from again, audited.
 Clients that ask, compare, read slowly, hang up; an origin that fails; purges; SIGKILLs; reloads. Prints a summary
 and exits with 0 when nothing was wrong: no wrong byte, nothing older than the last completed purge, no failed request
 but those of killed workers and of a failing origin, no key stuck, no byte of the zone unaccounted for.
@@ -11,8 +12,11 @@ import os
 import pathlib
 import random
 import signal
+import shutil
 import socket
+import subprocess
 import sys
+import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -26,6 +30,8 @@ from purger import run_purger                       # noqa: E402
 from world import KEYS, LANGUAGES, MAX_OBJECT, World, body_of, fork, parse_etag, path_of, size_of   # noqa: E402
 
 WORKERS = 4
+TOP = HERE.parents[1]
+AUDIT = pathlib.Path(os.environ.get("SLAB_AUDIT", TOP / "build/tests/plain/torture/audit"))
 LOCATION = """
         keepalive_requests 100000;
         send_timeout 30s;
@@ -44,11 +50,21 @@ LOCATION = """
 UPSTREAM = "upstream origin {{ server 127.0.0.1:{port} max_fails=0; keepalive 8; }}"
 
 
+def is_alive(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
 class Torture:
-    def __init__(self, seconds, seed, zone="zone=one:14m"):
+    def __init__(self, seconds, seed):
         self.seconds, self.seed = seconds, seed
         self.random = random.Random(seed)
-        self.zone = f"slab_cache_zone {zone} max_object={MAX_OBJECT};"
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="slab_torture_", dir="/dev/shm"))
+        self.slab = self.directory / "one.slab"
+        self.zone = f"slab_cache_zone zone=one:14m max_object={MAX_OBJECT} file={self.slab};"
+        self.notes = []
         self.world = World()
         self.count = collections.Counter()
         self.violations = []
@@ -84,7 +100,8 @@ class Torture:
         pid = self.random.choice(workers)
         self.world.note_kill(pid)
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: pid not in self.nginx._children(), "the killed worker is gone")
+        # Not by the master's list of children, which leaves out some while others come and go.
+        wait_until(lambda: not pathlib.Path(f"/proc/{pid}").exists(), "the killed worker is gone")
         self.world.note_gone()
         self.count["kills"] += 1
 
@@ -99,8 +116,18 @@ class Torture:
                 self.kill_one()
         wait_until(lambda: len(self.nginx.workers()) >= WORKERS, "all workers run again")
 
-    def collect(self):
+    def kill_everything(self):
+        """At full load, master included. Nothing of what is in flight may harm what is started next."""
+        pids = [self.nginx.process.pid, *self.nginx._children()]
+        for pid in pids:
+            self.world.note_kill(pid)
         self.world.stop.set()
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        self.nginx.process.wait()
+        wait_until(lambda: not any(is_alive(p) for p in pids), "everything is gone")
+
+    def collect(self):
         for _ in self.processes:
             count, violations, slowest = self.results.get()
             self.count.update(count)
@@ -108,6 +135,19 @@ class Torture:
             self.slowest = max(self.slowest, slowest)
         for p in self.processes:
             p.join(10)
+
+    def audit(self, when, *args):
+        if not AUDIT.exists():
+            self.notes.append(f"{when}: not audited, {AUDIT} is not built")
+            return
+        p = subprocess.run([AUDIT, self.slab, *args], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+        self.notes.append(f"{when}: {p.stdout.strip()}")
+        if p.returncode != 0:
+            self.violations.append(f"audit {when}: {p.stdout}{p.stderr}")
+            shutil.copy(self.slab, self.nginx.prefix / f"{when.replace(' ', '_')}.slab")
+
+    def start_again(self):
+        self.nginx.start(text=self.nginx.text)
 
     # ---- afterwards -----------------------------------------------------------------------------------------------
     def every_key_answers(self):
@@ -159,15 +199,24 @@ class Torture:
             self.violations.append(str(e))
         self.violations += [f"error.log: {line}" for line in self.nginx.complaints()]
         self.origin.terminate()
+        shutil.rmtree(self.directory, ignore_errors=True)
         self.nginx.clean_up(keep=bool(self.violations))
 
     def run(self):
         self.start()
         try:
             self.rage()
+            self.kill_everything()
             self.collect()
+            self.audit("after the end of everything", "recover")
+            self.start_again()
             self.every_key_answers()
+            self.nginx.stop()
+            self.audit("after a clean stop")
+            self.start_again()
             self.nothing_is_left()
+            self.nginx.stop()
+            self.audit("emptied")
         finally:
             self.world.stop.set()
             self.finish()
@@ -178,6 +227,7 @@ class Torture:
         lines = [f"torture: {self.seconds} s, seed {self.seed}: {c['requests']} requests, {c['kills']} kills, {c['purges']} purges, "
                  f"{c['reloads']} reloads, {c['aborts']} aborts, slowest answer {self.slowest:.2f} s, violations {len(self.violations)}"]
         lines.append("    " + ", ".join(f"{k} {v}" for k, v in sorted(c.items())))
+        lines += [f"    {note}" for note in self.notes]
         lines += [f"    VIOLATION {v}" for v in self.violations[:40]]
         if self.violations:
             lines.append(f"    kept: {self.nginx.prefix}")
