@@ -73,6 +73,8 @@ struct Ctx {
 
     Fill* fill;                  // our own, while it runs
     int64_t origin_age;          // of the answer to it: its Age field; -1: none
+    http::Field* own_fields;     // ... and what is not stored of it, but is this client's
+    size_t own_count;
     FillNews news;
     ngx_uint_t error_status;
     Relay* relay;

@@ -130,6 +130,28 @@ bool add_fields(ngx_http_request_t* r, const cache::StoredResponse& stored, bool
     return true;
 }
 
+// What the origin said to this client alone: Set-Cookie that is stripped, fields that no-cache names.
+bool add_own_fields(ngx_http_request_t* r, const Ctx* ctx) noexcept {
+    for (size_t i = 0; i < ctx->own_count; i++) {
+        const http::Field& field = ctx->own_fields[i];
+        Bytes lowcase;
+        if (!pool_copy(r->pool, field.name, &lowcase)) {
+            return false;
+        }
+        ngx_strlow(mutable_data(lowcase), mutable_data(lowcase), lowcase.size());
+        if (!set_header_out(r, field.name, lowcase, field.value)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// Served with the answer to its own fill: not from the store.
+bool is_first_hand(const Ctx* ctx) noexcept {
+    return ctx->status == CacheStatus::kMiss || ctx->status == CacheStatus::kExpired
+           || ctx->status == CacheStatus::kBypass;
+}
+
 }  // namespace
 
 ngx_int_t build_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
@@ -154,10 +176,11 @@ ngx_int_t build_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
         return NGX_ERROR;
     }
     ctx->ttl = stored.facts.fresh_until - now_sec();
-    if (ctx->status == CacheStatus::kMiss || ctx->status == CacheStatus::kExpired
-        || ctx->status == CacheStatus::kBypass) {
-        // The answer to its own fill is the origin's: Age only if the origin gave one.
-        ctx->age = ctx->origin_age;
+    if (is_first_hand(ctx)) {
+        ctx->age = ctx->origin_age;   // Age only if the origin gave one
+        if (!not_modified && !add_own_fields(r, ctx)) {
+            return NGX_ERROR;
+        }
         return ctx->age < 0 || add_age(r, ctx->age) ? NGX_OK : NGX_ERROR;
     }
     ctx->age = http::current_age(stored.facts, now_sec());

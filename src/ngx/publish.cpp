@@ -7,6 +7,7 @@
 #include "cache/variant.h"
 #include "http/date.h"
 #include "http/storable.h"
+#include "http/syntax.h"
 #include "http/update.h"
 #include "ngx/request.h"
 #include "ngx/tags.h"
@@ -75,8 +76,7 @@ public:
             connection_ = line.value;
         }
         for (const http::Field& line : response.lines("Cache-Control")) {
-            plain_ = plain_ && line.value.find('=') == line.value.rfind('=')
-                     && line.value.find('"') == Bytes::npos;
+            plain_ = plain_ && !may_name_fields(line.value);
         }
     }
 
@@ -85,12 +85,55 @@ public:
                       : http::is_storable_field(name, response_, policy_);
     }
 
+    // Kept out of the store, and yet for the client that asked.
+    bool is_for_leader(Bytes name) const noexcept {
+        if (plain_ || !http::is_storable_field(name, Bytes{})) {
+            return false;
+        }
+        for (const http::Field& line : response_.lines("Connection")) {
+            if (http::list_has(line.value, name)) {
+                return false;
+            }
+        }
+        return true;
+    }
+
 private:
+    // no-cache=…, in any case
+    static bool may_name_fields(Bytes cache_control) noexcept {
+        static constexpr Bytes kNames = "no-cache=";
+        for (size_t i = 0; i + kNames.size() <= cache_control.size(); i++) {
+            if (base::equal_nocase(base::slice(cache_control, i, kNames.size()), kNames)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
     const http::Fields& response_;
     const http::Policy& policy_;
     Bytes connection_;
     bool plain_;
 };
+
+// A field that is not stored goes to the client whose request this fill answers; `room` is for how many there may be.
+bool give_to_leader(Ctx* leader, const http::Field& field, size_t room) noexcept {
+    if (leader == nullptr) {
+        return true;
+    }
+    ngx_pool_t* pool = leader->request->pool;
+    if (leader->own_fields == nullptr) {
+        leader->own_fields = static_cast<http::Field*>(ngx_palloc(pool, room * sizeof(http::Field)));
+        leader->own_count = 0;
+    }
+    http::Field copy;
+    if (leader->own_fields == nullptr || !pool_copy(pool, field.name, &copy.name)
+        || !pool_copy(pool, field.value, &copy.value)) {
+        return false;
+    }
+    leader->own_fields[leader->own_count++] = copy;
+    return true;
+}
 
 // What the client would have been sent, as far as it may be stored, in the origin's order.
 bool stored_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexcept {
@@ -106,8 +149,13 @@ bool stored_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexce
     const FieldJudge judge(origin.response.fields, fill->conf->policy);
     for (const http::Field& field : out) {
         if (base::equal_nocase(field.name, "Content-Length")
-            || base::equal_nocase(field.name, "Content-Type") || is_tag_line(fill->conf, field.name)
-            || !judge.may_store(field.name)) {
+            || base::equal_nocase(field.name, "Content-Type") || is_tag_line(fill->conf, field.name)) {
+            continue;
+        }
+        if (!judge.may_store(field.name)) {
+            if (judge.is_for_leader(field.name) && !give_to_leader(fill->leader, field, out.size)) {
+                return false;
+            }
             continue;
         }
         lines->add(field.name, field.value);
