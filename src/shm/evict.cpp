@@ -294,6 +294,7 @@ uint32_t EvictQueues::find_least(const VictimRules& rules) noexcept {
         const uint32_t ref = header_->queue[least].tail;
         const uint32_t uses = uses_of(*entry(ref));
         if (uses == 0 && !is_pinned(rules, ref)) {
+            __builtin_prefetch(entry(entry(ref)->prev));  // becomes the tail
             header_->floor = least_h > header_->floor ? least_h : header_->floor;
             return ref;
         }

@@ -104,6 +104,12 @@ Validity judge(const Context& c, const uint64_t* fingerprints, uint32_t count,
     Newest newest;
     newest.hard = c.zone->all_hard.load_acquire();  // [purge-seq]
     newest.soft = c.zone->all_soft.load_acquire();  // [purge-seq]
+    for (uint32_t i = 0; i < count; i++) {  // the sets lie anywhere: all of them on their way at once
+        const auto* set = reinterpret_cast<const char*>(
+            set_of(c, record_key(fingerprints[i], PurgeMode::kHard)));
+        __builtin_prefetch(set);
+        __builtin_prefetch(set + kLineBytes);
+    }
     for (uint32_t i = 0; i < count; i++) {
         look_up(c, fingerprints[i], &newest);
     }

@@ -103,6 +103,8 @@ Status Store::begin(const NewEntry& what, int64_t now_sec, Writer* writer) noexc
         shm::count(context_, Counter::kTooLargeSeen);
         return Status::kTooLarge;
     }
+    Shard* s = shard_of(context_, what.digest);
+    __builtin_prefetch(bucket_at(context_, *s, bucket_of(*s, what.digest)));  // for commit()
     const uint64_t seq = purge_counter(context_);
     const Validity v = judge(context_, what.selectors, what.selector_count, what.birth);
     if (v == Validity::kPurged) {
@@ -113,7 +115,6 @@ Status Store::begin(const NewEntry& what, int64_t now_sec, Writer* writer) noexc
     if (place == kNoFill) {
         return Status::kBusy;
     }
-    Shard* s = shard_of(context_, what.digest);
     ShardLock lock(&context_, s, ShardLock::Patience::kStore);
     if (!lock) {
         return Status::kBusy;
