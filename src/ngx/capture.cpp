@@ -73,6 +73,7 @@ void announce(Fill* fill, const http::Fields& origin) noexcept {
     fill->phase = FillPhase::kStoring;
     if (fill->leader != nullptr) {
         fill->leader->origin_age = origin.has("Age") ? http::received_age(origin) : -1;
+        fill->leader->stored_ref = 0;
         fill->leader->pin = fill->zone->store.pin_writer(fill->writer);
         tell_leader(fill, FillNews::kStored);
     }
@@ -209,6 +210,7 @@ void validated(Fill* fill, const OriginResponse& origin) noexcept {
     const shm::Status status = publish_validated(fill, origin, &pin);
     if (fill->leader != nullptr) {
         // Where it could not be written anew, the old header is still a right answer to this request.
+        fill->leader->stored_ref = 0;
         fill->leader->pin = pin ? pin : fill->zone->store.repin(fill->stale);
     } else {
         fill->zone->store.unpin(&pin);

@@ -11,6 +11,7 @@
 
 #include "ngx/ngx.h"
 
+#include "cache/entry.h"
 #include "http/reason.h"
 #include "ngx/conf.h"
 #include "ngx/wait.h"
@@ -62,6 +63,8 @@ struct Ctx {
     shm::Digest digest;
 
     shm::Pin pin;                // served, or to be
+    cache::StoredResponse stored; // the head of the entry decoded last
+    uint32_t stored_ref;         // ... which is this one; 0 = none
     shm::Pin stale;              // what a revalidation started from
     bool stale_servable;         // ... may be served should the origin fail
 
@@ -95,6 +98,19 @@ struct Ctx {
 Ctx* get_ctx(ngx_http_request_t* r) noexcept;    // of the current location
 Ctx* find_ctx(ngx_http_request_t* r) noexcept;   // also across internal redirects; nullptr if never cached
 Ctx* make_ctx(ngx_http_request_t* r, LocConf* conf) noexcept;
+
+// The decoded head of ctx->pin; nullptr when it is nonsense. Decoded once per entry.
+inline const cache::StoredResponse* stored_response(Ctx* ctx) noexcept {
+    if (ctx->stored_ref != ctx->pin.ref) {
+        ctx->stored = {};
+        if (!cache::decode_head(shm::Store::head(ctx->pin), &ctx->stored)) {
+            ctx->stored_ref = 0;
+            return nullptr;
+        }
+        ctx->stored_ref = ctx->pin.ref;
+    }
+    return &ctx->stored;
+}
 
 inline void pass(Ctx* ctx, http::Reason reason) noexcept {
     ctx->step = Step::kPass;

@@ -97,6 +97,7 @@ bool join_stream(Ctx* ctx) noexcept {
         return false;
     }
     store.touch(ctx->pin);
+    ctx->stored_ref = 0;
     return true;
 }
 

@@ -155,10 +155,11 @@ bool is_first_hand(const Ctx* ctx) noexcept {
 }  // namespace
 
 ngx_int_t build_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
-    cache::StoredResponse stored;
-    if (!cache::decode_head(shm::Store::head(ctx->pin), &stored)) {
+    const cache::StoredResponse* decoded = stored_response(ctx);
+    if (decoded == nullptr) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;   // lookups have checked it: cannot happen
     }
+    const cache::StoredResponse& stored = *decoded;
     const http::Condition met =
         r == r->main ? condition(r, stored) : http::Condition::kProceed;
     if (met == http::Condition::kFailed) {

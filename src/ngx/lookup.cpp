@@ -140,8 +140,8 @@ Next expired(Ctx* ctx, const http::StoredFacts& facts, bool soft_purged) noexcep
 
 Next decide(Ctx* ctx, Found found) noexcept {
     shm::Store& store = ctx->zone->store;
-    cache::StoredResponse stored;
-    if (!cache::decode_head(shm::Store::head(ctx->pin), &stored)) {
+    const cache::StoredResponse* stored = stored_response(ctx);
+    if (stored == nullptr) {
         store.unpin(&ctx->pin);
         count(ctx->zone, Counter::kCorrupt);
         ctx->reason = http::Reason::kCorrupt;
@@ -149,14 +149,14 @@ Next decide(Ctx* ctx, Found found) noexcept {
     }
     const int64_t now = now_sec();
     http::Reuse answer =
-        http::reuse(stored.facts, request_facts(ctx->request), ctx->conf->policy, now);
+        http::reuse(stored->facts, request_facts(ctx->request), ctx->conf->policy, now);
     if (found == Found::kSoftPurged && answer.kind == http::ReuseKind::kFresh) {
         answer.kind = http::ReuseKind::kStaleWhileRevalidate;
     }
     switch (answer.kind) {
     case http::ReuseKind::kFresh:
         store.touch(ctx->pin);
-        maybe_refresh_early(ctx, stored.facts);
+        maybe_refresh_early(ctx, stored->facts);
         serve_with(ctx, CacheStatus::kHit);
         return Next::kMore;
     case http::ReuseKind::kStaleWhileRevalidate:
@@ -167,11 +167,11 @@ Next decide(Ctx* ctx, Found found) noexcept {
                                                        : CacheStatus::kUpdating);
             return Next::kMore;
         }
-        return expired(ctx, stored.facts, found == Found::kSoftPurged);
+        return expired(ctx, stored->facts, found == Found::kSoftPurged);
     case http::ReuseKind::kStaleIfErrorOnly:
     case http::ReuseKind::kRevalidate:
         ctx->reason = answer.reason;
-        return expired(ctx, stored.facts, found == Found::kSoftPurged);
+        return expired(ctx, stored->facts, found == Found::kSoftPurged);
     case http::ReuseKind::kNo:
         break;
     }
@@ -183,6 +183,7 @@ Next decide(Ctx* ctx, Found found) noexcept {
 
 Next lookup(Ctx* ctx) noexcept {
     ctx->zone->store.unpin(&ctx->stale);
+    ctx->stored_ref = 0;   // a ref may name another entry once ours was let go
     ctx->ticket = {};
     if (ctx->rounds > kMaxRounds) {
         pass(ctx, http::Reason::kBusy);
@@ -410,7 +411,7 @@ ngx_int_t precontent_handler(ngx_http_request_t* r) noexcept {
     if (is_clone(r->connection) || conf->api) {
         return NGX_DECLINED;   // a fill is what we are waiting for; the admin location is no content
     }
-    if (conf->purge != nullptr && view(r->method_name) == view(conf->purge->method)) {
+    if (is_purge(r, conf->purge)) {
         r->content_handler = purge_handler;
         return NGX_OK;
     }
