@@ -335,10 +335,23 @@ shm::Status copy_body(Fill* fill) noexcept {
     return shm::Status::kOk;
 }
 
+shm::Status write_again(Fill* fill, const shm::NewEntry& what, shm::Pin* pin) noexcept {
+    shm::Store& store = fill->zone->store;
+    shm::Status status = store.begin(what, now_sec(), &fill->writer);
+    if (status == shm::Status::kOk) {
+        status = copy_body(fill);
+    }
+    if (status == shm::Status::kOk) {
+        *pin = store.pin_writer(fill->writer);
+        status = store.commit(&fill->writer, now_sec());
+    }
+    store.abort(&fill->writer);
+    return status;
+}
+
 }  // namespace
 
 shm::Status publish_validated(Fill* fill, const OriginResponse& origin, shm::Pin* pin) noexcept {
-    shm::Store& store = fill->zone->store;
     cache::StoredResponse stored;
     Merge merged;
     if (!cache::decode_head(shm::Store::head(fill->stale), &stored)
@@ -353,7 +366,7 @@ shm::Status publish_validated(Fill* fill, const OriginResponse& origin, shm::Pin
     http::Request request = request_facts(fill->request);
     request.has_authorization = fill->has_authorization;
     if (!http::storable(request, response, freshness, fill->conf->policy)) {
-        (void) store.remove(fill->digest, shm::Store::key(fill->stale));
+        (void) fill->zone->store.remove(fill->digest, shm::Store::key(fill->stale));
         return shm::Status::kPurged;
     }
     Bytes head;
@@ -368,23 +381,17 @@ shm::Status publish_validated(Fill* fill, const OriginResponse& origin, shm::Pin
         return shm::Status::kTooLarge;
     }
     what.selectors = selectors;
-    what.key = shm::Store::key(fill->stale);
-    what.digest = fill->digest;
+    what.key = fill->key;
+    what.digest = fill->primary;
     what.head = head;
-    what.flags = shm::Store::flags(fill->stale);
     what.body_bytes = shm::Store::body_length(fill->stale);
     set_times(&what, fill, response, freshness);
     what.fill_cost_us = shm::Store::fill_cost_us(fill->stale);   // of the whole thing, not of the 304
-    shm::Status status = store.begin(what, now_sec(), &fill->writer);
-    if (status == shm::Status::kOk) {
-        status = copy_body(fill);
+    http::Reason reason = http::Reason::kNone;
+    if (!choose_variant(fill, response.fields, &what, &reason)) {   // the 304 may name another Vary
+        return shm::Status::kTooLarge;
     }
-    if (status == shm::Status::kOk) {
-        *pin = store.pin_writer(fill->writer);
-        status = store.commit(&fill->writer, now_sec());
-    }
-    store.abort(&fill->writer);
-    return status;
+    return write_again(fill, what, pin);
 }
 
 }  // namespace slab_cache::ngx
