@@ -71,13 +71,13 @@ class Client(threading.Thread):
         ask.got_any = bool(c.buffer)
         response = c.read_header()
         ask.pid = int(response.header("X-Pid") or 0)
+        ask.in_body = True
         if ask.habit == "abort":
             self.count["aborts"] += 1
             c.read(self.random.randrange(1, 1 + min(size_of(ask.key), 4000)))
             c.abort()
             self.connection = None
             return
-        ask.in_body = True
         if self.slow:
             self.read_slowly(c, response)
         c.read_body(response, ask.method)
