@@ -2,14 +2,15 @@
 
 #include "ngx/api.h"
 
-#include "ngx/api_purge.h"
-#include "ngx/api_zones.h"
-#include "ngx/conf.h"
+#include "ngx/api_route.h"
+#include "ngx/body.h"
 #include "ngx/reply.h"
 #include "ngx/zone.h"
 
 namespace slab_cache::ngx {
 namespace {
+
+constexpr size_t kMaxJson = 1024 * 1024;
 
 bool is_loopback(const sockaddr* sa) noexcept {
     switch (sa->sa_family) {
@@ -28,65 +29,127 @@ bool is_loopback(const sockaddr* sa) noexcept {
     }
 }
 
-// The path behind the location's prefix.
-Bytes sub_path(ngx_http_request_t* r, const LocConf* conf) noexcept {
-    Bytes path = base::slice(view(r->uri), conf->api_prefix.len);
-    while (!path.empty() && path.front() == '/') {
-        path.remove_prefix(1);
+// What keeps a Call findable while nginx reads the body: the module's own context is the cache's (ctx.h).
+void forget(void*) noexcept {}
+
+Call* make_call(ngx_http_request_t* r) noexcept {
+    ngx_pool_cleanup_t* cln = ngx_pool_cleanup_add(r->pool, sizeof(Call));
+    if (cln == nullptr) {
+        return nullptr;
     }
-    return path;
+    ngx_memzero(cln->data, sizeof(Call));
+    cln->handler = forget;
+    auto* call = static_cast<Call*>(cln->data);
+    call->request = r;
+    return call;
 }
 
-Bytes take_segment(Bytes* path) noexcept {
-    const size_t slash = path->find('/');
-    const Bytes segment = base::slice(*path, 0, slash);
-    *path = slash == Bytes::npos ? Bytes{} : base::slice(*path, slash + 1);
-    return segment;
-}
-
-Zone* find_zone(ngx_http_request_t* r, Bytes name) noexcept {
-    MainConf* mcf = main_conf(r);
-    auto** zones = static_cast<Zone**>(mcf->zones.elts);
-    for (ngx_uint_t i = 0; i < mcf->zones.nelts; i++) {
-        if (view(zones[i]->name) == name) {
-            return zones[i];
+Call* find_call(ngx_http_request_t* r) noexcept {
+    for (ngx_pool_cleanup_t* cln = r->pool->cleanup; cln != nullptr; cln = cln->next) {
+        if (cln->handler == forget && static_cast<Call*>(cln->data)->request == r) {
+            return static_cast<Call*>(cln->data);
         }
     }
     return nullptr;
 }
 
-ngx_int_t not_found(ngx_http_request_t* r) noexcept {
-    return send_problem(r, NGX_HTTP_NOT_FOUND, "not found", "no such resource in this API");
+Bytes request_header(ngx_http_request_t* r, Bytes name) noexcept {
+    Bytes value;
+    each_header(r->headers_in.headers, [&](ngx_table_elt_t& h) {
+        const bool found = base::equal_nocase(view(h.key), name);
+        value = found ? view(h.value) : value;
+        return !found;
+    });
+    return value;
 }
 
-bool is_read(ngx_http_request_t* r) noexcept {
-    return (r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) != 0;
+// A page of another origin, in the browser of somebody who may write: such requests carry these fields.
+bool is_foreign(ngx_http_request_t* r) noexcept {
+    const Bytes site = request_header(r, "Sec-Fetch-Site");
+    if (!site.empty() && site != "same-origin" && site != "none") {
+        return true;
+    }
+    const Bytes origin = request_header(r, "Origin");
+    if (origin.empty()) {
+        return false;
+    }
+    const size_t at = origin.find("://");
+    return at == Bytes::npos || r->headers_in.host == nullptr
+           || !base::equal_nocase(base::slice(origin, at + 3), view(r->headers_in.host->value));
 }
 
-ngx_int_t read_only(ngx_http_request_t* r, ngx_int_t (*answer)(ngx_http_request_t*, Zone*), Zone* zone) noexcept {
-    if (!is_read(r)) {
-        return send_problem(r, NGX_HTTP_NOT_ALLOWED, "method not allowed", "use GET");
+// Forms of other origins can send these types without asking; JSON they cannot.
+bool is_form_type(ngx_http_request_t* r) noexcept {
+    if (r->headers_in.content_type == nullptr) {
+        return false;
     }
-    const ngx_int_t rc = ngx_http_discard_request_body(r);
-    return rc == NGX_OK ? answer(r, zone) : rc;
+    const Bytes value = view(r->headers_in.content_type->value);
+    const Bytes type = base::slice(value, 0, value.find_first_of("; \t"));
+    return base::equal_nocase(type, "text/plain") || base::equal_nocase(type, "multipart/form-data")
+           || base::equal_nocase(type, "application/x-www-form-urlencoded");
 }
 
-ngx_int_t zone_resource(ngx_http_request_t* r, const LocConf* conf, Zone* zone, Bytes path) noexcept {
-    const Bytes what = take_segment(&path);
-    if (what.empty()) {
-        return read_only(r, send_zone, zone);
+// False: it has been answered, with *rc.
+bool may_write(ngx_http_request_t* r, const LocConf* conf, const Action& action, ngx_int_t* rc) noexcept {
+    if (!conf->api_write) {
+        *rc = send_problem(r, NGX_HTTP_FORBIDDEN, "read only",
+                           "this location has no slab_cache_api write=on");
+        return false;
     }
-    if (what == "purge" && path.empty()) {
-        if (r->method != NGX_HTTP_POST) {
-            return send_problem(r, NGX_HTTP_NOT_ALLOWED, "method not allowed", "use POST");
-        }
-        if (!conf->api_write) {
-            return send_problem(r, NGX_HTTP_FORBIDDEN, "read only",
-                                "this location has no slab_cache_api write=on");
-        }
-        return purge_by_json(r, zone);
+    if (is_foreign(r)) {
+        *rc = send_problem(r, NGX_HTTP_FORBIDDEN, "cross-origin request",
+                           "a page of another origin must not write");
+        return false;
     }
-    return not_found(r);
+    if (action.needs_type && is_form_type(r)) {
+        *rc = send_problem(r, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE, "not JSON",
+                           "send Content-Type: application/json");
+        return false;
+    }
+    return true;
+}
+
+void on_body(ngx_http_request_t* r) noexcept {
+    Call* call = find_call(r);
+    ngx_int_t rc = NGX_ERROR;
+    if (call != nullptr) {
+        rc = whole_body(r, call->body_limit, &call->body)
+                 ? call->answer(call)
+                 : send_problem(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "body too large",
+                                "longer than this resource takes");
+    }
+    ngx_http_finalize_request(r, rc);
+}
+
+size_t body_limit_of(const Zone* zone, const Action& action) noexcept {
+    if (action.resource != Resource::kEntry) {
+        return kMaxJson;
+    }
+    return zone->config.max_object != 0 ? zone->config.max_object : zone->size / 16;
+}
+
+ngx_int_t start_call(ngx_http_request_t* r, const LocConf* conf, const Action& action, const Route& route,
+                     Zone* zone) noexcept {
+    Call* call = make_call(r);
+    if (call == nullptr) {
+        return NGX_ERROR;
+    }
+    call->conf = conf;
+    call->zone = zone;
+    call->rest = route.rest;
+    call->answer = action.answer;
+    if (!action.writes) {
+        const ngx_int_t rc = ngx_http_discard_request_body(r);
+        return rc == NGX_OK ? call->answer(call) : rc;
+    }
+    call->birth = zone->store.birth_stamp();
+    call->body_limit = body_limit_of(zone, action);
+    if (r->headers_in.content_length_n > static_cast<off_t>(call->body_limit)) {
+        return send_problem(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "body too large",
+                            "longer than this resource takes");
+    }
+    const ngx_int_t rc = ngx_http_read_client_request_body(r, on_body);
+    return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
 }
 
 }  // namespace
@@ -105,37 +168,35 @@ bool is_trusted(ngx_http_request_t* r) noexcept {
     return false;
 }
 
-Zone* api_zone(ngx_http_request_t* r) noexcept {
-    Bytes path = sub_path(r, loc_conf<LocConf>(r));
-    if (take_segment(&path) != "v1" || take_segment(&path) != "zones") {
-        return nullptr;
-    }
-    return find_zone(r, take_segment(&path));
-}
-
 ngx_int_t api_handler(ngx_http_request_t* r) noexcept {
     auto* conf = loc_conf<LocConf>(r);
     if (!is_trusted(r)) {
         return send_problem(r, NGX_HTTP_FORBIDDEN, "forbidden",
                             "not from loopback, and the location has no access rule");
     }
-    Bytes path = sub_path(r, conf);
-    if (take_segment(&path) != "v1" || take_segment(&path) != "zones") {
-        return not_found(r);
+    const Route route = route_of(r, conf);
+    if (route.resource == Resource::kNone) {
+        return send_problem(r, NGX_HTTP_NOT_FOUND, "not found", "no such resource in this API");
     }
-    const Bytes name = take_segment(&path);
-    if (name.empty()) {
-        return read_only(r, send_zones, nullptr);
+    Zone* zone = route.has_zone ? zone_of(r, route) : nullptr;
+    if (route.has_zone && zone == nullptr) {
+        return send_problem(r, NGX_HTTP_NOT_FOUND, "no such zone", route.zone_name);
     }
-    Zone* zone = find_zone(r, name);
-    if (zone == nullptr) {
-        return send_problem(r, NGX_HTTP_NOT_FOUND, "no such zone", name);
+    const Action* action = action_of(r, route.resource);
+    if (action == nullptr) {
+        const Bytes methods = allowed_methods(route.resource);
+        (void) add_answer_header(r, "Allow", methods);
+        return send_problem(r, NGX_HTTP_NOT_ALLOWED, "method not allowed", methods);
     }
-    if (!usable(zone)) {
+    if (zone != nullptr && !usable(zone) && action->resource != Resource::kZone) {
         return send_problem(r, NGX_HTTP_SERVICE_UNAVAILABLE, "zone not available",
                             "this worker found no free worker record");
     }
-    return zone_resource(r, conf, zone, path);
+    ngx_int_t rc = NGX_OK;
+    if (action->writes && !may_write(r, conf, *action, &rc)) {
+        return rc;
+    }
+    return start_call(r, conf, *action, route, zone);
 }
 
 }  // namespace slab_cache::ngx

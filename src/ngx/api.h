@@ -1,20 +1,34 @@
 // ngx/api.h — slab_cache_api: the admin location.
 //
-// What        GET …/v1/zones, GET …/v1/zones/{z}, POST …/v1/zones/{z}/purge; JSON by jansson, Cache-Control: no-store, errors as
-//             application/problem+json.
-// Safety      fails closed: 403 unless an access rule of the location let the request in, or the peer is loopback or a unix socket;
-//             writing needs write=on; GET and HEAD change nothing.
+// What        routes a request to its answer: the page, metrics, zones, purge, entry, top, and what Fastly's and
+//             Cloudflare's clients call. JSON by jansson, Cache-Control: no-store, errors as application/problem+json.
+// Safety      fails closed: 403 unless the request is signed, or an access rule of the location let it in, or the peer is
+//             loopback or a unix socket. Writing needs write=on, and is refused to pages of other origins. GET and HEAD
+//             change nothing. There are no CORS answers.
+// Ownership   a Call lives on its request's pool.
 #pragma once
 
 #include "ngx/ngx.h"
 
+#include "ngx/conf.h"
+
 namespace slab_cache::ngx {
 
-ngx_int_t api_handler(ngx_http_request_t* r) noexcept;
+struct Call;
+using Answer = ngx_int_t (*)(Call* call) noexcept;
 
-struct Zone;
-// The zone that the request's path names; nullptr if none.
-Zone* api_zone(ngx_http_request_t* r) noexcept;
+struct Call {
+    ngx_http_request_t* request;
+    const LocConf* conf;
+    Zone* zone;          // nullptr where the resource has none
+    Bytes rest;          // of the path, behind the resource's name
+    Bytes body;          // where the method has one
+    uint64_t birth;      // the purge counter when the request began
+    size_t body_limit;
+    Answer answer;
+};
+
+ngx_int_t api_handler(ngx_http_request_t* r) noexcept;
 
 // True when the peer is loopback or a unix socket, or some access rule (allow, auth_basic, auth_request …) said yes.
 bool is_trusted(ngx_http_request_t* r) noexcept;

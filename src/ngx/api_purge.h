@@ -4,11 +4,17 @@
 
 #include "ngx/ngx.h"
 
+#include "ngx/selection.h"
+
 namespace slab_cache::ngx {
 
-struct Zone;
+struct Call;
 
-// Reads the body, then answers {"seq":n,"accepted":n}. Returns NGX_DONE while reading.
-ngx_int_t purge_by_json(ngx_http_request_t* r, Zone* zone) noexcept;
+// Answers {"seq":n,"accepted":n}.
+ngx_int_t purge_by_json(Call* call) noexcept;
+
+// What a body names. False: `problem` (of kProblemBytes) says what is wrong with it.
+inline constexpr size_t kProblemBytes = 256;
+bool read_purge(Call* call, Selection* to, char* problem) noexcept;
 
 }  // namespace slab_cache::ngx

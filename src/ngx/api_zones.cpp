@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-#include "ngx/conf.h"
+#include "ngx/api.h"
 #include "ngx/counters.h"
 #include "ngx/reply.h"
 #include "ngx/zone.h"
@@ -81,8 +81,7 @@ json_t* reasons_json(Zone* zone) noexcept {
 
 json_t* zone_json(Zone* zone) noexcept {
     json_t* z = json_object();
-    json_object_set_new(
-        z, "name", json_stringn(reinterpret_cast<const char*>(zone->name.data), zone->name.len));
+    json_object_set_new(z, "name", json_text(view(zone->name)));
     json_object_set_new(z, "available", json_boolean(usable(zone)));
     if (!usable(zone)) {
         return z;
@@ -102,31 +101,20 @@ json_t* zone_json(Zone* zone) noexcept {
     return z;
 }
 
-ngx_int_t send(ngx_http_request_t* r, json_t* json) noexcept {
-    char* text = json_dumps(json, JSON_INDENT(2));
-    json_decref(json);
-    if (text == nullptr) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-    Bytes body;
-    const bool ok = pool_copy(r->pool, text, &body);
-    free(text);
-    return ok ? send_json(r, NGX_HTTP_OK, body)
-              : static_cast<ngx_int_t>(NGX_HTTP_INTERNAL_SERVER_ERROR);
-}
-
 }  // namespace
 
-ngx_int_t send_zones(ngx_http_request_t* r, Zone*) noexcept {
-    MainConf* mcf = main_conf(r);
+ngx_int_t send_zones(Call* call) noexcept {
+    MainConf* mcf = main_conf(call->request);
     auto** zones = static_cast<Zone**>(mcf->zones.elts);
     json_t* list = json_array();
     for (ngx_uint_t i = 0; i < mcf->zones.nelts; i++) {
         json_array_append_new(list, zone_json(zones[i]));
     }
-    return send(r, json_pack("{s:o}", "zones", list));
+    return send_json(call->request, NGX_HTTP_OK, json_pack("{s:o}", "zones", list));
 }
 
-ngx_int_t send_zone(ngx_http_request_t* r, Zone* zone) noexcept { return send(r, zone_json(zone)); }
+ngx_int_t send_zone(Call* call) noexcept {
+    return send_json(call->request, NGX_HTTP_OK, zone_json(call->zone));
+}
 
 }  // namespace slab_cache::ngx

@@ -5,9 +5,9 @@
 
 namespace slab_cache::ngx {
 
-struct Zone;
+struct Call;
 
-ngx_int_t send_zones(ngx_http_request_t* r, Zone* unused) noexcept;   // all
-ngx_int_t send_zone(ngx_http_request_t* r, Zone* zone) noexcept;
+ngx_int_t send_zones(Call* call) noexcept;   // all
+ngx_int_t send_zone(Call* call) noexcept;
 
 }  // namespace slab_cache::ngx

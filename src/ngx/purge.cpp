@@ -2,60 +2,53 @@
 
 #include "ngx/purge.h"
 
-#include "cache/key.h"
 #include "http/tags.h"
-#include "ngx/counters.h"
 #include "ngx/lookup.h"
 #include "ngx/reply.h"
 #include "ngx/request.h"
+#include "ngx/selection.h"
 #include "ngx/tags.h"
 
 namespace slab_cache::ngx {
 namespace {
 
-constexpr uint32_t kMaxTags = 1024;
+constexpr size_t kMaxTags = 1024;
+constexpr Bytes kPurgeKeys = "PURGEKEYS";   // FOSHttpCache with Varnish's xkey
 
-struct Wanted {
-    uint64_t* selector;
-    uint32_t count;
-    bool soft;
-    bool overflow;
-
-    void add(uint64_t s) noexcept {
-        if (count == kMaxTags) {
-            overflow = true;
-            return;
-        }
-        selector[count++] = s;
-    }
-};
-
-void read_tags(ngx_http_request_t* r, const uint8_t* secret, Wanted* wanted) noexcept {
+// False where there are too many.
+bool read_tags(ngx_http_request_t* r, Selection* to) noexcept {
+    bool ok = true;
     each_header(r->headers_in.headers, [&](ngx_table_elt_t& h) {
         const Bytes name = view(h.key);
-        const bool xkey = base::equal_nocase(name, "xkey-purge")
-                          || base::equal_nocase(name, "xkey-softpurge");
-        wanted->soft = wanted->soft || base::equal_nocase(name, "xkey-softpurge")
-                       || (base::equal_nocase(name, "Fastly-Soft-Purge") && view(h.value) == "1");
-        if (xkey || http::is_tag_field(name)) {
+        const bool soft_keys = base::equal_nocase(name, "xkey-softpurge");
+        to->soft = to->soft || soft_keys
+                   || (base::equal_nocase(name, "Fastly-Soft-Purge") && view(h.value) == "1");
+        if (soft_keys || base::equal_nocase(name, "xkey-purge") || http::is_tag_field(name)) {
             http::TagReader reader(view(h.value));
             Bytes tag;
-            while (reader.next(&tag)) {
-                wanted->add(cache::tag_selector(tag, secret));
+            while (ok && reader.next(&tag)) {
+                ok = select_tag(to, tag);
             }
         }
-        return true;
+        return ok;
     });
+    return ok;
 }
 
-void read_url(ngx_http_request_t* r, const cache::Url& url, const uint8_t* secret, Wanted* wanted) noexcept {
-    (void) r;
-    const size_t n = url.path.size();
-    if (n >= 2 && url.path[n - 1] == '*' && url.path[n - 2] == '/' && url.args.empty()) {
-        wanted->add(cache::prefix_selector(url.host, base::slice(url.path, 0, n - 1), secret));
-        return;
+// The URL counts where no tags are named; PURGEKEYS is about tags alone.
+ngx_int_t add_url(ngx_http_request_t* r, const LocConf* conf, Selection* to) noexcept {
+    if (!is_empty(*to)) {
+        return NGX_OK;
     }
-    wanted->add(cache::url_selector(url, secret));
+    if (view(r->method_name) == kPurgeKeys) {
+        return NGX_HTTP_BAD_REQUEST;
+    }
+    Bytes uri;
+    cache::Url url;
+    return canonical_uri(r, conf, &uri) && split_url(r->pool, host_of(r), uri, &url)
+                   && select_request_url(to, url)
+               ? NGX_OK
+               : NGX_ERROR;
 }
 
 }  // namespace
@@ -67,6 +60,12 @@ bool address_listed(ngx_http_request_t* r, const Cidrs& from) noexcept {
     }
     auto* list = const_cast<ngx_array_t*>(&from.list);
     return list->nelts != 0 && ngx_cidr_match(c->sockaddr, list) == NGX_OK;
+}
+
+bool is_purge(ngx_http_request_t* r, const PurgeConf* purge) noexcept {
+    const Bytes method = view(r->method_name);
+    return purge != nullptr
+           && (method == view(purge->method) || (method == kPurgeKeys && view(purge->method) == "PURGE"));
 }
 
 ngx_int_t purge_handler(ngx_http_request_t* r) noexcept {
@@ -82,33 +81,16 @@ ngx_int_t purge_handler(ngx_http_request_t* r) noexcept {
     if (zone == nullptr || !usable(zone)) {
         return NGX_HTTP_SERVICE_UNAVAILABLE;
     }
-    Wanted wanted{};
-    wanted.soft = conf->purge->soft;
-    wanted.selector = static_cast<uint64_t*>(ngx_palloc(r->pool, kMaxTags * sizeof(uint64_t)));
-    Bytes uri;
-    cache::Url url;
-    if (wanted.selector == nullptr || !canonical_uri(r, conf, &uri)
-        || !split_url(r->pool, host_of(r), uri, &url)) {
+    Selection selection;
+    if (!init_selection(&selection, r, zone, kMaxTags)) {
         return NGX_ERROR;
     }
-    const uint8_t* secret = zone->store.secret();
-    read_tags(r, secret, &wanted);
-    if (wanted.count == 0) {
-        read_url(r, url, secret, &wanted);
-    }
-    if (wanted.overflow) {
+    selection.soft = conf->purge->soft;
+    if (!read_tags(r, &selection)) {
         return NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
     }
-    const uint64_t seq = zone->store.purge(
-        wanted.selector, wanted.count, wanted.soft ? shm::PurgeMode::kSoft : shm::PurgeMode::kHard);
-    count(zone, Counter::kPurges);
-    count(zone, Counter::kPurgeSelectors, wanted.count);
-    auto* text = static_cast<u_char*>(ngx_pnalloc(r->pool, 128));
-    if (text == nullptr) {
-        return NGX_ERROR;
-    }
-    u_char* end = ngx_sprintf(text, "{\"seq\":%uL,\"accepted\":%uD}" CRLF, seq, wanted.count);
-    return send_json(r, NGX_HTTP_OK, {reinterpret_cast<char*>(text), static_cast<size_t>(end - text)});
+    const ngx_int_t rc = add_url(r, conf, &selection);
+    return rc == NGX_OK ? purge_and_answer(&selection) : rc;
 }
 
 }  // namespace slab_cache::ngx

@@ -11,6 +11,9 @@ namespace slab_cache::ngx {
 // xkey-purge name tags; Fastly-Soft-Purge: 1 or xkey-softpurge make it soft. 403 for addresses not listed.
 ngx_int_t purge_handler(ngx_http_request_t* r) noexcept;
 
+// Is this request one for purge_handler()? PURGE also means PURGEKEYS, which names tags only.
+bool is_purge(ngx_http_request_t* r, const PurgeConf* purge) noexcept;
+
 bool address_listed(ngx_http_request_t* r, const Cidrs& from) noexcept;
 
 }  // namespace slab_cache::ngx

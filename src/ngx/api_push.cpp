@@ -1,0 +1,291 @@
+#include "ngx/ngx.h"
+
+#include "ngx/api_push.h"
+
+#include "cache/entry.h"
+#include "http/date.h"
+#include "http/storable.h"
+#include "http/tags.h"
+#include "ngx/api.h"
+#include "ngx/counters.h"
+#include "ngx/reply.h"
+#include "ngx/request.h"
+#include "ngx/target.h"
+
+namespace slab_cache::ngx {
+namespace {
+
+constexpr Bytes kPrefix = "X-Response-";
+constexpr Bytes kTaken[] = {"Content-Type", "Content-Language", "Content-Disposition", "Cache-Control",
+                            "CDN-Cache-Control", "Expires", "ETag", "Last-Modified", "Link", "Location",
+                            "Vary", "Content-Encoding", "Set-Cookie"};
+constexpr uint64_t kMaxTtl = 10ull * 365 * 86400;
+
+struct Push {
+    Call* call;
+    Target target;
+    http::Field* line;        // what is stored
+    size_t lines;
+    http::Response response;
+    http::Freshness freshness;
+    uint64_t birth;
+    bool is_fenced;
+    uint64_t selector[cache::kMaxSelectors];
+    uint32_t selector_count;
+    Bytes head;
+    ngx_int_t answered;       // of the problem that ended it
+};
+
+bool refuse(Push* p, ngx_uint_t status, Bytes title, Bytes detail, Bytes reason = {}) noexcept {
+    p->answered = send_problem(p->call->request, status, title, detail, reason);
+    return false;
+}
+
+bool bad(Push* p, Bytes detail) noexcept {
+    return refuse(p, NGX_HTTP_BAD_REQUEST, "invalid push", detail);
+}
+
+bool is_taken(Bytes name) noexcept {
+    for (Bytes taken : kTaken) {
+        if (base::equal_nocase(taken, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool read_fields(Push* p) noexcept {
+    ngx_http_request_t* r = p->call->request;
+    const http::Fields all = request_fields(r);
+    p->line = static_cast<http::Field*>(ngx_palloc(r->pool, (all.size + 2) * sizeof(http::Field)));
+    if (p->line == nullptr) {
+        return refuse(p, NGX_HTTP_INTERNAL_SERVER_ERROR, "out of memory", {});
+    }
+    for (const http::Field& field : all) {
+        if (is_taken(field.name)) {
+            p->line[p->lines++] = field;
+        } else if (field.name.size() > kPrefix.size()
+                   && base::equal_nocase(base::slice(field.name, 0, kPrefix.size()), kPrefix)) {
+            p->line[p->lines++] = {base::slice(field.name, kPrefix.size()), field.value};
+        }
+    }
+    const http::Fields stored{p->line, p->lines};
+    if (stored.has("Vary") || stored.has("Content-Encoding")) {
+        return bad(p, "a pushed response has no variants: no Vary, no Content-Encoding");
+    }
+    return true;
+}
+
+// A decimal argument in [low, high]; *value stays where there is none.
+bool read_number(Push* p, Bytes name, uint64_t low, uint64_t high, uint64_t* value, bool* present) noexcept {
+    Bytes text;
+    *present = query_argument(p->call->request, name, &text);
+    if (!*present) {
+        return true;
+    }
+    uint64_t n = 0;
+    for (char c : text) {
+        if (c < '0' || c > '9' || n > high) {
+            return false;
+        }
+        n = n * 10 + static_cast<uint64_t>(c - '0');
+    }
+    *value = n;
+    return !text.empty() && n >= low && n <= high;
+}
+
+bool read_response(Push* p) noexcept {
+    uint64_t status = NGX_HTTP_OK;
+    uint64_t ttl = 0;
+    bool has_ttl = false;
+    bool has_status = false;
+    if (!read_number(p, "status", 200, 599, &status, &has_status)) {
+        return bad(p, "status= is a number from 200 to 599");
+    }
+    if (!read_number(p, "ttl", 1, kMaxTtl, &ttl, &has_ttl)) {
+        return bad(p, "ttl= is a positive number of seconds");
+    }
+    p->response = {static_cast<uint16_t>(status), {p->line, p->lines}, now_sec(), now_sec()};
+    p->freshness = http::evaluate_freshness(p->response, p->call->conf->policy,
+                                            static_cast<uint32_t>(ngx_random()));
+    if (has_ttl) {
+        p->freshness.lifetime_sec = static_cast<int64_t>(ttl);
+        p->freshness.fresh_until = now_sec() + static_cast<int64_t>(ttl) - p->freshness.age_at_response;
+        p->freshness.is_explicit = true;
+        p->freshness.source = http::Source::kAccel;
+    }
+    http::Request request;
+    const http::Verdict verdict =
+        http::storable(request, p->response, p->freshness, p->call->conf->policy);
+    return verdict
+           || refuse(p, 422, "not storable", http::reason_sentence(verdict.reason),
+                     http::reason_word(verdict.reason));
+}
+
+bool read_fence(Push* p) noexcept {
+    const http::Field* fence = request_fields(p->call->request).find("If-Purge-Seq");
+    p->birth = p->call->birth;
+    if (fence == nullptr) {
+        return true;
+    }
+    uint64_t n = 0;
+    for (char c : fence->value) {
+        if (c < '0' || c > '9' || n > (UINT64_MAX - 9) / 10) {
+            return bad(p, "If-Purge-Seq is the \"seq\" of a purge");
+        }
+        n = n * 10 + static_cast<uint64_t>(c - '0');
+    }
+    // A counter that has not been reached would make the object immune to purges to come.
+    if (fence->value.empty() || n > p->call->birth) {
+        return bad(p, "If-Purge-Seq is ahead of the zone's purge counter");
+    }
+    p->birth = n;
+    p->is_fenced = true;
+    return true;
+}
+
+bool add_selector(Push* p, uint64_t selector) noexcept {
+    if (p->selector_count == cache::kMaxSelectors) {
+        return false;
+    }
+    p->selector[p->selector_count++] = selector;
+    return true;
+}
+
+bool read_selectors(Push* p) noexcept {
+    const uint8_t* secret = p->call->zone->store.secret();
+    p->selector_count =
+        cache::url_selectors(p->target.url, secret, p->selector, cache::kMaxSelectors);
+    bool ok = p->selector_count != 0;
+    const http::Fields fields = request_fields(p->call->request);
+    for (const http::Field& field : fields) {
+        http::TagReader tags(http::is_tag_field(field.name) ? field.value : Bytes{});
+        Bytes tag;
+        while (ok && tags.next(&tag)) {
+            ok = add_selector(p, cache::tag_selector(tag, secret));
+        }
+    }
+    http::GroupReader groups(fields, http::kCacheGroups);
+    Bytes group;
+    while (ok && groups.next(&group)) {
+        ok = add_selector(p, cache::group_selector(p->target.url.host, group, secret))
+             && add_selector(p, cache::tag_selector(group, secret));
+    }
+    return ok || refuse(p, 422, "not storable", "too many tags", http::reason_word(http::Reason::kTooManyTags));
+}
+
+bool build_head(Push* p) noexcept {
+    ngx_http_request_t* r = p->call->request;
+    size_t size = cache::kHeadFixedBytes + 2 * http::kDateBytes + 64;
+    for (size_t i = 0; i < p->lines; i++) {
+        size += 2 * p->line[i].name.size() + p->line[i].value.size() + 4;
+    }
+    auto* buffer = static_cast<char*>(ngx_palloc(r->pool, size));
+    if (buffer == nullptr || size > p->call->conf->policy.max_header_bytes) {
+        return bad(p, "too many header fields");
+    }
+    cache::HeadBuilder builder(buffer, size);
+    for (size_t i = 0; i < p->lines; i++) {
+        if (http::is_storable_field(p->line[i].name, p->response.fields, p->call->conf->policy)
+            && !base::equal_nocase(p->line[i].name, "Content-Length")) {
+            builder.add(p->line[i].name, p->line[i].value);
+        }
+    }
+    char date[http::kDateBytes];
+    if (!p->response.fields.has("Date")) {
+        http::format_date(p->freshness.date, date);
+        builder.add("Date", {date, sizeof(date)});
+    }
+    const int64_t modified =
+        http::parse_date(p->response.fields.get("Last-Modified"), now_sec()).value_or(-1);
+    if (!builder.finish(p->response.status, modified, http::facts_of(p->response, p->freshness))) {
+        return bad(p, "a header field is too long");
+    }
+    p->head = builder.head();
+    return true;
+}
+
+bool explain_failure(Push* p, shm::Status status) noexcept {
+    switch (status) {
+    case shm::Status::kPurged:
+        return refuse(p, NGX_HTTP_PRECONDITION_FAILED, "purged since",
+                      "a purge of this URL, its host, a prefix or a tag came since",
+                      http::reason_word(http::Reason::kPurgedInflight));
+    case shm::Status::kTooLarge:
+        return refuse(p, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "not storable", "larger than max_object",
+                      http::reason_word(http::Reason::kTooBig));
+    case shm::Status::kNoSpace:
+        return refuse(p, 507, "not stored", "nothing could be evicted to make room",
+                      http::reason_word(http::Reason::kNoSpace));
+    default:
+        return refuse(p, NGX_HTTP_SERVICE_UNAVAILABLE, "not stored", "a bound of the zone was reached",
+                      http::reason_word(http::Reason::kBusy));
+    }
+}
+
+bool store(Push* p) noexcept {
+    shm::Store& store = p->call->zone->store;
+    if (p->is_fenced
+        && store.validity_of(p->selector, p->selector_count, p->birth) != shm::Validity::kValid) {
+        return explain_failure(p, shm::Status::kPurged);
+    }
+    const http::StoredFacts facts = http::facts_of(p->response, p->freshness);
+    shm::NewEntry what;
+    what.key = default_key_of(p->call->request->pool, p->target);
+    if (what.key.empty()) {
+        return bad(p, "the URL is too long for a key");
+    }
+    what.digest = cache::digest(what.key, store.secret());
+    what.head = p->head;
+    what.selectors = p->selector;
+    what.selector_count = p->selector_count;
+    what.birth = p->birth;
+    what.fresh_until_sec = facts.fresh_until;
+    what.stale_until_sec = http::useful_until(facts);
+    what.body_bytes = static_cast<int64_t>(p->call->body.size());
+    shm::Writer writer;
+    shm::Status status = store.begin(what, now_sec(), &writer);
+    if (status == shm::Status::kOk && !p->call->body.empty()) {
+        status = store.append(&writer, p->call->body, now_sec());
+    }
+    if (status == shm::Status::kOk) {
+        status = store.commit(&writer, now_sec());
+    }
+    store.abort(&writer);
+    if (status != shm::Status::kOk) {
+        return explain_failure(p, status);
+    }
+    // The key was found uncacheable a moment ago: no longer.
+    store.mark_set(what.digest, 0, 0);
+    return true;
+}
+
+}  // namespace
+
+ngx_int_t push_entry(Call* call) noexcept {
+    auto* p = pool_new<Push>(call->request->pool);
+    Bytes url;
+    if (p == nullptr) {
+        return NGX_ERROR;
+    }
+    p->call = call;
+    if (!query_argument(call->request, "url", &url) || !parse_target(call->request, url, &p->target)) {
+        (void) bad(p, "say entry?url=…");
+        return p->answered;
+    }
+    if (!read_fields(p) || !read_response(p) || !read_fence(p) || !read_selectors(p) || !build_head(p)
+        || !store(p)) {
+        return p->answered;
+    }
+    count(call->zone, Counter::kFillsStored);
+    auto* text = static_cast<u_char*>(ngx_pnalloc(call->request->pool, 128));
+    if (text == nullptr) {
+        return NGX_ERROR;
+    }
+    u_char* end = ngx_sprintf(text, "{\"stored\":true,\"birth\":%uL,\"ttl_sec\":%L}" CRLF, p->birth,
+                              p->freshness.fresh_until - now_sec());
+    return send_json(call->request, NGX_HTTP_CREATED,
+                     Bytes{reinterpret_cast<char*>(text), static_cast<size_t>(end - text)});
+}
+
+}  // namespace slab_cache::ngx

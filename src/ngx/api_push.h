@@ -1,0 +1,20 @@
+// ngx/api_push.h — PUT …/entry?url=: a response that the application made beforehand.
+//
+// What        The body is the response's body. Content-Type, Content-Language, Cache-Control, CDN-Cache-Control, Expires,
+//             ETag, Last-Modified, Link and Location are taken as they are, any other field under the prefix X-Response-.
+//             Surrogate-Key, Cache-Tag, xkey and Cache-Groups name its tags. ?status= (200), ?ttl= in seconds (over all that
+//             the fields say). It is stored under the default key of the URL.
+// Fence       If-Purge-Seq: n says that what the body was made of was read after purge n: 412 if a purge of its URL, prefixes,
+//             host or tags came since. Without it, the purges since the request began count.
+// Refused     what no response of an origin could do either (http/storable.h), Vary, Content-Encoding, and Set-Cookie.
+#pragma once
+
+#include "ngx/ngx.h"
+
+namespace slab_cache::ngx {
+
+struct Call;
+
+ngx_int_t push_entry(Call* call) noexcept;
+
+}  // namespace slab_cache::ngx

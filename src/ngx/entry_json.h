@@ -1,0 +1,19 @@
+// ngx/entry_json.h — a stored object as JSON.
+#pragma once
+
+#include "ngx/ngx.h"
+
+#include "shm/store.h"
+
+struct json_t;
+
+namespace slab_cache::ngx {
+
+struct Zone;
+
+// Of a pinned object; a new reference. A variant marker is told apart by its "vary".
+json_t* entry_json(Zone* zone, const shm::Pin& pin) noexcept;
+
+bool has_selector(const shm::Pin& pin, uint64_t selector) noexcept;
+
+}  // namespace slab_cache::ngx
