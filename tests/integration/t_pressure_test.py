@@ -1,0 +1,243 @@
+"""What happens at each bound: a defined outcome with a reason, never a failed request."""
+import collections
+import json
+import threading
+
+import pytest
+from harness.origin import Reply, request_header
+from harness.wait import wait_until
+
+FRESH = ("Cache-Control: max-age=600",)
+BY_RATE = "limit_rate $http_x_rate;"      # a reader is as slow as it says
+
+
+def body_of(path, size):
+    return (path.encode() * (size // len(path) + 1))[:size]
+
+
+def sized(origin, size):
+    origin.handle("*", lambda r: Reply(body_of(r.target, size), headers=FRESH))
+
+
+def figures(n):
+    return json.loads(n.get("/_cache/v1/zones/one").body)
+
+
+def begin_slowly(n, path, rate, into):
+    """A reader that has its header and takes its time for the rest."""
+    c = n.connect()
+    into.append(c)
+    c.send(path, headers=[("X-Rate", str(rate))])
+    return c, c.read_header()
+
+
+def hang_up(connections):
+    for c in connections:
+        c.abort()
+
+
+def nothing_pinned(n):
+    wait_until(lambda: figures(n)["pins"] == 0 and figures(n)["memory"]["filling_bytes"] == 0, "no pin, no fill")
+
+
+# ---- full ------------------------------------------------------------------------------------------------------------
+
+def test_full_zone_with_everything_pinned_passes_uncached_and_recovers(cached, origin):
+    size = 200_000
+    sized(origin, size)
+    n = cached(BY_RATE, zone="slab_cache_zone zone=one:8m max_object=300k;")
+    readers = []
+    reasons = collections.Counter()
+    for i in range(60):
+        _, answer = begin_slowly(n, f"/p/{i}", 60_000 if i < 3 else 1000, readers)
+        assert answer.status == 200
+        reasons[answer.why] += 1
+    assert reasons["NO_SPACE"] + reasons["BUSY"] >= 10, reasons
+    assert n.get("/more").body == body_of("/more", size)
+    for i in range(3):      # pinned all the while, and not a byte of theirs has changed
+        assert readers[i].read(size) == body_of(f"/p/{i}", size)
+    hang_up(readers)
+    nothing_pinned(n)
+    assert wait_until(lambda: n.get("/again").cache == "HIT", "room again")
+    assert n.get("/again").body == body_of("/again", size)
+
+
+def test_more_entries_pinned_than_a_worker_has_slots_is_busy_not_broken(cached, origin):
+    sized(origin, 30_000)
+    n = cached(BY_RATE, zone="slab_cache_zone zone=one:64m max_object=100k;")
+    for i in range(1060):
+        n.get(f"/p/{i}")
+    readers = []
+    answers = collections.Counter()
+    for i in range(1060):
+        _, answer = begin_slowly(n, f"/p/{i}", 1000, readers)
+        answers[answer.status, answer.cache] += 1
+    assert answers[200, "HIT"] >= 1000 and set(answers) == {(200, "HIT"), (200, "MISS")}, answers
+    assert answer.why == "BUSY"         # the last one found no slot and went by
+    assert figures(n)["pins"] >= 1000
+    assert n.get("/p/7", ("X-Rate", "0")).body == body_of("/p/7", 30_000)
+    hang_up(readers)
+    nothing_pinned(n)
+
+
+def test_one_object_of_max_size_after_the_other_evicts(cached, origin):
+    size = 500_000
+    sized(origin, size)
+    n = cached(zone="slab_cache_zone zone=one:12m max_object=520000;")
+    with n.connect() as c:
+        for i in range(80):
+            answer = c.request(f"/big/{i}")
+            assert (answer.status, answer.body) == (200, body_of(f"/big/{i}", size))
+    assert n.get("/big/79").cache == "HIT"
+    f = figures(n)
+    assert 0.5 * f["memory"]["capacity_bytes"] < f["memory"]["used_bytes"] <= f["memory"]["capacity_bytes"]
+
+
+def test_readers_slower_than_the_turnover_get_their_own_bytes(cached, origin):
+    size = 100_000
+    sized(origin, size)
+    n = cached(BY_RATE, zone="slab_cache_zone zone=one:8m max_object=400k;", workers=2)
+    readers = []
+    for i in range(24):
+        begin_slowly(n, f"/slow/{i}", 40_000, readers)
+    for i in range(200):
+        assert n.get(f"/other/{i}").body == body_of(f"/other/{i}", size)
+    n.request("/_cache/v1/zones/one/purge", "POST", body=b'{"all":true}')
+    for i in range(24):
+        assert readers[i].read(size) == body_of(f"/slow/{i}", size)
+    hang_up(readers)
+    nothing_pinned(n)
+
+
+def test_thousands_of_slow_readers_of_one_object_hold_one_copy(cached, origin):
+    size = 60_000
+    sized(origin, size)
+    n = cached(BY_RATE, workers=4, zone="slab_cache_zone zone=one:16m;")
+    n.get("/a")
+    before = figures(n)["memory"]["used_bytes"]
+    readers = []
+    for _ in range(3000):
+        assert begin_slowly(n, "/a", 1000, readers)[1].cache == "HIT"
+    f = figures(n)
+    assert f["pins"] <= 4 and f["memory"]["used_bytes"] == before
+    hang_up(readers)
+    nothing_pinned(n)
+    assert origin.hits("/a") == 1
+
+
+# ---- many ------------------------------------------------------------------------------------------------------------
+
+def test_a_hundred_variants_of_one_url_are_at_most_eight(cached, origin):
+    origin.handle("*", lambda r: Reply(request_header(r, "X-Colour") * 50, headers=[*FRESH, "Vary: X-Colour"]))
+    n = cached("proxy_set_header X-Colour $http_x_colour;")
+    for i in range(100):
+        assert n.get("/v", ("X-Colour", f"c{i}")).text == f"c{i}" * 50
+    assert [n.get("/v", ("X-Colour", f"c{i}")).cache for i in range(99, 93, -1)] == ["HIT"] * 6
+    assert figures(n)["entries"] <= 9       # and the marker that says how they vary
+
+
+def test_page_with_a_thousand_tags_passes_with_a_reason(cached, origin):
+    tags = " ".join(f"t{i}" for i in range(1000))
+    origin.reply("/a", b"page", headers=[*FRESH, f"Surrogate-Key: {tags}"])
+    n = cached("proxy_buffer_size 32k; proxy_buffers 4 32k; proxy_busy_buffers_size 64k;")
+    for _ in range(2):
+        answer = n.get("/a")
+        assert (answer.status, answer.text, answer.why) == (200, "page", "TOO_MANY_TAGS")
+
+
+def test_a_million_distinct_tags_purged_never_bring_an_old_page_back(cached, origin):
+    version = {"n": 1}
+    origin.handle("*", lambda r: Reply(f"v{version['n']}", headers=[*FRESH, "Surrogate-Key: wanted"]))
+    n = cached()
+    n.get("/a")
+    version["n"] = 2
+    assert n.purge("/", ("Surrogate-Key", "wanted")).status == 200
+    with n.connect() as c:
+        for part in range(20):
+            tags = [f"t{part}-{i}" for i in range(50_000)]
+            r = c.request("/_cache/v1/zones/one/purge", "POST", body=json.dumps({"tags": tags}, separators=(",", ":")).encode())
+            assert (r.status, json.loads(r.body)["accepted"]) == (200, 50_000)
+    assert n.get("/a").text == "v2"
+    n.get("/a")
+    assert n.get("/a").cache == "HIT"       # births after the flood count
+
+
+def test_more_workers_than_worker_records_serve_uncached(cached, origin):
+    sized(origin, 1000)
+    n = cached(workers=80, zone="slab_cache_zone zone=one:16m;")
+    n.expect_log("no free worker record")
+    seen = collections.Counter()
+    for i in range(300):
+        answer = n.get(f"/p/{i % 5}")
+        assert (answer.status, answer.body) == (200, body_of(f"/p/{i % 5}", 1000))
+        seen[answer.cache] += 1
+    assert "no free worker record, serving uncached" in n.error_log()
+    assert seen["HIT"] > 100
+
+
+# ---- long ------------------------------------------------------------------------------------------------------------
+
+def test_fill_that_never_ends_passes_on_what_comes_and_is_given_up(cached, origin):
+    forever = threading.Event()
+    origin.handle("/endless", lambda r: Reply([b"x" * 50_000] * 60 + [forever, b"y"], headers=FRESH, framing="chunked"))
+    n = cached(zone="slab_cache_zone zone=one:16m max_object=1m;")
+    with n.connect() as c:
+        c.send("/endless")
+        assert c.read_header().status == 200
+        total = 0
+        while total < 3_000_000:
+            size = int(c._line(), 16)
+            assert c.read(size) == b"x" * size
+            c.read(2)
+            total += size
+        assert figures(n)["memory"]["filling_bytes"] == 0       # more than max_object: the zone has let go
+        assert n.get("/other").status == 404
+    forever.set()
+    nothing_pinned(n)
+
+
+def test_fill_that_stalls_keeps_nobody_beyond_the_origins_timeout(cached, origin):
+    forever = threading.Event()
+    origin.sequence("/stalls", Reply([b"x" * 50_000, forever], headers=[*FRESH, "Content-Length: 60000"], framing="none"),
+                    Reply(b"z" * 60_000, headers=FRESH))
+    n = cached("proxy_read_timeout 1s;", workers=2)
+    n.expect_log("upstream timed out", "the fill failed")
+    connections = [n.connect() for _ in range(4)]
+    for c in connections:
+        c.send("/stalls")
+    for c in connections:
+        assert c.read_header().status == 200
+        with pytest.raises((EOFError, ConnectionError)):
+            c.read(60_000)
+    forever.set()
+    assert wait_until(lambda: n.get("/stalls").body == b"z" * 60_000, "the key is free again")
+    assert n.get("/stalls").cache == "HIT"
+
+
+def test_response_header_of_60_kb_passes_with_a_reason(cached, origin):
+    origin.reply("/a", b"page", headers=[*FRESH] + [f"X-Long-{i}: {'x' * 1000}" for i in range(60)])
+    n = cached("proxy_buffer_size 128k; proxy_buffers 4 128k; proxy_busy_buffers_size 256k;")
+    for _ in range(2):
+        answer = n.get("/a")
+        assert (answer.status, answer.text, answer.why) == (200, "page", "HEADERS_TOO_BIG")
+        assert answer.header("X-Long-59") == "x" * 1000
+
+
+@pytest.mark.parametrize("length,reasons", [(15_000, {"HIT"}), (17_000, {"KEY_TOO_LONG"}), (60_000, {"KEY_TOO_LONG"})])
+def test_keys_of_16_kb_are_kept_and_longer_ones_pass(cached, origin, length, reasons):
+    origin.handle("*", lambda r: Reply(str(len(r.target)), headers=FRESH))
+    n = cached(server="large_client_header_buffers 4 128k;")
+    path = "/" + "k" * (length - 1)
+    for _ in range(3):
+        answer = n.get(path)
+        assert (answer.status, answer.text) == (200, str(length))
+    assert answer.why in reasons or answer.cache in reasons
+
+
+def test_request_with_hundreds_of_header_fields_is_filled_as_any_other(cached, origin):
+    sized(origin, 100)
+    n = cached(server="large_client_header_buffers 8 32k;")
+    fields = [(f"X-Field-{i}", "v" * 100) for i in range(600)]
+    assert n.get("/a", *fields).cache == "MISS"
+    assert n.get("/a").cache == "HIT"
+    assert request_header(origin.requests("/a")[0], "X-Field-599") == "v" * 100
