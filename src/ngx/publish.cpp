@@ -8,7 +8,7 @@
 #include "http/date.h"
 #include "http/storable.h"
 #include "http/syntax.h"
-#include "http/update.h"
+#include "ngx/merge.h"
 #include "ngx/request.h"
 #include "ngx/tags.h"
 #include "ngx/variants.h"
@@ -17,14 +17,6 @@ namespace slab_cache::ngx {
 namespace {
 
 constexpr size_t kHeadSlack = 512;
-
-struct Lines {
-    http::Field* data;
-    size_t size;
-
-    void add(Bytes name, Bytes value) noexcept { data[size++] = {name, value}; }
-    bool has(Bytes name) const noexcept { return http::Fields{data, size}.has(name); }
-};
 
 bool copy_content_type(ngx_http_request_t* r, Lines* lines) noexcept {
     const auto& out = r->headers_out;
@@ -248,70 +240,6 @@ shm::Status begin_object(Fill* fill, const OriginResponse& origin, http::Reason*
 
 namespace {
 
-struct Merge {
-    http::Fields stored;     // of the object
-    Lines evaluated;         // with the 304's raw lines: for the rules
-    Lines lines;             // with what nginx would pass on: to be stored
-};
-
-bool merge_lines(Fill* fill, const http::Fields& stored, const http::Fields& update, Lines* out) noexcept {
-    const http::Policy& policy = fill->conf->policy;
-    out->data = static_cast<http::Field*>(ngx_palloc(
-        fill->request->pool, (stored.size + update.size + 2) * sizeof(http::Field)));
-    out->size = 0;
-    if (out->data == nullptr) {
-        return false;
-    }
-    http::MergedFields merged(stored, update, policy);
-    http::Field field;
-    while (merged.next(&field)) {
-        out->data[out->size++] = field;
-    }
-    return true;
-}
-
-bool decode_lines(Fill* fill, const cache::StoredResponse& stored, http::Fields* out) noexcept {
-    auto* lines = static_cast<http::Field*>(
-        ngx_palloc(fill->request->pool, (stored.field_count + 1) * sizeof(http::Field)));
-    if (lines == nullptr) {
-        return false;
-    }
-    size_t n = 0;
-    Bytes rest = stored.fields;
-    cache::StoredField field;
-    while (n < stored.field_count && cache::next_field(&rest, &field)) {
-        lines[n++] = {field.name, field.value};
-    }
-    *out = {lines, n};
-    return true;
-}
-
-bool merge(Fill* fill, const OriginResponse& origin, const cache::StoredResponse& stored, Merge* out) noexcept {
-    ngx_http_request_t* r = fill->request;
-    http::Field* passed = nullptr;
-    http::Fields update = list_fields(r->pool, &r->headers_out.headers, 2, &passed);
-    if (passed == nullptr || !decode_lines(fill, stored, &out->stored)) {
-        return false;
-    }
-    if (const http::Field* date = origin.response.fields.find("Date"); date && !update.has("Date")) {
-        passed[update.size++] = *date;
-    }
-    Lines all;
-    if (!merge_lines(fill, out->stored, origin.response.fields, &out->evaluated)
-        || !merge_lines(fill, out->stored, update, &all)) {
-        return false;
-    }
-    out->lines = {all.data, 0};   // filtered in place
-    for (size_t i = 0; i < all.size; i++) {
-        const http::Field field = all.data[i];
-        if (http::is_storable_field(field.name, origin.response.fields, fill->conf->policy)
-            && !is_tag_line(fill->conf, field.name)) {
-            out->lines.add(field.name, field.value);
-        }
-    }
-    return true;
-}
-
 shm::Status copy_body(Fill* fill) noexcept {
     shm::Store& store = fill->zone->store;
     const uint64_t length = static_cast<uint64_t>(shm::Store::body_length(fill->stale));
@@ -355,7 +283,7 @@ shm::Status publish_validated(Fill* fill, const OriginResponse& origin, shm::Pin
     cache::StoredResponse stored;
     Merge merged;
     if (!cache::decode_head(shm::Store::head(fill->stale), &stored)
-        || !merge(fill, origin, stored, &merged)) {
+        || !merge_header(fill, origin, stored, &merged)) {
         return shm::Status::kCorrupt;
     }
     http::Response response = origin.response;
@@ -365,8 +293,10 @@ shm::Status publish_validated(Fill* fill, const OriginResponse& origin, shm::Pin
         response, fill->conf->policy, static_cast<uint32_t>(ngx_random()));
     http::Request request = request_facts(fill->request);
     request.has_authorization = fill->has_authorization;
-    if (!http::storable(request, response, freshness, fill->conf->policy)) {
-        (void) fill->zone->store.remove(fill->digest, shm::Store::key(fill->stale));
+    if (const auto may = http::storable(request, response, freshness, fill->conf->policy); !may) {
+        if (may.reason != http::Reason::kNoFreshness) {   // else it stays as it is, to be asked about again
+            (void) fill->zone->store.remove(fill->digest, shm::Store::key(fill->stale));
+        }
         return shm::Status::kPurged;
     }
     Bytes head;
