@@ -92,6 +92,15 @@ uint64_t place_shards(uint64_t at, uint64_t objects, uint32_t blocks, ZoneHeader
     return at;
 }
 
+bool shard_matches(const Shard& s, const Shard& want) noexcept {
+    return s.buckets_offset == want.buckets_offset && s.overflow_offset == want.overflow_offset &&
+           s.evict_offset == want.evict_offset && s.space_offset == want.space_offset &&
+           s.blocks_offset == want.blocks_offset && s.evict_bytes == want.evict_bytes &&
+           s.space_bytes == want.space_bytes && s.bucket_count == want.bucket_count &&
+           s.overflow_count == want.overflow_count && s.block_count == want.block_count &&
+           s.index == want.index;
+}
+
 }  // namespace
 
 bool plan_zone(uint64_t bytes, uint32_t reserved, const Config& config, ZoneHeader* z,
@@ -146,11 +155,13 @@ bool zone_matches(const ZoneHeader& z, uint64_t bytes, uint32_t reserved,
         want.uses_lines != z.uses_lines || want.user_offset != z.user_offset ||
         want.workers_offset != z.workers_offset || want.leases_offset != z.leases_offset ||
         want.purges_offset != z.purges_offset || want.marks_offset != z.marks_offset ||
-        want.uses_offset != z.uses_offset) {
+        want.uses_offset != z.uses_offset || want.max_object != z.max_object) {
         return false;
     }
+    const char* base = reinterpret_cast<const char*>(&z) - reserved;
     for (uint32_t i = 0; i < z.shard_count; i++) {
-        if (want.shard_offset[i] != z.shard_offset[i]) {
+        if (want.shard_offset[i] != z.shard_offset[i] ||
+            !shard_matches(*reinterpret_cast<const Shard*>(base + z.shard_offset[i]), shards[i])) {
             return false;
         }
     }

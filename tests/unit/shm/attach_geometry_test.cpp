@@ -1,0 +1,58 @@
+// attach() believes no offset of a file: those of the shards are computed anew too.
+#include <gtest/gtest.h>
+
+#include "shm/layout.h"
+#include "support/zone_fixture.h"
+
+namespace slab_cache::shm {
+namespace {
+
+constexpr uint32_t kReserved = 4096;
+constexpr uint64_t kBytes = 16 << 20;
+
+struct Formatted {
+    Formatted() : region(kBytes) {
+        Store store;
+        created = store.create(region.base(), kBytes, kReserved, config, test::kSeed);
+    }
+    Shard* shard() {
+        char* base = static_cast<char*>(region.base());
+        const auto* z = reinterpret_cast<const ZoneHeader*>(base + kReserved);
+        return reinterpret_cast<Shard*>(base + z->shard_offset[0]);
+    }
+    Status attach() {
+        Store store;
+        return store.attach(region.base(), kBytes, kReserved, config);
+    }
+    Config config;
+    test::SharedRegion region;
+    Status created;
+};
+
+TEST(AttachGeometry, an_untouched_zone_is_attached) {
+    Formatted zone;
+    EXPECT_EQ(zone.created, Status::kOk);
+    EXPECT_EQ(zone.attach(), Status::kOk);
+}
+
+TEST(AttachGeometry, a_shifted_table_of_buckets_is_refused) {
+    Formatted zone;
+    zone.shard()->buckets_offset += 2;
+    EXPECT_EQ(zone.attach(), Status::kStaleFormat);
+}
+
+TEST(AttachGeometry, a_count_of_blocks_beyond_the_zone_is_refused) {
+    Formatted zone;
+    zone.shard()->block_count *= 2;
+    EXPECT_EQ(zone.attach(), Status::kStaleFormat);
+}
+
+TEST(AttachGeometry, another_largest_object_is_refused) {
+    Formatted zone;
+    auto* z = reinterpret_cast<ZoneHeader*>(static_cast<char*>(zone.region.base()) + kReserved);
+    z->max_object *= 100;
+    EXPECT_EQ(zone.attach(), Status::kStaleFormat);
+}
+
+}  // namespace
+}  // namespace slab_cache::shm
