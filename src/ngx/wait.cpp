@@ -63,14 +63,27 @@ void cancel_wait(Waiter* waiter) noexcept {
     }
 }
 
-void post_waiters(Zone* zone, uint32_t cell) noexcept {
-    ngx_queue_t* bucket = &zone->waiters[cell % kWaiterBuckets];
+namespace {
+
+void post_bucket(ngx_queue_t* bucket, uint32_t cell) noexcept {
     for (ngx_queue_t* q = ngx_queue_head(bucket); q != ngx_queue_sentinel(bucket);
          q = ngx_queue_next(q)) {
         Waiter* waiter = ngx_queue_data(q, Waiter, link);
-        if (waiter->cell == cell) {
+        if (cell == kAllCells || waiter->cell == cell) {
             post_waiter(waiter);
         }
+    }
+}
+
+}  // namespace
+
+void post_waiters(Zone* zone, uint32_t cell) noexcept {
+    if (cell != kAllCells) {
+        post_bucket(&zone->waiters[cell % kWaiterBuckets], cell);
+        return;
+    }
+    for (ngx_queue_t& bucket : zone->waiters) {
+        post_bucket(&bucket, cell);
     }
 }
 

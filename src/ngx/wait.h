@@ -31,6 +31,7 @@ void init_waiter(Waiter* waiter, Zone* zone, ngx_log_t* log, void (*resume)(void
 void wait_for(Waiter* waiter, const shm::Ticket& ticket, ngx_msec_t timeout_ms) noexcept;
 void post_waiter(Waiter* waiter) noexcept;      // wakes this one at the end of the current event
 void cancel_wait(Waiter* waiter) noexcept;
-void post_waiters(Zone* zone, uint32_t cell) noexcept;   // all of this worker listed under the cell
+inline constexpr uint32_t kAllCells = UINT32_MAX;
+void post_waiters(Zone* zone, uint32_t cell) noexcept;   // all of this worker listed under the cell, or under any
 
 }  // namespace slab_cache::ngx

@@ -34,13 +34,20 @@ void join(Zone* zone, ngx_log_t* log) noexcept {
     }
 }
 
+// Takes back what dead workers held, and wakes those who wait for their fills.
+void reap(Zone* zone) noexcept {
+    shm::WakeSet wake;
+    zone->store.reap(&wake);
+    wake_workers(zone, wake, kAllCells);
+}
+
 void on_upkeep(ngx_event_t* ev) noexcept {
     auto* zone = static_cast<Zone*>(ev->data);
     if (!usable(zone)) {
         join(zone, ev->log);
     } else {
         if (zone->ticks++ % kReapEvery == 0) {
-            zone->store.reap();
+            reap(zone);
             note_master(zone);
         }
         zone->store.sweep(now_sec(), now_ms(), kSweepBucketsPerTick);
@@ -133,7 +140,7 @@ ngx_int_t start_worker(ngx_cycle_t* cycle) noexcept {
         zone->upkeep.log = cycle->log;
         zone->upkeep.cancelable = 1;   // or a draining worker would never exit
         join(zone, cycle->log);
-        zone->store.reap();
+        reap(zone);
         note_master(zone);
         // Workers spread over the second, so that they do not all sweep at the same instant.
         ngx_add_timer(&zone->upkeep, kUpkeepMs + static_cast<ngx_msec_t>(ngx_pid % 100) * 10);
