@@ -59,9 +59,10 @@ def ages(n, path="/a", *headers):
 
 
 @pytest.mark.parametrize("lines, least", [([], 0), (["Age: 100"], 100), (["Age: 100", "Age: 200"], 100), (["Age: abc"], 0),
-                                         (["Age: 2000000000"], 2000000000), ([f"Date: {http_date(-50)}"], 50),
-                                         (["Age: 10", f"Date: {http_date(-50)}"], 50)])
+                                         (["Age: 2000000000"], 2000000000), (["Date: -50"], 50),
+                                         (["Age: 10", "Date: -50"], 50)])
 def test_hit_carries_one_age_received_plus_resident(cached, origin, lines, least):
+    lines = [x.replace("-50", http_date(-50)) for x in lines]       # of now, not of when the tests were collected
     origin.reply("/a", "body", headers=["Cache-Control: max-age=2147483648", *lines])
     n = cached()
     n.get("/a")
