@@ -6,11 +6,14 @@
 
 #include "cache/variant.h"
 #include "ngx/api.h"
+#include "ngx/clock.h"
 #include "ngx/entry_json.h"
 #include "ngx/marks.h"
 #include "ngx/reply.h"
+#include "ngx/routes.h"
 #include "ngx/selection.h"
 #include "ngx/target.h"
+#include "ngx/user_area.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -30,12 +33,6 @@ bool read_target(Call* call, Target* target, ngx_int_t* rc) noexcept {
         return false;
     }
     return true;
-}
-
-uint64_t now_us() noexcept {
-    timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return static_cast<uint64_t>(t.tv_sec) * 1000000 + static_cast<uint64_t>(t.tv_nsec) / 1000;
 }
 
 struct Scan {
@@ -61,11 +58,11 @@ void look_at(const shm::Pin& pin, void* data) noexcept {
 
 // Variants and objects under other keys: whatever carries the URL's selector.
 void scan_zone(Scan* scan) noexcept {
-    const uint64_t end = now_us() + kScanUs;
+    const uint64_t end = clock_us() + kScanUs;
     uint64_t cursor = 0;
     do {
         scan->zone->store.visit(&cursor, kBucketsPerStep, look_at, scan);
-    } while (cursor != 0 && now_us() < end);
+    } while (cursor != 0 && clock_us() < end);
     scan->is_complete = cursor == 0;
 }
 
@@ -83,14 +80,45 @@ bool look_up(Scan* scan, const shm::Digest& digest, Bytes key) noexcept {
     return is_plain;
 }
 
-json_t* why_json(Zone* zone, const shm::Digest& digest) noexcept {
+struct RouteRows {
+    cache::SketchRow lost;       // zeroed where the route was not seen
+    cache::SketchRow served;
+};
+
+void find_route(Call* call, const Target& target, RouteRows* out) noexcept {
+    UserArea* area = user_area(call->zone);
+    Bytes name;
+    *out = {};
+    if (area == nullptr || !route_name(call->request->pool, target.url.host, target.uri, &name)) {
+        return;
+    }
+    const uint64_t fingerprint = route_fingerprint(call->zone, name);
+    (void) cache::sketch_find(&area->lost, fingerprint, now_ms(), &out->lost);
+    (void) cache::sketch_find(&area->served, fingerprint, now_ms(), &out->served);
+}
+
+json_t* route_json(const RouteRows& rows) noexcept {
+    return json_pack("{s:I, s:I, s:I, s:I}", "hits", json_int_t{rows.served.count}, "saved_us",
+                     static_cast<json_int_t>(rows.served.weight), "misses", json_int_t{rows.lost.count},
+                     "lost_us", static_cast<json_int_t>(rows.lost.weight));
+}
+
+// The marks of the last seconds first; else the last reason that the route was seen with.
+http::Reason why(Zone* zone, const shm::Digest& digest, const RouteRows& rows) noexcept {
     http::Reason reason = uncacheable_reason(zone, digest);
     if (reason == http::Reason::kNone) {
         reason = uncacheable_reason(zone, mark_digest(digest, true));
     }
-    if (reason == http::Reason::kNone) {
-        reason = origin_failing(zone, digest) ? http::Reason::kOriginError : http::Reason::kNotStored;
+    if (reason == http::Reason::kNone && origin_failing(zone, digest)) {
+        reason = http::Reason::kOriginError;
     }
+    if (reason == http::Reason::kNone && rows.lost.count != 0 && rows.lost.note < http::kReasonCount) {
+        reason = static_cast<http::Reason>(rows.lost.note);
+    }
+    return reason != http::Reason::kNone ? reason : http::Reason::kNotStored;
+}
+
+json_t* why_json(http::Reason reason) noexcept {
     return json_pack("{s:o, s:o}", "reason", json_text(http::reason_word(reason)), "sentence",
                      json_text(http::reason_sentence(reason)));
 }
@@ -127,8 +155,11 @@ json_t* explanation(Call* call, const Target& target, Bytes key) noexcept {
     json_object_set_new(answer, "complete", json_boolean(scan.is_complete));
     json_object_set_new(answer, "purge_seq",
                         json_integer(static_cast<json_int_t>(call->zone->store.purge_seq())));
+    RouteRows rows;
+    find_route(call, target, &rows);
+    json_object_set_new(answer, "route", route_json(rows));
     if (!scan.is_stored) {
-        json_object_set_new(answer, "why", why_json(call->zone, digest));
+        json_object_set_new(answer, "why", why_json(why(call->zone, digest, rows)));
     }
     if (json_t* tag = tag_json(call, target)) {
         json_object_set_new(answer, "tag", tag);

@@ -277,7 +277,7 @@ ngx_int_t push_entry(Call* call) noexcept {
         || !store(p)) {
         return p->answered;
     }
-    count(call->zone, Counter::kFillsStored);
+    count(call->zone, Counter::kPushes);
     auto* text = static_cast<u_char*>(ngx_pnalloc(call->request->pool, 128));
     if (text == nullptr) {
         return NGX_ERROR;

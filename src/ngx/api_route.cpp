@@ -4,8 +4,10 @@
 
 #include "ngx/api_clients.h"
 #include "ngx/api_entry.h"
+#include "ngx/api_metrics.h"
 #include "ngx/api_purge.h"
 #include "ngx/api_push.h"
+#include "ngx/api_top.h"
 #include "ngx/api_zones.h"
 #include "ngx/zone.h"
 
@@ -15,9 +17,11 @@ namespace {
 constexpr ngx_uint_t kRead = NGX_HTTP_GET | NGX_HTTP_HEAD;
 
 constexpr Action kActions[] = {
+    {Resource::kMetrics, kRead, false, false, send_metrics},
     {Resource::kZones, kRead, false, false, send_zones},
     {Resource::kZone, kRead, false, false, send_zone},
     {Resource::kPurge, NGX_HTTP_POST, true, true, purge_by_json},
+    {Resource::kTop, kRead, false, false, send_top},
     {Resource::kEntry, kRead, false, false, explain_entry},
     {Resource::kEntry, NGX_HTTP_PUT, true, false, push_entry},
     {Resource::kEntry, NGX_HTTP_DELETE, true, false, purge_entry},
@@ -41,6 +45,7 @@ struct Name {
 constexpr Name kZoneResources[] = {
     {"purge", Resource::kPurge},
     {"entry", Resource::kEntry},
+    {"top", Resource::kTop},
 };
 
 Resource zone_resource(Bytes what) noexcept {

@@ -26,6 +26,7 @@ constexpr CounterRow kCounters[] = {
     {"revalidated", Counter::kRevalidated},
     {"bypassed", Counter::kBypass},
     {"passed", Counter::kPass},
+    {"fills", Counter::kFills},
     {"fills_background", Counter::kBackgroundFills},
     {"fills_stored", Counter::kFillsStored},
     {"fills_failed", Counter::kFillsFailed},
@@ -33,7 +34,14 @@ constexpr CounterRow kCounters[] = {
     {"waits", Counter::kWaits},
     {"purges", Counter::kPurges},
     {"purge_selectors", Counter::kPurgeSelectors},
+    {"pushes", Counter::kPushes},
     {"corrupt", Counter::kCorrupt},
+    {"bytes_from_cache", Counter::kBytesFromCache},
+    {"bytes_from_origin", Counter::kBytesFromOrigin},
+    {"origin_ms", Counter::kOriginMs},
+    {"saved_us", Counter::kSavedUs},
+    {"hit_us", Counter::kHitUs},
+    {"miss_us", Counter::kMissUs},
 };
 
 void put(json_t* to, const char* name, uint64_t value) noexcept {

@@ -5,6 +5,7 @@
 
 #include "ngx/ngx.h"
 
+#include "cache/histogram.h"
 #include "http/reason.h"
 #include "ngx/ctx.h"
 #include "ngx/zone.h"
@@ -15,10 +16,14 @@ namespace slab_cache::ngx {
 enum class Counter : uint32_t {
     kHit = 64, kMiss, kExpired, kStale, kUpdating, kRevalidated, kBypass, kPass,
     kFills, kBackgroundFills, kFillsStored, kFillsFailed, kFillsRefused, kWaits,
-    kBytesFromCache, kBytesFromOrigin, kOriginMs, kSavedMs, kCorrupt, kPurges, kPurgeSelectors,
-    kReasonFirst = 100,   // + http::Reason
+    kBytesFromCache, kBytesFromOrigin, kOriginMs, kSavedUs, kCorrupt, kPurges, kPurgeSelectors,
+    kPushes, kHitUs, kMissUs,
+    kReasonFirst = 100,        // + http::Reason
+    kHitBucketFirst = 156,     // + bucket of cache/histogram.h
+    kMissBucketFirst = 172,
 };
-static_assert(100 + http::kReasonCount <= 192, "reasons must fit behind the other counters");
+static_assert(100 + http::kReasonCount <= 156, "reasons must fit below the histograms");
+static_assert(156 + cache::kBuckets <= 172 && 172 + cache::kBuckets <= 192);
 
 inline void count(Zone* zone, Counter counter, uint64_t n = 1) noexcept {
     zone->store.count(static_cast<uint32_t>(counter), n);
@@ -28,11 +33,12 @@ inline void count(Zone* zone, http::Reason reason) noexcept {
     zone->store.count(static_cast<uint32_t>(Counter::kReasonFirst) + static_cast<uint32_t>(reason), 1);
 }
 
-inline uint64_t counter_sum(Zone* zone, Counter counter) noexcept {
-    return zone->store.counter_sum(static_cast<uint32_t>(counter));
+inline uint64_t counter_sum(Zone* zone, Counter counter, uint32_t offset = 0) noexcept {
+    return zone->store.counter_sum(static_cast<uint32_t>(counter) + offset);
 }
 
-void count_served(Ctx* ctx) noexcept;   // by status
+void count_served(Ctx* ctx) noexcept;   // by status; where the time went
 void count_pass(Ctx* ctx) noexcept;     // by reason
+void count_passed_answer(Ctx* ctx) noexcept;   // the answer to a request that passed is here
 
 }  // namespace slab_cache::ngx

@@ -4,6 +4,7 @@
 
 #include <new>
 
+#include "ngx/clock.h"
 #include "ngx/fill.h"
 
 namespace slab_cache::ngx {
@@ -68,6 +69,7 @@ Ctx* make_ctx(ngx_http_request_t* r, LocConf* conf) noexcept {
     cln->handler = clean_ctx;
     ctx->request = r;
     ctx->conf = conf;
+    ctx->started_us = clock_us();
     ctx->age = -1;
     ctx->ttl = -1;
     ngx_http_set_ctx(r, ctx, ngx_http_slab_cache_module);

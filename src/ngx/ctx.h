@@ -91,6 +91,7 @@ struct Ctx {
     ngx_chain_t* busy_bufs;
     int64_t age;                 // -1: not served from store
     int64_t ttl;
+    uint64_t started_us;         // clock_us() when the request came to the cache
     uint32_t saved_us;
     uint32_t hits;
 };

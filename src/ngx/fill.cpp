@@ -5,6 +5,7 @@
 #include "cache/entry.h"
 #include "ngx/capture.h"
 #include "ngx/clone.h"
+#include "ngx/counters.h"
 #include "ngx/marks.h"
 #include "ngx/relay.h"
 
@@ -118,6 +119,7 @@ Fill* make_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
     cln->data = fill;
     fill_slot(fill->connection) = fill;
     fill->zone->fills++;
+    count(fill->zone, Counter::kFills);
     fill->ticket = ticket;
     // Before the origin is asked: whatever is purged from now on is purged from this response too.
     fill->birth = fill->zone->store.birth_stamp();

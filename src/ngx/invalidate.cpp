@@ -152,6 +152,9 @@ void observe_response(ngx_http_request_t* r, const LocConf* conf) noexcept {
     if (ctx == nullptr || ctx->step != Step::kPass || !usable(ctx->zone)) {
         return;
     }
+    if (r == r->main) {
+        count_passed_answer(ctx);
+    }
     if (ctx->reason == http::Reason::kMethod
         && http::is_unsafe(http::parse_method(view(r->method_name)))) {
         invalidate(ctx, conf);

@@ -8,6 +8,7 @@
 
 #include "ngx/ngx.h"
 
+#include "cache/sketch.h"
 #include "ngx/zone_file.h"
 #include "shm/store.h"
 
@@ -34,6 +35,7 @@ struct Zone {
     ngx_connection_t* wake;        // datagram socket other workers poke
     ngx_queue_t waiters[kWaiterBuckets];   // of Waiter, by lease cell
     ngx_uint_t fills;              // fills this worker has under way
+    cache::Sampler sampler;        // of hits, for the admin API's top routes
 };
 
 // True when this worker may use the store. False: serve uncached.

@@ -1,0 +1,39 @@
+// ngx/user_area.h — what this layer keeps in the zone beside objects (shm::Store::user_area()).
+//
+// Layout      zeroed when the zone is formatted. `version` tells builds apart where a zone outlives them (file=): an area of
+//             another version is not used.
+#pragma once
+
+#include "ngx/ngx.h"
+
+#include "base/atom.h"
+#include "cache/sketch.h"
+#include "ngx/zone.h"
+
+namespace slab_cache::ngx {
+
+inline constexpr uint32_t kUserAreaVersion = 1;
+
+struct UserArea {
+    base::Atom<uint32_t> version;   // 0: fresh
+    uint32_t pad[15];
+    cache::Sketch served;           // routes by origin time saved (sampled)
+    cache::Sketch lost;             // routes by origin time spent, with the last reason
+};
+static_assert(std::is_standard_layout_v<UserArea>);
+static_assert(sizeof(UserArea) <= 256 * 1024, "Config::user_bytes in directives_zone.cpp");
+
+// nullptr where it was written by another version.
+inline UserArea* user_area(Zone* zone) noexcept {
+    auto* area = static_cast<UserArea*>(zone->store.user_area());
+    if (area == nullptr || zone->config.user_bytes < sizeof(UserArea)) {
+        return nullptr;
+    }
+    uint32_t seen = area->version.load_acquire();  // [user-area]
+    if (seen == 0 && area->version.cas_acq_rel(seen, kUserAreaVersion)) {  // [user-area] zeroes are an empty area
+        return area;
+    }
+    return seen == kUserAreaVersion ? area : nullptr;
+}
+
+}  // namespace slab_cache::ngx

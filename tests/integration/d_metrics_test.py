@@ -1,0 +1,162 @@
+"""Metrics in Prometheus' text, and the heavy hitters."""
+import json
+import re
+import shutil
+import subprocess
+import time
+
+import pytest
+from harness.origin import Reply
+
+FRESH = ("Cache-Control: max-age=600",)
+
+
+def metrics(n):
+    answer = n.get("/_cache/metrics")
+    assert answer.status == 200 and answer.header("Content-Type").startswith("text/plain; version=0.0.4")
+    values = {}
+    for line in answer.text.splitlines():
+        if not line.startswith("#"):
+            name, _, value = line.rpartition(" ")
+            assert name not in values, name
+            values[name] = float(value)
+    return values
+
+
+def top(n, by, query=""):
+    answer = n.get(f"/_cache/v1/zones/one/top?by={by}{query}")
+    assert answer.status == 200, answer
+    return json.loads(answer.body)["rows"]
+
+
+def slow(seconds, *headers):
+    def answer(request):
+        time.sleep(seconds)      # the origin's work: what is measured
+        return Reply(request.target, headers=headers)
+    return answer
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed: apt-get install prometheus")
+def test_promtool_finds_nothing_to_complain_about(cached, origin):
+    origin.reply("/a", "x", headers=FRESH)
+    n = cached(zone="slab_cache_zone zone=one:16m; slab_cache_zone zone=two:16m;", workers=2)
+    for _ in range(3):
+        n.get("/a")
+    p = subprocess.run(["promtool", "check", "metrics"], input=n.get("/_cache/metrics").body, capture_output=True, check=False)
+    assert (p.returncode, p.stdout, p.stderr) == (0, b"", b"")
+
+
+def test_counts_requests_by_status_fills_and_purges(cached, origin):
+    origin.reply("/a", "x" * 1000, headers=FRESH)
+    origin.reply("/private", "x", headers=["Cache-Control: private"])
+    n = cached(workers=2)
+    for _ in range(5):
+        n.get("/a")
+    n.get("/private")
+    n.get("/private")
+    n.purge("/a")
+    m = metrics(n)
+    assert m['slab_cache_requests_total{zone="one",status="HIT"}'] == 4
+    assert m['slab_cache_requests_total{zone="one",status="MISS"}'] == 2
+    assert m['slab_cache_requests_total{zone="one",status="PASSED"}'] == 1
+    assert m['slab_cache_fills_started_total{zone="one"}'] == 2
+    assert m['slab_cache_fills_total{zone="one",result="stored"}'] == 1
+    assert m['slab_cache_fills_total{zone="one",result="refused"}'] == 1
+    assert m['slab_cache_refusals_total{zone="one",reason="PRIVATE"}'] == 2
+    assert m['slab_cache_purges_total{zone="one"}'] == 1 and m['slab_cache_purge_seq{zone="one"}'] >= 1
+    assert m['slab_cache_body_bytes_total{zone="one",source="cache"}'] == 4000
+    assert m['slab_cache_body_bytes_total{zone="one",source="origin"}'] == 1000
+    assert m['slab_cache_entries{zone="one"}'] == 1
+    assert m['slab_cache_memory_bytes{zone="one",state="live"}'] > 1000
+    assert m['slab_cache_zone_bytes{zone="one"}'] == 16 * 1024 * 1024
+
+
+def test_histograms_are_cumulative_and_agree_with_the_counts(cached, origin):
+    origin.handle("/a", slow(0.06, *FRESH))
+    n = cached(workers=2)
+    for _ in range(21):
+        n.get("/a")
+    m = metrics(n)
+    for name, count in (("hit", 20), ("miss", 1)):
+        buckets = [v for k, v in m.items() if k.startswith(f"slab_cache_{name}_seconds_bucket")]
+        assert buckets == sorted(buckets) and buckets[-1] == count == m[f'slab_cache_{name}_seconds_count{{zone="one"}}']
+    assert m['slab_cache_miss_seconds_bucket{zone="one",le="0.050000"}'] == 0
+    assert 0.05 < m['slab_cache_miss_seconds_sum{zone="one"}'] < 5
+    assert 0 < m['slab_cache_hit_seconds_sum{zone="one"}'] < 1
+    assert m['slab_cache_saved_origin_seconds_total{zone="one"}'] >= 20 * 0.05
+    assert m['slab_cache_origin_seconds_total{zone="one"}'] >= 0.05
+
+
+def test_counters_never_fall_when_a_worker_is_killed(cached, origin):
+    origin.reply("/a", "x", headers=FRESH)
+    n = cached(workers=2)
+    for _ in range(20):
+        n.get("/a")
+    before = metrics(n)
+    n.kill_worker()
+    after = metrics(n)
+    fallen = [k for k, v in before.items() if re.search(r"_total|_bucket|_count|_sum", k) and after[k] < v]
+    assert fallen == []
+
+
+def test_lost_names_the_dearest_route_first_with_the_reason(cached, origin):
+    origin.handle("/slow", slow(0.05, "Cache-Control: private"))
+    origin.handle("/cookie", slow(0.005, *FRESH, "Set-Cookie: a=b"))
+    origin.reply("/good", "x", headers=FRESH)
+    n = cached(workers=2)
+    for i in range(4):
+        n.get(f"/slow?visit={i}")
+        n.get("/cookie")
+        n.get("/good")
+    rows = top(n, "lost")
+    assert rows[0]["route"] == "localhost/slow" and rows[0]["reason"] == "PRIVATE" and rows[0]["requests"] == 4
+    assert rows[0]["lost_us"] >= 4 * 45_000 and rows[0]["sentence"]
+    by_route = {r["route"]: r for r in rows}
+    assert by_route["localhost/cookie"]["reason"] == "SET_COOKIE"
+    assert by_route["localhost/good"]["requests"] == 1 and by_route["localhost/good"]["reason"] == "NOT_STORED"
+
+
+def test_saved_and_hits_rank_what_is_served(cached, origin):
+    origin.handle("/dear", slow(0.05, *FRESH))
+    origin.reply("/cheap", "x", headers=FRESH)
+    n = cached(workers=2)
+    for _ in range(4):
+        n.get("/dear")
+    for _ in range(11):
+        n.get("/cheap")
+    assert [(r["route"], r["requests"]) for r in top(n, "hits")] == [("localhost/cheap", 10), ("localhost/dear", 3)]
+    saved = top(n, "saved")
+    assert saved[0]["route"] == "localhost/dear" and saved[0]["saved_us"] >= 3 * 45_000
+
+
+def test_bytes_lists_the_largest_objects(cached, origin):
+    origin.handle("*", lambda r: Reply(b"x" * (1000 * int(r.target[1:])), headers=FRESH))
+    n = cached(workers=2)
+    for i in range(1, 12):
+        n.get(f"/{i}")
+    rows = top(n, "bytes", "&n=3")
+    assert [r["body_bytes"] for r in rows] == [11000, 10000, 9000]
+
+
+def test_bytes_of_a_full_zone_stays_within_what_was_asked(cached, origin):
+    origin.handle("*", lambda r: Reply(b"x" * 30_000, headers=FRESH))
+    n = cached(workers=2)
+    for i in range(800):
+        n.get(f"/{i}")
+    assert len(top(n, "bytes", "&n=100")) == 100
+    assert json.loads(n.get("/_cache/v1/zones/one").body)["pins"] == 0
+
+
+@pytest.mark.parametrize("query", ["", "?by=", "?by=colour", "?by=lost&n=0", "?by=lost&n=101", "?by=lost&n=x", "?by=lost&n="])
+def test_refuses_other_questions(cached, query):
+    answer = cached().get("/_cache/v1/zones/one/top" + query)
+    assert answer.status == 400 and answer.header("Content-Type") == "application/problem+json"
+
+
+def test_the_last_reason_is_still_known_when_the_mark_is_gone(cached, origin):
+    origin.reply("/a", "x", headers=[*FRESH, "Set-Cookie: a=b"])
+    n = cached()
+    n.get("/a")
+    n.reload()      # marks are short-lived; the sketch stays
+    said = json.loads(n.get("/_cache/v1/zones/one/entry?url=/a").body)
+    assert said["why"]["reason"] == "SET_COOKIE" and said["route"]["misses"] == 1
