@@ -179,6 +179,16 @@ void take(Zone* zone, Use use, ngx_log_t* log, uint64_t started_ms) noexcept {
                   repair ? ", repaired after an unclean stop" : "");
 }
 
+ngx_int_t refuse(Zone* zone, ngx_log_t* log) noexcept {
+    FileHeader header;
+    const bool known = pread(zone->file.fd, &header, sizeof(header), 0) == static_cast<ssize_t>(sizeof(header));
+    ngx_log_error(NGX_LOG_EMERG, log, 0,
+                  "slab_cache zone \"%V\": \"%V\" is in use by another nginx (master %uD)", &zone->name,
+                  &zone->file.path, known ? header.master.load_relaxed() : 0);
+    release(&zone->file, zone->size);
+    return NGX_ERROR;
+}
+
 // The path's current file. NGX_OK: in use by us now; NGX_DECLINED: make a new one; NGX_ERROR: give up.
 ngx_int_t use_existing(Zone* zone, ngx_log_t* log) noexcept {
     ZoneFile* f = &zone->file;
@@ -197,12 +207,7 @@ ngx_int_t use_existing(Zone* zone, ngx_log_t* log) noexcept {
     f->inode = st.st_ino;
     const Use use = S_ISREG(st.st_mode) ? who_uses(*f, static_cast<size_t>(st.st_size)) : Use::kUnknown;
     if (use == Use::kOthers) {
-        ngx_log_error(NGX_LOG_EMERG, log, 0,
-                      "slab_cache zone \"%V\": \"%V\" is in use by another nginx (master %uD)", &zone->name,
-                      &f->path, zone->size >= sizeof(FileHeader) && map(f, zone->size)
-                                    ? header_of(*f)->master.load_relaxed() : 0);
-        release(f, zone->size);
-        return NGX_ERROR;
+        return refuse(zone, log);
     }
     const char* why = why_not_ours(st, zone->size);
     if (why == nullptr && use == Use::kUnknown) {
