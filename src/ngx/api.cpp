@@ -3,6 +3,7 @@
 #include "ngx/api.h"
 
 #include "ngx/api_route.h"
+#include "ngx/api_secret.h"
 #include "ngx/body.h"
 #include "ngx/reply.h"
 #include "ngx/zone.h"
@@ -112,11 +113,12 @@ bool may_write(ngx_http_request_t* r, const LocConf* conf, const Action& action,
 void on_body(ngx_http_request_t* r) noexcept {
     Call* call = find_call(r);
     ngx_int_t rc = NGX_ERROR;
-    if (call != nullptr) {
-        rc = whole_body(r, call->body_limit, &call->body)
-                 ? call->answer(call)
-                 : send_problem(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "body too large",
-                                "longer than this resource takes");
+    if (call != nullptr && !whole_body(r, call->body_limit, &call->body)) {
+        rc = send_problem(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "body too large",
+                          "longer than this resource takes");
+    } else if (call != nullptr) {
+        rc = call->is_unproven && !is_proven(r, call->conf, call->body) ? send_unproven(r)
+                                                                       : call->answer(call);
     }
     ngx_http_finalize_request(r, rc);
 }
@@ -143,6 +145,7 @@ ngx_int_t start_call(ngx_http_request_t* r, const LocConf* conf, const Action& a
         return rc == NGX_OK ? call->answer(call) : rc;
     }
     call->birth = zone->store.birth_stamp();
+    call->is_unproven = signature_covers_body(r, conf);
     call->body_limit = body_limit_of(zone, action);
     if (r->headers_in.content_length_n > static_cast<off_t>(call->body_limit)) {
         return send_problem(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "body too large",
@@ -152,29 +155,13 @@ ngx_int_t start_call(ngx_http_request_t* r, const LocConf* conf, const Action& a
     return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
 }
 
-}  // namespace
-
-bool is_trusted(ngx_http_request_t* r) noexcept {
-    if (is_loopback(r->connection->sockaddr)) {
-        return true;
-    }
-    // nginx does not say whether a rule or the lack of one let a request in: ask the rules again.
-    ngx_http_phase_handler_t* ph = core_main_conf(r)->phase_engine.handlers;
-    for (; ph->checker != nullptr; ph++) {
-        if (ph->checker == ngx_http_core_access_phase && ph->handler(r) == NGX_OK) {
-            return true;
-        }
-    }
-    return false;
+bool exists(ngx_http_request_t* r, const Route& route) noexcept {
+    return route.resource != Resource::kNone && (!route.has_zone || zone_of(r, route) != nullptr)
+           && action_of(r, route.resource) != nullptr;
 }
 
-ngx_int_t api_handler(ngx_http_request_t* r) noexcept {
-    auto* conf = loc_conf<LocConf>(r);
-    if (!is_trusted(r)) {
-        return send_problem(r, NGX_HTTP_FORBIDDEN, "forbidden",
-                            "not from loopback, and the location has no access rule");
-    }
-    const Route route = route_of(r, conf);
+// Who asks is known, or will be when the body is there.
+ngx_int_t answer_route(ngx_http_request_t* r, const LocConf* conf, const Route& route) noexcept {
     if (route.resource == Resource::kNone) {
         return send_problem(r, NGX_HTTP_NOT_FOUND, "not found", "no such resource in this API");
     }
@@ -197,6 +184,40 @@ ngx_int_t api_handler(ngx_http_request_t* r) noexcept {
         return rc;
     }
     return start_call(r, conf, *action, route, zone);
+}
+
+}  // namespace
+
+bool is_trusted(ngx_http_request_t* r) noexcept {
+    if (is_loopback(r->connection->sockaddr)) {
+        return true;
+    }
+    // nginx does not say whether a rule or the lack of one let a request in: ask the rules again.
+    ngx_http_phase_handler_t* ph = core_main_conf(r)->phase_engine.handlers;
+    for (; ph->checker != nullptr; ph++) {
+        if (ph->checker == ngx_http_core_access_phase && ph->handler(r) == NGX_OK) {
+            return true;
+        }
+    }
+    return false;
+}
+
+ngx_int_t api_handler(ngx_http_request_t* r) noexcept {
+    auto* conf = loc_conf<LocConf>(r);
+    if (is_signed(r, conf)) {
+        if (!signature_covers_body(r, conf) && !is_proven(r, conf, {})) {
+            return send_unproven(r);
+        }
+    } else if (!is_trusted(r)) {
+        return send_problem(r, NGX_HTTP_FORBIDDEN, "forbidden",
+                            "not from loopback, and the location has no access rule");
+    }
+    const Route route = route_of(r, conf);
+    // Who has not proven anything yet is not told what there is.
+    if (signature_covers_body(r, conf) && !exists(r, route)) {
+        return send_unproven(r);
+    }
+    return answer_route(r, conf, route);
 }
 
 }  // namespace slab_cache::ngx

@@ -25,6 +25,7 @@ struct Call {
     Bytes body;          // where the method has one
     uint64_t birth;      // the purge counter when the request began
     size_t body_limit;
+    bool is_unproven;    // signed, and the signature covers a body that is still to come
     Answer answer;
 };
 

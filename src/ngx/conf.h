@@ -88,6 +88,7 @@ struct LocConf {
     ngx_flag_t api;
     ngx_flag_t api_write;
     ngx_str_t api_prefix;          // the location's name
+    ngx_str_t api_secret;          // of signed requests; empty: there are none
 
     http::Policy policy;           // the rules above in the form src/http reads, built at merge
 };

@@ -4,6 +4,7 @@
 #include <new>
 
 #include "ngx/api.h"
+#include "ngx/api_secret.h"
 #include "ngx/conf.h"
 #include "ngx/directives.h"
 #include "ngx/zone.h"
@@ -285,6 +286,10 @@ char* set_api(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
             lcf->api_write = 1;
         } else if (view(value[i]) == "write=off") {
             lcf->api_write = 0;
+        } else if (ngx_str_t path; parameter(value[i], "secret=", &path)) {
+            if (char* rv = read_api_secret(cf, path, &lcf->api_secret); rv != NGX_CONF_OK) {
+                return rv;
+            }
         } else {
             return invalid_parameter(cf, value[i]);
         }
@@ -294,6 +299,11 @@ char* set_api(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
     if (clcf->handler != nullptr) {
         return const_cast<char*>("conflicts with another content handler of this location");
     }
+#if (NGX_PCRE)
+    if (clcf->regex != nullptr) {
+        return const_cast<char*>("needs a location with a prefix, not a regular expression");
+    }
+#endif
     lcf->api_prefix = clcf->name;
     clcf->handler = api_handler;
     return NGX_CONF_OK;

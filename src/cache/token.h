@@ -1,0 +1,40 @@
+// cache/token.h — signed requests: an application elsewhere may purge without an open network.
+//
+// What        "SlabCache <expiry>:<hex>", where hex is HMAC-SHA256 under the shared secret of
+//                 method LF target LF expiry LF hex(SHA-256(body))
+//             in lower case; expiry in decimal seconds since 1970, the target as the request line has it, query and all.
+// Safety      the comparison takes the same time whatever differs. A token can be replayed until it expires, at most
+//             kTokenLifeSec from now, for the very same request: purges and pushes may be repeated without harm.
+// Threading   pure functions of their arguments.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/bytes.h"
+
+namespace slab_cache::cache {
+
+using base::Bytes;
+
+inline constexpr int64_t kTokenLifeSec = 3600;
+inline constexpr size_t kMinSecretBytes = 16;
+inline constexpr size_t kMacHexBytes = 64;
+
+enum class TokenVerdict : uint8_t { kGood, kMalformed, kExpired, kTooFar, kWrong };
+
+struct SignedRequest {
+    Bytes method;
+    Bytes target;
+    Bytes body;
+};
+
+// Does an Authorization value claim to be a token?
+bool is_token(Bytes authorization) noexcept;
+
+TokenVerdict check_token(Bytes authorization, Bytes secret, const SignedRequest& request, int64_t now_sec) noexcept;
+
+// The hex part. False when memory ran out.
+bool sign_request(Bytes secret, const SignedRequest& request, Bytes expiry, char (&hex)[kMacHexBytes]) noexcept;
+
+}  // namespace slab_cache::cache

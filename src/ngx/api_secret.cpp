@@ -1,0 +1,71 @@
+#include "ngx/ngx.h"
+
+#include "ngx/api_secret.h"
+
+#include "cache/token.h"
+#include "ngx/reply.h"
+#include "ngx/zone.h"
+
+namespace slab_cache::ngx {
+namespace {
+
+constexpr size_t kMaxSecretBytes = 4096;
+
+char* fail(ngx_conf_t* cf, ngx_err_t err, const char* what, const ngx_str_t& path) noexcept {
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, err, "slab_cache_api secret \"%V\" %s", &path, what);
+    return static_cast<char*>(NGX_CONF_ERROR);
+}
+
+Bytes without_line_end(Bytes text) noexcept {
+    while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) {
+        text.remove_suffix(1);
+    }
+    return text;
+}
+
+}  // namespace
+
+char* read_api_secret(ngx_conf_t* cf, ngx_str_t path, ngx_str_t* secret) noexcept {
+    if (secret->len != 0) {
+        return const_cast<char*>("has two secrets");
+    }
+    if (path.len == 0 || ngx_conf_full_name(cf->cycle, &path, 1) != NGX_OK) {
+        return fail(cf, 0, "is no file name", path);
+    }
+    auto* buffer = static_cast<u_char*>(ngx_pnalloc(cf->pool, kMaxSecretBytes));
+    const ngx_fd_t fd = ngx_open_file(path.data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+    if (buffer == nullptr || fd == NGX_INVALID_FILE) {
+        return fail(cf, ngx_errno, "cannot be opened", path);
+    }
+    const ssize_t n = ngx_read_fd(fd, buffer, kMaxSecretBytes);
+    ngx_close_file(fd);
+    const Bytes text = n > 0 ? Bytes{reinterpret_cast<char*>(buffer), static_cast<size_t>(n)} : Bytes{};
+    *secret = to_str(without_line_end(text));
+    if (secret->len < cache::kMinSecretBytes || text.size() == kMaxSecretBytes) {
+        return fail(cf, 0, "must hold 16 to 4095 bytes", path);
+    }
+    return NGX_CONF_OK;
+}
+
+bool is_signed(ngx_http_request_t* r, const LocConf* conf) noexcept {
+    return conf->api_secret.len != 0 && r->headers_in.authorization != nullptr
+           && cache::is_token(view(r->headers_in.authorization->value));
+}
+
+bool signature_covers_body(ngx_http_request_t* r, const LocConf* conf) noexcept {
+    const bool has_body = r->headers_in.content_length_n > 0 || r->headers_in.chunked;
+    return is_signed(r, conf) && has_body && (r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) == 0;
+}
+
+bool is_proven(ngx_http_request_t* r, const LocConf* conf, Bytes body) noexcept {
+    const cache::SignedRequest request{view(r->method_name), view(r->unparsed_uri), body};
+    return cache::check_token(view(r->headers_in.authorization->value), view(conf->api_secret), request, now_sec())
+           == cache::TokenVerdict::kGood;
+}
+
+ngx_int_t send_unproven(ngx_http_request_t* r) noexcept {
+    (void) add_answer_header(r, "WWW-Authenticate", "SlabCache");
+    return send_problem(r, NGX_HTTP_UNAUTHORIZED, "unauthorized", "the signature is not valid for this request now");
+}
+
+}  // namespace slab_cache::ngx

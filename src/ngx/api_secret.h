@@ -1,0 +1,20 @@
+// ngx/api_secret.h — slab_cache_api secret=file: signed requests (cache/token.h) in place of an access rule.
+#pragma once
+
+#include "ngx/ngx.h"
+
+#include "ngx/conf.h"
+
+namespace slab_cache::ngx {
+
+// Reads the file when the configuration is read. NGX_CONF_OK, or NGX_CONF_ERROR (logged).
+char* read_api_secret(ngx_conf_t* cf, ngx_str_t path, ngx_str_t* secret) noexcept;
+
+// The request carries what claims to be a token, and the location takes tokens.
+bool is_signed(ngx_http_request_t* r, const LocConf* conf) noexcept;
+// … and it cannot be judged before the body is there.
+bool signature_covers_body(ngx_http_request_t* r, const LocConf* conf) noexcept;
+bool is_proven(ngx_http_request_t* r, const LocConf* conf, Bytes body) noexcept;
+ngx_int_t send_unproven(ngx_http_request_t* r) noexcept;   // 401, whatever was wrong with it
+
+}  // namespace slab_cache::ngx
