@@ -142,7 +142,9 @@ void Space::unlink(uint32_t block) noexcept {
 
 void Space::set_mode(uint32_t block, BlockMode mode) noexcept {
     BlockInfo* i = info(block);
-    header_->mode_count[i->mode]--;
+    if (i->mode <= static_cast<uint8_t>(BlockMode::kTail)) {
+        header_->mode_count[i->mode]--;
+    }
     header_->mode_count[static_cast<uint32_t>(mode)]++;
     i->mode = static_cast<uint8_t>(mode);
 }

@@ -119,8 +119,9 @@ inline uint32_t longest_row(const BlockBits* b, uint32_t grains) {
     return scan_rows(b, grains, grains + 1).fit_count;
 }
 
-// The bin of a block whose longest row is `longest` (> 0).
+// The bin of a block whose longest row is `longest` (> 0). Nonsense has a bin too: it comes out of the zone.
 inline uint32_t bin_of(BlockMode mode, uint32_t longest) {
+    longest = longest < kUnitsPerBlock ? longest : kUnitsPerBlock - 1;
     if (mode == BlockMode::kFree) {
         return kFreeBin;
     }
