@@ -37,5 +37,7 @@ cd "$out/nginx"
 # The first call leaves the file alone when nothing changed, so the copy below keeps its time stamp too.
 make $jobs --no-print-directory -f "$out/objs/Makefile" modules > "$out/make.log" 2>&1 ||
     { grep -vE '^(cc|gcc|clang) |^[[:space:]]+(-o )?/[^ ]*$' "$out/make.log" >&2; exit 1; }
-cmp -s "$out/objs/$name.so" "$out/$name.so" || cp "$out/objs/$name.so" "$out/$name.so"
+# By rename: a running nginx that mapped the old file keeps it whole.
+cmp -s "$out/objs/$name.so" "$out/$name.so" ||
+    { cp "$out/objs/$name.so" "$out/$name.so.new" && mv "$out/$name.so.new" "$out/$name.so"; }
 echo "built ${out#"$top"/}/$name.so"
