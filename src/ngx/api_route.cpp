@@ -5,6 +5,7 @@
 #include "ngx/api_clients.h"
 #include "ngx/api_entry.h"
 #include "ngx/api_metrics.h"
+#include "ngx/api_page.h"
 #include "ngx/api_purge.h"
 #include "ngx/api_push.h"
 #include "ngx/api_top.h"
@@ -17,6 +18,7 @@ namespace {
 constexpr ngx_uint_t kRead = NGX_HTTP_GET | NGX_HTTP_HEAD;
 
 constexpr Action kActions[] = {
+    {Resource::kPage, kRead, false, false, send_page},
     {Resource::kMetrics, kRead, false, false, send_metrics},
     {Resource::kZones, kRead, false, false, send_zones},
     {Resource::kZone, kRead, false, false, send_zone},
