@@ -58,8 +58,12 @@ void note_served(Ctx* ctx) noexcept {
 }
 
 void note_lost(Ctx* ctx, uint64_t us) noexcept {
+    const uint32_t weight = ctx->zone->lost_sampler.take(now_sec());
+    if (weight == 0) {
+        return;
+    }
     if (UserArea* area = user_area(ctx->zone)) {
-        note(ctx, &area->lost, us, 1, reason_of(ctx));
+        note(ctx, &area->lost, us, weight, reason_of(ctx));
     }
 }
 

@@ -36,6 +36,7 @@ struct Zone {
     ngx_queue_t waiters[kWaiterBuckets];   // of Waiter, by lease cell
     ngx_uint_t fills;              // fills this worker has under way
     cache::Sampler sampler;        // of hits, for the admin API's top routes
+    cache::Sampler lost_sampler;   // of misses, likewise
 };
 
 // True when this worker may use the store. False: serve uncached.
