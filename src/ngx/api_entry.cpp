@@ -14,6 +14,7 @@
 #include "ngx/selection.h"
 #include "ngx/target.h"
 #include "ngx/user_area.h"
+#include "ngx/verdict.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -37,6 +38,7 @@ bool read_target(Call* call, Target* target, ngx_int_t* rc) noexcept {
 
 struct Scan {
     Zone* zone;
+    UrlOf url;
     uint64_t selector;
     json_t* list;
     bool is_complete;
@@ -48,11 +50,12 @@ void look_at(const shm::Pin& pin, void* data) noexcept {
     if (!has_selector(pin, scan->selector)) {
         return;
     }
+    const shm::Validity validity = verdict(scan->zone, scan->url, pin);
     const bool is_marker = cache::is_marker(shm::Store::flags(pin));
     scan->is_stored = scan->is_stored
-                      || (!is_marker && scan->zone->store.validity(pin) != shm::Validity::kPurged);
+                      || (!is_marker && validity != shm::Validity::kPurged);
     if (json_array_size(scan->list) < kMaxListed) {
-        json_array_append_new(scan->list, entry_json(scan->zone, pin));
+        json_array_append_new(scan->list, entry_json(scan->zone, pin, validity));
     }
 }
 
@@ -141,7 +144,7 @@ json_t* tag_json(Call* call, const Target& target) noexcept {
 json_t* explanation(Call* call, const Target& target, Bytes key) noexcept {
     const uint8_t* secret = call->zone->store.secret();
     const shm::Digest digest = cache::digest(key, secret);
-    Scan scan{call->zone, cache::url_selector(target.url, secret), json_array(), true, false};
+    Scan scan{call->zone, {call->request->pool, target.url.host, target.uri}, cache::url_selector(target.url, secret), json_array(), true, false};
     if (!look_up(&scan, digest, key)) {
         scan_zone(&scan);
     }

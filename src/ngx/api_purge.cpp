@@ -30,7 +30,7 @@ struct ListField {
 
 constexpr ListField kLists[] = {
     {"urls", select_url},   {"files", select_url}, {"prefixes", select_prefix},
-    {"hosts", select_host}, {"tags", select_tag},
+    {"hosts", select_host}, {"tags", select_tag},  {"globs", select_url},
 };
 
 bool read_list(Reading* p, const ListField& field, json_t* value) noexcept {

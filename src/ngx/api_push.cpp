@@ -11,6 +11,7 @@
 #include "ngx/reply.h"
 #include "ngx/request.h"
 #include "ngx/target.h"
+#include "ngx/user_area.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -223,8 +224,18 @@ bool explain_failure(Push* p, shm::Status status) noexcept {
     }
 }
 
+bool purged_by_glob(const Push* p) noexcept {
+    const UserArea* area = user_area(p->call->zone);
+    const cache::Url& url = p->target.url;
+    return area != nullptr && area->globs.newest.load_acquire() > p->birth  // [glob-newest]
+           && cache::judge_globs(area->globs, url.host, url.path, url.args, p->birth) != cache::GlobAnswer::kNone;
+}
+
 bool store(Push* p) noexcept {
     shm::Store& store = p->call->zone->store;
+    if (purged_by_glob(p)) {
+        return explain_failure(p, shm::Status::kPurged);
+    }
     if (p->is_fenced
         && store.validity_of(p->selector, p->selector_count, p->birth) != shm::Validity::kValid) {
         return explain_failure(p, shm::Status::kPurged);

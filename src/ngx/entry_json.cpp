@@ -82,12 +82,12 @@ bool has_selector(const shm::Pin& pin, uint64_t selector) noexcept {
     return false;
 }
 
-json_t* entry_json(Zone* zone, const shm::Pin& pin) noexcept {
+json_t* entry_json(Zone* zone, const shm::Pin& pin, shm::Validity validity) noexcept {
     json_t* entry = json_object();
     uint32_t selectors = 0;
     (void) shm::Store::selectors(pin, &selectors);
     json_object_set_new(entry, "key", key_json(shm::Store::key(pin)));
-    json_object_set_new(entry, "validity", json_text(validity_word(zone->store.validity(pin))));
+    json_object_set_new(entry, "validity", json_text(validity_word(validity)));
     put(entry, "birth", static_cast<int64_t>(shm::Store::birth(pin)));
     put(entry, "selectors", selectors);
     put(entry, "bytes", static_cast<int64_t>(zone->store.occupied_bytes(pin)));

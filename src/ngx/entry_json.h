@@ -12,7 +12,7 @@ namespace slab_cache::ngx {
 struct Zone;
 
 // Of a pinned object; a new reference. A variant marker is told apart by its "vary".
-json_t* entry_json(Zone* zone, const shm::Pin& pin) noexcept;
+json_t* entry_json(Zone* zone, const shm::Pin& pin, shm::Validity validity) noexcept;
 
 bool has_selector(const shm::Pin& pin, uint64_t selector) noexcept;
 

@@ -7,9 +7,12 @@
 #include "http/reuse.h"
 #include "ngx/counters.h"
 #include "ngx/request.h"
+#include "ngx/verdict.h"
 
 namespace slab_cache::ngx {
 namespace {
+
+UrlOf url_of(const Ctx* ctx) noexcept { return {ctx->request->pool, ctx->host, ctx->uri}; }
 
 Found find_one(Ctx* ctx, Bytes key, shm::Pin* pin) noexcept {
     shm::Store& store = ctx->zone->store;
@@ -17,7 +20,7 @@ Found find_one(Ctx* ctx, Bytes key, shm::Pin* pin) noexcept {
     if (status != shm::Status::kOk) {
         return status == shm::Status::kBusy ? Found::kFailed : Found::kNothing;
     }
-    switch (store.validity(*pin)) {
+    switch (verdict(ctx->zone, url_of(ctx), *pin)) {
     case shm::Validity::kValid:
         return Found::kFresh;
     case shm::Validity::kSoftPurged:
@@ -77,7 +80,7 @@ bool appeared_meanwhile(Ctx* ctx) noexcept {
         return false;
     }
     const bool news =
-        pin.ref != ctx->stale.ref && store.validity(pin) == shm::Validity::kValid;
+        pin.ref != ctx->stale.ref && verdict(ctx->zone, url_of(ctx), pin) == shm::Validity::kValid;
     store.unpin(&pin);
     return news;
 }
@@ -89,7 +92,7 @@ bool join_stream(Ctx* ctx) noexcept {
         return false;
     }
     cache::HeadFixed answer;
-    if (store.validity(ctx->pin) != shm::Validity::kValid
+    if (verdict(ctx->zone, url_of(ctx), ctx->pin) != shm::Validity::kValid
         || !cache::decode_facts(shm::Store::head(ctx->pin), &answer)
         || http::reuse(answer.facts, request_facts(ctx->request), ctx->conf->policy, now_sec()).kind
                != http::ReuseKind::kFresh) {

@@ -2,17 +2,23 @@
 
 #include "ngx/selection.h"
 
+#include "cache/globs.h"
 #include "http/tags.h"
 #include "ngx/counters.h"
 #include "ngx/reply.h"
 #include "ngx/target.h"
+#include "ngx/verdict.h"
 
 namespace slab_cache::ngx {
 namespace {
 
 bool ends_as_prefix(const cache::Url& url) noexcept {
     const size_t n = url.path.size();
-    return n >= 2 && url.path[n - 1] == '*' && url.path[n - 2] == '/' && url.args.empty();
+    return n >= 2 && url.path.find('*') == n - 1 && url.path[n - 2] == '/' && url.args.empty();
+}
+
+bool has_star(const cache::Url& url) noexcept {
+    return cache::is_glob(url.path) || cache::is_glob(url.args);
 }
 
 bool add(Selection* s, uint64_t selector) noexcept {
@@ -36,6 +42,38 @@ bool with_slash(ngx_pool_t* pool, Bytes path, Bytes* out) noexcept {
     return true;
 }
 
+// "path" or "path?args", in one piece.
+bool pattern_of(ngx_pool_t* pool, const cache::Url& url, Bytes* out) noexcept {
+    *out = url.path;
+    if (url.args.empty()) {
+        return true;
+    }
+    auto* p = static_cast<char*>(ngx_pnalloc(pool, url.path.size() + 1 + url.args.size()));
+    if (p == nullptr) {
+        return false;
+    }
+    ngx_memcpy(p, url.path.data(), url.path.size());
+    p[url.path.size()] = '?';
+    ngx_memcpy(p + url.path.size() + 1, url.args.data(), url.args.size());
+    *out = {p, url.path.size() + 1 + url.args.size()};
+    return true;
+}
+
+bool add_pattern(Selection* s, const cache::Url& url) noexcept {
+    ngx_pool_t* pool = s->request->pool;
+    if (s->glob == nullptr) {
+        s->glob = static_cast<SelectedGlob*>(ngx_palloc(pool, kMaxGlobs * sizeof(SelectedGlob)));
+    }
+    Bytes pattern;
+    if (s->glob == nullptr || s->glob_count == kMaxGlobs || !pattern_of(pool, url, &pattern)
+        || !cache::fits_rule({url.host, pattern, false})) {
+        return false;
+    }
+    s->glob[s->glob_count++] = {url.host, pattern};
+    // What literally has a star in it; and the purge that gives the pattern its counter.
+    return add(s, cache::url_selector(url, secret(s)));
+}
+
 }  // namespace
 
 bool init_selection(Selection* s, ngx_http_request_t* r, Zone* zone, size_t things) noexcept {
@@ -53,7 +91,7 @@ bool select_request_url(Selection* s, const cache::Url& url) noexcept {
         const Bytes prefix = base::slice(url.path, 0, url.path.size() - 1);
         return add(s, cache::prefix_selector(url.host, prefix, secret(s)));
     }
-    return add(s, cache::url_selector(url, secret(s)));
+    return has_star(url) ? add_pattern(s, url) : add(s, cache::url_selector(url, secret(s)));
 }
 
 bool select_url(Selection* s, Bytes url) noexcept {
@@ -119,6 +157,7 @@ uint64_t purge_selection(Selection* s) noexcept {
     uint64_t seq = s->zone->store.purge_seq();
     if (s->count != 0) {
         seq = s->zone->store.purge(s->selector, s->count, mode);
+        purge_globs(s, seq);
     }
     if (s->all) {
         seq = s->zone->store.purge_all(mode);

@@ -11,20 +11,29 @@
 
 namespace slab_cache::ngx {
 
+struct SelectedGlob {
+    Bytes host;
+    Bytes pattern;
+};
+
 struct Selection {
     ngx_http_request_t* request;
     Zone* zone;
     uint64_t* selector;
     uint32_t count;
     uint32_t capacity;
+    SelectedGlob* glob;   // patterns, at most kMaxGlobs
+    uint32_t glob_count;
     uint32_t accepted;    // things named, as the client counts
     bool all;
     bool soft;
 };
 
+inline constexpr uint32_t kMaxGlobs = 32;   // in one request
+
 bool init_selection(Selection* s, ngx_http_request_t* r, Zone* zone, size_t things) noexcept;
 
-bool select_url(Selection* s, Bytes url) noexcept;         // a trailing "/*": everything below
+bool select_url(Selection* s, Bytes url) noexcept;         // a trailing "/*": everything below; other '*': a pattern
 bool select_prefix(Selection* s, Bytes url) noexcept;      // of whole path segments, the page at the prefix included
 bool select_host(Selection* s, Bytes host) noexcept;
 bool select_tag(Selection* s, Bytes tag) noexcept;

@@ -7,16 +7,18 @@
 #include "ngx/ngx.h"
 
 #include "base/atom.h"
+#include "cache/globs.h"
 #include "cache/sketch.h"
 #include "ngx/zone.h"
 
 namespace slab_cache::ngx {
 
-inline constexpr uint32_t kUserAreaVersion = 1;
+inline constexpr uint32_t kUserAreaVersion = 2;
 
 struct UserArea {
     base::Atom<uint32_t> version;   // 0: fresh
     uint32_t pad[15];
+    cache::GlobTable globs;         // purges by pattern
     cache::Sketch served;           // routes by origin time saved (sampled)
     cache::Sketch lost;             // routes by origin time spent, with the last reason
 };

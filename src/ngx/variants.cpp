@@ -6,6 +6,7 @@
 #include "cache/variant.h"
 #include "http/vary.h"
 #include "ngx/request.h"
+#include "ngx/verdict.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -45,7 +46,8 @@ void write_marker(Fill* fill, Bytes spec, const shm::NewEntry& variant) noexcept
     shm::Pin pin;
     if (store.find(fill->primary, fill->key, &pin) == shm::Status::kOk) {
         const bool usable = cache::is_marker(shm::Store::flags(pin))
-                            && store.validity(pin) == shm::Validity::kValid
+                            && verdict(fill->zone, {fill->request->pool, fill->host, fill->uri}, pin)
+                                   == shm::Validity::kValid
                             && cache::decode_marker(shm::Store::head(pin), &old);
         if (usable && cache::marker_knows(old, spec, variant.digest)
             && shm::Store::stale_until(pin) >= variant.stale_until_sec) {

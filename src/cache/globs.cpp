@@ -1,0 +1,161 @@
+#include "cache/globs.h"
+
+namespace slab_cache::cache {
+namespace {
+
+constexpr uint32_t kLockTries = 100000;
+
+struct Copy {
+    char text[kGlobText];
+    Bytes host;
+    Bytes pattern;
+    bool soft;
+};
+
+constexpr uint64_t shape_of(const Glob& g) noexcept {
+    return uint64_t{g.soft} << 32 | uint64_t{g.pattern.size()} << 16 | g.host.size();
+}
+
+// False for a rule whose lengths are nonsense.
+bool copy_rule(const GlobRule& rule, Copy* out) noexcept {
+    const uint64_t shape = rule.shape.load_acquire();  // [glob-rule]
+    const size_t host = shape & 0xFFFF;
+    const size_t pattern = shape >> 16 & 0xFFFF;
+    if (host + pattern > kGlobText) {
+        return false;
+    }
+    for (uint32_t i = 0; i < kGlobWords; i++) {
+        const uint64_t word = rule.text[i].load_acquire();  // [glob-rule] no later load moves before it
+        std::memcpy(out->text + size_t{i} * 8, &word, 8);
+    }
+    out->host = {out->text, host};
+    out->pattern = {out->text + host, pattern};
+    out->soft = shape >> 32 != 0;
+    return true;
+}
+
+void write_rule_locked(GlobRule* rule, const Glob& glob, uint64_t seq) noexcept {
+    char text[kGlobText] = {};
+    std::memcpy(text, glob.host.data(), glob.host.size());
+    std::memcpy(text + glob.host.size(), glob.pattern.data(), glob.pattern.size());
+    rule->seq.store_seq_cst(0);  // seq_cst: no word below becomes visible before the rule counts as being written
+    rule->shape.store_release(shape_of(glob));  // [glob-rule]
+    for (uint32_t i = 0; i < kGlobWords; i++) {
+        uint64_t word = 0;
+        std::memcpy(&word, text + size_t{i} * 8, 8);
+        rule->text[i].store_release(word);  // [glob-rule]
+    }
+    rule->seq.store_release(seq);  // [glob-rule] after the words
+}
+
+bool same(const GlobRule& rule, const Glob& glob) noexcept {
+    Copy copy;
+    return copy_rule(rule, &copy) && copy.host == glob.host && copy.pattern == glob.pattern
+           && copy.soft == glob.soft;
+}
+
+GlobRule* pick_locked(GlobTable* table, const Glob& glob) noexcept {
+    GlobRule* pick = nullptr;
+    for (GlobRule& rule : table->rule) {
+        const uint64_t seq = rule.seq.load_relaxed();  // relaxed: only lock holders write
+        if (seq != 0 && same(rule, glob)) {
+            return &rule;
+        }
+        if (pick == nullptr || seq < pick->seq.load_relaxed()) {
+            pick = &rule;
+        }
+    }
+    return pick;
+}
+
+bool try_lock(GlobTable* table, uint64_t now_ms) noexcept {
+    const auto low = static_cast<uint32_t>(now_ms);
+    const uint32_t stamp = low != 0 ? low : 1;
+    for (uint32_t i = 0; i < kLockTries; i++) {
+        uint32_t seen = table->lock.load_acquire();  // [glob-lock]
+        if ((seen == 0 || stamp - seen >= kStaleGlobLockMs) && table->lock.cas_acq_rel(seen, stamp)) {  // [glob-lock]
+            return true;
+        }
+    }
+    return false;
+}
+
+}  // namespace
+
+bool is_glob(Bytes pattern) noexcept { return pattern.find('*') != Bytes::npos; }
+
+bool fits_rule(const Glob& glob) noexcept { return glob.host.size() + glob.pattern.size() <= kGlobText; }
+
+bool glob_matches(Bytes pattern, Bytes text) noexcept {
+    size_t star = pattern.find('*');
+    if (star == Bytes::npos) {
+        return pattern == text;
+    }
+    if (!base::starts_with(text, base::slice(pattern, 0, star))) {
+        return false;
+    }
+    text = base::slice(text, star);
+    pattern = base::slice(pattern, star + 1);
+    // Each part between stars at its first place: if any placement fits, this one does.
+    while ((star = pattern.find('*')) != Bytes::npos) {
+        const size_t at = text.find(base::slice(pattern, 0, star));
+        if (at == Bytes::npos) {
+            return false;
+        }
+        text = base::slice(text, at + star);
+        pattern = base::slice(pattern, star + 1);
+    }
+    return text.size() >= pattern.size() && base::slice(text, text.size() - pattern.size()) == pattern;
+}
+
+GlobAnswer judge_globs(const GlobTable& table, Bytes host, Bytes path, Bytes args, uint64_t birth) noexcept {
+    char whole[kGlobSubject];
+    GlobAnswer answer = GlobAnswer::kNone;
+    if (path.size() + args.size() + 1 > kGlobSubject) {
+        return table.newest.load_acquire() > birth ? GlobAnswer::kHard : GlobAnswer::kNone;  // [glob-newest]
+    }
+    std::memcpy(whole, path.data(), path.size());
+    whole[path.size()] = '?';
+    if (!args.empty()) {
+        std::memcpy(whole + path.size() + 1, args.data(), args.size());
+    }
+    const Bytes uri{whole, path.size() + (args.empty() ? 0 : 1 + args.size())};
+    for (const GlobRule& rule : table.rule) {
+        const uint64_t seq = rule.seq.load_acquire();  // [glob-rule]
+        Copy copy;
+        if (seq <= birth || !copy_rule(rule, &copy)) {
+            continue;
+        }
+        // Overwritten under our eyes: what it said is unknown, so it counts.
+        const bool torn = rule.seq.load_acquire() != seq;  // [glob-rule]
+        const bool over_args = copy.pattern.find('?') != Bytes::npos;
+        if (torn || (copy.host == host && glob_matches(copy.pattern, over_args ? uri : path))) {
+            if (torn || !copy.soft) {
+                return GlobAnswer::kHard;
+            }
+            answer = GlobAnswer::kSoft;
+        }
+    }
+    return answer;
+}
+
+bool add_glob(GlobTable* table, const Glob& glob, uint64_t seq, uint64_t now_ms, RaiseFn raise, void* context) noexcept {
+    if (!fits_rule(glob) || !try_lock(table, now_ms)) {
+        return false;
+    }
+    GlobRule* rule = pick_locked(table, glob);
+    Copy old;
+    if (rule->seq.load_relaxed() != 0 && !same(*rule, glob) && copy_rule(*rule, &old)) {
+        raise(old.host, old.soft, context);
+    }
+    if (rule->seq.load_relaxed() < seq) {
+        write_rule_locked(rule, glob, seq);
+    }
+    if (table->newest.load_relaxed() < seq) {
+        table->newest.store_release(seq);  // [glob-newest] after the rule
+    }
+    table->lock.store_release(0);  // [glob-lock]
+    return true;
+}
+
+}  // namespace slab_cache::cache

@@ -1,0 +1,67 @@
+// cache/globs.h — purges by pattern: a bounded table of rules that lookups ask, for objects older than the newest rule.
+//
+// What        A rule is a host, a pattern with '*' over the path (over path?args where the pattern has a '?'), hard or soft, and
+//             the purge counter at which it was given. An object whose birth is older than a rule that matches its URL is
+//             purged. '*' stands for any bytes, '/' too; matching is linear but for the stars, no regular expressions.
+// Full        the oldest rule makes room, after its whole host was purged (`raise`): too much goes, never too little.
+// Threading   judge_globs(): anybody, no lock. add_glob(): serialised by a lock that is tried for a bounded time; who does not get
+//             it is told, and purges the host.
+// Death       the lock is the millisecond at which it was taken; older than kStaleGlobLockMs it is taken over. A rule's seq is 0
+//             while it is written; who dies then leaves an empty rule, and nobody was told that the purge was done.
+// Invariant   G1  a reader that saw `newest` sees every rule up to it.                                [unit/globs]
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+#include "base/atom.h"
+#include "base/bytes.h"
+
+namespace slab_cache::cache {
+
+using base::Bytes;
+
+inline constexpr uint32_t kGlobRules = 64;
+inline constexpr uint32_t kGlobWords = 29;
+inline constexpr uint32_t kGlobText = kGlobWords * 8;      // host and pattern together
+inline constexpr size_t kGlobSubject = 4096;               // longer URLs count as matched
+inline constexpr uint32_t kStaleGlobLockMs = 1000;
+
+//   | seq:64 | host bytes:16 | pattern bytes:16 | soft:32 | unused:64 | text |     = 256 bytes
+struct GlobRule {
+    base::Atom<uint64_t> seq;            // 0: empty, or being written
+    base::Atom<uint64_t> shape;          // soft:32 | pattern bytes:16 | host bytes:16
+    uint64_t unused;
+    base::Atom<uint64_t> text[kGlobWords];
+};
+static_assert(sizeof(GlobRule) == 256 && std::is_standard_layout_v<GlobRule>);
+
+struct GlobTable {
+    base::Atom<uint64_t> newest;         // the highest seq of a rule; 0: there never was one
+    base::Atom<uint32_t> lock;
+    uint32_t pad[13];
+    GlobRule rule[kGlobRules];
+};
+
+struct Glob {
+    Bytes host;      // lower case, without port
+    Bytes pattern;   // percent-decoded path, perhaps with ?args
+    bool soft;
+};
+
+bool is_glob(Bytes pattern) noexcept;                     // has a '*'
+bool fits_rule(const Glob& glob) noexcept;
+bool glob_matches(Bytes pattern, Bytes text) noexcept;
+
+enum class GlobAnswer : uint8_t { kNone, kSoft, kHard };
+
+// Rules younger than `birth` that match. `args` without '?'.
+GlobAnswer judge_globs(const GlobTable& table, Bytes host, Bytes path, Bytes args, uint64_t birth) noexcept;
+
+// Purges all of a host, because its rule has to go. Returns before that rule is touched.
+using RaiseFn = void (*)(Bytes host, bool soft, void* context);
+
+// False: no lock within its bound, or the glob does not fit: nothing was done.
+bool add_glob(GlobTable* table, const Glob& glob, uint64_t seq, uint64_t now_ms, RaiseFn raise, void* context) noexcept;
+
+}  // namespace slab_cache::cache

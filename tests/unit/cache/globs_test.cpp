@@ -1,0 +1,179 @@
+// Purges by pattern.
+#include "cache/globs.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace slab_cache::cache {
+namespace {
+
+constexpr uint64_t kMs = 5'000'000;
+
+struct Raised {
+    std::vector<std::string> hosts;
+    static void note(Bytes host, bool, void* to) { static_cast<Raised*>(to)->hosts.emplace_back(host); }
+};
+
+struct Globs {
+    std::unique_ptr<GlobTable> table = std::make_unique<GlobTable>();
+    Raised raised;
+
+    bool add(Bytes pattern, uint64_t seq, bool soft = false, Bytes host = "h", uint64_t ms = kMs) {
+        return add_glob(table.get(), {host, pattern, soft}, seq, ms, Raised::note, &raised);
+    }
+    GlobAnswer judge(Bytes path, uint64_t birth, Bytes args = {}, Bytes host = "h") const {
+        return judge_globs(*table, host, path, args, birth);
+    }
+};
+
+// What the definition says, slowly.
+bool slow_match(Bytes pattern, Bytes text) {
+    if (pattern.empty()) {
+        return text.empty();
+    }
+    if (pattern[0] == '*') {
+        for (size_t i = 0; i <= text.size(); i++) {
+            if (slow_match(base::slice(pattern, 1), base::slice(text, i))) {
+                return true;
+            }
+        }
+        return false;
+    }
+    return !text.empty() && text[0] == pattern[0] && slow_match(base::slice(pattern, 1), base::slice(text, 1));
+}
+
+TEST(GlobMatch, agrees_with_its_definition) {
+    std::mt19937 random(11);
+    int matched = 0;
+    for (int i = 0; i < 200'000; i++) {
+        std::string pattern;
+        std::string text;
+        for (uint32_t n = random() % 7; n > 0; n--) {
+            pattern += "ab*"[random() % 3];
+        }
+        for (uint32_t n = random() % 8; n > 0; n--) {
+            text += "ab"[random() % 2];
+        }
+        const bool want = slow_match(pattern, text);
+        matched += want;
+        ASSERT_EQ(glob_matches(pattern, text), want) << pattern << " over " << text;
+    }
+    EXPECT_GT(matched, 10'000);
+}
+
+TEST(GlobRules, purge_what_is_older_and_matches) {
+    Globs g;
+    ASSERT_TRUE(g.add("/news*.html", 10));
+    EXPECT_EQ(g.judge("/news/1.html", 9), GlobAnswer::kHard);
+    EXPECT_EQ(g.judge("/news/1.html", 10), GlobAnswer::kNone);
+    EXPECT_EQ(g.judge("/news/1.txt", 9), GlobAnswer::kNone);
+    EXPECT_EQ(g.judge("/news/1.html", 9, {}, "other"), GlobAnswer::kNone);
+}
+
+TEST(GlobRules, go_by_the_path_whatever_the_arguments_unless_they_name_some) {
+    Globs g;
+    g.add("/a*", 10);
+    g.add("/b?x=*", 10);
+    EXPECT_EQ(g.judge("/a", 9, "x=1"), GlobAnswer::kHard);
+    EXPECT_EQ(g.judge("/b", 9, "x=1"), GlobAnswer::kHard);
+    EXPECT_EQ(g.judge("/b", 9, "y=1"), GlobAnswer::kNone);
+    EXPECT_EQ(g.judge("/b", 9), GlobAnswer::kNone);
+}
+
+TEST(GlobRules, soft_ones_soften_and_hard_ones_win) {
+    Globs g;
+    g.add("/a*", 10, true);
+    EXPECT_EQ(g.judge("/ab", 9), GlobAnswer::kSoft);
+    g.add("/ab*", 11, false);
+    EXPECT_EQ(g.judge("/ab", 9), GlobAnswer::kHard);
+}
+
+TEST(GlobRules, given_again_take_no_other_place) {
+    Globs g;
+    for (uint64_t i = 1; i <= 1000; i++) {
+        ASSERT_TRUE(g.add("/a*", i));
+    }
+    EXPECT_TRUE(g.raised.hosts.empty());
+    EXPECT_EQ(g.judge("/a", 999), GlobAnswer::kHard);
+    EXPECT_EQ(g.judge("/a", 1000), GlobAnswer::kNone);
+    EXPECT_EQ(g.table->newest.load_relaxed(), 1000u);
+}
+
+TEST(GlobRules, that_must_go_raise_their_host_first_the_oldest_first) {
+    Globs g;
+    for (uint64_t i = 1; i <= kGlobRules; i++) {
+        ASSERT_TRUE(g.add("/p" + std::to_string(i) + "*", i, false, "host" + std::to_string(i)));
+    }
+    EXPECT_TRUE(g.raised.hosts.empty());
+    g.add("/x*", 100);
+    g.add("/y*", 101);
+    EXPECT_EQ(g.raised.hosts, (std::vector<std::string>{"host1", "host2"}));
+    EXPECT_EQ(g.judge("/x", 50), GlobAnswer::kHard);
+}
+
+TEST(GlobRules, too_long_for_a_rule_are_refused) {
+    Globs g;
+    EXPECT_FALSE(g.add(std::string(kGlobText, '*'), 1));
+    EXPECT_TRUE(g.add(std::string(kGlobText - 1, '*'), 1));
+    EXPECT_EQ(g.judge("/", 0), GlobAnswer::kHard);
+}
+
+TEST(GlobRules, count_for_urls_too_long_to_be_looked_at) {
+    Globs g;
+    EXPECT_EQ(g.judge(std::string(kGlobSubject, 'x'), 0), GlobAnswer::kNone);
+    g.add("/a*", 10);
+    EXPECT_EQ(g.judge(std::string(kGlobSubject, 'x'), 9), GlobAnswer::kHard);
+    EXPECT_EQ(g.judge(std::string(kGlobSubject, 'x'), 10), GlobAnswer::kNone);
+}
+
+TEST(GlobRules, whose_lock_is_held_are_refused_and_taken_over_when_the_holder_is_gone) {
+    Globs g;
+    g.table->lock.store_relaxed(static_cast<uint32_t>(kMs));
+    EXPECT_FALSE(g.add("/a*", 1));
+    EXPECT_TRUE(g.add("/a*", 1, false, "h", kMs + kStaleGlobLockMs));
+}
+
+TEST(GlobRules, nonsense_in_the_zone_is_never_a_read_outside) {
+    Globs g;
+    std::mt19937_64 random(3);
+    for (int round = 0; round < 200; round++) {
+        for (GlobRule& rule : g.table->rule) {
+            rule.seq.store_relaxed(random());
+            rule.shape.store_relaxed(random());
+        }
+        (void) g.judge("/some/path", random() % 100);
+    }
+    g.table->lock.store_relaxed(0);
+    EXPECT_TRUE(g.add("/a*", UINT64_MAX));
+}
+
+TEST(GlobRules, overwritten_while_they_are_read_purge_too_much_never_too_little) {
+    Globs g;
+    for (uint64_t i = 1; i <= kGlobRules; i++) {
+        g.add("/keep" + std::to_string(i) + "*", i);
+    }
+    std::atomic<bool> stop{false};
+    std::atomic<uint64_t> told{0};
+    std::thread writer([&] {
+        for (uint64_t seq = 1000; seq < 6000; seq++) {
+            g.add(seq % 2 != 0 ? "/aaaa*" : "/aa*", seq);
+            told.store(seq);
+        }
+        stop = true;
+    });
+    while (!stop) {
+        const uint64_t seen = told.load();
+        if (seen != 0) {
+            ASSERT_EQ(g.judge("/aaaab", seen - 1), GlobAnswer::kHard);
+        }
+    }
+    writer.join();
+}
+
+}  // namespace
+}  // namespace slab_cache::cache
