@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what a target needs and this machine lacks: tools/deps.sh build|run|test|clang|bench|static
+# Installs what a target needs and this machine lacks: tools/deps.sh build|run|test|clang|bench|static|browser
 # Says what and why first. Does nothing, and calls no apt, when nothing is missing.
 set -euo pipefail
 
@@ -19,6 +19,8 @@ reason() {
         uwsgi-core | uwsgi-plugin-python3) echo "a real application to test behind uwsgi_pass" ;;
         curl) echo "HTTP/2 requests in tests" ;;
         openssl) echo "certificates for tests" ;;
+        chromium | chromium-driver | python3-selenium) echo "a browser to test the admin page in" ;;
+        prometheus) echo "promtool, to check the metrics" ;;
         procps) echo "process tools for tests" ;;
         spin) echo "checks the protocol models" ;;
         clang | libclang-rt-dev) echo "second compiler, fuzzers" ;;
@@ -38,6 +40,7 @@ packages() {
         clang) echo "$build clang libclang-rt-dev" ;;
         bench) echo "$build nginx wrk strace libbenchmark-dev" ;;
         static) echo "$build dpkg-dev" ;;
+        browser) echo "chromium chromium-driver python3-selenium prometheus" ;;
         *) echo "tools/deps.sh: unknown group \"$1\"" >&2; return 1 ;;
     esac
 }

@@ -84,4 +84,5 @@ run "lint: no file above 500 lines" file_sizes
 run "lint: README names what src/ngx names" readme_names_everything
 run "lint: each TEST has an assertion" tests_assert
 run "lint: shell scripts parse" scripts_parse
+run "lint: admin_page.inc is what admin.html makes" tools/embed.sh check
 summary

@@ -36,7 +36,7 @@ def slow(seconds, *headers):
     return answer
 
 
-@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed: apt-get install prometheus")
+@pytest.mark.skipif(not shutil.which("promtool"), reason="no promtool: tools/deps.sh browser")
 def test_promtool_finds_nothing_to_complain_about(cached, origin):
     origin.reply("/a", "x", headers=FRESH)
     n = cached(zone="slab_cache_zone zone=one:16m; slab_cache_zone zone=two:16m;", workers=2)

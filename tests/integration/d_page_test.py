@@ -10,13 +10,16 @@ from harness.nginx import TOP
 from harness.origin import Reply
 from harness.wait import wait_until
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: apt-get install python3-selenium")
+try:
+    from selenium import webdriver
+except ImportError:
+    webdriver = None
 
 FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--force-device-scale-factor=1"]
 SCREENSHOTS = TOP / "build/screenshots"
-needs_browser = pytest.mark.skipif(not (shutil.which("chromium") and shutil.which("chromedriver")),
-                                   reason="no browser: apt-get install chromium chromium-driver")
+needs_browser = pytest.mark.skipif(not (webdriver and shutil.which("chromium") and shutil.which("chromedriver")),
+                                   reason="no browser: tools/deps.sh browser")
 
 
 @pytest.fixture(scope="module")
