@@ -3,6 +3,7 @@
 #include "ngx/header.h"
 
 #include "cache/entry.h"
+#include "http/range.h"
 #include "http/validator.h"
 
 namespace slab_cache::ngx {
@@ -78,8 +79,21 @@ http::Condition condition(ngx_http_request_t* r, const cache::StoredResponse& st
                                         now_sec());
 }
 
+// What is no range of a GET is ignored (RFC 9110 §14.2): nginx would answer it with a 416, or cut a HEAD.
+bool is_range(ngx_http_request_t* r, off_t length) noexcept {
+    if (r->method != NGX_HTTP_GET || length < 0) {
+        return false;
+    }
+    http::RangeSet set;
+    http::parse_ranges(view(r->headers_in.range->value), static_cast<uint64_t>(length), &set);
+    return set.answer != http::RangeAnswer::kWhole;
+}
+
 bool range_allowed(ngx_http_request_t* r, const cache::StoredResponse& stored) noexcept {
     const auto& in = r->headers_in;
+    if (in.range != nullptr && !is_range(r, r->headers_out.content_length_n)) {
+        return false;
+    }
     if (in.range == nullptr || in.if_range == nullptr) {
         return true;
     }

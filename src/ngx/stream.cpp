@@ -17,8 +17,18 @@ bool blocked(ngx_http_request_t* r) noexcept {
     return r->buffered != 0 || r->connection->buffered != 0 || r->postponed != nullptr;
 }
 
+// Where the client's part of the body ends: a range may end before the whole does.
+bool has_all(const Ctx* ctx) noexcept {
+    const auto& out = ctx->request->headers_out;
+    return out.status == NGX_HTTP_PARTIAL_CONTENT
+           && ctx->stream_offset >= static_cast<uint64_t>(out.content_offset + out.content_length_n);
+}
+
 // What the object has for us beyond what was handed out.
 Growth look(Ctx* ctx) noexcept {
+    if (has_all(ctx)) {
+        return Growth::kComplete;
+    }
     // Watch first, look after: a change in between wakes us (shm/store.h, lease_watch).
     shm::LeaseView view;
     const bool leased = static_cast<bool>(ctx->ticket);
@@ -135,6 +145,10 @@ void run(ngx_http_request_t* r, Ctx* ctx) noexcept {
         case Growth::kWait:
             if (goes_on_by_relay(ctx)) {
                 start_relay_body(r, ctx);
+                return;
+            }
+            if (!r->connection->sent && ngx_http_send_special(r, NGX_HTTP_FLUSH) == NGX_ERROR) {
+                finish(r, NGX_ERROR);   // the header goes at once, even if the body takes its time
                 return;
             }
             if (r->connection->write->timer_set && r == r->main) {
