@@ -88,7 +88,7 @@ bool appeared_meanwhile(Ctx* ctx) noexcept {
 // The fill under the same lease streams: join it if its response is for requests like ours.
 bool join_stream(Ctx* ctx) noexcept {
     shm::Store& store = ctx->zone->store;
-    if (store.lease_pin(ctx->ticket, ctx->digest, ctx->variant_key, &ctx->pin) != shm::Status::kOk) {
+    if (store.lease_pin(ctx->ticket, ctx->digest, ctx->variant_key, &ctx->pin, now_ms()) != shm::Status::kOk) {
         return false;
     }
     cache::HeadFixed answer;

@@ -12,6 +12,7 @@ namespace slab_cache::shm {
 namespace {
 
 constexpr uint32_t kClaimTries = 400;  // then the caller fills without a lease
+constexpr uint32_t kJoinQuietMs = 10;  // the same before somebody joins a stream
 constexpr uint32_t kQuietMs = 200;  // without progress for so long, the owner's life is looked into
 constexpr uint32_t kAbandoned = 0x7f;  // internal state: the owner was found dead
 
@@ -63,6 +64,16 @@ bool is_overdue(const Context& c, const LeaseCell& cell, const Word& w, uint64_t
         return true;
     }
     if (quiet < kQuietMs || w.owner >= c.zone->worker_count) {
+        return false;
+    }
+    return !is_alive(c, worker_record(c, w.owner)->owner.load_acquire());  // [record]
+}
+
+// Joining what a dead process began would end as a cut body: so who joins looks more closely than who waits.
+bool is_orphaned(const Context& c, const LeaseCell& cell, uint64_t now_ms) noexcept {
+    const uint64_t last = cell.progress_ms.load_acquire();  // [lease-progress]
+    const Word w = unpack(cell.word.load_seq_cst());        // [lease-word]
+    if (now_ms <= last + kJoinQuietMs || w.owner >= c.zone->worker_count) {
         return false;
     }
     return !is_alive(c, worker_record(c, w.owner)->owner.load_acquire());  // [record]
@@ -271,13 +282,13 @@ LeaseView watch_lease(const Context& c, const Ticket& ticket, uint64_t now_ms,
     return {static_cast<LeaseState>(w.state - 1), w.detail};
 }
 
-Status pin_lease(const Context& c, const Ticket& ticket, Pin* pin) noexcept {
+Status pin_lease(const Context& c, const Ticket& ticket, uint64_t now_ms, Pin* pin) noexcept {
     LeaseCell* cell = cell_of(c, ticket);
     const auto is_streaming = [&] {
         const Word w = unpack(cell->word.load_seq_cst());  // [lease-word]
         return w.gen == ticket.gen && w.state == code(LeaseState::kStreaming);
     };
-    if (cell == nullptr || !is_streaming()) {
+    if (cell == nullptr || !is_streaming() || is_orphaned(c, *cell, now_ms)) {
         return Status::kMiss;
     }
     const uint64_t growing = cell->growing.load_seq_cst();  // [lease-entry]

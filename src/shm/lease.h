@@ -30,7 +30,7 @@ LeaseView watch_lease(const Context& c, const Ticket& ticket, uint64_t now_ms,
                       uint32_t silence_ms) noexcept;
 
 // Pins what the cell of a streaming tenancy holds. kMiss: over. kBusy: no slot, or just being published.
-Status pin_lease(const Context& c, const Ticket& ticket, Pin* pin) noexcept;
+Status pin_lease(const Context& c, const Ticket& ticket, uint64_t now_ms, Pin* pin) noexcept;
 
 // Takes the growing entry out of sight of new readers, so that it may be moved or retired.
 void hide_growing(const Context& c, const Digest& digest, uint32_t ref) noexcept;

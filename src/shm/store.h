@@ -272,7 +272,8 @@ public:
     LeaseView lease_watch(const Ticket& ticket, uint64_t now_ms, uint32_t silence_ms) noexcept;
     // Pins the growing entry of a kStreaming tenancy. kMiss when it is over. kBusy: no hazard slot left, or it is
     // just being published: watch again, lease_release() wakes.
-    Status lease_pin(const Ticket& ticket, const Digest& digest, Bytes key, Pin* pin) noexcept;
+    // With now_ms, an owner who paused is looked at: kMiss when it is dead, so that nobody joins what cannot end.
+    Status lease_pin(const Ticket& ticket, const Digest& digest, Bytes key, Pin* pin, uint64_t now_ms = 0) noexcept;
 
     // Short-lived marks: "just found uncacheable" and "origin just failed". One byte, lossy, no lock.
     void mark_set(const Digest& digest, uint8_t value, int64_t until_sec) noexcept;

@@ -100,12 +100,13 @@ LeaseView Store::lease_watch(const Ticket& ticket, uint64_t now_ms, uint32_t sil
     return watch_lease(context_, ticket, now_ms, silence_ms);
 }
 
-Status Store::lease_pin(const Ticket& ticket, const Digest& digest, Bytes key, Pin* pin) noexcept {
+Status Store::lease_pin(const Ticket& ticket, const Digest& digest, Bytes key, Pin* pin,
+                        uint64_t now_ms) noexcept {
     *pin = {};
     if (context_.local == nullptr) {
         return Status::kBusy;
     }
-    if (const Status s = pin_lease(context_, ticket, pin); s != Status::kOk) {
+    if (const Status s = pin_lease(context_, ticket, now_ms, pin); s != Status::kOk) {
         return s;
     }
     // A stray ref, or another key with this tag: not ours to read.

@@ -122,6 +122,26 @@ TEST_F(Lease, a_growing_object_can_be_read_through_its_lease) {
     EXPECT_AUDIT(owner);
 }
 
+TEST_F(Lease, nobody_joins_what_a_dead_owner_began) {
+    take();
+    ASSERT_EQ(other->lease_acquire(key, 1000, kSilence, &theirs), LeaseAnswer::kWait);
+    Object o;
+    o.key = "a";
+    o.known_length = false;
+    Writer w;
+    ASSERT_EQ(owner.begin(describe(o, owner.birth_stamp()), kNow, &w), Status::kOk);
+    owner.lease_attach(mine, w, &wake);
+    zone.lives.dead[1] = true;
+    Pin pin;
+    EXPECT_EQ(other->lease_watch(theirs, 1020, kSilence).state, LeaseState::kStreaming);
+    EXPECT_EQ(other->lease_pin(theirs, key, "a", &pin, 1020), Status::kMiss);
+    zone.lives.dead[1] = false;
+    EXPECT_EQ(other->lease_pin(theirs, key, "a", &pin, 1020), Status::kOk);
+    other->unpin(&pin);
+    owner.abort(&w);
+    owner.lease_release(mine, LeaseState::kFailed, 0, &wake);
+}
+
 TEST_F(Lease, an_aborted_growing_object_stays_readable_for_who_reads_it) {
     take();
     ASSERT_EQ(other->lease_acquire(key, 1000, kSilence, &theirs), LeaseAnswer::kWait);
