@@ -8,6 +8,8 @@ if command -v wrk > /dev/null; then
 else
     echo "SKIPPED: wrk is not here (tools/deps.sh bench installs it)"
 fi
+echo
+/usr/bin/python3 tests/bench/wait_bench.py
 for b in build/tests/bench/bench/*_bench; do
     echo
     echo "== $(basename "$b")"
