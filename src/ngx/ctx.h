@@ -47,6 +47,7 @@ struct Ctx {
     CacheStatus status;
     http::Reason reason;
     bool collapsed;              // waited for somebody else's fill
+    bool fill_seen;              // ... which came to its end
     bool unlocked;               // fills without a lease
     bool under_mark;             // passes because the key was found uncacheable a moment ago
     uint8_t rounds;              // lookups after waiting, bounded

@@ -108,6 +108,8 @@ Next miss(Ctx* ctx) noexcept {
 // Something is stored but must not be used as it is: ask the origin, with what we have up our sleeve.
 Next expired(Ctx* ctx, const http::StoredFacts& facts, bool soft_purged) noexcept {
     const http::Policy& policy = ctx->conf->policy;
+    // What has just been fetched and yet is stale each has to ask about: one after the other they would queue.
+    ctx->unlocked = ctx->unlocked || ctx->fill_seen;
     ctx->status = CacheStatus::kExpired;
     ctx->stale = ctx->pin;
     ctx->pin = {};
@@ -265,6 +267,8 @@ Next hear_lease(Ctx* ctx) noexcept {
     case shm::LeaseState::kFetching:
         break;
     case shm::LeaseState::kPublished:
+        ctx->fill_seen = true;
+        return look_again(ctx);
     case shm::LeaseState::kGone:
     case shm::LeaseState::kSilent:
         return look_again(ctx);

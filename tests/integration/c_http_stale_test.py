@@ -213,3 +213,21 @@ def test_those_who_wait_for_a_validation_share_its_304(cached, origin):
     for c in clients:
         c.close()
     assert origin.hits("/a") == 2
+
+
+@pytest.mark.parametrize("value", ["no-cache", "max-age=0, must-revalidate"])
+def test_those_who_waited_for_what_each_must_validate_do_not_queue(cached, origin, value):
+    first, others = threading.Event(), threading.Event()
+    lines = [f"Cache-Control: {value}", TAG]
+    origin.sequence("/a", Reply("body", headers=lines, before=first), Reply(status=304, headers=lines, before=others))
+    n = cached(workers=2)
+    clients = [n.connect() for _ in range(12)]
+    for c in clients:
+        c.send("/a")
+    origin.wait_for_hits("/a", 1)
+    first.set()
+    origin.wait_for_hits("/a", 12)      # all of them are there before any of them is answered
+    others.set()
+    assert {c.read_body(c.read_header()).body for c in clients} == {b"body"}
+    for c in clients:
+        c.close()
