@@ -89,19 +89,6 @@ bool is_range(ngx_http_request_t* r, off_t length) noexcept {
     return set.answer != http::RangeAnswer::kWhole;
 }
 
-bool range_allowed(ngx_http_request_t* r, const cache::StoredResponse& stored) noexcept {
-    const auto& in = r->headers_in;
-    if (in.range != nullptr && !is_range(r, r->headers_out.content_length_n)) {
-        return false;
-    }
-    if (in.range == nullptr || in.if_range == nullptr) {
-        return true;
-    }
-    const http::Field line = {view(in.if_range->key), view(in.if_range->value)};
-    return http::if_range_holds({&line, 1}, {stored.etag, stored.last_modified, stored.facts.date},
-                                now_sec());
-}
-
 bool add_age(ngx_http_request_t* r, int64_t age) noexcept {
     ngx_table_elt_t* h = push_header(&r->headers_out.headers);
     auto* p = static_cast<u_char*>(ngx_pnalloc(r->pool, NGX_INT64_LEN));
@@ -185,7 +172,7 @@ ngx_int_t build_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
     out.content_length_n = not_modified ? -1 : shm::Store::body_length(ctx->pin);
     out.last_modified_time = static_cast<time_t>(stored.last_modified_time);
     r->disable_not_modified = 1;   // answered above, by RFC 9110's order
-    r->allow_ranges = range_allowed(r, stored);
+    r->allow_ranges = range_allowed(r, {stored.etag, stored.last_modified, stored.facts.date});
     r->single_range = !shm::Store::is_complete(ctx->pin);
     if (!add_fields(r, stored, not_modified)) {
         return NGX_ERROR;
@@ -200,6 +187,19 @@ ngx_int_t build_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
     }
     ctx->age = http::current_age(stored.facts, now_sec());
     return add_age(r, ctx->age) ? NGX_OK : NGX_ERROR;
+}
+
+bool range_allowed(ngx_http_request_t* r, const http::Validators& whole) noexcept {
+    const auto& in = r->headers_in;
+    if (in.range == nullptr) {
+        return true;
+    }
+    if (in.if_range == nullptr) {
+        return is_range(r, r->headers_out.content_length_n);
+    }
+    const http::Field line = {view(in.if_range->key), view(in.if_range->value)};
+    return is_range(r, r->headers_out.content_length_n)
+           && http::if_range_holds({&line, 1}, whole, now_sec());
 }
 
 bool wants_copy(ngx_http_request_t* r) noexcept {

@@ -3,12 +3,16 @@
 
 #include "ngx/ngx.h"
 
+#include "http/validator.h"
 #include "ngx/ctx.h"
 
 namespace slab_cache::ngx {
 
 // Fills r->headers_out from ctx->pin, with Age. Answers If-* (304, 412). NGX_OK, or a final status / NGX_ERROR.
 ngx_int_t build_header(ngx_http_request_t* r, Ctx* ctx) noexcept;
+
+// May nginx's range filter cut the response in headers_out, whose validators are these? Range and If-Range by RFC 9110.
+bool range_allowed(ngx_http_request_t* r, const http::Validators& whole) noexcept;
 
 // True when nginx's range filter will cut several ranges, for which it wants the body in one buf.
 bool wants_copy(ngx_http_request_t* r) noexcept;

@@ -182,6 +182,16 @@ def test_206_of_the_origin_is_passed_and_not_stored(cached, origin):
     assert origin.hits("/a") == 2
 
 
-def test_range_of_what_is_not_stored_is_cut_all_the_same(cached, origin):
-    origin.reply("/a", BODY, headers=["Cache-Control: no-store"])
-    assert cached().get("/a", "Range: bytes=0-1").body in (BODY[:2], BODY)
+def test_ranges_of_what_is_not_stored_follow_the_same_rules(cached, origin):
+    modified = http_date(-86400)
+    want = {(): 206, ('If-Range: "v1"',): 200, ('If-Range: W/"v1"',): 200, (f"If-Range: {modified}",): 206, (f"If-Range: {http_date(-50)}",): 200}
+    n = cached()
+    seen = {}
+    for i, lines in enumerate(want):        # a path each: what is known to be unstorable passes with its Range
+        origin.reply(f"/{i}", BODY, headers=["Cache-Control: no-store", 'ETag: W/"v1"', f"Last-Modified: {modified}"])
+        seen[lines] = n.get(f"/{i}", "Range: bytes=0-1", *lines).status
+    assert seen == want
+    origin.reply("/x", BODY, headers=["Cache-Control: no-store"])
+    origin.reply("/y", BODY, headers=["Cache-Control: no-store"])
+    assert n.get("/x", "Range: bytes=9-5").status == 200
+    assert n.request("/y", "HEAD", headers=["Range: bytes=0-1"]).status == 200
