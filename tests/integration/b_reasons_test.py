@@ -36,13 +36,20 @@ def test_unstorable_response_keeps_its_fields(cached, origin):
     assert answer.header("X-Own") == "1"
 
 
+def breaks_off(n, path):
+    """The client sees that something is wrong: a connection cut short, or 502 where nothing had been sent yet."""
+    with n.connect() as c:
+        try:
+            return c.request(path).status == 502
+        except (EOFError, ConnectionError):
+            return True
+
+
 def test_truncated_response_is_not_stored(cached, origin):
     origin.reply("/a", b"x" * 1000, headers=[FRESH], truncate=400)
     n = cached()
     n.expect_log("prematurely closed")
-    for _ in range(2):
-        with n.connect() as c, pytest.raises((EOFError, ConnectionError)):
-            c.request("/a")
+    assert [breaks_off(n, "/a") for _ in range(2)] == [True, True]
     origin.reply("/a", b"whole", headers=[FRESH])
     assert n.get("/a").body == b"whole"
 
@@ -50,8 +57,7 @@ def test_truncated_response_is_not_stored(cached, origin):
 def test_truncated_chunked_response_is_not_stored(cached, origin):
     origin.reply("/a", [b"x" * 500, b"y" * 500], headers=[FRESH], framing="chunked", truncate=600)
     n = cached("proxy_http_version 1.1;")
-    with n.connect() as c, pytest.raises((EOFError, ConnectionError)):
-        c.request("/a")
+    assert breaks_off(n, "/a")
     origin.reply("/a", b"whole", headers=[FRESH])
     assert n.get("/a").body == b"whole"
 
