@@ -146,7 +146,7 @@ void send_more(ngx_http_request_t* r, Ctx* ctx) noexcept {
             }
             return;
         }
-        if (r == r->main && r->connection->write->timer_set) {
+        if (r == r->main && r->connection->write->timer_set && !r->connection->write->delayed) {
             ngx_del_timer(r->connection->write);
         }
         if (relay->ended) {

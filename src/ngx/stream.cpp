@@ -151,7 +151,7 @@ void run(ngx_http_request_t* r, Ctx* ctx) noexcept {
                 finish(r, NGX_ERROR);   // the header goes at once, even if the body takes its time
                 return;
             }
-            if (r->connection->write->timer_set && r == r->main) {
+            if (r == r->main && r->connection->write->timer_set && !r->connection->write->delayed) {
                 ngx_del_timer(r->connection->write);
             }
             wait_for(&ctx->waiter, ctx->ticket, kSafetyNetMs);
