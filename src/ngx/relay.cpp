@@ -159,6 +159,10 @@ void send_more(ngx_http_request_t* r, Ctx* ctx) noexcept {
             }
             return;
         }
+        if (!r->connection->sent && ngx_http_send_special(r, NGX_HTTP_FLUSH) == NGX_ERROR) {
+            finish(r, NGX_ERROR);   // the header goes at once, even if the body takes its time
+            return;
+        }
         if (ctx->fill != nullptr && ctx->fill->pending != nullptr && relay->queued < kQueueBytes / 2) {
             continue_fill(ctx->fill);
         }
