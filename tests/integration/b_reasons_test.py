@@ -45,14 +45,6 @@ def breaks_off(n, path):
             return True
 
 
-def broken(n, path):
-    """A 502 where nothing had been sent yet, else a body that is visibly cut off."""
-    try:
-        return n.get(path).status == 502
-    except (EOFError, ConnectionError):
-        return True
-
-
 def test_truncated_response_is_not_stored(cached, origin):
     origin.reply("/a", b"x" * 1000, headers=[FRESH], truncate=400)
     n = cached()
