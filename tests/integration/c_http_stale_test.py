@@ -1,4 +1,5 @@
 """HTTP.md: stale-while-revalidate, stale-if-error, what forbids both, errors that must not replace what is stored."""
+import json
 import threading
 
 import pytest
@@ -225,6 +226,7 @@ def test_those_who_waited_for_what_each_must_validate_do_not_queue(cached, origi
     for c in clients:
         c.send("/a")
     origin.wait_for_hits("/a", 1)
+    wait_until(lambda: json.loads(n.get("/_cache/v1/zones/one").body)["counters"]["waits"] == 11, "the others wait")
     first.set()
     origin.wait_for_hits("/a", 12)      # all of them are there before any of them is answered
     others.set()
