@@ -144,18 +144,25 @@ bool add_glob(GlobTable* table, const Glob& glob, uint64_t seq, uint64_t now_ms,
         return false;
     }
     GlobRule* rule = pick_locked(table, glob);
-    Copy old;
-    if (rule->seq.load_relaxed() != 0 && !same(*rule, glob) && copy_rule(*rule, &old)) {
-        raise(old.host, old.soft, context);
-    }
-    if (rule->seq.load_relaxed() < seq) {
+    const uint64_t had = rule->seq.load_relaxed();  // relaxed: only lock holders write
+    const bool again = had != 0 && same(*rule, glob);
+    // A full table whose oldest rule is younger than this purge: the host goes instead.
+    const bool fits = again || had < seq;
+    if (again && had < seq) {
+        // Never through 0: a reader that came by just then would miss what the rule already purged.
+        rule->seq.store_release(seq);  // [glob-rule] the words stay as they are
+    } else if (!again && fits) {
+        Copy old;
+        if (had != 0 && copy_rule(*rule, &old)) {
+            raise(old.host, old.soft, context);
+        }
         write_rule_locked(rule, glob, seq);
     }
-    if (table->newest.load_relaxed() < seq) {
+    if (fits && table->newest.load_relaxed() < seq) {
         table->newest.store_release(seq);  // [glob-newest] after the rule
     }
     table->lock.store_release(0);  // [glob-lock]
-    return true;
+    return fits;
 }
 
 }  // namespace slab_cache::cache

@@ -3,6 +3,7 @@
 // What        A rule is a host, a pattern with '*' over the path (over path?args where the pattern has a '?'), hard or soft, and
 //             the purge counter at which it was given. An object whose birth is older than a rule that matches its URL is
 //             purged. '*' stands for any bytes, '/' too; matching is linear but for the stars, no regular expressions.
+// Again       a pattern that has a rule raises that rule's counter, in place: at no moment does it not count.
 // Full        the oldest rule makes room, after its whole host was purged (`raise`): too much goes, never too little.
 // Threading   judge_globs(): anybody, no lock. add_glob(): serialised by a lock that is tried for a bounded time; who does not get
 //             it is told, and purges the host.
@@ -61,7 +62,7 @@ GlobAnswer judge_globs(const GlobTable& table, Bytes host, Bytes path, Bytes arg
 // Purges all of a host, because its rule has to go. Returns before that rule is touched.
 using RaiseFn = void (*)(Bytes host, bool soft, void* context);
 
-// False: no lock within its bound, or the glob does not fit: nothing was done.
+// False: no lock within its bound, the glob does not fit, or all rules are younger than `seq`: nothing was done.
 bool add_glob(GlobTable* table, const Glob& glob, uint64_t seq, uint64_t now_ms, RaiseFn raise, void* context) noexcept;
 
 }  // namespace slab_cache::cache
