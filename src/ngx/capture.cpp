@@ -13,6 +13,7 @@ namespace slab_cache::ngx {
 namespace {
 
 constexpr size_t kUpstreamBuffer = 64 * 1024;
+constexpr size_t kFirstBuffer = 32 * 1024;
 
 // Upstream shall be read as fast as it sends: nginx's unbuffered path does, into one buffer, and for more than a few
 // kilobytes that buffer should not be the small one the header came in. A proxy_cache or proxy_store below us needs
@@ -41,6 +42,26 @@ void unbuffer(Fill* fill) noexcept {
     u->buffer.start = u->buffer.pos = p;
     u->buffer.last = p + have;
     u->buffer.end = p + kUpstreamBuffer;
+}
+
+bool is_header_too_big(const Fill* fill) noexcept {
+    const ngx_http_upstream_t* u = fill->request->upstream;
+    return fill->buffer_enlarged && u != nullptr && u->headers_in.status_n != 0 && u->buffer.start != nullptr
+           && static_cast<size_t>(u->buffer.pos - u->buffer.start) > u->conf->buffer_size;
+}
+
+// What nginx would have made of it with its own buffer.
+void refuse_big_header(Fill* fill, OriginResponse* origin) noexcept {
+    ngx_log_error(NGX_LOG_ERR, fill->connection->log, 0, "upstream sent too big header");
+    origin->response.status = NGX_HTTP_BAD_GATEWAY;
+    origin->origin_status = NGX_HTTP_BAD_GATEWAY;
+    origin->from_upstream = false;
+    if (!stale_instead(fill, *origin)) {
+        fill->stale_servable = false;
+    }
+    count(fill->zone, Counter::kFillsFailed);
+    fail_fill(fill, NGX_HTTP_BAD_GATEWAY);
+    drop_fill(fill);
 }
 
 // Not for the cache: the leader gets it as it comes, everybody else goes by themselves.
@@ -225,7 +246,45 @@ void validated(Fill* fill, const OriginResponse& origin) noexcept {
     tell_leader(fill, FillNews::kValidated);
 }
 
+// As ngx_http_upstream_process_header() does where it finds no buffer.
+void enlarge_buffer(Fill* fill) noexcept {
+    ngx_http_request_t* r = fill->request;
+    ngx_http_upstream_t* u = r->upstream;
+    auto* p = static_cast<u_char*>(ngx_palloc(r->pool, kFirstBuffer));
+    if (p == nullptr || ngx_list_init(&u->headers_in.headers, r->pool, 8, sizeof(ngx_table_elt_t)) != NGX_OK
+        || ngx_list_init(&u->headers_in.trailers, r->pool, 2, sizeof(ngx_table_elt_t)) != NGX_OK) {
+        return;
+    }
+    u->buffer.start = u->buffer.pos = u->buffer.last = p;
+    u->buffer.end = p + kFirstBuffer;
+    u->buffer.temporary = 1;
+    u->buffer.tag = u->output.tag;
+    fill->buffer_enlarged = true;
+}
+
+void on_response(ngx_http_request_t* r, ngx_http_upstream_t* u) noexcept {
+    Fill* fill = fill_of(r);
+    const ngx_http_upstream_handler_pt next = fill->on_response;
+    u->read_event_handler = next;
+    if (u->buffer.start == nullptr && u->request_sent && u->peer.connection != nullptr
+        && !u->peer.connection->read->timedout) {
+        enlarge_buffer(fill);
+    }
+    next(r, u);
+}
+
 }  // namespace
+
+void expect_response(Fill* fill) noexcept {
+    ngx_http_upstream_t* u = fill->request->upstream;
+    if (u == nullptr || u->conf == nullptr || u->buffer.start != nullptr || u->cacheable || u->store
+        || !u->buffering || u->conf->buffer_size >= kFirstBuffer || u->peer.connection == nullptr
+        || u->read_event_handler == nullptr) {
+        return;
+    }
+    fill->on_response = u->read_event_handler;
+    u->read_event_handler = on_response;
+}
 
 ngx_int_t capture_header(Fill* fill) noexcept {
     if (fill->phase != FillPhase::kFetching) {
@@ -235,6 +294,10 @@ ngx_int_t capture_header(Fill* fill) noexcept {
     if (!read_origin(fill, &origin)) {
         fail_fill(fill, NGX_HTTP_INTERNAL_SERVER_ERROR);
         drop_fill(fill);
+        return NGX_OK;
+    }
+    if (is_header_too_big(fill)) {
+        refuse_big_header(fill, &origin);
         return NGX_OK;
     }
     unbuffer(fill);

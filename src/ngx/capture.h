@@ -12,6 +12,9 @@
 
 namespace slab_cache::ngx {
 
+// The origin was asked: its first byte shall meet a buffer that takes the header and an ordinary body in one read. The
+// header may be as long as the location's own buffer (proxy_buffer_size, …) all the same, no longer.
+void expect_response(Fill* fill) noexcept;
 ngx_int_t capture_header(Fill* fill) noexcept;
 ngx_int_t capture_body(Fill* fill, ngx_chain_t* in) noexcept;
 // kStoring: the response has ended. Publishes when it is whole, else it was truncated.

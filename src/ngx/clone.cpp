@@ -195,7 +195,11 @@ bool copy_header(ngx_http_request_t* r, const ngx_table_elt_t& from) noexcept {
 
 bool copy_headers_in(ngx_http_request_t* r, ngx_http_request_t* from, bool keep_body) noexcept {
     auto& in = r->headers_in;
-    if (ngx_list_init(&in.headers, r->pool, 20, sizeof(ngx_table_elt_t)) != NGX_OK) {
+    ngx_uint_t lines = 2;   // conditions of a revalidation
+    for (ngx_list_part_t* part = &from->headers_in.headers.part; part != nullptr; part = part->next) {
+        lines += part->nelts;
+    }
+    if (ngx_list_init(&in.headers, r->pool, lines, sizeof(ngx_table_elt_t)) != NGX_OK) {
         return false;
     }
     bool ok = true;

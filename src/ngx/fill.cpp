@@ -46,6 +46,9 @@ void on_fill_end(void* data) noexcept {
         fill->leader = nullptr;
     }
     fill_slot(fill->connection) = nullptr;
+    if (fill->over != nullptr) {
+        *fill->over = true;
+    }
 }
 
 void on_go_on(ngx_event_t* ev) noexcept {
@@ -162,8 +165,16 @@ bool start_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
     }
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
                    "slab_cache: fill on *%uA, background:%d", c->number, fill->background);
+    bool over = false;
+    fill->over = &over;
     ngx_http_core_run_phases(r);
+    if (!over) {
+        expect_response(fill);
+    }
     ngx_http_run_posted_requests(c);
+    if (!over) {
+        fill->over = nullptr;
+    }
     return true;
 }
 

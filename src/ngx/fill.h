@@ -39,6 +39,7 @@ struct Fill {
     bool has_authorization;
     bool stale_servable;
     bool upstream_resized;
+    bool buffer_enlarged;
     bool body_ended;             // the last buf has been seen
 
     Bytes host, path, args, uri; // of the URL, for selectors
@@ -57,7 +58,9 @@ struct Fill {
     int64_t expected;            // Content-Length, or -1
     ngx_chain_t* pending;        // not consumed yet: the leader is slow (kRelaying)
     u_char* read_buffer;         // for bodies that come as files
+    ngx_http_upstream_handler_pt on_response;   // nginx's own, which ours stands in for until the first byte
     ngx_event_t go_on;           // posted when the leader has room again
+    bool* over;                  // set when the fill ends; nullptr while nobody asks
 };
 
 enum class FillKind : uint8_t { kForeground, kBackground };

@@ -305,3 +305,29 @@ def test_waiter_takes_over_when_the_filling_worker_is_killed(cached, origin):
     gate.set()
     first.close()
     second.close()
+
+
+# ---- the buffer for the answer --------------------------------------------------------------------------------------
+def big_header(size):
+    return (*FRESH, *(f"X-Long-{i}: {'x' * 500}" for i in range(size // 512)))
+
+
+@pytest.mark.parametrize("lines", [FRESH, ("Cache-Control: private",)])
+def test_header_above_proxy_buffer_size_is_a_502_first_and_later(cached, origin, lines):
+    origin.reply("/a", "body", headers=(*lines, *big_header(6000)[1:]))
+    n = cached()
+    assert [n.get("/a").status for _ in range(3)] == [502] * 3
+
+
+def test_header_within_a_larger_proxy_buffer_size_is_stored(cached, origin):
+    origin.reply("/a", "body", headers=big_header(6000))
+    n = cached("proxy_buffer_size 8k;")
+    assert [n.get("/a").cache for _ in range(2)] == ["MISS", "HIT"]
+
+
+def test_header_that_grew_too_big_leaves_the_stale_page(cached, origin):
+    origin.sequence("/a", Reply("good", headers=(SHORT,)), Reply("body", headers=big_header(6000)))
+    n = cached()
+    n.get("/a")
+    wait_until(lambda: n.get("/a").cache == "STALE", "the stale page")
+    assert n.get("/a").body == b"good"
