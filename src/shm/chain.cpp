@@ -11,8 +11,11 @@
 namespace slab_cache::shm {
 namespace {
 
+// A batch of victims shares two looks at all hazard slots: at least so many, more while they are small (kBatchShare).
 constexpr uint32_t kEvictBatch = 4;
-constexpr uint32_t kEvictMost = 32;  // per lock hold
+constexpr uint32_t kEvictBatchMost = 16;
+constexpr uint32_t kBatchShare = 512;  // of a shard's bytes one batch may make room for
+constexpr uint32_t kEvictMost = 32;    // per lock hold
 // So many victims in queue order have not made the shape that is wanted: emptying one block costs less than going on.
 constexpr uint32_t kEvictBeforeCleaning = 8;
 
@@ -61,14 +64,17 @@ void clean_block_locked(RoomContext* room) noexcept {
     }
 }
 
-uint32_t evict_some_locked(RoomContext* room, const VictimRules& rules, uint32_t n) noexcept {
+uint32_t evict_some_locked(RoomContext* room, const VictimRules& rules) noexcept {
+    const uint64_t enough = capacity(*room->shard) / kBatchShare;
+    uint64_t bytes = 0;
     uint32_t evicted = 0;
-    for (; evicted < n; evicted++) {
+    for (; evicted < kEvictBatch || (evicted < kEvictBatchMost && bytes < enough); evicted++) {
         const uint32_t ref = queues_of(*room->c, *room->shard)
                                  .pick_victim_locked(saturate_sec(room->now_sec), rules);
         if (ref == 0) {
             break;
         }
+        bytes += region(*room->c).entry(ref)->occupied.load_relaxed();
         evict_locked(*room->c, room->shard, ref, room->now_sec);
     }
     return evicted;
@@ -169,13 +175,15 @@ Run make_room_locked(const Context& c, Shard* s, const Ask& ask, int64_t now_sec
         reclaim_locked(c, s);
         run = attempt();
     }
+    bool cleaned = false;
     for (uint32_t evicted = 0; !run && evicted < kEvictMost;) {
-        const uint32_t n = evict_some_locked(&room, rules, kEvictBatch);
+        const uint32_t n = evict_some_locked(&room, rules);
         if (n == 0) {
             break;
         }
         evicted += n;
-        if (evicted == kEvictBeforeCleaning) {
+        if (evicted >= kEvictBeforeCleaning && evicted != n && !cleaned) {  // not behind the first batch
+            cleaned = true;
             clean_block_locked(&room);
         }
         reclaim_locked(c, s);

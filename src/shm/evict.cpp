@@ -91,8 +91,8 @@ uint32_t EvictQueues::class_of(uint32_t bytes) const noexcept {
 
 // ---- ghosts -------------------------------------------------------------------------------------
 
-uint32_t* EvictQueues::ghost_set(const Entry& e, uint32_t* tag) const noexcept {
-    const uint64_t h = base::mix64(e.fixed.digest_hi, e.fixed.digest_lo);
+uint32_t* EvictQueues::ghost_set(uint64_t digest_hi, uint64_t digest_lo, uint32_t* tag) const noexcept {
+    const uint64_t h = base::mix64(digest_hi, digest_lo);
     const uint32_t low = static_cast<uint32_t>(h) >> kTickBits;
     *tag = low == 0 ? 1 : low;   // 0 is an empty cell
     auto* cells = reinterpret_cast<uint32_t*>(header_ + 1);
@@ -106,7 +106,7 @@ uint32_t EvictQueues::ghost_tick(uint32_t clock) const noexcept {
 
 void EvictQueues::remember(const Entry& e) noexcept {
     uint32_t tag;
-    uint32_t* cell = ghost_set(e, &tag);
+    uint32_t* cell = ghost_set(e.fixed.digest_hi, e.fixed.digest_lo, &tag);
     const uint32_t now = ghost_tick(++header_->ghost_clock);
     uint32_t oldest = 0;
     uint32_t oldest_age = 0;
@@ -123,7 +123,7 @@ void EvictQueues::remember(const Entry& e) noexcept {
 // Whether the entry was a victim not long ago. It is forgotten as a ghost with that.
 bool EvictQueues::recall(const Entry& e) noexcept {
     uint32_t tag;
-    uint32_t* cell = ghost_set(e, &tag);
+    uint32_t* cell = ghost_set(e.fixed.digest_hi, e.fixed.digest_lo, &tag);
     const uint32_t now = ghost_tick(header_->ghost_clock);
     const uint32_t limit = ghost_tick(header_->count) + 1;
     for (uint32_t i = 0; i < kGhostWays; i++) {

@@ -75,6 +75,11 @@ public:
 
     void format_locked(uint64_t metadata_bytes) noexcept;   // as given to the constructor
 
+    // The entry of this digest will be pushed soon.
+    void prefetch(uint64_t digest_hi, uint64_t digest_lo) const noexcept {
+        uint32_t tag;
+        __builtin_prefetch(ghost_set(digest_hi, digest_lo, &tag), 1);
+    }
     // A new entry, in no queue; occupied and fixed are set and stay. Resets its use counter.
     void push_locked(uint32_t ref) noexcept;
     // Takes an entry out of its queue; false when it is in none.
@@ -104,7 +109,7 @@ private:
     Entry* entry(uint32_t ref) const noexcept {
         return reinterpret_cast<Entry*>(base_ + uint64_t{ref} * kRefBytes + kRunHeaderBytes);
     }
-    uint32_t* ghost_set(const Entry& e, uint32_t* tag) const noexcept;
+    uint32_t* ghost_set(uint64_t digest_hi, uint64_t digest_lo, uint32_t* tag) const noexcept;
     uint32_t ghost_tick(uint32_t clock) const noexcept;
 
     void push(uint32_t ref, Age age) noexcept;
