@@ -35,10 +35,13 @@ constexpr char lower(char c) noexcept {
 }
 
 constexpr bool equal_nocase(Bytes a, Bytes b) noexcept {
-    if (a.size() != b.size()) {
+    if (a.size() != b.size() || (!a.empty() && lower(a[0]) != lower(b[0]))) {
         return false;
     }
-    for (size_t i = 0; i < a.size(); i++) {
+    if (a == b) {   // as nearly always where they are equal at all
+        return true;
+    }
+    for (size_t i = 1; i < a.size(); i++) {
         if (lower(a[i]) != lower(b[i])) {
             return false;
         }

@@ -70,6 +70,21 @@ constexpr Name kNames[] = {
 };
 static_assert(sizeof(kNames) / sizeof(kNames[0]) == static_cast<size_t>(Known::kCount));
 
+constexpr size_t kLongestName = 32;
+
+// Names of one length are chained, so that a name is compared with few.
+struct ByLength {
+    uint8_t first[kLongestName + 1] = {};
+    uint8_t next[static_cast<size_t>(Known::kCount)] = {};
+    constexpr ByLength() noexcept {
+        for (uint8_t i = static_cast<uint8_t>(Known::kCount) - 1; i > 0; i--) {
+            next[i] = first[kNames[i].name.size()];
+            first[kNames[i].name.size()] = i;
+        }
+    }
+};
+constexpr ByLength kByLength;
+
 constexpr uint8_t kFormMask = 0xC0;
 constexpr uint8_t kTableForm = 0x00;
 constexpr uint8_t kLiteralForm = 0x40;
@@ -107,12 +122,11 @@ bool take_length(Bytes* rest, size_t* n) noexcept {
 }  // namespace
 
 Known known(Bytes name) noexcept {
-    for (size_t i = 1; i < static_cast<size_t>(Known::kCount); i++) {
-        if (base::equal_nocase(kNames[i].name, name)) {
-            return static_cast<Known>(i);
-        }
+    uint8_t i = name.size() <= kLongestName ? kByLength.first[name.size()] : 0;
+    while (i != 0 && !base::equal_nocase(kNames[i].name, name)) {
+        i = kByLength.next[i];
     }
-    return Known::kOther;
+    return static_cast<Known>(i);   // 0 is kOther
 }
 
 bool decode_facts(Bytes head, HeadFixed* out) noexcept {
