@@ -211,43 +211,32 @@ HeadBuilder::HeadBuilder(char* buffer, size_t capacity) noexcept
     overflowed_ = capacity < kHeadFixedBytes;
 }
 
-void HeadBuilder::put(const void* p, size_t n) noexcept {
-    if (overflowed_ || capacity_ - size_ < n) {
-        overflowed_ = true;
-        return;
-    }
-    if (n != 0) {
-        std::memcpy(buffer_ + size_, p, n);
-        size_ += n;
-    }
-}
-
-void HeadBuilder::put16(size_t n) noexcept {
-    const char two[2] = {static_cast<char>(n >> 8), static_cast<char>(n & 0xFF)};
-    put(two, 2);
-    overflowed_ = overflowed_ || n > 0xFFFF;
-}
-
 void HeadBuilder::add(Bytes name, Bytes value) noexcept {
     const Known id = known(name);
     const uint8_t form = form_of(id, name);
-    const auto byte = static_cast<uint8_t>(form | static_cast<uint8_t>(id));
-    put(&byte, 1);
-    if (form == kLiteralForm) {
-        if (name.empty() || name.size() > 0xFF) {
-            overflowed_ = true;
-            return;
-        }
-        const auto n = static_cast<uint8_t>(name.size());
-        put(&n, 1);
-        put(name.data(), name.size());
+    const bool literal = form == kLiteralForm;
+    const size_t need = 1 + (literal ? 1 + 2 * name.size() : 0) + 2 + value.size();
+    if (overflowed_ || capacity_ - size_ < need || value.size() > 0xFFFF
+        || (literal && (name.empty() || name.size() > 0xFF))) {
+        overflowed_ = true;
+        return;
+    }
+    char* p = buffer_ + size_;
+    size_ += need;
+    *p++ = static_cast<char>(form | static_cast<uint8_t>(id));
+    if (literal) {
+        *p++ = static_cast<char>(name.size());
+        std::memcpy(p, name.data(), name.size());
+        p += name.size();
         for (char c : name) {
-            const char low = base::lower(c);
-            put(&low, 1);
+            *p++ = base::lower(c);
         }
     }
-    put16(value.size());
-    put(value.data(), value.size());
+    *p++ = static_cast<char>(value.size() >> 8);
+    *p++ = static_cast<char>(value.size() & 0xFF);
+    if (!value.empty()) {
+        std::memcpy(p, value.data(), value.size());
+    }
     if (id == Known::kContentType) {
         size_t n = value.find(';');
         n = n == Bytes::npos ? value.size() : n;

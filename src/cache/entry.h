@@ -82,8 +82,6 @@ public:
     Bytes head() const noexcept { return {buffer_, size_}; }
 
 private:
-    void put(const void* p, size_t n) noexcept;
-    void put16(size_t n) noexcept;
 
     char* buffer_;
     size_t capacity_;

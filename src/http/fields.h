@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "base/bytes.h"
 
@@ -61,15 +62,27 @@ private:
     Bytes name_;
 };
 
+// Names of one length and first letter share a bit.
+constexpr uint64_t name_bit(Bytes name) noexcept {
+    const auto letter = static_cast<unsigned char>(name.empty() ? '\0' : base::lower(name[0]));
+    return uint64_t{1} << ((letter * 7U + name.size()) & 63);
+}
+
+// Most questions are about fields that are not there: `names`, where it was made, answers these without a walk.
 struct Fields {
     const Field* data = nullptr;
     size_t size = 0;
+    uint64_t names = ~uint64_t{0};   // name_bit() of all lines, or of more
 
     const Field* begin() const noexcept { return data; }
     const Field* end() const noexcept { return data + size; }
+    bool may_have(Bytes name) const noexcept { return (names & name_bit(name)) != 0; }
 
     // The first line of that name, or nullptr.
     const Field* find(Bytes name) const noexcept {
+        if (!may_have(name)) {
+            return nullptr;
+        }
         for (const Field& field : *this) {
             if (base::equal_nocase(field.name, name)) {
                 return &field;
@@ -86,7 +99,7 @@ struct Fields {
         return field != nullptr ? field->value : Bytes{};
     }
 
-    Lines lines(Bytes name) const noexcept { return {data, size, name}; }
+    Lines lines(Bytes name) const noexcept { return {data, may_have(name) ? size : 0, name}; }
 };
 
 }  // namespace slab_cache::http

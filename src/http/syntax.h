@@ -66,7 +66,10 @@ private:
 class FieldListReader {
 public:
     FieldListReader(const Fields& fields, Bytes name) noexcept
-        : at_(fields.begin()), end_(fields.end()), name_(name), line_(Bytes{}) {}
+        : at_(fields.may_have(name) ? fields.begin() : fields.end()),
+          end_(fields.end()),
+          name_(name),
+          line_(Bytes{}) {}
     bool next(Bytes* member) noexcept;
     bool broken() const noexcept { return broken_ || line_.broken(); }
 

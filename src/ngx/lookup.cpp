@@ -84,6 +84,7 @@ Next pass_marked(Ctx* ctx, http::Reason reason) noexcept {
 Next miss(Ctx* ctx) noexcept {
     LocConf* conf = ctx->conf;
     ctx->status = CacheStatus::kMiss;
+    ctx->zone->store.lease_prefetch(ctx->digest);
     const bool authorized = ctx->request->headers_in.authorization != nullptr;
     const http::Reason refused =
         uncacheable_reason(ctx->zone, mark_digest(ctx->digest, authorized));

@@ -40,6 +40,7 @@ bool read_response(ngx_http_request_t* r, int64_t asked_sec, OriginResponse* out
             return false;
         }
         u_char* end = ngx_http_time(date, r->headers_out.last_modified_time);
+        fields.names |= http::name_bit("Last-Modified");
         lines[fields.size++] = {"Last-Modified", {reinterpret_cast<char*>(date),
                                                   static_cast<size_t>(end - date)}};
     }

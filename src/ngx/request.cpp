@@ -270,16 +270,18 @@ http::Fields list_fields(ngx_pool_t* pool, ngx_list_t* list, size_t extra,
         return {};
     }
     size_t used = 0;
+    uint64_t names = 0;
     each_header(*list, [&](ngx_table_elt_t& h) {
         if (h.hash != 0) {
             lines[used++] = {view(h.key), view(h.value)};
+            names |= http::name_bit(view(h.key));
         }
         return true;
     });
     if (out != nullptr) {
         *out = lines;
     }
-    return {lines, used};
+    return {lines, used, names};
 }
 
 http::Fields request_fields(ngx_http_request_t* r) noexcept {

@@ -64,10 +64,18 @@ void clean_block_locked(RoomContext* room) noexcept {
     }
 }
 
+void prefetch_victim(const Context& c, const Shard& s, uint32_t ref) noexcept {
+    __builtin_prefetch(bucket_at(c, s, bucket_of(s, digest_of(*region(c).entry(ref)))), 1);
+    if (const uint32_t next = region(c).run(ref)->next.load_relaxed(); owns(s, next)) {
+        __builtin_prefetch(region(c).run(next), 1);
+    }
+}
+
 uint32_t evict_some_locked(RoomContext* room, const VictimRules& rules) noexcept {
     const uint64_t enough = capacity(*room->shard) / kBatchShare;
     uint64_t bytes = 0;
     uint32_t evicted = 0;
+    uint32_t pending = 0;  // picked; its bucket and second run are on their way from memory
     for (; evicted < kEvictBatch || (evicted < kEvictBatchMost && bytes < enough); evicted++) {
         const uint32_t ref = queues_of(*room->c, *room->shard)
                                  .pick_victim_locked(saturate_sec(room->now_sec), rules);
@@ -75,7 +83,14 @@ uint32_t evict_some_locked(RoomContext* room, const VictimRules& rules) noexcept
             break;
         }
         bytes += region(*room->c).entry(ref)->occupied.load_relaxed();
-        evict_locked(*room->c, room->shard, ref, room->now_sec);
+        prefetch_victim(*room->c, *room->shard, ref);
+        if (pending != 0) {
+            evict_locked(*room->c, room->shard, pending, room->now_sec);
+        }
+        pending = ref;
+    }
+    if (pending != 0) {
+        evict_locked(*room->c, room->shard, pending, room->now_sec);
     }
     return evicted;
 }

@@ -190,6 +190,13 @@ uint32_t take_locked(const Context& c, LeaseCell* cell, uint64_t tag, uint64_t n
 
 }  // namespace
 
+void prefetch_lease(const Context& c, const Digest& digest) noexcept {
+    const auto* set = reinterpret_cast<const char*>(set_at(c, set_index(c, tag_of(digest))));
+    for (size_t at = 0; at < sizeof(LeaseSet); at += kLineBytes) {
+        __builtin_prefetch(set + at, 1);
+    }
+}
+
 LeaseAnswer acquire_lease(Context* c, const Digest& digest, uint64_t now_ms, uint32_t silence_ms,
                           Ticket* ticket) noexcept {
     *ticket = {};

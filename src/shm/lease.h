@@ -20,6 +20,8 @@
 
 namespace slab_cache::shm {
 
+// The set's lines on their way from memory: eight of them, each a miss for a key not asked for lately.
+void prefetch_lease(const Context& c, const Digest& digest) noexcept;
 LeaseAnswer acquire_lease(Context* c, const Digest& digest, uint64_t now_ms, uint32_t silence_ms,
                           Ticket* ticket) noexcept;
 void progress_lease(const Context& c, const Ticket& ticket, uint64_t now_ms, WakeSet* wake) noexcept;

@@ -262,6 +262,7 @@ public:
     Status remove(const Digest& digest) noexcept;   // whatever its key
 
     // ---- one fill per key ----------------------------------------------------------------------------
+    void lease_prefetch(const Digest& digest) const noexcept;   // lease_acquire() is likely to follow
     LeaseAnswer lease_acquire(const Digest& digest, uint64_t now_ms, uint32_t silence_ms, Ticket* ticket) noexcept;
     void lease_progress(const Ticket& ticket, uint64_t now_ms, WakeSet* wake) noexcept;  // owner; also collects who to wake
     void lease_attach(const Ticket& ticket, const Writer& writer, WakeSet* wake) noexcept;  // kFetching -> kStreaming

@@ -75,6 +75,10 @@ uint32_t sweep_slice(Context* c, uint32_t n, uint32_t now) noexcept {
 
 }  // namespace
 
+void Store::lease_prefetch(const Digest& digest) const noexcept {
+    prefetch_lease(context_, digest);
+}
+
 LeaseAnswer Store::lease_acquire(const Digest& digest, uint64_t now_ms, uint32_t silence_ms,
                                  Ticket* ticket) noexcept {
     return acquire_lease(&context_, digest, now_ms, silence_ms, ticket);
