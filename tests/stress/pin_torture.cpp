@@ -58,6 +58,10 @@ std::string key_name(uint32_t k) {
     return "key " + std::to_string(k);
 }
 
+#if defined(SLAB_CRASH_POINTS)
+bool dawdles = false;
+#endif
+
 // Stores of ours to lines that are in no cache fill the store buffer: a publication that is only a plain store
 // waits behind them, while the loads after it do not.
 void make_noise(Figures* f, uint64_t x) {
@@ -175,6 +179,9 @@ bool hold_many_retired(Store& s) {
 pid_t start(const Stage& stage, uint32_t role) {
     const pid_t pid = fork();
     if (pid == 0) {
+#if defined(SLAB_CRASH_POINTS)
+        dawdles = true;
+#endif
         role == 0 ? write_for_ever(stage) : read_for_ever(stage);
         _exit(3);
     }
@@ -227,6 +234,18 @@ int run(double seconds) {
 
 }  // namespace
 }  // namespace slab_cache::test
+
+#if defined(SLAB_CRASH_POINTS)
+// Between a reader's look at the index and its publication, between a writer's scan and its reuse: now and then somebody
+// else runs.
+extern "C" void slab_crash_point() noexcept {
+    static uint32_t x = 1;
+    x = slab_cache::base::next_random(x);
+    if (slab_cache::test::dawdles && x % 128 == 0) {
+        usleep(1);
+    }
+}
+#endif
 
 int main(int argc, char** argv) {
     return slab_cache::test::run(argc > 1 ? std::atof(argv[1]) : 3);
