@@ -250,8 +250,10 @@ void give_up_fill(Context* c, uint32_t place) noexcept {
             c->local->orphans[place / 64] |= uint64_t{1} << (place % 64);
             return;
         }
-        drop_fill_locked(*c, s, ref);
-        c->local->fills[place].store_release(0);  // [fill-publish]
+        if (c->local->fills[place].load_relaxed() == ref) {  // a repair takes it from nonsense
+            drop_fill_locked(*c, s, ref);
+            c->local->fills[place].store_release(0);  // [fill-publish]
+        }
     }
 }
 

@@ -235,8 +235,11 @@ bool retire_fills(Context* c, WorkerRecord* w) noexcept {
         if (!lock) {
             return false;
         }
-        drop_fill_locked(*c, shard, ref);
-        fills[i].store_release(0);  // [fill-publish]
+        // Again, under the lock: a repair may have emptied the place, and somebody may fill at that ref since.
+        if (fills[i].load_acquire() == ref) {  // [fill-publish]
+            drop_fill_locked(*c, shard, ref);
+            fills[i].store_release(0);  // [fill-publish]
+        }
     }
     return true;
 }

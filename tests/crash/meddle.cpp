@@ -1,0 +1,119 @@
+// tests/crash/meddle.cpp — between any two operations of one process another does something.
+//
+// Before the k-th operation of a deed on the zone the meddler does its part, whole; the deed then goes on. For every k
+// the witness must be content. Built with -DSLAB_CRASH_POINTS, where "die" means "be interrupted".
+//
+//   meddle          exit 0: all points survived
+#include <cstdio>
+#include <functional>
+
+#include "shm/worker.h"
+#include "shm/zone.h"
+#include "support/zone_fixture.h"
+
+namespace {
+long g_left = 0;   // operations until the interruption, 0: none is wanted
+std::function<void()> g_interruption;
+}  // namespace
+
+extern "C" void slab_crash_point() noexcept {
+    if (g_left > 0 && --g_left == 0) {
+        g_interruption();
+    }
+}
+
+namespace slab_cache::test {
+namespace {
+
+struct Deed {
+    virtual ~Deed() = default;
+    virtual bool prepare() = 0;
+    virtual void deed() = 0;
+    virtual void meddle() = 0;
+    virtual std::string look() = 0;   // empty, or what is wrong
+};
+
+// Worker 2 died on its way out of commit(): its place in fill[] names what is no filling entry any more. Worker 1 reaps
+// it; worker 3 takes the dead one's lock, repairs, and fills at the very place that the dead one had.
+struct ReapAndRefill : Deed {
+    Zone zone{1 << 20};
+    std::unique_ptr<Store> dead = zone.attach(2), other = zone.attach(3);
+    Object mine;
+    shm::Writer first, mine_writer;
+    bool began = false;
+
+    bool prepare() override {
+        Object o;
+        o.key = "a";
+        o.body = pattern(700, 1);
+        mine.key = "b";
+        mine.body = pattern(700, 2);
+        if (dead->begin(describe(o, dead->birth_stamp()), kNow, &first) != Status::kOk) {
+            return false;
+        }
+        shm::Context c;
+        c.base = static_cast<char*>(zone.region.base());
+        c.bytes = zone.region.bytes();
+        c.zone = reinterpret_cast<shm::ZoneHeader*>(c.base);
+        shm::region(c).entry(first.ref)->state.store_relaxed(static_cast<uint8_t>(shm::EntryState::kLive));
+        shm::shard_at(c, 0)->lock.owner.store_release(shm::identity_word({2, 1002}));
+        shm::shard_at(c, 0)->lock.dirty.store_release(1);
+        zone.lives.dead[2] = true;
+        return true;
+    }
+    void deed() override { zone.store.reap(); }
+    void meddle() override {
+        began = other->begin(describe(mine, other->birth_stamp()), kNow, &mine_writer) == Status::kOk;
+    }
+    std::string look() override {
+        if (!began) {
+            return "";   // the reaper held the lock
+        }
+        if (other->append(&mine_writer, mine.body, kNow) != Status::kOk ||
+            other->commit(&mine_writer, kNow) != Status::kOk) {
+            return "a living worker's fill was taken from it";
+        }
+        if (get(*other, "b") != mine.body) {
+            return "a living worker's object is not what it stored";
+        }
+        const shm::Audit audit = zone.store.audit();
+        return audit.clean ? "" : audit.first;
+    }
+};
+
+// `most`: where what follows is of no interest any more.
+template <class T>
+int run(const char* name, long most) {
+    for (long k = 1; k <= most; k++) {
+        T deed;
+        if (!deed.prepare()) {
+            std::printf("FAILED  %s: no scene\n", name);
+            return 1;
+        }
+        g_interruption = [&] { deed.meddle(); };
+        g_left = k;
+        deed.deed();
+        const bool was_interrupted = g_left == 0;
+        g_left = 0;
+        if (!was_interrupted) {
+            std::printf("ok      %s: %ld points\n", name, k - 1);
+            return 0;
+        }
+        if (const std::string e = deed.look(); !e.empty()) {
+            std::printf("FAILED  %s: meddled with before operation %ld: %s\n", name, k, e.c_str());
+            return 1;
+        }
+    }
+    std::printf("ok      %s: %ld points\n", name, most);
+    return 0;
+}
+
+}  // namespace
+}  // namespace slab_cache::test
+
+int main() {
+    using namespace slab_cache::test;
+    const int failed = run<ReapAndRefill>("reap, and a fill at the dead one's place", 300);
+    std::printf("meddle: %d failed\n", failed);
+    return failed == 0 ? 0 : 1;
+}
