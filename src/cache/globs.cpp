@@ -3,8 +3,6 @@
 namespace slab_cache::cache {
 namespace {
 
-constexpr uint32_t kLockTries = 100000;
-
 struct Copy {
     char text[kGlobText];
     Bytes host;
@@ -50,7 +48,8 @@ void write_rule_locked(GlobRule* rule, const Glob& glob, uint64_t seq) noexcept 
 
 bool same(const GlobRule& rule, const Glob& glob) noexcept {
     Copy copy;
-    return copy_rule(rule, &copy) && copy.host == glob.host && copy.pattern == glob.pattern
+    return rule.shape.load_relaxed() == shape_of(glob)  // relaxed: only lock holders write
+           && copy_rule(rule, &copy) && copy.host == glob.host && copy.pattern == glob.pattern
            && copy.soft == glob.soft;
 }
 
@@ -66,18 +65,6 @@ GlobRule* pick_locked(GlobTable* table, const Glob& glob) noexcept {
         }
     }
     return pick;
-}
-
-bool try_lock(GlobTable* table, uint64_t now_ms) noexcept {
-    const auto low = static_cast<uint32_t>(now_ms);
-    const uint32_t stamp = low != 0 ? low : 1;
-    for (uint32_t i = 0; i < kLockTries; i++) {
-        uint32_t seen = table->lock.load_acquire();  // [glob-lock]
-        if ((seen == 0 || stamp - seen >= kStaleGlobLockMs) && table->lock.cas_acq_rel(seen, stamp)) {  // [glob-lock]
-            return true;
-        }
-    }
-    return false;
 }
 
 }  // namespace
@@ -139,30 +126,35 @@ GlobAnswer judge_globs(const GlobTable& table, Bytes host, Bytes path, Bytes arg
     return answer;
 }
 
-bool add_glob(GlobTable* table, const Glob& glob, uint64_t seq, uint64_t now_ms, RaiseFn raise, void* context) noexcept {
-    if (!fits_rule(glob) || !try_lock(table, now_ms)) {
+bool add_glob(GlobTable* table, const Glob& glob, uint64_t seq, RaiseFn raise, void* context) noexcept {
+    if (!fits_rule(glob)) {
         return false;
     }
     GlobRule* rule = pick_locked(table, glob);
     const uint64_t had = rule->seq.load_relaxed();  // relaxed: only lock holders write
-    const bool again = had != 0 && same(*rule, glob);
-    // A full table whose oldest rule is younger than this purge: the host goes instead.
-    const bool fits = again || had < seq;
-    if (again && had < seq) {
-        // Never through 0: a reader that came by just then would miss what the rule already purged.
-        rule->seq.store_release(seq);  // [glob-rule] the words stay as they are
-    } else if (!again && fits) {
-        Copy old;
-        if (had != 0 && copy_rule(*rule, &old)) {
-            raise(old.host, old.soft, context);
+    if (had != 0 && same(*rule, glob)) {
+        if (had < seq) {
+            // Never through 0: a reader that came by just then would miss what the rule already purged.
+            rule->seq.store_release(seq);  // [glob-rule] the words stay as they are
         }
-        write_rule_locked(rule, glob, seq);
+        return true;
     }
-    if (fits && table->newest.load_relaxed() < seq) {
-        table->newest.store_release(seq);  // [glob-newest] after the rule
+    if (had >= seq) {
+        return false;
     }
-    table->lock.store_release(0);  // [glob-lock]
-    return fits;
+    Copy old;
+    if (had != 0 && copy_rule(*rule, &old)) {
+        raise(old.host, old.soft, context);
+    }
+    write_rule_locked(rule, glob, seq);
+    return true;
+}
+
+void publish_globs(GlobTable* table, uint64_t seq) noexcept {
+    uint64_t seen = table->newest.load_acquire();  // [glob-newest]
+    // Only forward: of two purges that were done in this order the second may come first here, when both are written.
+    while (seen < seq && !table->newest.cas_acq_rel(seen, seq)) {  // [glob-newest] after the rules
+    }
 }
 
 }  // namespace slab_cache::cache

@@ -5,11 +5,12 @@
 //             purged. '*' stands for any bytes, '/' too; matching is linear but for the stars, no regular expressions.
 // Again       a pattern that has a rule raises that rule's counter, in place: at no moment does it not count.
 // Full        the oldest rule makes room, after its whole host was purged (`raise`): too much goes, never too little.
-// Threading   judge_globs(): anybody, no lock. add_glob(): serialised by a lock that is tried for a bounded time; who does not get
-//             it is told, and purges the host.
-// Death       the lock is the millisecond at which it was taken; older than kStaleGlobLockMs it is taken over. A rule's seq is 0
-//             while it is written; who dies then leaves an empty rule, and nobody was told that the purge was done.
-// Invariant   G1  a reader that saw `newest` sees every rule up to it.                                [unit/globs]
+// Threading   judge_globs(): anybody, no lock. add_glob(): inside a purge section (shm/store.h), under the purge lock. There the
+//             counter is given out and the rule written in one: else a younger rule could be published before an older one,
+//             and an object found valid up to the younger would never be held against the older.
+// Death       a rule's seq is 0 while it is written; who dies then leaves an empty rule, and nobody was told that the purge
+//             was done. A rule without its `newest` counts from the next purge by pattern on.
+// Invariant   G1  a reader that saw `newest` sees every rule up to it.                      [unit/globs, crash/meddle]
 #pragma once
 
 #include <cstdint>
@@ -26,7 +27,6 @@ inline constexpr uint32_t kGlobRules = 64;
 inline constexpr uint32_t kGlobWords = 29;
 inline constexpr uint32_t kGlobText = kGlobWords * 8;      // host and pattern together
 inline constexpr size_t kGlobSubject = 4096;               // longer URLs count as matched
-inline constexpr uint32_t kStaleGlobLockMs = 1000;
 
 //   | seq:64 | host bytes:16 | pattern bytes:16 | soft:32 | unused:64 | text |     = 256 bytes
 struct GlobRule {
@@ -39,8 +39,7 @@ static_assert(sizeof(GlobRule) == 256 && std::is_standard_layout_v<GlobRule>);
 
 struct GlobTable {
     base::Atom<uint64_t> newest;         // the highest seq of a rule; 0: there never was one
-    base::Atom<uint32_t> lock;
-    uint32_t pad[13];
+    uint32_t unused[14];
     GlobRule rule[kGlobRules];
 };
 
@@ -62,7 +61,10 @@ GlobAnswer judge_globs(const GlobTable& table, Bytes host, Bytes path, Bytes arg
 // Purges all of a host, because its rule has to go. Returns before that rule is touched.
 using RaiseFn = void (*)(Bytes host, bool soft, void* context);
 
-// False: no lock within its bound, the glob does not fit, or all rules are younger than `seq`: nothing was done.
-bool add_glob(GlobTable* table, const Glob& glob, uint64_t seq, uint64_t now_ms, RaiseFn raise, void* context) noexcept;
+// REQUIRES the purge lock; `seq` is what its section has. False: the glob does not fit, or all rules are younger than
+// `seq` (nonsense): nothing was done, the host is to be purged.
+bool add_glob(GlobTable* table, const Glob& glob, uint64_t seq, RaiseFn raise, void* context) noexcept;
+// After the purge that added rules with this counter; then readers look at them.
+void publish_globs(GlobTable* table, uint64_t seq) noexcept;
 
 }  // namespace slab_cache::cache

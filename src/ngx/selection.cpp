@@ -7,6 +7,7 @@
 #include "ngx/counters.h"
 #include "ngx/reply.h"
 #include "ngx/target.h"
+#include "ngx/user_area.h"
 #include "ngx/verdict.h"
 
 namespace slab_cache::ngx {
@@ -156,8 +157,11 @@ uint64_t purge_selection(Selection* s) noexcept {
     const shm::PurgeMode mode = s->soft ? shm::PurgeMode::kSoft : shm::PurgeMode::kHard;
     uint64_t seq = s->zone->store.purge_seq();
     if (s->count != 0) {
-        seq = s->zone->store.purge(s->selector, s->count, mode);
-        purge_globs(s, seq);
+        seq = s->zone->store.purge(s->selector, s->count, mode, s->glob_count != 0 ? purge_globs : nullptr, s);
+        UserArea* area = user_area(s->zone);
+        if (s->glob_count != 0 && area != nullptr) {
+            cache::publish_globs(&area->globs, seq);
+        }
     }
     if (s->all) {
         seq = s->zone->store.purge_all(mode);

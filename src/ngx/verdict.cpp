@@ -9,14 +9,22 @@
 namespace slab_cache::ngx {
 namespace {
 
-shm::PurgeMode mode_of(bool soft) noexcept {
-    return soft ? shm::PurgeMode::kSoft : shm::PurgeMode::kHard;
-}
+struct PatternPurge {
+    shm::PurgeSection* section;
+    const uint8_t* secret;
+};
 
 void purge_host(Bytes host, bool soft, void* data) noexcept {
-    auto* zone = static_cast<Zone*>(data);
-    const uint64_t selector = cache::host_selector(host, zone->store.secret());
-    (void) zone->store.purge(&selector, 1, mode_of(soft));
+    const auto* purge = static_cast<PatternPurge*>(data);
+    purge->section->add(cache::host_selector(host, purge->secret),
+                        soft ? shm::PurgeMode::kSoft : shm::PurgeMode::kHard);
+}
+
+// By the records themselves, not by the counter: a rule may just have been replaced by a purge that is not published yet.
+shm::Validity judge_again(Zone* zone, const shm::Pin& pin) noexcept {
+    uint32_t count = 0;
+    const uint64_t* selectors = shm::Store::selectors(pin, &count);
+    return zone->store.validity_of(selectors, count, shm::Store::birth(pin));
 }
 
 }  // namespace
@@ -35,25 +43,27 @@ shm::Validity verdict_with_globs(Zone* zone, const UrlOf& where, const shm::Pin&
     case cache::GlobAnswer::kHard:
         return shm::Validity::kPurged;
     case cache::GlobAnswer::kSoft:
-        return zone->store.validity(pin) == shm::Validity::kPurged ? shm::Validity::kPurged
-                                                                  : shm::Validity::kSoftPurged;
+        return judge_again(zone, pin) == shm::Validity::kPurged ? shm::Validity::kPurged
+                                                                : shm::Validity::kSoftPurged;
     case cache::GlobAnswer::kNone:
         break;
     }
     // After the rules: one that went while they were read has purged its host before.
-    const shm::Validity validity = zone->store.validity(pin);
+    const shm::Validity validity = judge_again(zone, pin);
     if (validity == shm::Validity::kValid) {
         (void) zone->store.refresh(pin, shm::Store::fresh_until(pin), shm::Store::stale_until(pin), newest);
     }
     return validity;
 }
 
-void purge_globs(Selection* s, uint64_t seq) noexcept {
+void purge_globs(shm::PurgeSection* section, void* selection) noexcept {
+    const auto* s = static_cast<const Selection*>(selection);
     UserArea* area = user_area(s->zone);
+    PatternPurge purge{section, s->zone->store.secret()};
     for (uint32_t i = 0; i < s->glob_count; i++) {
         const cache::Glob glob{s->glob[i].host, s->glob[i].pattern, s->soft};
-        if (area == nullptr || !cache::add_glob(&area->globs, glob, seq, now_ms(), purge_host, s->zone)) {
-            purge_host(glob.host, s->soft, s->zone);
+        if (area == nullptr || !cache::add_glob(&area->globs, glob, section->seq(), purge_host, &purge)) {
+            purge_host(glob.host, s->soft, &purge);
         }
     }
 }

@@ -29,8 +29,7 @@ inline shm::Validity verdict(Zone* zone, const UrlOf& url, const shm::Pin& pin) 
     return verdict_with_globs(zone, url, pin);
 }
 
-struct Selection;
-// Purges by the patterns of a selection, as of purge counter `seq`. A pattern that the table cannot take purges its host.
-void purge_globs(Selection* s, uint64_t seq) noexcept;
+// Part of a purge (shm::PurgeFn): the patterns of a Selection. One that the table cannot take purges its host.
+void purge_globs(shm::PurgeSection* section, void* selection) noexcept;
 
 }  // namespace slab_cache::ngx

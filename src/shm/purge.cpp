@@ -119,14 +119,22 @@ Validity judge(const Context& c, const uint64_t* fingerprints, uint32_t count,
     return newest.soft > birth ? Validity::kSoftPurged : Validity::kValid;
 }
 
-uint64_t purge_fingerprints(Context* c, const uint64_t* fingerprints, uint32_t n,
-                            PurgeMode mode) noexcept {
-    if (n == 0) {
+void PurgeSection::add(uint64_t fingerprint, PurgeMode mode) noexcept {
+    write_record_locked(c_, record_key(fingerprint, mode), seq_);
+}
+
+uint64_t purge_fingerprints(Context* c, const uint64_t* fingerprints, uint32_t n, PurgeMode mode,
+                            PurgeFn more, void* context) noexcept {
+    if (n == 0 && more == nullptr) {
         return purge_counter(*c);
     }
     const uint64_t seq = lock_and_next(c);
     for (uint32_t i = 0; i < n; i++) {
         write_record_locked(*c, record_key(fingerprints[i], mode), seq);
+    }
+    if (more != nullptr) {
+        PurgeSection section(*c, seq);
+        more(&section, context);
     }
     publish_and_unlock(c, seq);
     count(*c, Counter::kPurges, n);

@@ -26,8 +26,9 @@ uint64_t purge_counter(const Context& c) noexcept;
 // of the call is considered.
 Validity judge(const Context& c, const uint64_t* fingerprints, uint32_t count, uint64_t birth) noexcept;
 
-uint64_t purge_fingerprints(Context* c, const uint64_t* fingerprints, uint32_t count,
-                            PurgeMode mode) noexcept;
+// `more` may be null. What it adds has the same counter.
+uint64_t purge_fingerprints(Context* c, const uint64_t* fingerprints, uint32_t count, PurgeMode mode,
+                            PurgeFn more, void* context) noexcept;
 uint64_t purge_everything(Context* c, PurgeMode mode) noexcept;
 
 // Publishes what a dead purger left half-way. REQUIRES the purge lock, found dirty.

@@ -113,6 +113,10 @@ enum class Validity : uint8_t {
 
 enum class PurgeMode : uint8_t { kHard, kSoft };
 
+// A purge under way, its lock held: for what else a caller remembers of it (PurgeFn), under the same counter.
+class PurgeSection;
+using PurgeFn = void (*)(PurgeSection* section, void* context);
+
 // One right to ask the origin for one key. `gen` tells this tenancy of the cell from the next.
 struct Ticket {
     uint32_t cell = 0;
@@ -177,6 +181,17 @@ struct Context {
     uint32_t worker = 0;          // record index + 1, 0 = not joined
     IsAliveFn alive = nullptr;    // null: /proc
     void* alive_context = nullptr;
+};
+
+class PurgeSection {
+public:
+    PurgeSection(const Context& c, uint64_t seq) noexcept : c_(c), seq_(seq) {}
+    uint64_t seq() const noexcept { return seq_; }   // what the counter will be
+    void add(uint64_t fingerprint, PurgeMode mode) noexcept;
+
+private:
+    const Context& c_;
+    uint64_t seq_;
 };
 
 class Store {
@@ -284,7 +299,9 @@ public:
     // ---- purge ---------------------------------------------------------------------------------------
     // Each fingerprint gets a record; then the counter is published. Returns the new counter.
     // Visible to all workers when it returns. O(count).
-    uint64_t purge(const uint64_t* fingerprints, uint32_t count, PurgeMode mode) noexcept;
+    // `more` (may be null) runs before the counter is published: short, without a call to the outside.
+    uint64_t purge(const uint64_t* fingerprints, uint32_t count, PurgeMode mode, PurgeFn more = nullptr,
+                   void* context = nullptr) noexcept;
     uint64_t purge_all(PurgeMode mode) noexcept;
     uint64_t purge_seq() const noexcept;
     // Newest purge of any of these since `birth`? (for pushes fenced by If-Purge-Seq)

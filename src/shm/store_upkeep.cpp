@@ -134,8 +134,9 @@ uint32_t Store::bump_uses(const Digest& digest) noexcept {
     return count_use(context_, digest);
 }
 
-uint64_t Store::purge(const uint64_t* fingerprints, uint32_t n, PurgeMode mode) noexcept {
-    return purge_fingerprints(&context_, fingerprints, n, mode);
+uint64_t Store::purge(const uint64_t* fingerprints, uint32_t n, PurgeMode mode, PurgeFn more,
+                      void* context) noexcept {
+    return purge_fingerprints(&context_, fingerprints, n, mode, more, context);
 }
 
 uint64_t Store::purge_all(PurgeMode mode) noexcept {

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <functional>
 
+#include "cache/globs.h"
 #include "shm/worker.h"
 #include "shm/zone.h"
 #include "support/zone_fixture.h"
@@ -24,6 +25,8 @@ extern "C" void slab_crash_point() noexcept {
 
 namespace slab_cache::test {
 namespace {
+
+using shm::PurgeMode;
 
 struct Deed {
     virtual ~Deed() = default;
@@ -81,6 +84,92 @@ struct ReapAndRefill : Deed {
     }
 };
 
+// Purges by pattern as ngx/verdict.cpp does them, and its reader.
+struct Patterns {
+    std::unique_ptr<cache::GlobTable> table = std::make_unique<cache::GlobTable>();
+
+    struct Section {
+        cache::GlobTable* table;
+        std::vector<std::string> patterns;
+        shm::PurgeSection* purge = nullptr;
+    };
+    static void add(shm::PurgeSection* purge, void* context) {
+        auto* section = static_cast<Section*>(context);
+        section->purge = purge;
+        for (const std::string& p : section->patterns) {
+            cache::add_glob(section->table, {"h", p, false}, purge->seq(),
+                            [](base::Bytes, bool, void* s) {
+                                static_cast<Section*>(s)->purge->add(fingerprint("h"), PurgeMode::kHard);
+                            },
+                            section);
+        }
+    }
+    void purge(Store* store, std::vector<std::string> patterns) {
+        Section section{table.get(), std::move(patterns)};
+        cache::publish_globs(table.get(), store->purge(nullptr, 0, PurgeMode::kHard, add, &section));
+    }
+    // True when it is purged; else it remembers that no rule so far matches.
+    bool is_purged(const Store& store, const std::string& path, uint64_t* birth) const {
+        const uint64_t newest = table->newest.load_acquire();
+        if (newest <= *birth) {
+            return false;
+        }
+        if (cache::judge_globs(*table, "h", path, {}, *birth) != cache::GlobAnswer::kNone) {
+            return true;
+        }
+        const uint64_t host = fingerprint("h");
+        if (store.validity_of(&host, 1, *birth) != shm::Validity::kValid) {
+            return true;
+        }
+        *birth = newest;
+        return false;
+    }
+};
+
+// Worker 1 purges by patterns; meanwhile worker 2 purges by another one, and somebody looks at an object that the first
+// purge is about.
+struct PurgeByPatterns : Deed {
+    Zone zone{1 << 20};
+    std::unique_ptr<Store> other = zone.attach(2);
+    Patterns patterns;
+    uint64_t birth = 0;
+
+    bool prepare() override {
+        birth = zone.store.birth_stamp();
+        return true;
+    }
+    void deed() override { patterns.purge(&zone.store, {"/x*", "/a*"}); }
+    void meddle() override {
+        const auto* z = static_cast<const shm::ZoneHeader*>(zone.region.base());
+        if (z->purge_lock.owner.load_relaxed() == 0) {   // else it would wait for the one it interrupts
+            patterns.purge(other.get(), {"/b*"});
+        }
+        static_cast<void>(patterns.is_purged(*other, "/a1", &birth));
+    }
+    std::string look() override {
+        return patterns.is_purged(*other, "/a1", &birth) ? "" : "the purge of /a* was missed";
+    }
+};
+
+// A full table: the rule that purged the object goes, and its host with it. At every moment the object is purged.
+struct ReplaceAPattern : PurgeByPatterns {
+    bool missed = false;
+
+    bool prepare() override {
+        birth = zone.store.birth_stamp();
+        patterns.purge(&zone.store, {"/a*"});
+        for (uint32_t i = 1; i < cache::kGlobRules; i++) {
+            patterns.purge(&zone.store, {"/" + std::to_string(i) + "*"});
+        }
+        return patterns.is_purged(*other, "/a1", &birth);
+    }
+    void deed() override { patterns.purge(&zone.store, {"/x*"}); }
+    void meddle() override { missed = !patterns.is_purged(*other, "/a1", &birth); }
+    std::string look() override {
+        return missed || !patterns.is_purged(*other, "/a1", &birth) ? "the purge of /a* was missed" : "";
+    }
+};
+
 // `most`: where what follows is of no interest any more.
 template <class T>
 int run(const char* name, long most) {
@@ -113,7 +202,9 @@ int run(const char* name, long most) {
 
 int main() {
     using namespace slab_cache::test;
-    const int failed = run<ReapAndRefill>("reap, and a fill at the dead one's place", 300);
+    const int failed = run<ReapAndRefill>("reap, and a fill at the dead one's place", 300) +
+                       run<PurgeByPatterns>("purge by patterns, and another one", 1000000) +
+                       run<ReplaceAPattern>("a pattern replaced, and a reader", 1000000);
     std::printf("meddle: %d failed\n", failed);
     return failed == 0 ? 0 : 1;
 }

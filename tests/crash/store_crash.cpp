@@ -14,6 +14,7 @@
 #include <cstring>
 #include <functional>
 
+#include "cache/globs.h"
 #include "shm/counters.h"
 #include "shm/layout.h"
 #include "shm/worker.h"
@@ -121,6 +122,34 @@ void leave_a_body(Store& s) {
     _exit(ok && dead.remove(digest_of("a"), "a") == Status::kOk ? 0 : 1);
 }
 
+// Rules of purges by pattern, beside the zone and shared like it.
+cache::GlobTable* rules() {
+    static const SharedRegion region(sizeof(cache::GlobTable));
+    return static_cast<cache::GlobTable*>(region.base());
+}
+
+void purge_pattern(Store& s, const std::string& text) {
+    struct Call {
+        const std::string* text;
+        shm::PurgeSection* section;
+    } call{&text, nullptr};
+    const uint64_t seq = s.purge(nullptr, 0, shm::PurgeMode::kHard, [](shm::PurgeSection* section, void* at) {
+        auto* c = static_cast<Call*>(at);
+        c->section = section;
+        cache::add_glob(rules(), {"h", *c->text, false}, section->seq(), [](base::Bytes, bool, void* to) {
+            static_cast<Call*>(to)->section->add(fingerprint("host"), shm::PurgeMode::kHard);
+        }, c);
+    }, &call);
+    cache::publish_globs(rules(), seq);
+}
+
+// Of an object with birth 1 on that host.
+bool is_purged(const Store& s, const std::string& path) {
+    const uint64_t host = fingerprint("host");
+    return cache::judge_globs(*rules(), "h", path, {}, 1) != cache::GlobAnswer::kNone ||
+           s.validity_of(&host, 1, 1) != shm::Validity::kValid;
+}
+
 std::vector<Deed> deeds() {
     const auto nothing = [](Store&) {};
     const auto one = [](Store& s) { static_cast<void>(put(s, object("a", 1))); };
@@ -181,6 +210,23 @@ std::vector<Deed> deeds() {
              return e.empty() && put(s, object("a", 3)) != Status::kOk
                         ? "a store after the purge fails"
                         : e;
+         }},
+        {"purge by a pattern that takes the place of another",
+         [](Store& s) {
+             std::memset(static_cast<void*>(rules()), 0, sizeof(cache::GlobTable));
+             for (uint32_t i = 0; i < cache::kGlobRules; i++) {
+                 purge_pattern(s, "/" + std::to_string(i) + "*");
+             }
+         },
+         [](Store& s) { purge_pattern(s, "/new*"); },
+         [](Store& s, bool done) -> std::string {
+             if (!is_purged(s, "/0") || !is_purged(s, "/1") || (done && !is_purged(s, "/new"))) {
+                 return "a purge by pattern was lost";
+             }
+             const uint64_t birth = s.birth_stamp();
+             purge_pattern(s, "/again*");
+             return cache::judge_globs(*rules(), "h", "/again", {}, birth) == cache::GlobAnswer::kHard
+                        ? "" : "no purge by pattern after the death of one";
          }},
         {"purge, and nobody purges after it", one, [](Store& s) { s.purge_all(shm::PurgeMode::kHard); },
          [](Store& s, bool) {

@@ -12,8 +12,6 @@
 namespace slab_cache::cache {
 namespace {
 
-constexpr uint64_t kMs = 5'000'000;
-
 struct Raised {
     std::vector<std::string> hosts;
     static void note(Bytes host, bool, void* to) { static_cast<Raised*>(to)->hosts.emplace_back(host); }
@@ -23,8 +21,10 @@ struct Globs {
     std::unique_ptr<GlobTable> table = std::make_unique<GlobTable>();
     Raised raised;
 
-    bool add(Bytes pattern, uint64_t seq, bool soft = false, Bytes host = "h", uint64_t ms = kMs) {
-        return add_glob(table.get(), {host, pattern, soft}, seq, ms, Raised::note, &raised);
+    bool add(Bytes pattern, uint64_t seq, bool soft = false, Bytes host = "h") {
+        const bool added = add_glob(table.get(), {host, pattern, soft}, seq, Raised::note, &raised);
+        publish_globs(table.get(), seq);
+        return added;
     }
     GlobAnswer judge(Bytes path, uint64_t birth, Bytes args = {}, Bytes host = "h") const {
         return judge_globs(*table, host, path, args, birth);
@@ -131,11 +131,11 @@ TEST(GlobRules, count_for_urls_too_long_to_be_looked_at) {
     EXPECT_EQ(g.judge(std::string(kGlobSubject, 'x'), 10), GlobAnswer::kNone);
 }
 
-TEST(GlobRules, whose_lock_is_held_are_refused_and_taken_over_when_the_holder_is_gone) {
+TEST(GlobRules, published_late_do_not_set_the_newest_back) {
     Globs g;
-    g.table->lock.store_relaxed(static_cast<uint32_t>(kMs));
-    EXPECT_FALSE(g.add("/a*", 1));
-    EXPECT_TRUE(g.add("/a*", 1, false, "h", kMs + kStaleGlobLockMs));
+    g.add("/a*", 11);
+    publish_globs(g.table.get(), 10);
+    EXPECT_EQ(g.table->newest.load_relaxed(), 11u);
 }
 
 TEST(GlobRules, nonsense_in_the_zone_is_never_a_read_outside) {
@@ -148,7 +148,6 @@ TEST(GlobRules, nonsense_in_the_zone_is_never_a_read_outside) {
         }
         (void) g.judge("/some/path", random() % 100);
     }
-    g.table->lock.store_relaxed(0);
     EXPECT_TRUE(g.add("/a*", UINT64_MAX));
 }
 
@@ -196,7 +195,8 @@ TEST(GlobRules, overwritten_while_they_are_read_purge_too_much_never_too_little)
                 auto* purged = static_cast<std::atomic<uint64_t>*>(at);
                 purged->store(purged->load() + 1);  // the rules go in the order of their numbers
             };
-            ASSERT_TRUE(add_glob(table.get(), {"h", pattern, false}, seq, kMs, raise, &host_purged));
+            ASSERT_TRUE(add_glob(table.get(), {"h", pattern, false}, seq, raise, &host_purged));
+            publish_globs(table.get(), seq);
             told.store(seq);
         }
         stop = true;
