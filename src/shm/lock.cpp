@@ -99,7 +99,7 @@ ShardLock::ShardLock(Context* c, Shard* shard, Patience patience) noexcept {
         return;
     }
     shard_ = shard;
-    if (answer == LockAnswer::kDirty || shard->wants_repair != 0) {
+    if (answer == LockAnswer::kDirty || wants_repair_locked(*c, *shard)) {
         repair_locked(c, shard);
     }
 }

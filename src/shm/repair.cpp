@@ -145,6 +145,10 @@ private:
 
 }  // namespace
 
+bool wants_repair_locked(const Context& c, const Shard& shard) noexcept {
+    return shard.wants_repair != 0 || queues_of(c, shard).is_broken_locked();
+}
+
 void repair_locked(Context* c, Shard* shard) noexcept {
     Repair(c, shard).run();
 }

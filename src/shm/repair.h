@@ -11,6 +11,9 @@
 
 namespace slab_cache::shm {
 
+// Nonsense was met: a repair is due although nobody died.
+bool wants_repair_locked(const Context& c, const Shard& shard) noexcept;
+
 void repair_locked(Context* c, Shard* shard) noexcept;
 
 }  // namespace slab_cache::shm

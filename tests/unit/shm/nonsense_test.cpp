@@ -134,5 +134,25 @@ TEST(Nonsense, in_the_blocks_does_not_stop_stores) {
     }
 }
 
+// Objects whose queue was let go are in the index, but eviction does not know them.
+TEST(Nonsense, in_a_link_of_an_eviction_queue_is_repaired_by_the_next_writer) {
+    Zone zone(kBytes);
+    const auto store_some = [&](const std::string& name) {
+        uint32_t stored = 0;
+        for (uint32_t i = 0; i < 300; i++) {
+            stored += put(zone.store, name + std::to_string(i), pattern(3000, i)) == Status::kOk ? 1 : 0;
+        }
+        return stored;
+    };
+    ASSERT_EQ(store_some("k"), 300u);
+    shm::Pin pin;
+    ASSERT_EQ(zone.store.find(digest_of("k250"), "k250", &pin), Status::kOk);
+    const_cast<shm::Entry*>(pin.entry)->prev = 0xdeadbeef;
+    zone.store.unpin(&pin);
+    ASSERT_EQ(zone.store.remove(digest_of("k250"), "k250"), Status::kOk);
+    EXPECT_GT(store_some("new"), 295u);
+    EXPECT_AUDIT(zone.store);
+}
+
 }  // namespace
 }  // namespace slab_cache::test
