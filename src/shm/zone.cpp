@@ -105,8 +105,9 @@ bool shard_matches(const Shard& s, const Shard& want) noexcept {
 
 bool plan_zone(uint64_t bytes, uint32_t reserved, const Config& config, ZoneHeader* z,
                Shard* shards) noexcept {
-    const uint64_t usable =
-        bytes < uint64_t{1} << 38 ? bytes : uint64_t{1} << 38;  // reach of a ref
+    // What a ref reaches, less a block: the ref behind the last one is still a 32-bit number.
+    const uint64_t reach = (uint64_t{1} << 38) - kBlockBytes;
+    const uint64_t usable = bytes < reach ? bytes : reach;
     z->shard_count =
         usable < 64 * kMiB ? 1 : static_cast<uint32_t>(clamp(usable / (64 * kMiB), 1, kMaxShards));
     size_tables(usable, config, z);

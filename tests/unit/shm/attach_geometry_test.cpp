@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "shm/layout.h"
+#include "shm/zone.h"
 #include "support/zone_fixture.h"
 
 namespace slab_cache::shm {
@@ -52,6 +53,18 @@ TEST(AttachGeometry, another_largest_object_is_refused) {
     auto* z = reinterpret_cast<ZoneHeader*>(static_cast<char*>(zone.region.base()) + kReserved);
     z->max_object *= 100;
     EXPECT_EQ(zone.attach(), Status::kStaleFormat);
+}
+
+// Blocks that end where the reach of a ref ends, with the last ref behind them being 2^32.
+TEST(Geometry, of_the_largest_zone_leaves_the_last_shard_its_blocks) {
+    Config config;
+    config.objects = 63'490'880;
+    ZoneHeader z;
+    Shard shards[kMaxShards];
+    ASSERT_TRUE(plan_zone(uint64_t{1} << 38, 0, config, &z, shards));
+    const Shard& last = shards[z.shard_count - 1];
+    EXPECT_TRUE(owns(last, first_ref(last)));
+    EXPECT_GT(end_ref(last), first_ref(last));
 }
 
 }  // namespace
