@@ -35,6 +35,9 @@ struct Message {
 };
 
 bool read_expiry(Bytes text, int64_t* out) noexcept {
+    if (text.empty() || text.size() > kMaxExpiryDigits) {
+        return false;
+    }
     int64_t n = 0;
     for (char c : text) {
         if (c < '0' || c > '9') {
@@ -43,7 +46,7 @@ bool read_expiry(Bytes text, int64_t* out) noexcept {
         n = n * 10 + (c - '0');
     }
     *out = n;
-    return !text.empty() && text.size() <= kMaxExpiryDigits;
+    return true;
 }
 
 }  // namespace

@@ -74,7 +74,8 @@ TEST(Token, that_has_another_form_is_malformed) {
     const std::string good = token();
     for (const std::string& t : {std::string(), std::string("SlabCache "), std::string("SlabCache :"), good.substr(0, good.size() - 1),
                                  good + "0", "Bearer " + good.substr(10), std::string("SlabCache -1:") + std::string(64, '0'),
-                                 std::string("SlabCache 1234567890123:") + std::string(64, '0'), std::string("SlabCache ") + std::string(64, '0')}) {
+                                 std::string("SlabCache 1234567890123:") + std::string(64, '0'), std::string("SlabCache ") + std::string(64, '0'),
+                                 "SlabCache " + std::string(40, '9') + ":" + std::string(64, '0')}) {
         EXPECT_EQ(check_token(t, kSecret, kRequest, kNow), TokenVerdict::kMalformed) << t;
     }
 }
