@@ -13,9 +13,15 @@ uint32_t stamp(uint64_t now_ms) noexcept {
     return low != 0 ? low : 1;
 }
 
+// Also what was taken by a process whose clock is a little ahead of ours.
+bool is_held(uint32_t seen, uint32_t now) noexcept {
+    const uint32_t age = now - seen;
+    return seen != 0 && (age < kStaleLockMs || age > UINT32_MAX - kStaleLockMs);
+}
+
 bool try_lock(SketchSet* set, uint64_t now_ms) noexcept {
     uint32_t seen = set->lock.load_acquire();  // [sketch-set]
-    if (seen != 0 && stamp(now_ms) - seen < kStaleLockMs) {
+    if (is_held(seen, stamp(now_ms))) {
         return false;
     }
     return set->lock.cas_acq_rel(seen, stamp(now_ms));  // [sketch-set]
@@ -64,7 +70,8 @@ SketchRow* take_lightest_locked(SketchSet* set, const Sample& sample) noexcept {
 void age(Sketch* sketch, int64_t now_sec, uint64_t now_ms) noexcept {
     const auto now = static_cast<uint32_t>(now_sec / kHalfLifeSec);
     uint32_t seen = sketch->epoch.load_relaxed();  // relaxed: it only says who halves
-    if (seen == now || !sketch->epoch.cas_acq_rel(seen, now) || seen == 0) {
+    // One behind is a worker that has not looked at the clock since; further back, somebody set it.
+    if (seen == now || seen == now + 1 || !sketch->epoch.cas_acq_rel(seen, now) || seen == 0 || seen > now) {
         return;
     }
     const uint32_t shift = now - seen < 63 ? now - seen : 63;

@@ -123,6 +123,30 @@ TEST(Sketch, a_set_that_is_locked_drops_the_sample_and_is_taken_over_when_its_ow
     EXPECT_EQ(top(s.get(), 1, by_weight, kMs + 3 * kStaleLockMs).at(0).weight, 10u);
 }
 
+// The clocks that workers go by are those of their event loops: one may lag behind another.
+TEST(Sketch, a_lock_taken_by_a_clock_ahead_of_ours_is_held) {
+    auto s = empty();
+    sketch_add(s.get(), sample(1, 5), kNow, kMs);
+    for (SketchSet& set : s->set) {
+        set.lock.store_relaxed(static_cast<uint32_t>(kMs + 1));
+    }
+    sketch_add(s.get(), sample(1, 5), kNow, kMs);
+    EXPECT_EQ(top(s.get(), 1, by_weight, kMs + 2 * kStaleLockMs).at(0).weight, 5u);
+}
+
+TEST(Sketch, a_clock_that_lags_behind_or_is_set_back_wipes_nothing) {
+    auto s = empty();
+    sketch_add(s.get(), sample(1, 1000), kNow, kMs);
+    const int64_t next = (kNow / kHalfLifeSec + 1) * kHalfLifeSec;
+    sketch_add(s.get(), sample(2, 8), next, kMs);
+    sketch_add(s.get(), sample(2, 8), next - 1, kMs);
+    sketch_add(s.get(), sample(2, 8), next, kMs);
+    EXPECT_EQ(top(s.get(), 1).at(0).weight, 500u);
+    sketch_add(s.get(), sample(2, 8), next - 100 * kHalfLifeSec, kMs);
+    sketch_add(s.get(), sample(2, 8), next - 99 * kHalfLifeSec, kMs);
+    EXPECT_EQ(top(s.get(), 1).at(0).weight, 250u);
+}
+
 TEST(Sketch, nonsense_in_the_zone_is_a_wrong_number_and_never_a_read_outside) {
     auto s = empty();
     std::mt19937 random(7);
