@@ -116,7 +116,7 @@ bool move_tail_locked(const Context& c, Shard* s, Writer* w, uint32_t pages) noe
 }
 
 bool is_read_by_others(const Context& c, const Entry& e, uint32_t ref) noexcept {
-    return e.shared != 0 && scan_slots(c).may_hold(ref);
+    return (e.marks.load_relaxed() & kShared) != 0 && scan_slots(c).may_hold(ref);
 }
 
 }  // namespace
@@ -175,7 +175,7 @@ void write_front(const Context& c, Run run, const NewEntry& what, int64_t now_se
     e->state.store_relaxed(static_cast<uint8_t>(EntryState::kFilling));
     e->freq.store_relaxed(0);
     e->queue = 0;
-    e->shared = 0;
+    e->marks.store_relaxed(0);
     e->occupied.store_relaxed(run.bytes);
     e->value = 0;
     e->prev = e->next = 0;
@@ -210,7 +210,7 @@ Status grow(Context* c, Writer* w, uint64_t more, int64_t now_sec) noexcept {
 
 void trim_locked(const Context& c, Shard* s, Writer* w) noexcept {
     Entry* e = region(c).entry(w->ref);
-    if (e->shared != 0) {
+    if ((e->marks.load_relaxed() & kShared) != 0) {  // relaxed: only its writer sets it
         hide_growing(c, digest_of(*e), w->ref);  // before the look for readers
     }
     const uint32_t used = w->tail_used + kRunHeaderBytes;

@@ -70,6 +70,9 @@ enum class EntryState : uint8_t {
     kRetired,       // in the shard's retired list: freed when nobody's slot[] holds it
 };
 
+inline constexpr uint8_t kShared = 1;   // others may have pinned it while filling
+inline constexpr uint8_t kRaised = 2;   // its birth is no longer that of its fill (Store::refresh)
+
 // The entry sits in the object's first run, right behind the run header; then selectors (u64 each), key, head, body.
 struct Entry {
     EntryFixed fixed;
@@ -82,7 +85,7 @@ struct Entry {
     Atom<uint8_t> state;             // EntryState
     Atom<uint8_t> freq;              // 0..3, saturating, racy by design
     uint8_t queue;                   // guarded by the shard lock: which eviction queue (evict.h)
-    uint8_t shared;                  // guarded by the shard lock: others may have pinned it while filling
+    Atom<uint8_t> marks;             // kShared, kRaised
     Atom<uint32_t> occupied;         // bytes of all its runs, headers included
     uint64_t value;                  // guarded by the shard lock: H of GD-CLOCK (evict.h)
     uint32_t prev;                   // guarded by the shard lock: eviction queue, or the retired list

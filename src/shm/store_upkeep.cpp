@@ -90,7 +90,7 @@ void Store::lease_progress(const Ticket& ticket, uint64_t now_ms, WakeSet* wake)
 
 void Store::lease_attach(const Ticket& ticket, const Writer& writer, WakeSet* wake) noexcept {
     if (writer) {
-        region(context_).entry(writer.ref)->shared = 1;
+        region(context_).entry(writer.ref)->marks.or_seq_cst(kShared);
         attach_lease(context_, ticket, writer.ref, wake);
     }
 }

@@ -45,13 +45,18 @@ void place_locked(const Context& c, Shard* s, uint32_t ref, Atom<uint64_t>* slot
     }
 }
 
+// A birth that was raised says nothing of when the origin was asked; then the time of the head decides.
+bool is_later(const Entry& old, const Entry& e) noexcept {
+    return old.birth.load_acquire() > e.birth.load_relaxed() &&  // [entry-birth]
+           ((old.marks.load_relaxed() & kRaised) == 0 ||  // relaxed: set before the birth that was seen
+            old.fixed.stored_sec > e.fixed.stored_sec);
+}
+
 // A slow owner was overtaken: what is in place was born later and is still of use.
 bool is_outrun_locked(const Context& c, const Atom<uint64_t>* slot, const Entry& e,
                       int64_t now_sec) noexcept {
     const Entry* old = slot == nullptr ? nullptr : region(c).entry(word_ref(slot->load_relaxed()));
-    return old != nullptr &&
-           old->birth.load_acquire() > e.birth.load_relaxed() &&  // [entry-birth]
-           old->stale_until.load_relaxed() >= saturate_sec(now_sec);
+    return old != nullptr && is_later(*old, e) && old->stale_until.load_relaxed() >= saturate_sec(now_sec);
 }
 
 // begin() has judged already: again only when a purge came since.
@@ -226,7 +231,7 @@ Pin Store::pin_writer(const Writer& w) noexcept {
     if (!w || pin_held(context_, w.ref) != PinAnswer::kPinned) {
         return {};
     }
-    region(context_).entry(w.ref)->shared = 1;
+    region(context_).entry(w.ref)->marks.or_seq_cst(kShared);
     return {region(context_).entry(w.ref), w.ref};
 }
 
@@ -239,6 +244,9 @@ Status Store::refresh(const Pin& pin, int64_t fresh_until_sec, int64_t stale_unt
     }
     e->fresh_until.store_relaxed(saturate_sec(fresh_until_sec));
     e->stale_until.store_relaxed(saturate_sec(stale_until_sec));
+    if (old < birth) {
+        e->marks.or_seq_cst(kRaised);  // before the birth
+    }
     // A hard purge that comes after the look above has a counter above `birth`: it still wins.
     while (old < birth && !e->birth.cas_acq_rel(old, birth)) {  // [entry-birth]
     }

@@ -127,6 +127,24 @@ TEST(Purge, a_refresh_revives_what_was_soft_purged_but_never_what_was_hard_purge
     zone.store.unpin(&pin);
 }
 
+// Found untouched by purges by pattern, an object counts as born later; what was fetched since is newer all the same.
+TEST(Purge, an_object_whose_birth_was_raised_gives_way_to_a_fill_begun_before_that) {
+    Zone zone;
+    ASSERT_EQ(put(zone.store, tagged("a", {"x"})), Status::kOk);
+    Object o = tagged("a", {"x"});
+    o.body = "what the origin says now";
+    Writer w;
+    ASSERT_EQ(zone.store.begin(describe(o, zone.store.birth_stamp()), kNow, &w), Status::kOk);
+    ASSERT_EQ(zone.store.append(&w, o.body, kNow), Status::kOk);
+    purge(zone.store, "unrelated");
+    Pin pin;
+    ASSERT_EQ(zone.store.find(digest_of("a"), "a", &pin), Status::kOk);
+    ASSERT_EQ(zone.store.refresh(pin, kNow + 5, kNow + 900, zone.store.birth_stamp()), Status::kOk);
+    zone.store.unpin(&pin);
+    ASSERT_EQ(zone.store.commit(&w, kNow), Status::kOk);
+    EXPECT_EQ(get(zone.store, "a"), o.body);
+}
+
 TEST(Purge, records_that_are_dropped_never_let_a_purged_object_live) {
     shm::Config config;
     config.purge_records = 7;  // one set: every eighth fingerprint drops one
