@@ -51,6 +51,13 @@ Growth look(Ctx* ctx) noexcept {
         && (view.state == shm::LeaseState::kFetching || view.state == shm::LeaseState::kStreaming)) {
         return Growth::kWait;
     }
+    // An owner who pauses for longer than lock_age may be overtaken, and its object grows on for those who read it; nobody
+    // tells them of it then, they look again and again.
+    const bool paused = view.state == shm::LeaseState::kGone
+                        || (view.state == shm::LeaseState::kSilent && view.detail == 0);
+    if (leased && paused && shm::Store::is_filling(ctx->pin)) {
+        return Growth::kWait;
+    }
     // The fill is over; it may have completed the object between the two looks.
     if (shm::Store::is_complete(ctx->pin)) {
         return shm::Store::body_available(ctx->pin) > ctx->stream_offset ? Growth::kMore

@@ -55,6 +55,12 @@ LeaseCell* cell_of(const Context& c, const Ticket& t) noexcept {
     return &set_at(c, t.cell / LeaseSet::kCells)->cell[t.cell % LeaseSet::kCells];
 }
 
+// A record that is being reaped has a dead tenant, however alive its reaper.
+bool is_owner_alive(const Context& c, const Word& w) noexcept {
+    const uint64_t owner = worker_record(c, w.owner)->owner.load_acquire();  // [record]
+    return (owner & kReapingBit) == 0 && is_alive(c, owner);
+}
+
 // Dead, or silent for longer than allowed. /proc is read only when the owner has been quiet for a while.
 bool is_overdue(const Context& c, const LeaseCell& cell, const Word& w, uint64_t now_ms,
                 uint32_t silence_ms) noexcept {
@@ -66,7 +72,7 @@ bool is_overdue(const Context& c, const LeaseCell& cell, const Word& w, uint64_t
     if (quiet < kQuietMs || w.owner >= c.zone->worker_count) {
         return false;
     }
-    return !is_alive(c, worker_record(c, w.owner)->owner.load_acquire());  // [record]
+    return !is_owner_alive(c, w);
 }
 
 // Joining what a dead process began would end as a cut body: so who joins looks more closely than who waits.
@@ -76,7 +82,7 @@ bool is_orphaned(const Context& c, const LeaseCell& cell, uint64_t now_ms) noexc
     if (now_ms <= last + kJoinQuietMs || w.owner >= c.zone->worker_count) {
         return false;
     }
-    return !is_alive(c, worker_record(c, w.owner)->owner.load_acquire());  // [record]
+    return !is_owner_alive(c, w);
 }
 
 constexpr uint64_t growing_word(uint32_t gen, uint32_t ref) noexcept {
@@ -284,7 +290,9 @@ LeaseView watch_lease(const Context& c, const Ticket& ticket, uint64_t now_ms,
         return {};
     }
     if (w.state == kAbandoned || (is_active(w) && is_overdue(c, *cell, w, now_ms, silence_ms))) {
-        return {LeaseState::kSilent, 0};
+        const bool is_dead =
+            w.state == kAbandoned || w.owner >= c.zone->worker_count || !is_owner_alive(c, w);
+        return {LeaseState::kSilent, is_dead ? 1U : 0U};
     }
     return {static_cast<LeaseState>(w.state - 1), w.detail};
 }

@@ -172,8 +172,7 @@ const RefFilter& scan_slots(const Context& c) noexcept {
 
 void retire_locked(const Context& c, Shard* shard, uint32_t ref) noexcept {
     Entry* e = region(c).entry(ref);
-    e->state.store_relaxed(
-        static_cast<uint8_t>(EntryState::kRetired));  // relaxed: for lock holders
+    e->state.store_release(static_cast<uint8_t>(EntryState::kRetired));  // [entry-state] it may be complete
     e->prev = 0;
     e->next = shard->retired_head;
     shard->retired_head = ref;

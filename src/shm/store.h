@@ -137,7 +137,7 @@ enum class LeaseState : uint8_t {
     kFailed,      // the fill failed; `detail` says how
     kPrivate,     // the response is nobody else's business (uncacheable); `detail` is the reason
     kGone,        // another tenancy: look again
-    kSilent,      // owner dead or without progress for longer than allowed: may be overtaken
+    kSilent,      // owner dead (`detail` 1) or without progress for longer than allowed (0): may be overtaken
 };
 
 struct LeaseView {
@@ -256,6 +256,8 @@ public:
     static int64_t body_length(const Pin& pin) noexcept;     // final length; -1 while growing and unknown
     static uint64_t body_available(const Pin& pin) noexcept; // acquire: bytes that may be read now
     static bool is_complete(const Pin& pin) noexcept;
+    // Its writer has neither ended it nor been reaped: it may grow still. False: a look at is_complete() is the last one.
+    static bool is_filling(const Pin& pin) noexcept;
     uint64_t occupied_bytes(const Pin& pin) const noexcept;  // runs and all
     // Body bytes from `offset`, at most up to body_available(), as up to `cap` contiguous segments. `cursor`
     // (0 at first) lets the next call go on where this one stopped without walking the chain again.

@@ -160,6 +160,10 @@ bool Store::is_complete(const Pin& pin) noexcept {
     return total != kUnknownLength && pin.entry->body_available.load_seq_cst() == total;
 }
 
+bool Store::is_filling(const Pin& pin) noexcept {
+    return pin.entry->state.load_acquire() == static_cast<uint8_t>(EntryState::kFilling);  // [entry-state]
+}
+
 uint64_t Store::occupied_bytes(const Pin& pin) const noexcept {
     return pin.entry->occupied.load_relaxed();
 }

@@ -85,7 +85,7 @@ bool is_chain_whole(const Context& c, const Shard& s, const Writer& w) noexcept 
 void make_live_locked(const Context& c, Shard* s, uint32_t ref, Atom<uint64_t>* slot) noexcept {
     Entry* e = region(c).entry(ref);
     s->filling_bytes -= e->occupied.load_relaxed();
-    e->state.store_relaxed(static_cast<uint8_t>(EntryState::kLive));
+    e->state.store_release(static_cast<uint8_t>(EntryState::kLive));  // [entry-state] after all of the body
     e->queue = 0;
     queues_of(c, *s).push_locked(ref);
     s->entries++;

@@ -167,6 +167,23 @@ def test_failed_fill_ends_waiters_as_a_truncated_response(cached, origin):
     assert n.get("/a").body == b"whole"
 
 
+def test_pause_of_the_origin_longer_than_lock_age_cuts_nobody_off(cached, origin):
+    gate = threading.Event()
+    origin.reply("/a", [b"x" * 100_000, gate, b"y" * 100_000], headers=FRESH)
+    n = cached("slab_cache_lock_age 200ms;", workers=4)
+    clients = [n.connect() for _ in range(8)]
+    for c in clients:
+        c.send("/a")
+        c.read_header()
+        assert c.read(100_000) == b"x" * 100_000
+    time.sleep(1)     # the pause itself
+    gate.set()
+    for c in clients:
+        assert c.read(100_000) == b"y" * 100_000
+        c.close()
+    assert origin.hits("/a") == 1
+
+
 def test_failed_chunked_fill_is_never_a_complete_looking_body(cached, origin):
     gate = threading.Event()
     origin.reply("/a", [b"x" * 1000, gate, b"y" * 1000], headers=FRESH, framing="chunked", truncate=1500)

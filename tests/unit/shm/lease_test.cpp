@@ -1,6 +1,8 @@
 // One fill per key: who may ask the origin, who waits, who is woken, who may overtake.
 #include <gtest/gtest.h>
 
+#include "shm/layout.h"
+#include "shm/worker.h"
 #include "support/expect_audit.h"
 #include "support/zone_fixture.h"
 
@@ -84,6 +86,49 @@ TEST_F(Lease, a_dead_owner_is_overtaken_long_before_the_silence_is_over) {
     zone.lives.dead[1] = true;
     EXPECT_EQ(other->lease_watch(theirs, 1300, kSilence).state, LeaseState::kSilent);
     EXPECT_EQ(other->lease_acquire(key, 1300, kSilence, &theirs), LeaseAnswer::kOwned);
+}
+
+TEST_F(Lease, a_silent_owner_is_told_from_a_dead_one) {
+    take();
+    ASSERT_EQ(other->lease_acquire(key, 1000, kSilence, &theirs), LeaseAnswer::kWait);
+    shm::LeaseView view = other->lease_watch(theirs, 7000, kSilence);
+    EXPECT_EQ(view.state, LeaseState::kSilent);
+    EXPECT_EQ(view.detail, 0u);
+    zone.lives.dead[1] = true;
+    view = other->lease_watch(theirs, 7000, kSilence);
+    EXPECT_EQ(view.state, LeaseState::kSilent);
+    EXPECT_EQ(view.detail, 1u);
+}
+
+// Until its leases are abandoned the record bears its reaper's name.
+TEST_F(Lease, an_owner_who_is_being_reaped_is_dead) {
+    take();
+    ASSERT_EQ(other->lease_acquire(key, 1000, kSilence, &theirs), LeaseAnswer::kWait);
+    auto* z = static_cast<shm::ZoneHeader*>(zone.region.base());
+    auto* record = reinterpret_cast<shm::WorkerRecord*>(
+        static_cast<char*>(zone.region.base()) + z->workers_offset +
+        uint64_t{owner.worker_index()} * z->worker_bytes);
+    record->owner.store_release(shm::identity_word({2, 1002}) | shm::kReapingBit);
+    EXPECT_EQ(other->lease_watch(theirs, 1300, kSilence).state, LeaseState::kSilent);
+}
+
+TEST_F(Lease, a_growing_object_is_told_from_one_that_ended) {
+    Object o;
+    o.key = "a";
+    o.body = "body";
+    Writer w;
+    ASSERT_EQ(owner.begin(describe(o, owner.birth_stamp()), kNow, &w), Status::kOk);
+    Pin pin = owner.pin_writer(w);
+    EXPECT_TRUE(Store::is_filling(pin));
+    ASSERT_EQ(owner.append(&w, o.body, kNow), Status::kOk);
+    ASSERT_EQ(owner.commit(&w, kNow), Status::kOk);
+    EXPECT_FALSE(Store::is_filling(pin));
+    owner.unpin(&pin);
+    ASSERT_EQ(owner.begin(describe(o, owner.birth_stamp()), kNow, &w), Status::kOk);
+    pin = owner.pin_writer(w);
+    owner.abort(&w);
+    EXPECT_FALSE(Store::is_filling(pin));
+    owner.unpin(&pin);
 }
 
 TEST_F(Lease, reaping_a_dead_owner_frees_its_leases) {
