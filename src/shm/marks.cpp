@@ -8,6 +8,7 @@ namespace slab_cache::shm {
 namespace {
 
 constexpr uint32_t kGroup = 4;
+constexpr uint32_t kLongestMarkSec = 600;  // one that seems to last longer: the clock was set back
 constexpr uint32_t kLineCells = 31;
 constexpr uint32_t kTellEvery = 64;  // uses counted privately before the shared epoch is advanced
 
@@ -79,7 +80,9 @@ uint8_t get_mark(const Context& c, const Digest& digest, int64_t now_sec) noexce
     const Atom<uint64_t>* group = mark_group(c, digest);
     for (uint32_t i = 0; i < kGroup; i++) {
         const uint64_t w = group[i].load_relaxed();
-        if (w >> 40 == tag && (w & 0xffffffffU) > saturate_sec(now_sec)) {
+        const uint64_t until = w & 0xffffffffU;
+        const uint32_t now = saturate_sec(now_sec);
+        if (w >> 40 == tag && until > now && until - now <= kLongestMarkSec) {
             return static_cast<uint8_t>(w >> 32);
         }
     }

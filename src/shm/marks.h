@@ -1,6 +1,7 @@
 // shm/marks.h — two small lossy tables without locks: short-lived marks, and how often a key was missed.
 //
-// What        A mark is one word: tag:24 | value:8 | until:32. Four to a group; the one that ends first gives way.
+// What        A mark is one word: tag:24 | value:8 | until:32. Four to a group; the one that ends first gives way. None
+//             lasts for more than ten minutes: when the clock is set back, marks end rather than stay.
 //             The uses sketch: lines of 31 cells (tag:12 | count:4) and the epoch the line was last halved in.
 // Threading   anybody; one relaxed word each. A lost update costs one mark or one count.
 #pragma once

@@ -248,6 +248,14 @@ TEST(Marks, are_seen_until_they_end) {
     EXPECT_EQ(zone.store.mark_get(d, kNow), 0);
 }
 
+// Else a failing origin would be left in peace, and stale content served, until the clock has caught up.
+TEST(Marks, end_when_the_clock_is_set_back) {
+    Zone zone;
+    zone.store.mark_set(digest_of("a"), 3, kNow + 10);
+    EXPECT_EQ(zone.store.mark_get(digest_of("a"), kNow - 3600), 0u);
+    EXPECT_EQ(zone.store.mark_get(digest_of("a"), kNow), 3u);
+}
+
 TEST(Uses, are_counted_per_key_up_to_fifteen) {
     Zone zone;
     for (uint32_t i = 1; i <= 20; i++) {
