@@ -6,6 +6,7 @@
 #include "ngx/capture.h"
 #include "ngx/clone.h"
 #include "ngx/counters.h"
+#include "ngx/interim.h"
 #include "ngx/marks.h"
 #include "ngx/relay.h"
 
@@ -167,6 +168,7 @@ bool start_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
                    "slab_cache: fill on *%uA, background:%d", c->number, fill->background);
     bool over = false;
     fill->over = &over;
+    expect_interim(r);
     ngx_http_core_run_phases(r);
     if (!over) {
         expect_response(fill);

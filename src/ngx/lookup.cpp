@@ -9,6 +9,7 @@
 #include "ngx/counters.h"
 #include "ngx/fill.h"
 #include "ngx/find.h"
+#include "ngx/interim.h"
 #include "ngx/marks.h"
 #include "ngx/purge.h"
 #include "ngx/refresh.h"
@@ -338,6 +339,7 @@ ngx_int_t run(ngx_http_request_t* r, Ctx* ctx) noexcept {
         case Next::kDecline:
             leave_parked(ctx);
             count_pass(ctx);
+            expect_interim(r);
             return NGX_DECLINED;
         case Next::kServe:
             leave_parked(ctx);

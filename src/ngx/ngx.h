@@ -17,6 +17,8 @@ extern ngx_module_t ngx_http_slab_cache_module;
 
 // 1.23.0: multi-value headers are linked lists, not arrays.
 #define SLAB_NGX_LINKED_HEADERS (nginx_version >= 1023000)
+// 1.29.0: reads past 1xx responses, and has a directive (early_hints) for sending them on.
+#define SLAB_NGX_READS_INTERIM (nginx_version >= 1029000)
 
 namespace slab_cache::ngx {
 

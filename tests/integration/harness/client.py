@@ -87,16 +87,21 @@ class Connection:
         data, self.buffer = self.buffer[:n], self.buffer[n:]
         return data
 
+    def read_any_header(self):
+        """Status and header lines of the next response, be it an interim one."""
+        _, _, rest = self._line().decode("latin-1").partition(" ")
+        status, _, reason = rest.partition(" ")
+        lines = []
+        while (line := self._line()) != b"":
+            lines.append(line.decode("latin-1"))
+        return Response(int(status), reason, lines)
+
     def read_header(self):
-        """Status and header lines of the next final response; the body is left unread."""
+        """Those of the next final response; the body is left unread."""
         while True:
-            _, _, rest = self._line().decode("latin-1").partition(" ")
-            status, _, reason = rest.partition(" ")
-            lines = []
-            while (line := self._line()) != b"":
-                lines.append(line.decode("latin-1"))
-            if not status.startswith("1"):
-                return Response(int(status), reason, lines)
+            response = self.read_any_header()
+            if response.status >= 200:
+                return response
 
     def read_body(self, response, method="GET"):
         if method == "HEAD" or response.status in (204, 304):
