@@ -21,6 +21,16 @@ def test_unsafe_method_invalidates_when_it_succeeds(cached, origin, method, stat
     assert n.get("/a").cache == ("MISS" if gone else "HIT")
 
 
+def test_unsafe_method_invalidates_also_with_an_upgrade_on_offer(cached, origin):
+    """Java's HttpClient, say, offers h2c with the first request of a connection."""
+    origin.handle("/a", lambda r: Reply("x", headers=FRESH))
+    n = cached()
+    n.get("/a")
+    offer = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA")
+    assert n.request("/a", "POST", headers=offer, body=b"x").why == "UPGRADE"
+    assert n.get("/a").cache == "MISS"
+
+
 def test_location_of_the_same_host_is_invalidated_too(cached, origin):
     origin.handle("/made", lambda r: Reply("made", headers=FRESH))
     origin.handle("/other", lambda r: Reply("other", headers=FRESH))
