@@ -2,8 +2,22 @@
 
 #include "http/storable.h"
 #include "http/syntax.h"
+#include "http/validator.h"
 
 namespace slab_cache::http {
+
+namespace {
+
+bool is_named_by_connection(Bytes name, const Fields& fields) noexcept {
+    for (const Field& line : fields.lines("Connection")) {
+        if (list_has(line.value, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+}  // namespace
 
 bool is_updatable_field(Bytes name, const Fields& update, const Policy& policy) noexcept {
     constexpr Bytes kOfTheBody[] = {"Content-Length", "Content-Encoding", "Content-Type",
@@ -16,12 +30,12 @@ bool is_updatable_field(Bytes name, const Fields& update, const Policy& policy) 
     if (base::equal_nocase(name, "Set-Cookie") && set_cookie_mode(policy) != SetCookie::kStore) {
         return false;
     }
-    for (const Field& line : update.lines("Connection")) {
-        if (list_has(line.value, name)) {
-            return false;
-        }
-    }
-    return !is_hop_by_hop(name);
+    return !is_named_by_connection(name, update) && !is_hop_by_hop(name);
+}
+
+bool is_update_of(Bytes stored_etag, const Fields& update) noexcept {
+    const Bytes tag = trim(update.get("ETag"));
+    return stored_etag.empty() || tag.empty() || weak_equal(stored_etag, tag);
 }
 
 // Age and Date describe one message: the old ones say nothing about a response that was confirmed

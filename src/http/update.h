@@ -6,7 +6,8 @@
 //             are stored, as for any response (the 304's Age is among them).
 // Choices     Never replaced: Content-Length, Content-Encoding, Content-Type, Content-Range,
 //             hop-by-hop fields, and Set-Cookie unless it is stored as it comes. A 304 without Date
-//             takes the stored Date away: it is not that old any more.
+//             takes the stored Date away: it is not that old any more. A 304 whose ETag is another
+//             one updates nothing; weakness makes no other one, as gzip filters add it to a 200 only.
 #pragma once
 
 #include "http/fields.h"
@@ -16,6 +17,9 @@ namespace slab_cache::http {
 
 // May a line of this name in `update` (the 304) replace the stored ones?
 bool is_updatable_field(Bytes name, const Fields& update, const Policy& policy) noexcept;
+
+// Does the 304 speak of what is stored under this ETag? Without a tag on either side it does.
+bool is_update_of(Bytes stored_etag, const Fields& update) noexcept;
 
 class MergedFields {
 public:

@@ -8,6 +8,7 @@
 #include "http/date.h"
 #include "http/storable.h"
 #include "http/syntax.h"
+#include "http/update.h"
 #include "ngx/merge.h"
 #include "ngx/request.h"
 #include "ngx/tags.h"
@@ -289,6 +290,11 @@ shm::Status publish_validated(Fill* fill, const OriginResponse& origin, shm::Pin
     http::Response response = origin.response;
     response.status = stored.status;
     response.fields = {merged.evaluated.data, merged.evaluated.size};
+    if (!http::is_update_of(stored.etag, origin.response.fields)) {
+        // It names another version: what is stored answers this request, by the origin's word, and no other.
+        (void) fill->zone->store.remove(fill->digest, shm::Store::key(fill->stale));
+        return shm::Status::kPurged;
+    }
     const http::Freshness freshness = http::evaluate_freshness(
         response, fill->conf->policy, static_cast<uint32_t>(ngx_random()));
     http::Request request = request_facts(fill->request);

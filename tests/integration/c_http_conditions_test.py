@@ -222,6 +222,23 @@ def test_set_cookie_of_a_304_is_not_stored(cached, origin):
     assert n.get("/a").all("Set-Cookie") == []
 
 
+def test_304_of_another_version_updates_nothing(cached, origin):
+    """RFC 9111 4.3.4: what is stored has no such tag. Its body under the other's name would be wrong for long."""
+    origin.sequence("/a", stale(TAG, "X-A: 1"), Reply(status=304, headers=[FRESH, 'ETag: "v2"', "X-A: 2"]), Reply("new", headers=[FRESH, 'ETag: "v2"']))
+    n = cached()
+    n.get("/a")
+    answers = [n.get("/a") for _ in range(3)]
+    assert [(a.body, a.header("ETag"), a.header("X-A"), a.cache) for a in answers] == \
+        [(b"old", '"v1"', "1", "REVALIDATED"), (b"new", '"v2"', None, "MISS"), (b"new", '"v2"', None, "HIT")]
+
+
+def test_304_may_name_the_same_version_weakly(cached, origin):
+    origin.sequence("/a", stale(TAG), Reply(status=304, headers=[FRESH, 'ETag: W/"v1"']))
+    n = cached()
+    n.get("/a")
+    assert [n.get("/a").cache for _ in range(2)] == ["REVALIDATED", "HIT"]
+
+
 @pytest.mark.parametrize("lines, status", [(["Cache-Control: max-age=600"], "HIT"), ([f"Expires: {http_date(600)}", "Cache-Control: public"], "HIT"),
                                            ([], "REVALIDATED"), (["Cache-Control: max-age=0"], "REVALIDATED"), (["Cache-Control: no-cache"], "REVALIDATED"),
                                            (["Cache-Control: max-age=600", "Age: 600"], "REVALIDATED"), (["X-Accel-Expires: 600"], "HIT"),

@@ -48,6 +48,15 @@ TEST(HeaderUpdate, the_old_date_and_age_go_in_any_case) {
     EXPECT_EQ(merged({"Date: old"}, {"Date: new", "Age: 7"}), "Date=new;Age=7;");
 }
 
+TEST(HeaderUpdate, a_304_with_another_tag_is_no_update_of_what_is_stored) {
+    EXPECT_FALSE(is_update_of("\"a\"", Message({"ETag: \"b\""})));
+    EXPECT_FALSE(is_update_of("W/\"a\"", Message({"ETag: W/\"b\""})));
+    EXPECT_TRUE(is_update_of("\"a\"", Message({"ETag: \"a\""})));
+    EXPECT_TRUE(is_update_of("W/\"a\"", Message({"ETag:  \"a\" "})));
+    EXPECT_TRUE(is_update_of("\"a\"", Message({"A: 1"})));
+    EXPECT_TRUE(is_update_of("", Message({"ETag: \"a\""})));
+}
+
 TEST(HeaderUpdate, freshness_is_computed_anew_from_the_result) {
     const Message stored({"Cache-Control: max-age=1", "Date: " + date(kNow - 100), "ETag: \"a\""});
     const Message update({"Cache-Control: max-age=60", "Date: " + date(kNow), "Age: 10"});
