@@ -38,6 +38,16 @@ bool is_update_of(Bytes stored_etag, const Fields& update) noexcept {
     return stored_etag.empty() || tag.empty() || weak_equal(stored_etag, tag);
 }
 
+bool is_for_asker(Bytes name, const Fields& update, const Fields& result,
+                  const Policy& policy) noexcept {
+    if (base::equal_nocase(name, "Set-Cookie")) {
+        return set_cookie_mode(policy) != SetCookie::kStore &&
+               !is_named_by_connection(name, update);
+    }
+    return is_updatable_field(name, update, policy) && is_storable_field(name, Bytes{}) &&
+           !is_storable_field(name, result, policy);
+}
+
 // Age and Date describe one message: the old ones say nothing about a response that was confirmed
 // just now.
 bool MergedFields::keeps(const Field& stored) const noexcept {

@@ -21,6 +21,11 @@ bool is_updatable_field(Bytes name, const Fields& update, const Policy& policy) 
 // Does the 304 speak of what is stored under this ETag? Without a tag on either side it does.
 bool is_update_of(Bytes stored_etag, const Fields& update) noexcept;
 
+// A line of the 304 that is not stored with `result` and yet is for who asked: Set-Cookie, and what
+// no-cache names, which may be sent after a validation (§5.2.2.4).
+bool is_for_asker(Bytes name, const Fields& update, const Fields& result,
+                  const Policy& policy) noexcept;
+
 class MergedFields {
 public:
     MergedFields(const Fields& stored, const Fields& update, const Policy& policy) noexcept

@@ -178,11 +178,12 @@ ngx_int_t build_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
         return NGX_ERROR;
     }
     ctx->ttl = stored.facts.fresh_until - now_sec();
+    const bool asked = is_first_hand(ctx) || ctx->status == CacheStatus::kRevalidated;
+    if (asked && !not_modified && !add_own_fields(r, ctx)) {
+        return NGX_ERROR;
+    }
     if (is_first_hand(ctx)) {
         ctx->age = ctx->origin_age;   // Age only if the origin gave one
-        if (!not_modified && !add_own_fields(r, ctx)) {
-            return NGX_ERROR;
-        }
         return ctx->age < 0 || add_age(r, ctx->age) ? NGX_OK : NGX_ERROR;
     }
     ctx->age = http::current_age(stored.facts, now_sec());

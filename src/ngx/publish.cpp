@@ -280,6 +280,23 @@ shm::Status write_again(Fill* fill, const shm::NewEntry& what, shm::Pin* pin) no
 
 }  // namespace
 
+namespace {
+
+// What the 304 brings for the client whose request led to it, and for nobody else.
+bool give_askers_fields(Fill* fill, const OriginResponse& origin, const http::Fields& result) noexcept {
+    ngx_http_request_t* r = fill->request;
+    const http::Fields passed = list_fields(r->pool, &r->headers_out.headers, 0, nullptr);
+    for (const http::Field& field : passed) {
+        if (http::is_for_asker(field.name, origin.response.fields, result, fill->conf->policy)
+            && !give_to_leader(fill->leader, field, passed.size)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+}  // namespace
+
 shm::Status publish_validated(Fill* fill, const OriginResponse& origin, shm::Pin* pin) noexcept {
     cache::StoredResponse stored;
     Merge merged;
@@ -290,6 +307,9 @@ shm::Status publish_validated(Fill* fill, const OriginResponse& origin, shm::Pin
     http::Response response = origin.response;
     response.status = stored.status;
     response.fields = {merged.evaluated.data, merged.evaluated.size};
+    if (!give_askers_fields(fill, origin, response.fields)) {
+        return shm::Status::kCorrupt;
+    }
     if (!http::is_update_of(stored.etag, origin.response.fields)) {
         // It names another version: what is stored answers this request, by the origin's word, and no other.
         (void) fill->zone->store.remove(fill->digest, shm::Store::key(fill->stale));

@@ -57,6 +57,21 @@ TEST(HeaderUpdate, a_304_with_another_tag_is_no_update_of_what_is_stored) {
     EXPECT_TRUE(is_update_of("", Message({"ETag: \"a\""})));
 }
 
+TEST(HeaderUpdate, what_is_not_stored_may_still_be_for_who_asked) {
+    const Message update({"Set-Cookie: s", "X: 1", "A: 1", "H: 1", "Connection: H", "Age: 1",
+                          "Content-Type: t"});
+    const Message result({"Cache-Control: no-cache=\"X, H, Content-Type\""});
+    const Policy refuse;
+    EXPECT_TRUE(is_for_asker("set-cookie", update, result, refuse));
+    EXPECT_TRUE(is_for_asker("x", update, result, refuse));
+    for (const char* name : {"A", "H", "Connection", "Age", "Content-Type"}) {
+        EXPECT_FALSE(is_for_asker(name, update, result, refuse)) << name;
+    }
+    Policy store;
+    store.set_cookie = SetCookie::kStore;
+    EXPECT_FALSE(is_for_asker("set-cookie", update, result, store));
+}
+
 TEST(HeaderUpdate, freshness_is_computed_anew_from_the_result) {
     const Message stored({"Cache-Control: max-age=1", "Date: " + date(kNow - 100), "ETag: \"a\""});
     const Message update({"Cache-Control: max-age=60", "Date: " + date(kNow), "Age: 10"});
