@@ -259,6 +259,15 @@ http::Request request_facts(ngx_http_request_t* r) noexcept {
     return request;
 }
 
+namespace {
+
+// Where the origin sent no Date, nginx's proxy module adds an empty one, to keep its own from being added.
+bool is_stand_in(const ngx_table_elt_t& h) noexcept {
+    return h.value.len == 0 && base::equal_nocase(view(h.key), "Date");
+}
+
+}  // namespace
+
 http::Fields list_fields(ngx_pool_t* pool, ngx_list_t* list, size_t extra,
                          http::Field** out) noexcept {
     size_t n = 0;
@@ -272,7 +281,7 @@ http::Fields list_fields(ngx_pool_t* pool, ngx_list_t* list, size_t extra,
     size_t used = 0;
     uint64_t names = 0;
     each_header(*list, [&](ngx_table_elt_t& h) {
-        if (h.hash != 0) {
+        if (h.hash != 0 && !is_stand_in(h)) {
             lines[used++] = {view(h.key), view(h.value)};
             names |= http::name_bit(view(h.key));
         }

@@ -1,5 +1,7 @@
 """HTTP.md: Age in and out, Date, Expires, the syntax of dates."""
 import threading
+import time
+from email.utils import parsedate_to_datetime
 
 import pytest
 from harness.origin import Reply
@@ -140,8 +142,21 @@ def test_date_of_receipt_is_kept_where_the_origin_sent_none(cached, origin):
     n.get("/a")
     first = n.get("/a")
     assert len(first.all("Date")) == 1
+    assert abs(parsedate_to_datetime(first.header("Date")).timestamp() - time.time()) < 10
     wait_until(lambda: int(n.get("/a").header("Age")) >= 2, "it grows older")
     assert n.get("/a").all("Date") == first.all("Date")
+
+
+@pytest.mark.parametrize("directives", ["", "proxy_pass_header Date;"])
+def test_every_answer_has_a_date_where_the_origin_sent_none(cached, origin, directives):
+    tag = 'ETag: "1"'
+    stale = ["Cache-Control: max-age=100", "Age: 100"]
+    origin.sequence("/a", Reply("body", headers=[*stale, tag]), Reply(status=304, headers=[*stale, tag]), Reply("other", headers=stale))
+    n = cached(directives)
+    for status in ("MISS", "REVALIDATED", "EXPIRED"):
+        answer = n.get("/a")
+        assert answer.cache == status
+        assert abs(parsedate_to_datetime(answer.header("Date")).timestamp() - time.time()) < 10
 
 
 # ---- Expires -------------------------------------------------------------------------------------------------------
