@@ -180,6 +180,9 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
     }
     ngx_conf_merge_bitmask_value(conf->methods, prev->methods,
                                  (NGX_CONF_BITMASK_SET | bit(http::kCacheGet) | bit(http::kCacheHead)));
+    if ((conf->methods & (bit(http::kCacheGet) | bit(http::kCacheHead))) == 0) {
+        conf->methods |= bit(http::kCacheGet) | bit(http::kCacheHead);   // as proxy_cache_methods adds them
+    }
     ngx_conf_merge_bitmask_value(conf->ignore_headers, prev->ignore_headers, NGX_CONF_BITMASK_SET);
     ngx_conf_merge_uint_value(conf->set_cookie, prev->set_cookie,
                               static_cast<ngx_uint_t>(http::SetCookie::kRefuse));

@@ -66,11 +66,11 @@ Next begin_lookup(Ctx* ctx) noexcept {
 
 Next start(Ctx* ctx) noexcept {
     ngx_http_request_t* r = ctx->request;
-    ctx->status = CacheStatus::kMiss;
     ctx->zone = zone_for(r, ctx->conf);
     if (ctx->zone == nullptr) {
         return Next::kDecline;
     }
+    ctx->status = CacheStatus::kMiss;
     init_waiter(&ctx->waiter, ctx->zone, r->connection->log, resume, ctx);
     if (!read_url(ctx)) {
         return Next::kError;
@@ -82,6 +82,7 @@ Next start(Ctx* ctx) noexcept {
     const http::Request request = request_facts(r);
     const http::Verdict may = http::may_use_cache(request, ctx->conf->policy);
     if (!may) {
+        ctx->status = CacheStatus::kNone;   // as in nginx: it was not looked for
         pass(ctx, may.reason);
         return Next::kMore;
     }

@@ -80,6 +80,14 @@ def test_head_can_be_left_out_of_the_methods(cached, origin):
     assert n.request("/a", "HEAD").cache != "HIT"
 
 
+@pytest.mark.parametrize("methods", ["POST", "QUERY"])
+def test_get_and_head_are_cached_where_neither_is_named(cached, origin, methods):
+    origin.reply("/a", "body", headers=FRESH)
+    n = cached(f"slab_cache_methods {methods};")
+    assert twice(n, "/a") == ["MISS", "HIT"]
+    assert n.request("/a", "HEAD").cache == "HIT"
+
+
 # ---- slab_cache_valid, slab_cache_ttl ------------------------------------------------------------------------------
 def test_nothing_is_stored_without_freshness(cached, origin):
     origin.reply("/a", "body")

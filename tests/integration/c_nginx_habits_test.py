@@ -1,0 +1,27 @@
+"""What those who know proxy_cache expect: its words, its precedence, its ways with error pages."""
+import threading
+
+import pytest
+from harness.origin import Reply, request_header
+from harness.wait import wait_until
+
+FRESH = ["Cache-Control: max-age=600"]
+STALE = ["Cache-Control: max-age=100", "Age: 100"]
+
+
+# ---- $slab_cache_status --------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("method, headers, body", [("POST", (), b"x"), ("DELETE", (), None), ("GET", (), b"x"),
+                                                   ("GET", ("Connection: upgrade", "Upgrade: websocket"), None)])
+def test_status_is_empty_for_what_is_never_looked_for(cached, origin, method, headers, body):
+    origin.reply("/a", "body", headers=FRESH)
+    n = cached()
+    n.get("/a")
+    assert n.request("/a", method, headers=headers, body=body).cache is None
+
+
+@pytest.mark.parametrize("zone", ["", "off", "unknown"])
+def test_status_is_empty_where_a_variable_names_no_zone(nginx, origin, zone):
+    origin.reply("/a", "body", headers=FRESH)
+    nginx.start(location=f"location / {{ slab_cache $arg_zone; slab_cache_key $uri; proxy_pass http://{origin.address}; }}")
+    assert [nginx.get(f"/a?zone={zone}").cache for _ in range(2)] == [None, None]
+    assert nginx.get("/a?zone=one").cache == "MISS"
