@@ -233,10 +233,12 @@ Freshness evaluate_freshness(const Response& response, const Policy& policy,
     const int64_t corrected = received_age(response.fields) + delay;
     out.age_at_response = clamp_delta(apparent > corrected ? apparent : corrected);
     out.has_validator = has_validator(response.fields, received);
-    set_directives(governing.cc, response.status, &out);
-    set_windows(governing.cc, policy, &out);
-
     const Lifetime lifetime = find_lifetime(response, policy, governing, out.date);
+    CacheControl cc = governing.cc;
+    // As in nginx: whoever speaks to it by name means it, whatever no-cache tells the caches beyond.
+    cc.no_cache = cc.no_cache && (governing.targeted || lifetime.source != Source::kAccel);
+    set_directives(cc, response.status, &out);
+    set_windows(cc, policy, &out);
     out.source = lifetime.source;
     out.is_explicit = lifetime.source != Source::kNone && lifetime.source != Source::kValid &&
                       lifetime.source != Source::kHeuristic;

@@ -89,6 +89,9 @@ Reason use_reason(const Response& response, const Freshness& freshness) noexcept
     if (freshness.source == Source::kNone) {
         return Reason::kNoFreshness;
     }
+    if (freshness.source == Source::kAccel) {
+        return Reason::kNone;   // zero was refused before; "@" and a time that is past keeps it, as nginx does
+    }
     const int64_t received = response.response_time;
     if (freshness.fresh_until > received || freshness.has_validator) {
         return Reason::kNone;

@@ -25,3 +25,19 @@ def test_status_is_empty_where_a_variable_names_no_zone(nginx, origin, zone):
     nginx.start(location=f"location / {{ slab_cache $arg_zone; slab_cache_key $uri; proxy_pass http://{origin.address}; }}")
     assert [nginx.get(f"/a?zone={zone}").cache for _ in range(2)] == [None, None]
     assert nginx.get("/a?zone=one").cache == "MISS"
+
+
+# ---- X-Accel-Expires -----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("headers, second", [
+    (["X-Accel-Expires: 60", "Cache-Control: no-cache", "Expires: 0"], "HIT"),
+    (["Expires: 0", "Cache-Control: no-cache", "X-Accel-Expires: 60"], "HIT"),
+    (["X-Accel-Expires: 60", "Cache-Control: no-store"], "MISS"),       # nobody's word but the operator's lifts these
+    (["X-Accel-Expires: 60", "Cache-Control: private"], "MISS"),
+    (["X-Accel-Expires: 0", "Cache-Control: max-age=60"], "MISS"),
+    (["X-Accel-Expires: @60"], "EXPIRED"),
+    (["X-Accel-Expires: @60", "Cache-Control: stale-while-revalidate=4000000000"], "STALE"),
+])
+def test_x_accel_expires_is_the_word_for_nginx(cached, origin, headers, second):
+    origin.reply("/a", "body", headers=headers)
+    n = cached()
+    assert [n.get("/a").cache for _ in range(2)] == ["MISS", second]

@@ -198,6 +198,19 @@ TEST(AccelExpires, no_store_and_private_win_over_it) {
     EXPECT_TRUE(freshness({"X-Accel-Expires: 60", "Cache-Control: private"}).is_private);
 }
 
+TEST(AccelExpires, wins_over_no_cache_but_not_over_cdn_cache_control) {
+    EXPECT_FALSE(freshness({"X-Accel-Expires: 60", "Cache-Control: no-cache"}).no_cache);
+    EXPECT_FALSE(freshness({"Cache-Control: no-cache, max-age=0", "X-Accel-Expires: 60"}).no_cache);
+    EXPECT_TRUE(freshness({"X-Accel-Expires: off", "Cache-Control: no-cache"}).no_cache);
+    EXPECT_TRUE(freshness({"X-Accel-Expires: 60", "CDN-Cache-Control: no-cache"}).no_cache);
+}
+
+TEST(AccelExpires, leaves_the_windows_of_cache_control) {
+    const Freshness found =
+        freshness({"X-Accel-Expires: @5", "Cache-Control: no-cache, stale-while-revalidate=30"});
+    EXPECT_EQ(found.stale_while_sec, 30);
+}
+
 // ---- CDN-Cache-Control: RFC 9213
 
 TEST(TargetedField, hides_cache_control_and_expires_even_no_store) {

@@ -116,6 +116,11 @@ TEST(StorableResponse, x_accel_expires_zero_forbids_storing) {
     EXPECT_EQ(why_not({kMaxAge, "X-Accel-Expires: 0"}), Reason::kAccelExpires);
 }
 
+TEST(StorableResponse, a_past_x_accel_expires_keeps_it_to_be_asked_about) {
+    EXPECT_EQ(why_not({"X-Accel-Expires: @60"}), Reason::kNone);
+    EXPECT_EQ(why_not({"X-Accel-Expires: @60", "Cache-Control: private"}), Reason::kPrivate);
+}
+
 TEST(StorableResponse, x_accel_redirect_is_not_stored_unless_ignored) {
     EXPECT_EQ(why_not({kMaxAge, "X-Accel-Redirect: /x"}), Reason::kAccelRedirect);
     Policy policy;
