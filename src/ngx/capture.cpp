@@ -302,7 +302,7 @@ ngx_int_t capture_header(Fill* fill) noexcept {
     }
     unbuffer(fill);
     count(fill->zone, Counter::kOriginMs, now_ms() - fill->started_ms);
-    if (origin.response.status == NGX_HTTP_NOT_MODIFIED && origin.from_upstream && fill->stale) {
+    if (confirms_stored(fill, origin)) {
         clear_mark(fill->zone, fill->digest);
         validated(fill, origin);
         return NGX_OK;

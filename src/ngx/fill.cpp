@@ -78,7 +78,7 @@ bool copy_names(Fill* fill, Ctx* ctx) noexcept {
 // Asks the origin whether what we have is still right.
 bool add_conditions(Fill* fill) noexcept {
     cache::StoredResponse stored;
-    if (!cache::decode_head(fill->zone->store.head(fill->stale), &stored)) {
+    if (!cache::decode_head(fill->zone->store.head(fill->stale), &stored) || !may_be_confirmed(stored.status)) {
         return true;
     }
     if (!stored.etag.empty()

@@ -78,6 +78,8 @@ void continue_fill(Fill* fill) noexcept; // the leader has room again (kRelaying
 
 // Ends the lease with `outcome` and wakes who waits on it. Idempotent.
 void end_lease(Fill* fill, shm::LeaseState outcome, uint32_t detail) noexcept;
+// A 304 stands for a 200 (RFC 9110 §15.4.5): what else is stored is not asked about, nor confirmed by one.
+inline bool may_be_confirmed(uint16_t stored_status) noexcept { return stored_status == NGX_HTTP_OK; }
 // No usable response: ends the lease as failed and tells the leader (stale, or an error of this status).
 void fail_fill(Fill* fill, ngx_uint_t status) noexcept;
 void copy_upstream_states(Fill* fill, Ctx* leader) noexcept;

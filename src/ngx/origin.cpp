@@ -82,6 +82,12 @@ bool read_origin(Fill* fill, OriginResponse* out) noexcept {
     return true;
 }
 
+bool confirms_stored(Fill* fill, const OriginResponse& origin) noexcept {
+    cache::HeadFixed stored;
+    return origin.response.status == NGX_HTTP_NOT_MODIFIED && origin.from_upstream && fill->stale
+           && cache::decode_facts(shm::Store::head(fill->stale), &stored) && may_be_confirmed(stored.facts.status);
+}
+
 bool stale_instead(Fill* fill, const OriginResponse& origin) noexcept {
     if (!fill->stale || !fill->stale_servable) {
         return false;

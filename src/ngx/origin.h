@@ -18,6 +18,8 @@ struct OriginResponse {
 };
 
 bool read_origin(Fill* fill, OriginResponse* out) noexcept;
+// Is it the 304 that says that what the fill started from is still right?
+bool confirms_stored(Fill* fill, const OriginResponse& origin) noexcept;
 // Would a stale object that the fill started from be the better answer?
 bool stale_instead(Fill* fill, const OriginResponse& origin) noexcept;
 // kNone: store it.

@@ -41,3 +41,14 @@ def test_x_accel_expires_is_the_word_for_nginx(cached, origin, headers, second):
     origin.reply("/a", "body", headers=headers)
     n = cached()
     assert [n.get("/a").cache for _ in range(2)] == ["MISS", second]
+
+
+# ---- validation ----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("status, asked", [(200, '"1"'), (201, None), (404, None), (301, None)])
+def test_only_a_stored_200_is_validated_since_a_304_means_one(cached, origin, status, asked):
+    first = Reply("old", status=status, headers=[*STALE, 'ETag: "1"', "Last-Modified: Mon, 02 Mar 2015 17:20:58 GMT"])
+    origin.sequence("/a", first, Reply("new", headers=FRESH))
+    n = cached()
+    assert [n.get("/a").text for _ in range(2)] == ["old", "new"]
+    assert request_header(origin.requests("/a")[1], "If-None-Match") == asked
+    assert (request_header(origin.requests("/a")[1], "If-Modified-Since") is None) == (asked is None)
