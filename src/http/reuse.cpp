@@ -82,7 +82,10 @@ Reuse reuse(const StoredFacts& facts, const Request& request, const Policy& poli
     if (request.has_authorization && (facts.flags & fact::kSharesAuthorization) == 0) {
         return {ReuseKind::kNo, Reason::kAuthorization};
     }
-    const Reuse found = by_age(facts, now);
+    Reuse found = by_age(facts, now);
+    if (policy.stale_at_once && found.kind != ReuseKind::kFresh && may_serve_stale(facts, kStaleUpdating, policy, now)) {
+        found.kind = ReuseKind::kStaleWhileRevalidate;
+    }
     return policy.obey_request ? obey(facts, request.fields, now, found) : found;
 }
 

@@ -28,12 +28,13 @@ ngx_conf_bitmask_t ignore_bits[] = {
 };
 
 constexpr ngx_uint_t kStaleOffBit = 0x20000;   // keeps "off" apart from "not set"
+constexpr ngx_uint_t kUpdatingWrittenBit = 0x40000;   // ... and "updating" from the default's
 
 ngx_conf_bitmask_t stale_bits[] = {
     {ngx_string("error"), bit(http::kStaleError)},
     {ngx_string("timeout"), bit(http::kStaleTimeout)},
     {ngx_string("invalid_header"), bit(http::kStaleInvalidHeader)},
-    {ngx_string("updating"), bit(http::kStaleUpdating)},
+    {ngx_string("updating"), bit(http::kStaleUpdating) | kUpdatingWrittenBit},
     {ngx_string("http_500"), bit(http::kStaleHttp500)},
     {ngx_string("http_502"), bit(http::kStaleHttp502)},
     {ngx_string("http_503"), bit(http::kStaleHttp503)},
@@ -98,7 +99,8 @@ void build_policy(LocConf* conf) noexcept {
     p.ignore = bits(conf->ignore_headers);
     p.use_stale = (conf->use_stale & kStaleOffBit) != 0
                       ? http::kStaleOff
-                      : bits(conf->use_stale);
+                      : bits(conf->use_stale & ~kUpdatingWrittenBit);
+    p.stale_at_once = (conf->use_stale & kUpdatingWrittenBit) != 0 && p.use_stale != http::kStaleOff;
     p.stale_while_sec = conf->stale_while;
     p.stale_if_error_sec = conf->stale_if_error;
     p.set_cookie = static_cast<http::SetCookie>(conf->set_cookie);

@@ -6,7 +6,7 @@ from harness.origin import Reply, request_header
 from harness.wait import wait_until
 
 FRESH = ["Cache-Control: max-age=600"]
-STALE = ["Cache-Control: max-age=100", "Age: 100"]
+STALE = ["Cache-Control: max-age=100", "Age: 100", 'ETag: "1"']
 
 
 # ---- $slab_cache_status --------------------------------------------------------------------------------------------
@@ -46,9 +46,24 @@ def test_x_accel_expires_is_the_word_for_nginx(cached, origin, headers, second):
 # ---- validation ----------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("status, asked", [(200, '"1"'), (201, None), (404, None), (301, None)])
 def test_only_a_stored_200_is_validated_since_a_304_means_one(cached, origin, status, asked):
-    first = Reply("old", status=status, headers=[*STALE, 'ETag: "1"', "Last-Modified: Mon, 02 Mar 2015 17:20:58 GMT"])
+    first = Reply("old", status=status, headers=[*STALE, "Last-Modified: Mon, 02 Mar 2015 17:20:58 GMT"])
     origin.sequence("/a", first, Reply("new", headers=FRESH))
     n = cached()
     assert [n.get("/a").text for _ in range(2)] == ["old", "new"]
     assert request_header(origin.requests("/a")[1], "If-None-Match") == asked
     assert (request_header(origin.requests("/a")[1], "If-Modified-Since") is None) == (asked is None)
+
+
+# ---- slab_cache_use_stale updating ---------------------------------------------------------------------------------
+def test_updating_in_the_configuration_serves_stale_at_once_and_updates_behind(cached, origin):
+    origin.sequence("/a", Reply("old", headers=STALE), Reply("new", headers=FRESH))
+    n = cached("slab_cache_use_stale updating;")
+    assert [n.get("/a").cache, n.get("/a").cache] == ["MISS", "STALE"]
+    wait_until(lambda: n.get("/a").text == "new", "the update arrives")
+
+
+@pytest.mark.parametrize("directives", ["", "slab_cache_use_stale error;", "slab_cache_use_stale updating; slab_cache_background_update off;"])
+def test_otherwise_the_first_to_find_it_stale_waits(cached, origin, directives):
+    origin.sequence("/a", Reply("old", headers=STALE), Reply("new", headers=FRESH))
+    n = cached(directives)
+    assert [n.get("/a").text, n.get("/a").text] == ["old", "new"]

@@ -64,6 +64,19 @@ TEST(ReuseRule, must_revalidate_and_s_maxage_let_the_error_through) {
     EXPECT_EQ(kind_at({"Cache-Control: s-maxage=60"}, 61), ReuseKind::kRevalidate);
 }
 
+TEST(ReuseRule, updating_as_the_operator_wrote_it_serves_stale_at_once_where_stale_is_allowed) {
+    Policy policy;
+    policy.stale_at_once = true;
+    EXPECT_EQ(kind_at({kMinute}, 61, policy), ReuseKind::kStaleWhileRevalidate);
+    EXPECT_EQ(kind_at({kMinute}, 60 + 3600, policy), ReuseKind::kRevalidate);
+    EXPECT_EQ(kind_at({"Cache-Control: max-age=60, stale-while-revalidate=5"}, 66, policy),
+              ReuseKind::kStaleIfErrorOnly);
+    EXPECT_EQ(kind_at({"Cache-Control: max-age=60, must-revalidate"}, 61, policy), ReuseKind::kRevalidate);
+    EXPECT_EQ(kind_at({"Cache-Control: no-cache, max-age=60", "ETag: x"}, 1, policy), ReuseKind::kRevalidate);
+    policy.use_stale &= ~uint32_t{kStaleUpdating};
+    EXPECT_EQ(kind_at({kMinute}, 61, policy), ReuseKind::kStaleIfErrorOnly);
+}
+
 TEST(ReuseRule, no_cache_revalidates_at_every_use) {
     EXPECT_EQ(kind_at({"Cache-Control: no-cache, max-age=60", "ETag: \"a\""}, 0),
               ReuseKind::kRevalidate);
