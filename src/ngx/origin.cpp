@@ -18,6 +18,30 @@ ngx_uint_t last_upstream_status(ngx_http_request_t* r) noexcept {
     return states[r->upstream_states->nelts - 1].status;
 }
 
+bool has_line(ngx_list_t& list, Bytes name) noexcept {
+    bool found = false;
+    each_header(list, [&](ngx_table_elt_t& h) {
+        found = found || (h.hash != 0 && base::equal_nocase(view(h.key), name));
+        return true;
+    });
+    return found;
+}
+
+// proxy_intercept_errors made a page of the origin's error, and the page has nothing of its own to say about caching.
+// Its upstream is done with then; one that is not is the page's.
+bool is_intercepted(ngx_http_request_t* r) noexcept {
+    ngx_http_upstream_t* u = r->upstream;
+    if (!r->error_page || u == nullptr || u->cleanup != nullptr || u->headers_in.status_n < NGX_HTTP_SPECIAL_RESPONSE
+        || u->headers_in.x_accel_redirect != nullptr) {
+        return false;
+    }
+    if (last_upstream_status(r) != u->headers_in.status_n) {
+        return false;   // it began as this error, and then failed in earnest
+    }
+    auto& page = r->headers_out.headers;
+    return !has_line(page, "Cache-Control") && !has_line(page, "Set-Cookie") && !has_line(page, "Vary");
+}
+
 bool read_response(ngx_http_request_t* r, int64_t asked_sec, OriginResponse* out) noexcept {
     ngx_http_upstream_t* u = r->upstream;
     *out = {};
@@ -27,13 +51,15 @@ bool read_response(ngx_http_request_t* r, int64_t asked_sec, OriginResponse* out
     out->response.status = static_cast<uint16_t>(r->headers_out.status);
     out->response.request_time = asked_sec;
     out->response.response_time = now_sec();
+    out->intercepted = is_intercepted(r);
+    const bool origins = out->from_upstream || out->intercepted;
     http::Field* lines = nullptr;
-    http::Fields fields = list_fields(
-        r->pool, out->from_upstream ? &u->headers_in.headers : &r->headers_out.headers, 1, &lines);
+    http::Fields fields =
+        list_fields(r->pool, origins ? &u->headers_in.headers : &r->headers_out.headers, 1, &lines);
     if (lines == nullptr) {
         return false;
     }
-    if (!out->from_upstream && r->headers_out.last_modified_time != -1
+    if (!origins && r->headers_out.last_modified_time != -1
         && !fields.has("Last-Modified")) {
         auto* date = static_cast<u_char*>(ngx_pnalloc(r->pool, sizeof("Mon, 28 Sep 1970 06:00:00 GMT")));
         if (date == nullptr) {
@@ -77,8 +103,14 @@ bool read_origin(Fill* fill, OriginResponse* out) noexcept {
         return false;
     }
     fill->expected = r->headers_out.content_length_n;
-    out->freshness = http::evaluate_freshness(out->response, fill->conf->policy,
-                                              static_cast<uint32_t>(ngx_random()));
+    http::Response said = out->response;
+    if (out->intercepted) {
+        said.status = static_cast<uint16_t>(r->upstream->headers_in.status_n);
+    }
+    out->freshness =
+        http::evaluate_freshness(said, fill->conf->policy, static_cast<uint32_t>(ngx_random()));
+    // The page's validators, if it has any, mean nothing to the origin.
+    out->freshness.has_validator = out->freshness.has_validator && !r->error_page;
     return true;
 }
 
@@ -116,8 +148,8 @@ http::Reason why_not_stored(Fill* fill, const OriginResponse& origin) noexcept {
     if (!verdict) {
         return verdict.reason;
     }
-    // A page about a failure is nobody's answer for longer, unless slab_cache_valid says so.
-    if (r->error_page && origin.freshness.source != http::Source::kValid) {
+    // A page about a failure is nobody's answer for longer, unless slab_cache_valid or the origin's error itself says so.
+    if (r->error_page && !origin.intercepted && origin.freshness.source != http::Source::kValid) {
         return http::Reason::kErrorPage;
     }
     if (fill->stale) {

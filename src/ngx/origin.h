@@ -13,6 +13,7 @@ struct OriginResponse {
     http::Response response;      // raw fields where an upstream sent it
     http::Freshness freshness;
     bool from_upstream;           // the origin's own answer, not nginx's page about its failure
+    bool intercepted;             // an error of the origin's, for which nginx has a page: `fields` are the error's
     bool accel_redirect;
     ngx_uint_t origin_status;     // what the origin made of it, whatever error_page shows
 };

@@ -128,6 +128,11 @@ bool give_to_leader(Ctx* leader, const http::Field& field, size_t room) noexcept
     return true;
 }
 
+// Of an error page they are its file's: the origin, asked with them, would confirm the page by what it thinks of its own.
+bool is_validator(Bytes name) noexcept {
+    return base::equal_nocase(name, "ETag") || base::equal_nocase(name, "Last-Modified");
+}
+
 // What the client would have been sent, as far as it may be stored, in the origin's order.
 bool stored_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexcept {
     ngx_http_request_t* r = fill->request;
@@ -142,7 +147,8 @@ bool stored_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexce
     const FieldJudge judge(origin.response.fields, fill->conf->policy);
     for (const http::Field& field : out) {
         if (base::equal_nocase(field.name, "Content-Length")
-            || base::equal_nocase(field.name, "Content-Type") || is_tag_line(fill->conf, field.name)) {
+            || base::equal_nocase(field.name, "Content-Type") || is_tag_line(fill->conf, field.name)
+            || (r->error_page && is_validator(field.name))) {
             continue;
         }
         if (!judge.may_store(field.name)) {
@@ -153,7 +159,7 @@ bool stored_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexce
         }
         lines->add(field.name, field.value);
     }
-    if (!origin.from_upstream && !lines->has("Last-Modified")) {
+    if (!origin.from_upstream && !r->error_page && !lines->has("Last-Modified")) {
         if (const http::Field* field = origin.response.fields.find("Last-Modified")) {
             lines->add(field->name, field->value);
         }

@@ -67,3 +67,66 @@ def test_otherwise_the_first_to_find_it_stale_waits(cached, origin, directives):
     origin.sequence("/a", Reply("old", headers=STALE), Reply("new", headers=FRESH))
     n = cached(directives)
     assert [n.get("/a").text, n.get("/a").text] == ["old", "new"]
+
+
+# ---- error pages ---------------------------------------------------------------------------------------------------
+PAGE = """proxy_intercept_errors on; error_page 403 404 500 502 {how} /page;
+          location = /page { internal; root html; try_files /page.html =500; }"""
+
+
+@pytest.fixture
+def paged(cached, nginx):
+    """cached() with a page for the origin's errors, under its own status (how="") or another ("=410", say)."""
+
+    def start(directives="", how="="):
+        (nginx.prefix / "html/page.html").write_text("sorry")
+        return cached(directives + PAGE.replace("{how}", how))
+
+    return start
+
+
+@pytest.mark.parametrize("how, status", [("", 404), ("=", 200), ("=410", 410)])
+def test_page_for_an_error_lives_as_long_as_the_error(paged, origin, how, status):
+    origin.sequence("/a", Reply("gone", status=404, headers=FRESH), Reply("back", headers=FRESH))
+    n = paged(how=how)
+    answers = [n.get("/a") for _ in range(2)]
+    assert [(a.status, a.text, a.cache) for a in answers] == [(status, "sorry", "MISS"), (status, "sorry", "HIT")]
+
+
+@pytest.mark.parametrize("valid, second", [("404 1m", "HIT"), ("any 1m", "HIT"), ("200 1m", "MISS"), ("403 1m", "MISS")])
+def test_valid_looks_at_the_status_of_the_error_not_of_the_page(paged, origin, valid, second):
+    origin.reply("/a", "gone", status=404)
+    n = paged(f"slab_cache_valid {valid};", how="=403")
+    assert [n.get("/a").cache for _ in range(2)] == ["MISS", second]
+
+
+@pytest.mark.parametrize("line", ["Cache-Control: private", "Cache-Control: no-store", "Cache-Control: no-cache", "Set-Cookie: a=1",
+                                  "X-Accel-Expires: 0", "Vary: *"])
+def test_page_is_not_kept_where_the_error_may_not_be(paged, origin, line):
+    origin.reply("/a", "not for you", status=403, headers=[line])
+    n = paged("slab_cache_valid any 1m;")
+    assert [(a.text, a.cache) for a in (n.get("/a"), n.get("/a"))] == [("sorry", "MISS")] * 2
+
+
+def test_page_is_not_kept_where_the_error_broke_off_in_its_header(paged, origin):
+    origin.reply("/a", raw=b"HTTP/1.1 404 Not Found\r\nCache-Control: max-age=600\r\nNo Name: x\r\n\r\n")
+    n = paged()
+    assert [(a.text, a.cache) for a in (n.get("/a"), n.get("/a"))] == [("sorry", "MISS")] * 2
+
+
+def test_page_varies_and_is_purged_as_the_error_would_be(paged, origin):
+    origin.reply("/a", "gone", status=404, headers=[*FRESH, "Vary: X-Device", "Surrogate-Key: thing"])
+    n = paged()
+    assert [n.get("/a", f"X-Device: {d}").cache for d in "ab"] == ["MISS", "MISS"]
+    assert [n.get("/a", f"X-Device: {d}").cache for d in "ab"] == ["HIT", "HIT"]
+    n.purge("/", "Surrogate-Key: thing")
+    assert n.get("/a", "X-Device: a").cache == "MISS"
+
+
+def test_page_is_never_confirmed_by_a_304_about_the_real_thing(paged, origin):
+    origin.sequence("/a", Reply("gone", status=404), Reply("back", headers=FRESH))
+    n = paged("slab_cache_valid any 1s;")
+    assert n.get("/a").text == "sorry"
+    wait_until(lambda: n.get("/a").text == "back", "the page ceases to be fresh")
+    assert request_header(origin.requests("/a")[1], "If-Modified-Since") is None
+    assert request_header(origin.requests("/a")[1], "If-None-Match") is None
