@@ -71,6 +71,7 @@ ngx_int_t init_module(ngx_cycle_t* cycle) noexcept {
     }
     auto* mcf = static_cast<MainConf*>(
         ngx_http_cycle_get_module_main_conf(cycle, ngx_http_slab_cache_module));
+    look_behind_upstream_variables(cycle);
     return find_carried_variables(cycle, mcf);
 }
 

@@ -100,6 +100,66 @@ ngx_int_t get_saved_time(ngx_http_request_t* r, Value* v, uintptr_t) noexcept {
     return saved ? set_seconds(r, v, ctx->saved_us / 1000) : set_text(v, {});
 }
 
+// ---- $upstream_http_… ---------------------------------------------------------------------------------------------
+// The client's own request never has an upstream: its fill had, or some fill long ago. So what nginx's handler cannot
+// find there is looked for in the stored header, or in that which is relayed.
+
+constexpr Bytes kUpstreamHttp = "upstream_http_";
+ngx_http_get_variable_pt upstream_header;  // nginx's handler, the same in every cycle
+
+bool is_named(Bytes field, Bytes suffix) noexcept {
+    if (field.size() != suffix.size()) {
+        return false;
+    }
+    for (size_t i = 0; i < field.size(); i++) {
+        const char c = field[i] == '-' ? '_' : base::lower(field[i]);
+        if (c != suffix[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool find_received(ngx_http_request_t* r, Ctx* ctx, Bytes suffix, Bytes* value) noexcept {
+    for (size_t i = 0; i < ctx->own_count; i++) {
+        if (is_named(ctx->own_fields[i].name, suffix)) {
+            *value = ctx->own_fields[i].value;
+            return true;
+        }
+    }
+    const cache::StoredResponse* stored = ctx->pin ? stored_response(ctx) : nullptr;
+    if (stored != nullptr) {
+        Bytes rest = stored->fields;
+        cache::StoredField field;
+        while (cache::next_field(&rest, &field)) {
+            if (is_named(field.lowcase, suffix)) {
+                *value = field.value;
+                return true;
+            }
+        }
+        return false;
+    }
+    bool found = false;
+    if (ctx->relay != nullptr) {
+        each_header(r->headers_out.headers, [&](ngx_table_elt_t& h) {
+            found = h.hash != 0 && is_named(view(h.key), suffix);
+            *value = view(h.value);
+            return !found;
+        });
+    }
+    return found;
+}
+
+ngx_int_t get_upstream_header(ngx_http_request_t* r, Value* v, uintptr_t data) noexcept {
+    Ctx* ctx = r->upstream == nullptr ? find_ctx(r) : nullptr;
+    if (ctx == nullptr) {
+        return upstream_header(r, v, data);
+    }
+    const Bytes name = view(*reinterpret_cast<ngx_str_t*>(data));
+    Bytes value;
+    return set_text(v, find_received(r, ctx, base::slice(name, kUpstreamHttp.size()), &value) ? value : Bytes{});
+}
+
 ngx_http_variable_t variables[] = {
     {ngx_string("slab_cache_uri"), nullptr, get_uri, 0, NGX_HTTP_VAR_NOCACHEABLE, 0},
     {ngx_string("slab_cache_status"), nullptr, get_status, 0, NGX_HTTP_VAR_NOCACHEABLE, 0},
@@ -124,6 +184,20 @@ ngx_int_t add_variables(ngx_conf_t* cf) noexcept {
         v->data = row.data;
     }
     return NGX_OK;
+}
+
+void look_behind_upstream_variables(ngx_cycle_t* cycle) noexcept {
+    auto* cmcf = static_cast<ngx_http_core_main_conf_t*>(
+        ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module));
+    auto* v = static_cast<ngx_http_variable_t*>(cmcf->variables.elts);
+    for (ngx_uint_t i = 0; i < cmcf->variables.nelts; i++) {
+        // A variable of that name which `set` made has other data, and is left alone.
+        if (base::starts_with(view(v[i].name), kUpstreamHttp)
+            && v[i].data == reinterpret_cast<uintptr_t>(&v[i].name)) {
+            upstream_header = v[i].get_handler;
+            v[i].get_handler = get_upstream_header;
+        }
+    }
 }
 
 }  // namespace slab_cache::ngx

@@ -27,6 +27,25 @@ def test_status_is_empty_where_a_variable_names_no_zone(nginx, origin, zone):
     assert nginx.get("/a?zone=one").cache == "MISS"
 
 
+# ---- $upstream_http_… ----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("control, statuses", [("max-age=600", ["MISS", "HIT"]), ("no-store", ["MISS", "MISS"])])
+def test_upstream_http_variables_show_the_header_that_was_received(nginx, origin, control, statuses):
+    origin.reply("/a", "body", headers=[f"Cache-Control: {control}", "X-Some-Thing: one", "X-Some-Thing: two"])
+    nginx.start(http="map $upstream_http_cache_control $seen { default $upstream_http_cache_control; }", location=f"""location / {{
+        slab_cache one; proxy_pass http://{origin.address};
+        add_header X-Cache $slab_cache_status; add_header X-Seen "$seen|$upstream_http_x_some_thing|$upstream_http_x_other|"; }}""")
+    answers = [nginx.get("/a") for _ in range(2)]
+    assert [a.cache for a in answers] == statuses
+    assert [a.header("X-Seen") for a in answers] == [f"{control}|one||"] * 2
+
+
+def test_upstream_http_variables_are_unchanged_where_nothing_is_cached(nginx, origin):
+    origin.reply("/a", "body", headers=["X-Some-Thing: one"])
+    nginx.start(location=f"""location / {{ proxy_pass http://{origin.address}; proxy_hide_header X-Some-Thing;
+                                          add_header X-Seen "$upstream_http_x_some_thing|$upstream_http_x_other|"; }}""")
+    assert nginx.get("/a").header("X-Seen") == "one||"
+
+
 # ---- X-Accel-Expires -----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("headers, second", [
     (["X-Accel-Expires: 60", "Cache-Control: no-cache", "Expires: 0"], "HIT"),
