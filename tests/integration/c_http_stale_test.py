@@ -176,8 +176,8 @@ def test_403_404_429_are_covered_where_the_operator_says_so(cached, origin):
 
 
 def test_stale_is_never_older_than_its_window_after_many_failures(cached, origin):
+    n = cached("slab_cache_stale if_error=13s;")
     origin.sequence("/a", Reply("old", headers=[f"Expires: {http_date(-10)}", f"Date: {http_date(-20)}", TAG]), Reply("bad", status=503))
-    n = cached("slab_cache_stale if_error=11s;")
     n.get("/a")
     assert n.get("/a").body == b"old"
     wait_until(lambda: n.get("/a").status == 503, "the window ends")
