@@ -27,6 +27,7 @@ const char* forwarded(const Ctx* ctx) noexcept {
     case CacheStatus::kStale:
         return "stale";
     case CacheStatus::kBypass:
+    case CacheStatus::kNone:
         return "bypass";
     default:
         return ctx->reason == http::Reason::kAuthorization ? "request" : "uri-miss";

@@ -19,6 +19,12 @@ def test_status_is_empty_for_what_is_never_looked_for(cached, origin, method, he
     assert n.request("/a", method, headers=headers, body=body).cache is None
 
 
+@pytest.mark.parametrize("method, body, word", [("GET", b"x", "fwd=bypass"), ("POST", b"x", "fwd=method"), ("GET", None, "fwd=uri-miss")])
+def test_cache_status_tells_a_miss_from_what_is_never_looked_for(cached, origin, method, body, word):
+    origin.reply("/a", "body", headers=FRESH)
+    assert word in cached("slab_cache_status_header on;").request("/a", method, body=body).header("Cache-Status")
+
+
 @pytest.mark.parametrize("zone", ["", "off", "unknown"])
 def test_status_is_empty_where_a_variable_names_no_zone(nginx, origin, zone):
     origin.reply("/a", "body", headers=FRESH)
