@@ -9,6 +9,7 @@
 #include "ngx/interim.h"
 #include "ngx/marks.h"
 #include "ngx/relay.h"
+#include "ngx/verdict.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -146,6 +147,12 @@ bool start_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
             wake_workers(ctx->zone, wake, ticket.cell);
         }
         return false;
+    }
+    // A hard purge between our look and the birth: a 304 must not revive what it took. Later ones commit() sees.
+    if (ctx->stale
+        && verdict(ctx->zone, {ctx->request->pool, ctx->host, ctx->uri}, ctx->stale) == shm::Validity::kPurged) {
+        ctx->zone->store.unpin(&ctx->stale);
+        ctx->stale_servable = false;
     }
     if (ctx->stale) {
         fill->stale = ctx->zone->store.repin(ctx->stale);
