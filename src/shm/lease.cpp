@@ -12,7 +12,7 @@ namespace slab_cache::shm {
 namespace {
 
 constexpr uint32_t kClaimTries = 400;  // then the caller fills without a lease
-constexpr uint32_t kJoinQuietMs = 10;  // the same before somebody joins a stream
+constexpr uint32_t kJoinQuietMs = 10;  // the same before somebody joins a stream; is_gone() is asked always
 constexpr uint32_t kQuietMs = 200;  // without progress for so long, the owner's life is looked into
 constexpr uint32_t kAbandoned = 0x7f;  // internal state: the owner was found dead
 
@@ -79,10 +79,14 @@ bool is_overdue(const Context& c, const LeaseCell& cell, const Word& w, uint64_t
 bool is_orphaned(const Context& c, const LeaseCell& cell, uint64_t now_ms) noexcept {
     const uint64_t last = cell.progress_ms.load_acquire();  // [lease-progress]
     const Word w = unpack(cell.word.load_seq_cst());        // [lease-word]
-    if (now_ms <= last + kJoinQuietMs || w.owner >= c.zone->worker_count) {
+    if (w.owner >= c.zone->worker_count) {
         return false;
     }
-    return !is_owner_alive(c, w);
+    const uint64_t owner = worker_record(c, w.owner)->owner.load_acquire();  // [record]
+    if ((owner & kReapingBit) != 0 || is_gone(c, owner)) {
+        return true;
+    }
+    return now_ms > last + kJoinQuietMs && !is_owner_alive(c, w);
 }
 
 constexpr uint64_t growing_word(uint32_t gen, uint32_t ref) noexcept {

@@ -115,6 +115,14 @@ bool is_alive(const Context& c, uint64_t owner_word) noexcept {
            (life == Life::kAlive && (id.start_time == 0 || kept == id.start_time));
 }
 
+bool is_gone(const Context& c, uint64_t owner_word) noexcept {
+    const WorkerId id = identity_of(owner_word & ~kReapingBit);
+    if (owner_word == 0 || c.alive != nullptr) {
+        return owner_word == 0 || !c.alive(id, c.alive_context);
+    }
+    return kill(static_cast<pid_t>(id.pid), 0) != 0 && errno == ESRCH;
+}
+
 uint64_t self_word(Context* c) noexcept {
     // Without a record the identity is asked for anew: a forked child must not go by its parent's.
     if (c->worker == 0) {

@@ -38,6 +38,8 @@ bool read_start_time(uint32_t pid, uint64_t* start_time) noexcept;
 
 // Of a lock's or record's owner word, reaping bit ignored. A word of 0 is not alive.
 bool is_alive(const Context& c, uint64_t owner_word) noexcept;
+// The cheap half of that, one system call without a file: true says that the process is no more, false says little.
+bool is_gone(const Context& c, uint64_t owner_word) noexcept;
 
 // This process's identity; reads /proc once where join() has not given one.
 uint64_t self_word(Context* c) noexcept;

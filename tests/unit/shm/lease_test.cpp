@@ -180,6 +180,7 @@ TEST_F(Lease, nobody_joins_what_a_dead_owner_began) {
     Pin pin;
     EXPECT_EQ(other->lease_watch(theirs, 1020, kSilence).state, LeaseState::kStreaming);
     EXPECT_EQ(other->lease_pin(theirs, key, "a", &pin, 1020), Status::kMiss);
+    EXPECT_EQ(other->lease_pin(theirs, key, "a", &pin, 1000), Status::kMiss);   // also right behind its progress
     zone.lives.dead[1] = false;
     EXPECT_EQ(other->lease_pin(theirs, key, "a", &pin, 1020), Status::kOk);
     other->unpin(&pin);
