@@ -228,8 +228,8 @@ bool copy_captures(ngx_http_request_t* r, ngx_http_request_t* from) noexcept {
     if (from->ncaptures == 0 || from->captures == nullptr) {
         return true;
     }
-    const size_t bytes = from->ncaptures * sizeof(int);
-    r->captures = static_cast<int*>(ngx_palloc(r->pool, bytes));
+    // Room for any pattern of the configuration: the next match writes here.
+    r->captures = static_cast<int*>(ngx_palloc(r->pool, core_main_conf(from)->ncaptures * sizeof(int)));
     size_t data = 0;
     for (ngx_uint_t i = 0; i < from->ncaptures; i++) {
         if (from->captures[i] > static_cast<int>(data)) {
@@ -240,7 +240,7 @@ bool copy_captures(ngx_http_request_t* r, ngx_http_request_t* from) noexcept {
     if (r->captures == nullptr || r->captures_data == nullptr) {
         return false;
     }
-    ngx_memcpy(r->captures, from->captures, bytes);
+    ngx_memcpy(r->captures, from->captures, from->ncaptures * sizeof(int));
     ngx_memcpy(r->captures_data, from->captures_data, data);
     r->ncaptures = from->ncaptures;
     return true;
