@@ -72,7 +72,7 @@ void refuse(Fill* fill, http::Reason reason) noexcept {
         mark_uncacheable(fill->zone, mark_digest(fill->digest, fill->has_authorization), reason);
     }
     end_lease(fill, shm::LeaseState::kPrivate, static_cast<uint32_t>(reason));
-    if (fill->leader == nullptr) {
+    if (fill->leader == nullptr || fill->leader->step == Step::kAnswered) {
         drop_fill(fill);
         return;
     }

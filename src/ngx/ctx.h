@@ -22,7 +22,13 @@ namespace slab_cache::ngx {
 struct Fill;
 struct Relay;
 
-enum class Step : uint8_t { kStart, kBody, kLookup, kWait, kServe, kRelay, kPass };
+enum class Step : uint8_t {
+    kStart, kBody, kLookup, kWait,
+    kServe, kRelay,             // a content handler answers, from the zone or with what the fill hands on
+    kStreaming, kRelaying,      // ... and sends what comes, as it comes
+    kAnswered,                  // nothing left to do: what the fill says from now on is not for this request
+    kPass,
+};
 
 enum class CacheStatus : uint8_t {
     kNone, kMiss, kBypass, kExpired, kStale, kUpdating, kRevalidated, kHit

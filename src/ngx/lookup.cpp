@@ -312,6 +312,9 @@ Next step(Ctx* ctx) noexcept {
     case Step::kServe:
     case Step::kRelay:  return Next::kServe;
     case Step::kPass:   return Next::kDecline;
+    case Step::kStreaming:
+    case Step::kRelaying:
+    case Step::kAnswered: break;   // its phases are over
     }
     return Next::kError;
 }
@@ -348,6 +351,7 @@ ngx_int_t run(ngx_http_request_t* r, Ctx* ctx) noexcept {
             return NGX_OK;
         case Next::kError:
             leave_parked(ctx);
+            ctx->step = Step::kAnswered;   // an error_page may go another way: nothing wakes this one any more
             return ctx->error_status >= NGX_HTTP_BAD_REQUEST
                        ? static_cast<ngx_int_t>(ctx->error_status)
                        : static_cast<ngx_int_t>(NGX_HTTP_BAD_GATEWAY);
@@ -362,10 +366,10 @@ void resume(void* data) noexcept {
     ngx_http_request_t* r = ctx->request;
     ngx_connection_t* c = r->connection;
     switch (ctx->step) {
-    case Step::kServe:
+    case Step::kStreaming:
         resume_stream(ctx);
         break;
-    case Step::kRelay:
+    case Step::kRelaying:
         resume_relay(ctx);
         break;
     case Step::kWait:
@@ -376,6 +380,9 @@ void resume(void* data) noexcept {
     case Step::kStart:
     case Step::kBody:
     case Step::kLookup:
+    case Step::kServe:
+    case Step::kRelay:
+    case Step::kAnswered:
     case Step::kPass:
         return;
     }

@@ -109,8 +109,9 @@ bool copy_header(Ctx* leader, Fill* fill) noexcept {
     return ok;
 }
 
-void finish(ngx_http_request_t* r, ngx_int_t rc) noexcept {
+void finish(ngx_http_request_t* r, Ctx* ctx, ngx_int_t rc) noexcept {
     ngx_connection_t* c = r->connection;
+    ctx->step = Step::kAnswered;
     ngx_http_finalize_request(r, rc);
     ngx_http_run_posted_requests(c);
 }
@@ -131,7 +132,7 @@ void send_more(ngx_http_request_t* r, Ctx* ctx) noexcept {
             ngx_chain_update_chains(r->pool, &relay->free, &relay->busy, &out, kTag);
             relay->queued = chain_bytes(relay->busy);
             if (rc == NGX_ERROR) {
-                finish(r, NGX_ERROR);
+                finish(r, ctx, NGX_ERROR);
                 return;
             }
         }
@@ -142,7 +143,7 @@ void send_more(ngx_http_request_t* r, Ctx* ctx) noexcept {
                 ngx_add_timer(wev, clcf->send_timeout);
             }
             if (ngx_handle_write_event(wev, clcf->send_lowat) != NGX_OK) {
-                finish(r, NGX_ERROR);
+                finish(r, ctx, NGX_ERROR);
             }
             return;
         }
@@ -151,16 +152,16 @@ void send_more(ngx_http_request_t* r, Ctx* ctx) noexcept {
         }
         if (relay->ended) {
             if (relay->whole) {
-                finish(r, ngx_http_send_special(r, NGX_HTTP_LAST));
+                finish(r, ctx, ngx_http_send_special(r, NGX_HTTP_LAST));
             } else {
                 r->keepalive = 0;
                 (void) ngx_http_send_special(r, NGX_HTTP_FLUSH);   // what there was, as nginx does
-                finish(r, NGX_ERROR);
+                finish(r, ctx, NGX_ERROR);
             }
             return;
         }
         if (!r->connection->sent && ngx_http_send_special(r, NGX_HTTP_FLUSH) == NGX_ERROR) {
-            finish(r, NGX_ERROR);   // the header goes at once, even if the body takes its time
+            finish(r, ctx, NGX_ERROR);   // the header goes at once, even if the body takes its time
             return;
         }
         if (ctx->fill != nullptr && ctx->fill->pending != nullptr && relay->queued < kQueueBytes / 2) {
@@ -180,7 +181,7 @@ void on_writable(ngx_http_request_t* r) noexcept {
     if (c->write->timedout && r == r->main) {
         ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT, "client timed out");
         c->timedout = 1;
-        ngx_http_finalize_request(r, NGX_HTTP_REQUEST_TIME_OUT);
+        finish(r, ctx, NGX_HTTP_REQUEST_TIME_OUT);
         return;
     }
     send_more(r, ctx);
@@ -296,6 +297,7 @@ void end_relay(Ctx* leader, bool whole) noexcept {
 
 ngx_int_t relay_handler(ngx_http_request_t* r) noexcept {
     Ctx* ctx = get_ctx(r);
+    ctx->step = Step::kAnswered;
     const ngx_int_t discard = ngx_http_discard_request_body(r);
     if (discard != NGX_OK) {
         return discard;
@@ -311,6 +313,7 @@ ngx_int_t relay_handler(ngx_http_request_t* r) noexcept {
         return rc;
     }
     ctx->relay->header_sent = true;
+    ctx->step = Step::kRelaying;
     r->main->count++;
     r->write_event_handler = on_writable;
     if (r == r->main) {
@@ -326,7 +329,7 @@ void resume_relay(Ctx* ctx) noexcept {
 }
 
 void start_relay_body(ngx_http_request_t* r, Ctx* ctx) noexcept {
-    ctx->step = Step::kRelay;
+    ctx->step = Step::kRelaying;
     r->write_event_handler = on_writable;
     send_more(r, ctx);
 }

@@ -88,6 +88,7 @@ ngx_int_t send_copy(ngx_http_request_t* r, Ctx* ctx) noexcept {
 
 ngx_int_t serve_handler(ngx_http_request_t* r) noexcept {
     Ctx* ctx = get_ctx(r);
+    ctx->step = Step::kAnswered;
     const ngx_int_t discard = ngx_http_discard_request_body(r);
     if (discard != NGX_OK) {
         return discard;

@@ -91,8 +91,9 @@ ngx_chain_t* next_chain(ngx_http_request_t* r, Ctx* ctx) noexcept {
     return out;
 }
 
-void finish(ngx_http_request_t* r, ngx_int_t rc) noexcept {
+void finish(ngx_http_request_t* r, Ctx* ctx, ngx_int_t rc) noexcept {
     ngx_connection_t* c = r->connection;
+    ctx->step = Step::kAnswered;
     ngx_http_finalize_request(r, rc);
     ngx_http_run_posted_requests(c);
 }
@@ -100,14 +101,14 @@ void finish(ngx_http_request_t* r, ngx_int_t rc) noexcept {
 void on_writable(ngx_http_request_t* r) noexcept;
 
 // The client's socket is full: nginx's own way of waiting for it.
-void wait_writable(ngx_http_request_t* r) noexcept {
+void wait_writable(ngx_http_request_t* r, Ctx* ctx) noexcept {
     ngx_event_t* wev = r->connection->write;
     ngx_http_core_loc_conf_t* clcf = core_loc_conf(r);
     if (!wev->delayed) {
         ngx_add_timer(wev, clcf->send_timeout);
     }
     if (ngx_handle_write_event(wev, clcf->send_lowat) != NGX_OK) {
-        finish(r, NGX_ERROR);
+        finish(r, ctx, NGX_ERROR);
     }
 }
 
@@ -123,20 +124,20 @@ bool goes_on_by_relay(Ctx* ctx) noexcept { return ctx->relay != nullptr; }
 void run(ngx_http_request_t* r, Ctx* ctx) noexcept {
     for (;;) {
         if (blocked(r) && r == r->main) {
-            wait_writable(r);
+            wait_writable(r, ctx);
             return;
         }
         switch (look(ctx)) {
         case Growth::kMore: {
             ngx_chain_t* out = next_chain(r, ctx);
             if (out == nullptr || send(r, ctx, out) == NGX_ERROR) {
-                finish(r, NGX_ERROR);
+                finish(r, ctx, NGX_ERROR);
                 return;
             }
             continue;
         }
         case Growth::kComplete:
-            finish(r, ngx_http_send_special(r, NGX_HTTP_LAST));
+            finish(r, ctx, ngx_http_send_special(r, NGX_HTTP_LAST));
             return;
         case Growth::kBroken:
             if (goes_on_by_relay(ctx)) {
@@ -147,7 +148,7 @@ void run(ngx_http_request_t* r, Ctx* ctx) noexcept {
                           "slab_cache: the fill failed while its response was being sent");
             r->keepalive = 0;
             (void) ngx_http_send_special(r, NGX_HTTP_FLUSH);   // what there was, as nginx does
-            finish(r, NGX_ERROR);
+            finish(r, ctx, NGX_ERROR);
             return;
         case Growth::kWait:
             if (goes_on_by_relay(ctx)) {
@@ -155,7 +156,7 @@ void run(ngx_http_request_t* r, Ctx* ctx) noexcept {
                 return;
             }
             if (!r->connection->sent && ngx_http_send_special(r, NGX_HTTP_FLUSH) == NGX_ERROR) {
-                finish(r, NGX_ERROR);   // the header goes at once, even if the body takes its time
+                finish(r, ctx, NGX_ERROR);   // the header goes at once, even if the body takes its time
                 return;
             }
             if (r == r->main && r->connection->write->timer_set && !r->connection->write->delayed) {
@@ -177,16 +178,16 @@ void on_writable(ngx_http_request_t* r) noexcept {
     if (wev->timedout && r == r->main) {
         ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT, "client timed out");
         c->timedout = 1;
-        ngx_http_finalize_request(r, NGX_HTTP_REQUEST_TIME_OUT);
+        finish(r, ctx, NGX_HTTP_REQUEST_TIME_OUT);
         return;
     }
     if (wev->delayed || r->aio) {
-        wait_writable(r);
+        wait_writable(r, ctx);
         return;
     }
     if (blocked(r)) {
         if (send(r, ctx, nullptr) == NGX_ERROR) {
-            ngx_http_finalize_request(r, NGX_ERROR);
+            finish(r, ctx, NGX_ERROR);
             return;
         }
     }
@@ -197,6 +198,7 @@ void on_writable(ngx_http_request_t* r) noexcept {
 
 ngx_int_t start_stream(ngx_http_request_t* r, Ctx* ctx) noexcept {
     r->main->count++;
+    ctx->step = Step::kStreaming;
     r->write_event_handler = on_writable;
     if (r == r->main) {
         r->read_event_handler = ngx_http_test_reading;
