@@ -35,19 +35,21 @@ bool path_of(ngx_http_request_t* r, Bytes* path) noexcept {
     return true;
 }
 
-// The Host header's port where it says one that is not the scheme's own: an application may put it into links, so
-// that requests with different ports must not share an answer.
-Bytes explicit_port(ngx_http_request_t* r) noexcept {
-    if (r->headers_in.host == nullptr) {
-        return {};
+// What the Host header says beyond the host that nginx chose: an application may put it into links, so that requests
+// that differ in it must not share an answer. ":port"; or, as in a request whose target names another host,
+// "/" and all of it. Clients that play by the rules send neither, but for ports that are not the scheme's own.
+struct Beyond {
+    Bytes mark;
+    Bytes text;
+};
+
+Beyond beyond_host(ngx_http_request_t* r, Bytes host) noexcept {
+    const Bytes value = r->headers_in.host != nullptr ? view(r->headers_in.host->value) : Bytes{};
+    if (!base::equal_nocase(base::slice(value, 0, host.size()), host)) {
+        return {"/", value};
     }
-    const Bytes value = view(r->headers_in.host->value);
-    const size_t colon = value.rfind(':');
-    if (colon == Bytes::npos || value.find(']', colon) != Bytes::npos) {
-        return {};
-    }
-    const Bytes port = base::slice(value, colon);
-    return port == (is_https(r) ? Bytes(":443") : Bytes(":80")) ? Bytes{} : port;
+    const Bytes rest = base::slice(value, host.size());
+    return rest.empty() || rest.front() == ':' ? Beyond{{}, rest} : Beyond{"/", value};
 }
 
 struct Scratch {
@@ -64,23 +66,28 @@ bool scratch(ngx_pool_t* pool, size_t size, Scratch* out) noexcept {
 http::Reason default_key(Ctx* ctx) noexcept {
     ngx_http_request_t* r = ctx->request;
     const Bytes scheme = is_https(r) ? Bytes("https") : Bytes("http");
-    const Bytes port = explicit_port(r);
+    const Beyond more = beyond_host(r, ctx->host);
+    const size_t authority_size = ctx->host.size() + more.mark.size() + more.text.size();
     const size_t size = cache::KeyBuilder::needed(scheme.size())
-                        + cache::KeyBuilder::needed(ctx->host.size() + port.size())
+                        + cache::KeyBuilder::needed(authority_size)
                         + cache::KeyBuilder::needed(ctx->uri.size());
     Scratch s;
     if (size > cache::kMaxKeyBytes) {
         return http::Reason::kKeyTooLong;
     }
-    if (!scratch(r->pool, size + ctx->host.size() + port.size(), &s)) {
+    const bool plain = authority_size == ctx->host.size();
+    if (!scratch(r->pool, size + (plain ? 0 : authority_size), &s)) {
         return http::Reason::kInternal;
     }
     Bytes authority = ctx->host;
-    if (!port.empty()) {
+    if (!plain) {
         char* p = s.data + size;
-        ngx_memcpy(p, ctx->host.data(), ctx->host.size());
-        ngx_memcpy(p + ctx->host.size(), port.data(), port.size());
-        authority = {p, ctx->host.size() + port.size()};
+        authority = {p, authority_size};
+        for (Bytes part : {ctx->host, more.mark, more.text}) {
+            if (!part.empty()) {
+                p = reinterpret_cast<char*>(ngx_cpymem(p, part.data(), part.size()));
+            }
+        }
     }
     cache::KeyBuilder builder(s.data, size);
     builder.add(scheme);
