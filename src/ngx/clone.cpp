@@ -31,6 +31,16 @@ void on_clone_event(ngx_event_t* ev) noexcept {
     auto* c = static_cast<ngx_connection_t*>(ev->data);
     auto* r = static_cast<ngx_http_request_t*>(c->data);
     ngx_http_set_log_request(c->log, r);
+    if (c->close) {   // worker_shutdown_timeout
+        r->main->count++;   // as on_go_on() in fill.cpp
+        ngx_http_finalize_request(r, NGX_ERROR);
+        ngx_http_run_posted_requests(c);
+        return;
+    }
+    if (ev->write && ev->timedout) {
+        ev->timedout = 0;   // nobody's socket: how long to wait for the leader's is its own business
+        return;
+    }
     if (ev->write) {
         r->write_event_handler(r);
     } else {
@@ -59,7 +69,6 @@ void fake_events(ngx_connection_t* c) noexcept {
     c->tcp_nopush = NGX_TCP_NOPUSH_DISABLED;
     c->read->active = 1;
     c->read->eof = 1;       // no keep-alive, no lingering close
-    c->read->channel = 1;   // an exiting worker does not complain about it
     c->write->active = (ngx_event_flags & NGX_USE_CLEAR_EVENT) ? 1 : 0;
     c->write->ready = 1;
     c->read->handler = on_clone_event;

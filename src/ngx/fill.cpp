@@ -48,6 +48,7 @@ void on_fill_end(void* data) noexcept {
         fill->leader = nullptr;
     }
     fill_slot(fill->connection) = nullptr;
+    fill->connection->timedout = 0;   // after a 444: no socket to be reset
     if (fill->over != nullptr) {
         *fill->over = true;
     }
