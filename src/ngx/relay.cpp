@@ -29,6 +29,11 @@ bool blocked(ngx_http_request_t* r) noexcept {
     return r->buffered != 0 || r->connection->buffered != 0 || r->postponed != nullptr;
 }
 
+// The socket is this request's to wait for: the main one's, or that of the subrequest whose turn it is.
+bool has_socket(ngx_http_request_t* r) noexcept {
+    return r == r->main || r == r->connection->data;
+}
+
 size_t chain_bytes(ngx_chain_t* cl) noexcept {
     size_t n = 0;
     for (; cl != nullptr; cl = cl->next) {
@@ -136,7 +141,7 @@ void send_more(ngx_http_request_t* r, Ctx* ctx) noexcept {
                 return;
             }
         }
-        if (blocked(r) && r == r->main) {
+        if (blocked(r) && has_socket(r)) {
             ngx_http_core_loc_conf_t* clcf = core_loc_conf(r);
             ngx_event_t* wev = r->connection->write;
             if (!wev->delayed) {
@@ -147,7 +152,7 @@ void send_more(ngx_http_request_t* r, Ctx* ctx) noexcept {
             }
             return;
         }
-        if (r == r->main && r->connection->write->timer_set && !r->connection->write->delayed) {
+        if (has_socket(r) && r->connection->write->timer_set && !r->connection->write->delayed) {
             ngx_del_timer(r->connection->write);
         }
         if (relay->ended) {
@@ -178,7 +183,7 @@ void on_writable(ngx_http_request_t* r) noexcept {
     if (ctx == nullptr || ctx->relay == nullptr) {
         return;
     }
-    if (c->write->timedout && r == r->main) {
+    if (c->write->timedout && has_socket(r)) {
         ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT, "client timed out");
         c->timedout = 1;
         finish(r, ctx, NGX_HTTP_REQUEST_TIME_OUT);
