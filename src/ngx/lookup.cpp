@@ -164,7 +164,7 @@ Next decide(Ctx* ctx, Found found) noexcept {
         serve_with(ctx, CacheStatus::kHit);
         return Next::kMore;
     case http::ReuseKind::kStaleWhileRevalidate:
-        if (ctx->conf->background_update && ctx->rounds == 0) {
+        if (ctx->conf->background_update) {
             store.touch(ctx->pin);
             ctx->reason = answer.reason;
             serve_with(ctx, refresh_in_background(ctx) ? CacheStatus::kStale

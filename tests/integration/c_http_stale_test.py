@@ -35,6 +35,26 @@ def test_within_its_window_stale_is_served_while_one_fill_updates(cached, origin
     assert origin.hits("/a") == 2
 
 
+def test_those_who_waited_for_what_is_stale_on_arrival_share_it_within_its_window(cached, origin):
+    first, update = threading.Event(), threading.Event()
+    answer = stale(", stale-while-revalidate=600")
+    origin.sequence("/a", Reply(answer.parts, headers=answer.headers, before=first), Reply("new", headers=["Cache-Control: max-age=600"], before=update))
+    n = cached(workers=2)
+    clients = [n.connect() for _ in range(12)]
+    for c in clients:
+        c.send("/a")
+    origin.wait_for_hits("/a", 1)
+    wait_until(lambda: json.loads(n.get("/_cache/v1/zones/one").body)["counters"]["waits"] == 11, "the others wait")
+    first.set()
+    assert {c.read_body(c.read_header()).body for c in clients} == {b"good"}
+    for c in clients:
+        c.close()
+    origin.wait_for_hits("/a", 2)
+    update.set()
+    wait_until(lambda: n.get("/a").body == b"new", "the update")
+    assert origin.hits("/a") == 2
+
+
 def test_after_the_window_nothing_is_served_unasked(cached, origin):
     origin.sequence("/a", Reply("old", headers=["Cache-Control: max-age=100, stale-while-revalidate=50", "Age: 151", TAG]),
                     Reply("new", headers=["Cache-Control: max-age=600"]))
