@@ -474,8 +474,12 @@ ngx_int_t find_carried_variables(ngx_cycle_t* cycle, MainConf* mcf) noexcept {
         || ngx_array_init(&mcf->settable_variables, cycle->pool, 8, sizeof(ngx_uint_t)) != NGX_OK) {
         return NGX_ERROR;
     }
+    mcf->slice_range = -1;
     auto* v = static_cast<ngx_http_variable_t*>(cmcf->variables.elts);
     for (ngx_uint_t i = 0; i < cmcf->variables.nelts; i++) {
+        if (view(v[i].name) == "slice_range") {
+            mcf->slice_range = static_cast<ngx_int_t>(i);
+        }
         const bool carried = depends_on_connection(view(v[i].name));
         if (!carried && !is_settable(v[i])) {
             continue;

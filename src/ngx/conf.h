@@ -43,6 +43,7 @@ struct MainConf {
     // Indices of variables, see clone.h
     ngx_array_t carried_variables;
     ngx_array_t settable_variables;
+    ngx_int_t slice_range;         // of $slice_range; -1 where no directive uses it
 };
 
 struct LocConf {

@@ -35,6 +35,18 @@ Next read_query_body(Ctx* ctx) noexcept {
     return Next::kReading;
 }
 
+// nginx's slice module asks for one slice after the other and puts them together behind us: a fill, which ends here,
+// would see the first one only.
+bool is_sliced(ngx_http_request_t* r) noexcept {
+    const MainConf* mcf = main_conf(r);
+    if (mcf->slice_range < 0) {
+        return false;
+    }
+    const ngx_http_variable_value_t* v =
+        ngx_http_get_indexed_variable(r, static_cast<ngx_uint_t>(mcf->slice_range));
+    return v != nullptr && v->valid && !v->not_found && v->len != 0;
+}
+
 }  // namespace
 
 Next begin_lookup(Ctx* ctx) noexcept {
@@ -84,6 +96,10 @@ Next start(Ctx* ctx) noexcept {
     if (!may) {
         ctx->status = CacheStatus::kNone;   // as in nginx: it was not looked for
         pass(ctx, may.reason);
+        return Next::kMore;
+    }
+    if (is_sliced(r)) {
+        pass(ctx, http::Reason::kPartial);
         return Next::kMore;
     }
     return request.method == http::Method::kQuery ? read_query_body(ctx) : begin_lookup(ctx);
