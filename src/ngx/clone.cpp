@@ -347,6 +347,9 @@ bool copy_body(ngx_http_request_t* r, ngx_http_request_t* from) noexcept {
     ngx_chain_t** last = &body->bufs;
     for (ngx_chain_t* cl = from->request_body->bufs; cl != nullptr; cl = cl->next) {
         const size_t size = static_cast<size_t>(cl->buf->last - cl->buf->pos);
+        if (size == 0 && !cl->buf->in_file) {   // the end of an empty body, say
+            continue;
+        }
         ngx_buf_t* b = ngx_create_temp_buf(r->pool, size + 1);
         ngx_chain_t* link = ngx_alloc_chain_link(r->pool);
         if (b == nullptr || link == nullptr || cl->buf->in_file) {
@@ -371,7 +374,7 @@ void copy_request(ngx_http_request_t* r, ngx_http_request_t* from, bool keep_bod
     r->phase_handler = from->phase_handler + 1;   // what follows our own phase handler
     if (keep_body) {
         r->method = from->method;
-        r->method_name = from->method_name;
+        ngx_str_set(&r->method_name, "QUERY");   // the client's lies in its header buffer
     } else {
         r->method = NGX_HTTP_GET;
         r->method_name = ngx_http_core_get_method;

@@ -1,6 +1,9 @@
 """Methods beyond GET: HEAD that reaches the origin, unsafe ones, POST with Content-Location, QUERY."""
+import threading
+
 import pytest
 from harness.origin import Reply
+from harness.wait import wait_until
 
 FRESH = ("Cache-Control: max-age=600",)
 
@@ -85,6 +88,28 @@ def test_query_is_keyed_by_its_body(cached, origin):
     seen = [(a.cache, a.body) for a in (n.request("/search", "QUERY", body=b) for b in (b"x", b"y", b"x"))]
     assert seen == [("MISS", b"found x"), ("MISS", b"found y"), ("HIT", b"found x")]
     assert n.get("/search").cache == "MISS"
+
+
+def test_query_is_stored_though_its_client_has_gone(cached, origin):
+    gate = threading.Event()
+    origin.reply("/search", "found", headers=FRESH, before=gate)
+    origin.reply("/other", "other", headers=["Cache-Control: no-store"])
+    n = cached("slab_cache_methods GET HEAD QUERY;", server="location /status { stub_status; }")
+    with n.connect() as c:
+        c.send("/search", "QUERY", body=b"x")
+        origin.wait_for_hits("/search", 1)
+        c.abort()
+    wait_until(lambda: "Active connections: 2 " in n.get("/status").text, "only the fill is left beside this one")
+    assert {n.get("/other").text for _ in range(5)} == {"other"}    # the memory of the client is used for others
+    gate.set()
+    assert n.request("/search", "QUERY", body=b"x").text == "found"
+    assert origin.hits("/search") == 1
+
+
+def test_query_without_a_body_is_stored(cached, origin):
+    origin.reply("/search", "found", headers=FRESH)
+    n = cached("slab_cache_methods GET HEAD QUERY;")
+    assert [n.request("/search", "QUERY", body=b"").cache for _ in range(2)] == ["MISS", "HIT"]
 
 
 def test_query_is_left_alone_unless_listed(cached, origin):
