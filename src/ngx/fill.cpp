@@ -34,8 +34,8 @@ void on_fill_end(void* data) noexcept {
     if (fill->phase == FillPhase::kFetching) {
         fail_fill(fill, failure_status(fill));
     }
-    if (fill->phase == FillPhase::kRelaying && fill->leader != nullptr) {
-        end_relay(fill->leader, false);
+    if (fill->leader != nullptr) {
+        end_relay(fill->leader, false);   // unless it has ended, or there is none
     }
     end_lease(fill, shm::LeaseState::kFailed, NGX_HTTP_BAD_GATEWAY);   // no-op when it has ended
     fill->zone->store.abort(&fill->writer);

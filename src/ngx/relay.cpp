@@ -314,8 +314,8 @@ ngx_int_t relay_handler(ngx_http_request_t* r) noexcept {
                                         now_sec()});
     r->single_range = 1;
     const ngx_int_t rc = ngx_http_send_header(r);
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only || r->filter_finalize) {
+        return rc;   // filter_finalize: a filter has answered with an error page, of which NGX_AGAIN is left
     }
     ctx->relay->header_sent = true;
     ctx->step = Step::kRelaying;

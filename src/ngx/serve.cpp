@@ -99,8 +99,8 @@ ngx_int_t serve_handler(ngx_http_request_t* r) noexcept {
     }
     const bool complete = shm::Store::is_complete(ctx->pin);
     const ngx_int_t rc = ngx_http_send_header(r);
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only || r->filter_finalize) {
+        return rc;   // as in relay_handler()
     }
     if (!complete) {
         return start_stream(r, ctx);
