@@ -13,6 +13,9 @@ namespace slab_cache::ngx {
 namespace {
 
 constexpr int kDatagramsPerTurn = 512;
+// The kernel's queue takes net.unix.max_dgram_qlen of them, 10 by default, and refuses the next: where so many waited,
+// others may have been refused.
+constexpr int kFullQueue = 10;
 
 socklen_t wake_address(Zone* zone, uint32_t index, uint32_t pid, sockaddr_un* sun) noexcept {
     ngx_memzero(sun, sizeof(*sun));
@@ -27,7 +30,8 @@ socklen_t wake_address(Zone* zone, uint32_t index, uint32_t pid, sockaddr_un* su
 void on_wake(ngx_event_t* ev) noexcept {
     auto* c = static_cast<ngx_connection_t*>(ev->data);
     auto* zone = static_cast<Zone*>(c->data);
-    for (int i = 0; i < kDatagramsPerTurn; i++) {
+    int taken = 0;
+    for (; taken < kDatagramsPerTurn; taken++) {
         uint32_t cell = 0;
         const ssize_t n = recv(c->fd, &cell, sizeof(cell), MSG_DONTWAIT);
         if (n < 0) {
@@ -39,6 +43,12 @@ void on_wake(ngx_event_t* ev) noexcept {
         if (n == static_cast<ssize_t>(sizeof(cell))) {
             post_waiters(zone, cell);
         }
+    }
+    if (taken >= kFullQueue) {
+        post_waiters(zone, kAllCells);
+    }
+    if (taken == kDatagramsPerTurn) {
+        ngx_post_event(ev, &ngx_posted_events);   // edge-triggered: the rest tells nobody
     }
     if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
         ngx_log_error(NGX_LOG_ERR, ev->log, 0, "slab_cache: cannot watch the wake-up socket");
@@ -100,7 +110,7 @@ void poke_worker(Zone* zone, uint32_t index, uint32_t cell) noexcept {
     }
     sockaddr_un sun;
     const socklen_t len = wake_address(zone, index, to.pid, &sun);
-    // Failure means a full queue or a process that is gone: both are the safety net's business.
+    // Failure means a full queue, which its reader notices, or a process that is gone: the safety net's business.
     (void) sendto(zone->wake->fd, &cell, sizeof(cell), MSG_DONTWAIT | MSG_NOSIGNAL,
                   reinterpret_cast<sockaddr*>(&sun), len);
 }
