@@ -101,8 +101,7 @@ bool is_purged_locked(const Context& c, const Entry& e, uint64_t seq) noexcept {
     if (e.checked.load_relaxed() == seq) {
         return false;
     }
-    const Validity v = judge(c, selectors_of(e), e.fixed.selector_count,
-                             e.birth.load_acquire());  // [entry-birth]
+    const Validity v = judge(c, selectors_of(e), e.fixed.selector_count, known_valid_at(e, seq));
     if (v == Validity::kValid) {
         const_cast<Entry&>(e).checked.store_relaxed(seq);  // as Store::validity() does
     }
@@ -111,7 +110,8 @@ bool is_purged_locked(const Context& c, const Entry& e, uint64_t seq) noexcept {
 
 // Against stray writes, not against malice: each word passes one multiplication, which is a bijection.
 uint32_t checksum_of(const EntryFixed& f, uint32_t ref) noexcept {
-    const uint64_t sizes = uint64_t{f.stored_sec} << 32 | uint32_t{f.key_bytes} << 16 | f.head_bytes;
+    const uint64_t sizes =
+        uint64_t{f.stored_sec} << 32 | uint32_t{f.key_bytes} << 16 | f.head_bytes;
     uint64_t h = base::mix64(ref + (uint64_t{f.selector_count} << 32));
     for (const uint64_t x :
          {f.digest_hi, f.digest_lo, uint64_t{f.flags} << 32 | f.fill_cost_us, sizes}) {

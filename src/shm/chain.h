@@ -25,7 +25,8 @@ inline EvictQueues queues_of(const Context& c, const Shard& s) noexcept {
 
 // From the end of the run header to the body: Entry, selectors, key, head.
 inline uint32_t front_bytes(const EntryFixed& f) noexcept {
-    return static_cast<uint32_t>(sizeof(Entry)) + f.selector_count * 8U + f.key_bytes + f.head_bytes;
+    return static_cast<uint32_t>(sizeof(Entry)) + f.selector_count * 8U + f.key_bytes +
+           f.head_bytes;
 }
 inline const uint64_t* selectors_of(const Entry& e) noexcept {
     return reinterpret_cast<const uint64_t*>(&e + 1);
@@ -42,6 +43,15 @@ inline Digest digest_of(const Entry& e) noexcept {
 }
 inline bool has_key(const Entry& e, const Digest& d, Bytes key) noexcept {
     return e.fixed.digest_hi == d.hi && e.fixed.digest_lo == d.lo && key_of(e) == key;
+}
+
+// The purge counter from which on records have to be looked at: none up to it touches the entry. `seq`: the counter now; a
+// `checked` beyond it is nonsense. What is asked for, or swept, before its set runs over thus outlives its set's floor.
+inline uint64_t known_valid_at(const Entry& e, uint64_t seq) noexcept {
+    const uint64_t checked =
+        e.checked.load_relaxed();  // relaxed: whoever stored it had judged up to it
+    const uint64_t birth = e.birth.load_acquire();  // [entry-birth]
+    return checked > birth && checked <= seq ? checked : birth;
 }
 
 // Purged (hard) as of `seq`, the counter loaded before. Remembers that it is not.

@@ -1,8 +1,9 @@
 // shm/purge.h — one counter and fingerprinted records: what was purged since an entry was born?
 //
 // What        A purge writes one record per fingerprint with counter + 1, then publishes the counter. An entry is
-//             valid only if its birth is not older than the newest record of any of its selectors. Records live in
-//             sets of seven; one that must go raises its set's floor: too much is invalidated, never too little.
+//             valid only if its birth, or the counter at which it was last found valid (`checked`), is not older than
+//             the newest record of any of its selectors. Records live in sets of seven; one that must go raises its
+//             set's floor: too much is invalidated, never too little.
 //             Hard and soft records of one fingerprint are two records (lowest bit), so that a later soft purge
 //             never softens an earlier hard one.
 // Threading   judge(): anybody, no lock. purge_*: serialised by the zone's purge lock.

@@ -74,8 +74,8 @@ Validity Store::validity(const Pin& pin) noexcept {
     if (e.checked.load_relaxed() == seq) {  // relaxed: whoever stored it had judged up to it
         return Validity::kValid;
     }
-    const Validity v = judge(context_, selectors_of(e), e.fixed.selector_count,
-                             e.birth.load_acquire());  // [entry-birth]
+    const Validity v =
+        judge(context_, selectors_of(e), e.fixed.selector_count, known_valid_at(e, seq));
     if (v == Validity::kValid) {
         // The counter from before the look: a purge that came meanwhile makes the next look necessary.
         region(context_).entry(pin.ref)->checked.store_relaxed(seq);

@@ -76,8 +76,10 @@ void drop_locked(const Context& c, Shard* s, Writer* w, Counter why) noexcept {
 
 bool is_chain_whole(const Context& c, const Shard& s, const Writer& w) noexcept {
     ChainSize size;
-    return c.local->fills[w.fill_slot].load_relaxed() == w.ref &&  // a repair takes it from nonsense
-           is_entry(c, s, w.ref) && measure_chain(c, s, w.ref, &size) &&
+    return c.local->fills[w.fill_slot].load_relaxed() ==
+               w.ref &&  // a repair takes it from nonsense
+           is_entry(c, s, w.ref) &&
+           measure_chain(c, s, w.ref, &size) &&
            size.payload >= front_bytes(region(c).entry(w.ref)->fixed) + w.written;
 }
 
@@ -239,7 +241,8 @@ Status Store::refresh(const Pin& pin, int64_t fresh_until_sec, int64_t stale_unt
                       uint64_t birth) noexcept {
     Entry* e = region(context_).entry(pin.ref);
     uint64_t old = e->birth.load_acquire();  // [entry-birth]
-    if (judge(context_, selectors_of(*e), e->fixed.selector_count, old) == Validity::kPurged) {
+    const uint64_t since = known_valid_at(*e, purge_counter(context_));
+    if (judge(context_, selectors_of(*e), e->fixed.selector_count, since) == Validity::kPurged) {
         return Status::kPurged;
     }
     e->fresh_until.store_relaxed(saturate_sec(fresh_until_sec));

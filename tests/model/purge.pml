@@ -1,7 +1,7 @@
 /* purge.pml — purge against lookup, fill and refresh (src/shm/purge, CORE.md section 5).
  *
  * Code        purge_fingerprints, make_room_locked, write_record_locked, publish_and_unlock, finish_purge_locked, judge
- *             (purge.cpp); Store::validity, birth_stamp, commit, refresh (store_read.cpp, store_write.cpp)
+ *             (purge.cpp); known_valid_at (chain.h); Store::validity, birth_stamp, commit, refresh (store_read.cpp, store_write.cpp)
  * What        One key whose entry carries selector SA. Each purger first sees the origin's content change, then
  *             purges: SA, or SB which lands in the same record set and, as the set has one way here, drops SA's
  *             record into the set's floor. A filler fetches and commits; a revalidator gets a 304 and refreshes;
@@ -133,10 +133,17 @@ inline look_at_records()
 #endif
 }
 
+/* known_valid_at: nothing up to it touches the entry. Two loads. */
+inline look_at_entry(e, s)
+{
+    known = checked[e];
+    known = (known > birth[e] && known <= s -> known : birth[e])
+}
+
 /* Store::find + validity + serve. */
 proctype Lookup(byte times)
 {
-    byte need, e, s, newest;
+    byte need, e, s, newest, known;
 
     do
     :: times > 0 ->
@@ -149,9 +156,10 @@ proctype Lookup(byte times)
            :: checked[e] == s -> goto serve                    /* the common case: one load */
            :: else
            fi;
+           look_at_entry(e, s);
            look_at_records();
            if
-           :: newest <= birth[e] ->
+           :: newest <= known ->
 #ifdef CHECKED_LATE
               s = seq;
 #endif
@@ -164,7 +172,7 @@ proctype Lookup(byte times)
 serve:
         assert(version[e] >= need);                            /* U1, U2, U3 */
 next:
-        atomic { need = 0; e = 0; s = 0; newest = 0 }
+        atomic { need = 0; e = 0; s = 0; newest = 0; known = 0 }
     :: else -> break
     od
 }
@@ -198,7 +206,7 @@ done:
 /* A 304 for a pinned entry: Store::refresh. It never stamps `checked`; birth only rises. */
 proctype Revalidator()
 {
-    byte b, s, newest, e;
+    byte b, s, newest, e, known;
     bool same;
 
     e = cell;
@@ -214,10 +222,12 @@ proctype Revalidator()
        if
        :: same ->
 #ifndef REFRESH_BLIND
+          s = seq;
+          look_at_entry(e, s);
           look_at_records();
 #endif
           if
-          :: newest <= birth[e] ->                             /* a hard-purged entry is never revived */
+          :: newest <= known ->                                /* a hard-purged entry is never revived */
 #ifdef REFRESH_CHECKED
              s = seq;
              birth[e] = b;

@@ -1,6 +1,7 @@
 // Purges: what was purged is gone, what was not stays, and no fill in flight gets past one.
 #include <gtest/gtest.h>
 
+#include "shm/layout.h"
 #include "support/expect_audit.h"
 #include "support/zone_fixture.h"
 
@@ -163,6 +164,39 @@ TEST(Purge, records_that_are_dropped_never_let_a_purged_object_live) {
     ASSERT_EQ(put(zone.store, tagged("fresh", {"t1"})), Status::kOk);
     EXPECT_EQ(validity_of_key(zone.store, "fresh"), Validity::kValid);
     EXPECT_AUDIT(zone.store);
+}
+
+TEST(Purge, what_is_in_use_outlives_the_records_of_others_that_are_dropped) {
+    shm::Config config;
+    config.purge_records = 7;
+    Zone zone(4 << 20, config);
+    ASSERT_EQ(put(zone.store, tagged("used", {"x"})), Status::kOk);
+    ASSERT_EQ(put(zone.store, tagged("swept", {"y"})), Status::kOk);
+    for (uint32_t i = 0; i < 40; i++) {
+        purge(zone.store, "t" + std::to_string(i));
+        ASSERT_EQ(validity_of_key(zone.store, "used"), Validity::kValid) << i;
+        zone.store.sweep(kNow, 1, 1 << 20);
+    }
+    EXPECT_EQ(validity_of_key(zone.store, "swept"), Validity::kValid);
+    purge(zone.store, "x", PurgeMode::kSoft);
+    for (uint32_t i = 0; i < 40; i++) {  // what was found purged is not forgotten by looking at it
+        purge(zone.store, "t" + std::to_string(i));
+        ASSERT_NE(validity_of_key(zone.store, "used"), Validity::kValid) << i;
+    }
+    purge(zone.store, "y");
+    EXPECT_EQ(validity_of_key(zone.store, "swept"), Validity::kPurged);
+    EXPECT_AUDIT(zone.store);
+}
+
+TEST(Purge, a_validity_known_of_a_counter_to_come_is_nonsense_and_counts_for_nothing) {
+    Zone zone;
+    ASSERT_EQ(put(zone.store, tagged("a", {"x"})), Status::kOk);
+    Pin pin;
+    ASSERT_EQ(zone.store.find(digest_of("a"), "a", &pin), Status::kOk);
+    const_cast<shm::Entry*>(pin.entry)->checked.store_relaxed(~uint64_t{0});
+    purge(zone.store, "x");
+    EXPECT_EQ(zone.store.validity(pin), Validity::kPurged);
+    zone.store.unpin(&pin);
 }
 
 TEST(Purge, a_thousand_fingerprints_are_one_step_of_the_counter) {
