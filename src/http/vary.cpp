@@ -259,8 +259,8 @@ size_t build_vary_key(Bytes spec, const Fields& request, const VaryPolicy& polic
 uint8_t accepted_encodings(const Fields& request) noexcept {
     uint8_t named = 0;
     uint8_t accepted = 0;
-    bool any = false;           // `*` with q > 0
-    bool any_refused = false;   // `*` with q = 0
+    bool any = false;          // `*` with q > 0
+    bool any_refused = false;  // `*` with q = 0
     FieldListReader reader(request, kAcceptEncoding);
     for (Bytes member; reader.next(&member);) {
         size_t end = 0;
@@ -283,14 +283,19 @@ uint8_t accepted_encodings(const Fields& request) noexcept {
     constexpr uint8_t kCompressed = kAcceptsGzip | kAcceptsBrotli | kAcceptsZstd;
     const unsigned unnamed = any ? static_cast<unsigned>(~named) : 0U;
     const unsigned compressed = (accepted | unnamed) & kCompressed;
-    const bool identity_refused = (named & kRefusesIdentity) != 0
-                                      ? (accepted & kRefusesIdentity) == 0
-                                      : any_refused;
+    const bool identity_refused =
+        (named & kRefusesIdentity) != 0 ? (accepted & kRefusesIdentity) == 0 : any_refused;
     return static_cast<uint8_t>(compressed | (identity_refused ? kRefusesIdentity : 0U));
 }
 
 bool is_known_encoding(Bytes content_encoding) noexcept {
     return content_encoding.empty() || encoding_bit(content_encoding) != 0;
+}
+
+bool takes_encoding(const Fields& request, Bytes content_encoding) noexcept {
+    const uint8_t bit = encoding_bit(content_encoding);
+    return content_encoding.empty() || bit == kRefusesIdentity ||
+           (accepted_encodings(request) & bit) != 0;
 }
 
 }  // namespace slab_cache::http

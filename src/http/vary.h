@@ -50,4 +50,7 @@ uint8_t accepted_encodings(const Fields& request) noexcept;
 // zstd.
 bool is_known_encoding(Bytes content_encoding) noexcept;
 
+// The request names this one of them among what it takes. Identity is always taken.
+bool takes_encoding(const Fields& request, Bytes content_encoding) noexcept;
+
 }  // namespace slab_cache::http

@@ -5,36 +5,53 @@
 #include "cache/entry.h"
 #include "http/date.h"
 #include "http/storable.h"
+#include "http/syntax.h"
 #include "http/tags.h"
+#include "http/vary.h"
 #include "ngx/api.h"
 #include "ngx/counters.h"
 #include "ngx/reply.h"
 #include "ngx/request.h"
 #include "ngx/target.h"
 #include "ngx/user_area.h"
+#include "ngx/variants.h"
 
 namespace slab_cache::ngx {
 namespace {
 
 constexpr Bytes kPrefix = "X-Response-";
-constexpr Bytes kTaken[] = {"Content-Type", "Content-Language", "Content-Disposition", "Cache-Control",
-                            "CDN-Cache-Control", "Expires", "ETag", "Last-Modified", "Link", "Location",
-                            "Vary", "Content-Encoding", "Set-Cookie"};
+constexpr Bytes kRequestPrefix = "X-Request-";
+constexpr Bytes kTaken[] = {"Content-Type",
+                            "Content-Language",
+                            "Content-Disposition",
+                            "Cache-Control",
+                            "CDN-Cache-Control",
+                            "Expires",
+                            "ETag",
+                            "Last-Modified",
+                            "Link",
+                            "Location",
+                            "Vary",
+                            "Content-Encoding",
+                            "Set-Cookie"};
 constexpr uint64_t kMaxTtl = 10ull * 365 * 86400;
 
 struct Push {
     Call* call;
     Target target;
-    http::Field* line;        // what is stored
+    http::Field* line;  // what is stored
     size_t lines;
+    http::Field* asked;  // what a request says that gets it, as far as the response varies on it
+    size_t asked_count;
     http::Response response;
     http::Freshness freshness;
     uint64_t birth;
     bool is_fenced;
     uint64_t selector[cache::kMaxSelectors];
     uint32_t selector_count;
+    VariantPlace place;
     Bytes head;
-    ngx_int_t answered;       // of the problem that ended it
+    ngx_int_t answered;  // of the problem that ended it
 };
 
 bool refuse(Push* p, ngx_uint_t status, Bytes title, Bytes detail, Bytes reason = {}) noexcept {
@@ -55,30 +72,35 @@ bool is_taken(Bytes name) noexcept {
     return false;
 }
 
+bool has_prefix(Bytes name, Bytes prefix) noexcept {
+    return name.size() > prefix.size() &&
+           base::equal_nocase(base::slice(name, 0, prefix.size()), prefix);
+}
+
 bool read_fields(Push* p) noexcept {
     ngx_http_request_t* r = p->call->request;
     const http::Fields all = request_fields(r);
-    p->line = static_cast<http::Field*>(ngx_palloc(r->pool, (all.size + 2) * sizeof(http::Field)));
-    if (p->line == nullptr) {
+    p->line = static_cast<http::Field*>(ngx_palloc(r->pool, (all.size + 1) * sizeof(http::Field)));
+    p->asked = static_cast<http::Field*>(ngx_palloc(r->pool, (all.size + 1) * sizeof(http::Field)));
+    if (p->line == nullptr || p->asked == nullptr) {
         return refuse(p, NGX_HTTP_INTERNAL_SERVER_ERROR, "out of memory", {});
     }
     for (const http::Field& field : all) {
         if (is_taken(field.name)) {
             p->line[p->lines++] = field;
-        } else if (field.name.size() > kPrefix.size()
-                   && base::equal_nocase(base::slice(field.name, 0, kPrefix.size()), kPrefix)) {
+        } else if (has_prefix(field.name, kPrefix)) {
             p->line[p->lines++] = {base::slice(field.name, kPrefix.size()), field.value};
+        } else if (has_prefix(field.name, kRequestPrefix)) {
+            p->asked[p->asked_count++] = {base::slice(field.name, kRequestPrefix.size()),
+                                          field.value};
         }
-    }
-    const http::Fields stored{p->line, p->lines};
-    if (stored.has("Vary") || stored.has("Content-Encoding")) {
-        return bad(p, "a pushed response has no variants: no Vary, no Content-Encoding");
     }
     return true;
 }
 
 // A decimal argument in [low, high]; *value stays where there is none.
-bool read_number(Push* p, Bytes name, uint64_t low, uint64_t high, uint64_t* value, bool* present) noexcept {
+bool read_number(Push* p, Bytes name, uint64_t low, uint64_t high, uint64_t* value,
+                 bool* present) noexcept {
     Bytes text;
     *present = query_argument(p->call->request, name, &text);
     if (!*present) {
@@ -111,16 +133,52 @@ bool read_response(Push* p) noexcept {
                                             static_cast<uint32_t>(ngx_random()));
     if (has_ttl) {
         p->freshness.lifetime_sec = static_cast<int64_t>(ttl);
-        p->freshness.fresh_until = now_sec() + static_cast<int64_t>(ttl) - p->freshness.age_at_response;
+        p->freshness.fresh_until =
+            now_sec() + static_cast<int64_t>(ttl) - p->freshness.age_at_response;
         p->freshness.is_explicit = true;
         p->freshness.source = http::Source::kAccel;
     }
     http::Request request;
     const http::Verdict verdict =
         http::storable(request, p->response, p->freshness, p->call->conf->policy);
-    return verdict
-           || refuse(p, 422, "not storable", http::reason_sentence(verdict.reason),
-                     http::reason_word(verdict.reason));
+    return verdict || refuse(p, 422, "not storable", http::reason_sentence(verdict.reason),
+                             http::reason_word(verdict.reason));
+}
+
+VariantOf variant_of(Push* p, Bytes key) noexcept {
+    return {p->call->zone,
+            {p->call->request->pool, p->target.url.host, p->target.uri},
+            key,
+            {p->asked, p->asked_count},
+            &p->call->conf->policy};
+}
+
+// An encoded body must not reach a client that did not say that it takes it.
+bool is_encoding_asked_for(const Push* p) noexcept {
+    for (const http::Field& line : p->response.fields.lines("Content-Encoding")) {
+        const Bytes coding = http::trim(line.value);
+        if (!base::equal_nocase(coding, "identity") &&
+            !(http::list_has(p->place.spec, "accept-encoding") &&
+              http::takes_encoding({p->asked, p->asked_count}, coding))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool find_key(Push* p) noexcept {
+    http::Reason reason = http::Reason::kNone;
+    const Bytes key = default_key_of(p->call->request->pool, p->target);
+    if (key.empty()) {
+        return bad(p, "the URL is too long for a key");
+    }
+    if (!find_place(variant_of(p, key), p->response.fields, &p->place, &reason)) {
+        return refuse(p, 422, "not storable", http::reason_sentence(reason),
+                      http::reason_word(reason));
+    }
+    return is_encoding_asked_for(p) || bad(p,
+                                           "Content-Encoding needs Vary: Accept-Encoding, and an "
+                                           "X-Request-Accept-Encoding that takes it");
 }
 
 bool read_fence(Push* p) noexcept {
@@ -169,10 +227,11 @@ bool read_selectors(Push* p) noexcept {
     http::GroupReader groups(fields, http::kCacheGroups);
     Bytes group;
     while (ok && groups.next(&group)) {
-        ok = add_selector(p, cache::group_selector(p->target.url.host, group, secret))
-             && add_selector(p, cache::tag_selector(group, secret));
+        ok = add_selector(p, cache::group_selector(p->target.url.host, group, secret)) &&
+             add_selector(p, cache::tag_selector(group, secret));
     }
-    return ok || refuse(p, 422, "not storable", "too many tags", http::reason_word(http::Reason::kTooManyTags));
+    return ok || refuse(p, 422, "not storable", "too many tags",
+                        http::reason_word(http::Reason::kTooManyTags));
 }
 
 bool build_head(Push* p) noexcept {
@@ -187,8 +246,8 @@ bool build_head(Push* p) noexcept {
     }
     cache::HeadBuilder builder(buffer, size);
     for (size_t i = 0; i < p->lines; i++) {
-        if (http::is_storable_field(p->line[i].name, p->response.fields, p->call->conf->policy)
-            && !base::equal_nocase(p->line[i].name, "Content-Length")) {
+        if (http::is_storable_field(p->line[i].name, p->response.fields, p->call->conf->policy) &&
+            !base::equal_nocase(p->line[i].name, "Content-Length")) {
             builder.add(p->line[i].name, p->line[i].value);
         }
     }
@@ -208,19 +267,20 @@ bool build_head(Push* p) noexcept {
 
 bool explain_failure(Push* p, shm::Status status) noexcept {
     switch (status) {
-    case shm::Status::kPurged:
-        return refuse(p, NGX_HTTP_PRECONDITION_FAILED, "purged since",
-                      "a purge of this URL, its host, a prefix or a tag came since",
-                      http::reason_word(http::Reason::kPurgedInflight));
-    case shm::Status::kTooLarge:
-        return refuse(p, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "not storable", "larger than max_object",
-                      http::reason_word(http::Reason::kTooBig));
-    case shm::Status::kNoSpace:
-        return refuse(p, 507, "not stored", "nothing could be evicted to make room",
-                      http::reason_word(http::Reason::kNoSpace));
-    default:
-        return refuse(p, NGX_HTTP_SERVICE_UNAVAILABLE, "not stored", "a bound of the zone was reached",
-                      http::reason_word(http::Reason::kBusy));
+        case shm::Status::kPurged:
+            return refuse(p, NGX_HTTP_PRECONDITION_FAILED, "purged since",
+                          "a purge of this URL, its host, a prefix or a tag came since",
+                          http::reason_word(http::Reason::kPurgedInflight));
+        case shm::Status::kTooLarge:
+            return refuse(p, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "not storable",
+                          "larger than max_object", http::reason_word(http::Reason::kTooBig));
+        case shm::Status::kNoSpace:
+            return refuse(p, 507, "not stored", "nothing could be evicted to make room",
+                          http::reason_word(http::Reason::kNoSpace));
+        default:
+            return refuse(p, NGX_HTTP_SERVICE_UNAVAILABLE, "not stored",
+                          "a bound of the zone was reached",
+                          http::reason_word(http::Reason::kBusy));
     }
 }
 
@@ -228,7 +288,8 @@ bool purged_by_glob(const Push* p) noexcept {
     const UserArea* area = user_area(p->call->zone);
     const cache::Url& url = p->target.url;
     return area != nullptr && area->globs.newest.load_acquire() > p->birth  // [glob-newest]
-           && cache::judge_globs(area->globs, url.host, url.path, url.args, p->birth) != cache::GlobAnswer::kNone;
+           && cache::judge_globs(area->globs, url.host, url.path, url.args, p->birth) !=
+                  cache::GlobAnswer::kNone;
 }
 
 bool store(Push* p) noexcept {
@@ -236,16 +297,13 @@ bool store(Push* p) noexcept {
     if (purged_by_glob(p)) {
         return explain_failure(p, shm::Status::kPurged);
     }
-    if (p->is_fenced
-        && store.validity_of(p->selector, p->selector_count, p->birth) != shm::Validity::kValid) {
+    if (p->is_fenced &&
+        store.validity_of(p->selector, p->selector_count, p->birth) != shm::Validity::kValid) {
         return explain_failure(p, shm::Status::kPurged);
     }
     const http::StoredFacts facts = http::facts_of(p->response, p->freshness);
     shm::NewEntry what;
-    what.key = default_key_of(p->call->request->pool, p->target);
-    if (what.key.empty()) {
-        return bad(p, "the URL is too long for a key");
-    }
+    what.key = p->place.key;
     what.digest = cache::digest(what.key, store.secret());
     what.head = p->head;
     what.selectors = p->selector;
@@ -268,6 +326,11 @@ bool store(Push* p) noexcept {
     }
     // The key was found uncacheable a moment ago: no longer.
     store.mark_set(what.digest, 0, 0);
+    if (!p->place.spec.empty()) {
+        const Bytes key = default_key_of(p->call->request->pool, p->target);
+        write_marker(variant_of(p, key), p->place.spec, what);
+        store.mark_set(cache::digest(key, store.secret()), 0, 0);
+    }
     return true;
 }
 
@@ -280,12 +343,13 @@ ngx_int_t push_entry(Call* call) noexcept {
         return NGX_ERROR;
     }
     p->call = call;
-    if (!query_argument(call->request, "url", &url) || !parse_target(call->request, url, &p->target)) {
-        (void) bad(p, "say entry?url=…");
+    if (!query_argument(call->request, "url", &url) ||
+        !parse_target(call->request, url, &p->target)) {
+        (void)bad(p, "say entry?url=…");
         return p->answered;
     }
-    if (!read_fields(p) || !read_response(p) || !read_fence(p) || !read_selectors(p) || !build_head(p)
-        || !store(p)) {
+    if (!read_fields(p) || !read_response(p) || !find_key(p) || !read_fence(p) ||
+        !read_selectors(p) || !build_head(p) || !store(p)) {
         return p->answered;
     }
     count(call->zone, Counter::kPushes);

@@ -33,24 +33,33 @@ void move_lease(Fill* fill) noexcept {
     }
 }
 
-void drop_variants(Fill* fill, const cache::Dropped& dropped) noexcept {
+void drop_variants(Zone* zone, const cache::Dropped& dropped) noexcept {
     for (uint32_t i = 0; i < dropped.count; i++) {
-        (void) fill->zone->store.remove(dropped.digest[i]);
+        (void)zone->store.remove(dropped.digest[i]);
     }
 }
 
-// Best effort: without a marker the variant is merely not found.
-void write_marker(Fill* fill, Bytes spec, const shm::NewEntry& variant) noexcept {
-    shm::Store& store = fill->zone->store;
+VariantOf variant_of(const Fill* fill) noexcept {
+    return {fill->zone,
+            {fill->request->pool, fill->host, fill->uri},
+            fill->key,
+            request_fields(fill->request),
+            &fill->conf->policy};
+}
+
+}  // namespace
+
+void write_marker(const VariantOf& of, Bytes spec, const shm::NewEntry& variant) noexcept {
+    shm::Store& store = of.zone->store;
+    const shm::Digest primary = cache::digest(of.key, store.secret());
     cache::Marker old;
     shm::Pin pin;
-    if (store.find(fill->primary, fill->key, &pin) == shm::Status::kOk) {
-        const bool usable = cache::is_marker(shm::Store::flags(pin))
-                            && verdict(fill->zone, {fill->request->pool, fill->host, fill->uri}, pin)
-                                   == shm::Validity::kValid
-                            && cache::decode_marker(shm::Store::head(pin), &old);
-        if (usable && cache::marker_knows(old, spec, variant.digest)
-            && shm::Store::stale_until(pin) >= variant.stale_until_sec) {
+    if (store.find(primary, of.key, &pin) == shm::Status::kOk) {
+        const bool usable = cache::is_marker(shm::Store::flags(pin)) &&
+                            verdict(of.zone, of.url, pin) == shm::Validity::kValid &&
+                            cache::decode_marker(shm::Store::head(pin), &old);
+        if (usable && cache::marker_knows(old, spec, variant.digest) &&
+            shm::Store::stale_until(pin) >= variant.stale_until_sec) {
             store.unpin(&pin);
             return;
         }
@@ -58,14 +67,14 @@ void write_marker(Fill* fill, Bytes spec, const shm::NewEntry& variant) noexcept
             old = {};
         }
     }
-    auto* buffer = static_cast<char*>(ngx_palloc(fill->request->pool, kMarkerBytes));
-    auto* dropped = pool_new<cache::Dropped>(fill->request->pool);
+    auto* buffer = static_cast<char*>(ngx_palloc(of.url.pool, kMarkerBytes));
+    auto* dropped = pool_new<cache::Dropped>(of.url.pool);
     if (buffer != nullptr && dropped != nullptr) {
-        const size_t n = cache::encode_marker(old, spec, variant.digest, fill->conf->policy.vary.max,
+        const size_t n = cache::encode_marker(old, spec, variant.digest, of.policy->vary.max,
                                               buffer, kMarkerBytes, dropped);
         shm::NewEntry what = variant;
-        what.key = fill->key;
-        what.digest = fill->primary;
+        what.key = of.key;
+        what.digest = primary;
         what.head = {buffer, n};
         what.flags = cache::kMarkerFlag;
         what.body_bytes = 0;
@@ -74,15 +83,13 @@ void write_marker(Fill* fill, Bytes spec, const shm::NewEntry& variant) noexcept
         what.fresh_until_sec = what.stale_until_sec;
         shm::Writer writer;
         if (n != 0 && store.begin(what, now_sec(), &writer) == shm::Status::kOk) {
-            (void) store.commit(&writer, now_sec());
+            (void)store.commit(&writer, now_sec());
             store.abort(&writer);
         }
-        drop_variants(fill, *dropped);
+        drop_variants(of.zone, *dropped);
     }
     store.unpin(&pin);
 }
-
-}  // namespace
 
 bool variant_key(ngx_pool_t* pool, Bytes primary, Bytes spec, const http::Fields& request,
                  const http::VaryPolicy& policy, Bytes* out) noexcept {
@@ -106,42 +113,53 @@ bool variant_key(ngx_pool_t* pool, Bytes primary, Bytes spec, const http::Fields
     if (need <= sizeof(small)) {
         ngx_memcpy(p, small, need);
     } else {
-        (void) http::build_vary_key(spec, request, policy, p, need);
+        (void)http::build_vary_key(spec, request, policy, p, need);
     }
     *out = {data, size};
     return true;
 }
 
-bool choose_variant(Fill* fill, const http::Fields& response, shm::NewEntry* what,
-                    http::Reason* reason) noexcept {
-    auto* buffer = static_cast<char*>(ngx_palloc(fill->request->pool, kMaxSpecBytes));
+bool find_place(const VariantOf& of, const http::Fields& response, VariantPlace* place,
+                http::Reason* reason) noexcept {
+    *place = {{}, of.key};
+    const http::VaryPolicy& policy = of.policy->vary;
+    if (http::ignores(*of.policy, http::ignore::kVary) || policy.off) {
+        return true;
+    }
+    auto* buffer = static_cast<char*>(ngx_palloc(of.url.pool, kMaxSpecBytes));
     if (buffer == nullptr) {
         *reason = http::Reason::kInternal;
         return false;
-    }
-    const http::VaryPolicy& policy = fill->conf->policy.vary;
-    if (http::ignores(fill->conf->policy, http::ignore::kVary) || policy.off) {
-        return true;
     }
     const http::VarySpec spec = http::build_vary_spec(response, policy, buffer, kMaxSpecBytes);
     if (spec.star || spec.length > kMaxSpecBytes) {
         *reason = http::Reason::kVaryStar;
         return false;
     }
-    if (spec.length == 0) {
-        return true;
-    }
-    const Bytes text{buffer, spec.length};
-    const http::Fields request = request_fields(fill->request);
-    if (!variant_key(fill->request->pool, fill->key, text, request, policy, &fill->variant_key)) {
+    place->spec = {buffer, spec.length};
+    if (!place->spec.empty() &&
+        !variant_key(of.url.pool, of.key, place->spec, of.request, policy, &place->key)) {
         *reason = http::Reason::kKeyTooLong;
         return false;
     }
-    what->key = fill->variant_key;
-    what->digest = cache::digest(fill->variant_key, fill->zone->store.secret());
+    return true;
+}
+
+bool choose_variant(Fill* fill, const http::Fields& response, shm::NewEntry* what,
+                    http::Reason* reason) noexcept {
+    const VariantOf of = variant_of(fill);
+    VariantPlace place;
+    if (!find_place(of, response, &place, reason)) {
+        return false;
+    }
+    if (place.spec.empty()) {
+        return true;
+    }
+    fill->variant_key = what->key = place.key;
+    what->digest = cache::digest(place.key, fill->zone->store.secret());
     const bool moved = !(fill->digest == what->digest);
     fill->digest = what->digest;
-    write_marker(fill, text, *what);
+    write_marker(of, place.spec, *what);
     if (moved) {
         move_lease(fill);
     }

@@ -5,6 +5,7 @@
 
 #include "http/fields.h"
 #include "ngx/fill.h"
+#include "ngx/verdict.h"
 
 namespace slab_cache::ngx {
 
@@ -16,5 +17,24 @@ bool choose_variant(Fill* fill, const http::Fields& response, shm::NewEntry* wha
 // key of a variant: primary key, 0xFFFF (no field is that long), spec, and what the request says to it.
 bool variant_key(ngx_pool_t* pool, Bytes primary, Bytes spec, const http::Fields& request,
                  const http::VaryPolicy& policy, Bytes* out) noexcept;
+
+// A response and the request it answers.
+struct VariantOf {
+    Zone* zone;
+    UrlOf url;
+    Bytes key;  // primary
+    http::Fields request;
+    const http::Policy* policy;
+};
+struct VariantPlace {
+    Bytes spec;  // empty: the response does not vary, and lies under the primary key
+    Bytes key;
+};
+// False with the reason why it cannot be stored.
+bool find_place(const VariantOf& of, const http::Fields& response, VariantPlace* place,
+                http::Reason* reason) noexcept;
+
+// Best effort: without a marker the variant is merely not found.
+void write_marker(const VariantOf& of, Bytes spec, const shm::NewEntry& variant) noexcept;
 
 }  // namespace slab_cache::ngx

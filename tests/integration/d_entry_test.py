@@ -202,7 +202,7 @@ def test_pushed_tags_can_be_purged(cached, origin):
 @pytest.mark.parametrize("query, headers, status", [
     ("", (), 422), ("&ttl=0", (), 400), ("&ttl=x", (), 400), ("&status=99&ttl=5", (), 400), ("&status=304&ttl=5", (), 422),
     ("&status=206&ttl=5", (), 422), ("&ttl=5", ("Cache-Control: no-store",), 422), ("&ttl=5", ("Cache-Control: private",), 422),
-    ("&ttl=5", ("Vary: Accept",), 400), ("&ttl=5", ("Content-Encoding: gzip",), 400), ("&ttl=5", ("Set-Cookie: a=b",), 422),
+    ("&ttl=5", ("Vary: *",), 422), ("&ttl=5", ("Vary: a, *",), 422), ("&ttl=5", ("Set-Cookie: a=b",), 422),
     ("&ttl=5", ("X-Response-Set-Cookie: a=b",), 422), ("&ttl=5", ("If-Purge-Seq: x",), 400),
     ("&ttl=5", ("If-Purge-Seq: 999999",), 400), ("&ttl=5", ("If-Purge-Seq: 99999999999999999999999999",), 400),
 ])

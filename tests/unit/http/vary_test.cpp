@@ -27,7 +27,9 @@ TEST(VarySpec, is_sorted_unique_and_lower_case) {
     EXPECT_EQ(spec({"Vary: Foo, accept", "Vary: ACCEPT,, bar"}), "accept,bar,foo");
 }
 
-TEST(VarySpec, without_vary_there_are_no_variants) { EXPECT_EQ(spec({}), ""); }
+TEST(VarySpec, without_vary_there_are_no_variants) {
+    EXPECT_EQ(spec({}), "");
+}
 
 TEST(VarySpec, a_star_in_any_line_as_any_member_is_never_reused) {
     EXPECT_EQ(spec({"Vary: *"}), "*");
@@ -153,5 +155,16 @@ TEST(AcceptedEncodings, x_gzip_is_gzip_and_unknown_ones_are_no_variants) {
     EXPECT_EQ(encodings("deflate, compress, zstd"), kAcceptsZstd);
 }
 
-}   // namespace
-}   // namespace slab_cache::http
+TEST(TakesEncoding, is_true_of_what_the_request_names_and_of_identity) {
+    const Message request{"Accept-Encoding: gzip, br;q=0"};
+    EXPECT_TRUE(takes_encoding(request, "GZIP"));
+    EXPECT_TRUE(takes_encoding(request, "identity"));
+    EXPECT_TRUE(takes_encoding(request, ""));
+    EXPECT_FALSE(takes_encoding(request, "br"));
+    EXPECT_FALSE(takes_encoding(request, "zstd"));
+    EXPECT_FALSE(takes_encoding(request, "deflate"));
+    EXPECT_FALSE(takes_encoding(Message(), "gzip"));
+}
+
+}  // namespace
+}  // namespace slab_cache::http
