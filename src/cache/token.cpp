@@ -63,7 +63,8 @@ bool sign_request(Bytes secret, const SignedRequest& request, Bytes expiry, char
     }
     char body_hex[kMacHexBytes];
     to_hex(body, body_hex);
-    const size_t size = request.method.size() + request.target.size() + expiry.size() + sizeof(body_hex) + 3;
+    const size_t size = request.method.size() + request.target.size() + expiry.size() + sizeof(body_hex) + 3
+                        + request.fields.size();
     Message message{static_cast<char*>(std::malloc(size)), 0};
     if (message.data == nullptr) {
         return false;
@@ -75,6 +76,7 @@ bool sign_request(Bytes secret, const SignedRequest& request, Bytes expiry, char
     message.add(expiry);
     message.add("\n");
     message.add({body_hex, sizeof(body_hex)});
+    message.add(request.fields);
     unsigned char mac[EVP_MAX_MD_SIZE];
     const bool ok = HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),
                          reinterpret_cast<const unsigned char*>(message.data), message.size, mac, nullptr)

@@ -1,10 +1,12 @@
 // cache/token.h — signed requests: an application elsewhere may purge without an open network.
 //
 // What        "SlabCache <expiry>:<hex>", where hex is HMAC-SHA256 under the shared secret of
-//                 method LF target LF expiry LF hex(SHA-256(body))
+//                 method LF target LF expiry LF hex(SHA-256(body)) fields
 //             in lower case; expiry in decimal seconds since 1970, the target as the request line has it, query and all.
+//             fields: LF name ":" value for each that says what is to be done (ngx/api_secret.cpp); usually there is none.
 // Safety      the comparison takes the same time whatever differs. A token can be replayed until it expires, at most
-//             kTokenLifeSec from now, for the very same request: purges and pushes may be repeated without harm.
+//             kTokenLifeSec from now, for the very same request: purges may be repeated without harm, and so may pushes that
+//             If-Purge-Seq fences against the purge that came with newer data.
 // Threading   pure functions of their arguments.
 #pragma once
 
@@ -27,6 +29,7 @@ struct SignedRequest {
     Bytes method;
     Bytes target;
     Bytes body;
+    Bytes fields = {};
 };
 
 // Does an Authorization value claim to be a token?

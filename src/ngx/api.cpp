@@ -79,6 +79,26 @@ bool is_foreign(ngx_http_request_t* r) noexcept {
            || !base::equal_nocase(base::slice(origin, at + 3), view(r->headers_in.host->value));
 }
 
+bool is_known_name(ngx_http_request_t* r, Bytes host) noexcept {
+    auto* server = static_cast<ngx_http_core_srv_conf_t*>(ngx_http_get_module_srv_conf(r, ngx_http_core_module));
+    if (base::equal_nocase(host, view(server->server_name))) {
+        return true;
+    }
+    ngx_http_virtual_names_t* names = r->http_connection->addr_conf->virtual_names;
+    const ngx_str_t text = to_str(host);
+    return names != nullptr
+           && ngx_hash_find_combined(&names->names, ngx_hash_key(text.data, text.len), text.data, text.len) != nullptr;
+}
+
+// Whoever owns a name can let it point here once his page is loaded: to the browser that page and we are one origin then.
+// Addresses and localhost are nobody's to point, the names of this server are its operator's.
+bool is_rebound(ngx_http_request_t* r) noexcept {
+    const Bytes host = view(r->headers_in.server);
+    const bool is_address = host.find_first_not_of("0123456789.") == Bytes::npos || host.front() == '[';
+    const bool is_local = host == "localhost";
+    return !is_address && !is_local && !is_known_name(r, host);
+}
+
 // Forms of other origins can send these types without asking; JSON they cannot.
 bool is_form_type(ngx_http_request_t* r) noexcept {
     if (r->headers_in.content_type == nullptr) {
@@ -100,6 +120,11 @@ bool may_write(ngx_http_request_t* r, const LocConf* conf, const Action& action,
     if (is_foreign(r)) {
         *rc = send_problem(r, NGX_HTTP_FORBIDDEN, "cross-origin request",
                            "a page of another origin must not write");
+        return false;
+    }
+    if (!request_header(r, "Origin").empty() && is_rebound(r)) {
+        *rc = send_problem(r, NGX_HTTP_FORBIDDEN, "unknown name",
+                           "a browser asks under a name that this server does not have: add it to server_name");
         return false;
     }
     if (action.needs_type && is_form_type(r)) {

@@ -336,6 +336,11 @@ bool store(Push* p) noexcept {
 
 }  // namespace
 
+bool is_push_field(Bytes name) noexcept {
+    return is_taken(name) || has_prefix(name, kPrefix) || has_prefix(name, kRequestPrefix)
+           || http::is_tag_field(name) || base::equal_nocase(name, "If-Purge-Seq");
+}
+
 ngx_int_t push_entry(Call* call) noexcept {
     auto* p = pool_new<Push>(call->request->pool);
     Bytes url;

@@ -20,4 +20,7 @@ struct Call;
 
 ngx_int_t push_entry(Call* call) noexcept;
 
+// A field of the PUT that says something about what is stored.
+bool is_push_field(Bytes name) noexcept;
+
 }  // namespace slab_cache::ngx

@@ -3,7 +3,10 @@
 #include "ngx/api_secret.h"
 
 #include "cache/token.h"
+#include "http/tags.h"
+#include "ngx/api_push.h"
 #include "ngx/reply.h"
+#include "ngx/request.h"
 #include "ngx/zone.h"
 
 namespace slab_cache::ngx {
@@ -21,6 +24,38 @@ Bytes without_line_end(Bytes text) noexcept {
         text.remove_suffix(1);
     }
     return text;
+}
+
+// Fields that say what is to be done: who could change them could do other than what was signed.
+bool is_signed_field(ngx_http_request_t* r, Bytes name) noexcept {
+    return r->method == NGX_HTTP_PUT
+               ? is_push_field(name)
+               : http::is_tag_field(name) || base::equal_nocase(name, "Fastly-Soft-Purge");
+}
+
+// "name:value" of each, in the order sent, the name in lower case, each behind a line feed. False: out of memory.
+bool signed_fields(ngx_http_request_t* r, Bytes* out) noexcept {
+    const http::Fields fields = request_fields(r);
+    size_t size = 0;
+    for (const http::Field& f : fields) {
+        size += is_signed_field(r, f.name) ? f.name.size() + f.value.size() + 2 : 0;
+    }
+    auto* start = static_cast<u_char*>(ngx_pnalloc(r->pool, size + 1));
+    u_char* p = start;
+    if (start == nullptr) {
+        return false;
+    }
+    for (const http::Field& f : fields) {
+        if (is_signed_field(r, f.name)) {
+            *p++ = '\n';
+            ngx_strlow(p, mutable_data(f.name), f.name.size());
+            p += f.name.size();
+            *p++ = ':';
+            p = ngx_cpymem(p, f.value.data(), f.value.size());
+        }
+    }
+    *out = {reinterpret_cast<char*>(start), size};
+    return true;
 }
 
 }  // namespace
@@ -58,7 +93,11 @@ bool signature_covers_body(ngx_http_request_t* r, const LocConf* conf) noexcept 
 }
 
 bool is_proven(ngx_http_request_t* r, const LocConf* conf, Bytes body) noexcept {
-    const cache::SignedRequest request{view(r->method_name), view(r->unparsed_uri), body};
+    Bytes fields;
+    if (!signed_fields(r, &fields)) {
+        return false;
+    }
+    const cache::SignedRequest request{view(r->method_name), view(r->unparsed_uri), body, fields};
     return cache::check_token(view(r->headers_in.authorization->value), view(conf->api_secret), request, now_sec())
            == cache::TokenVerdict::kGood;
 }

@@ -30,6 +30,14 @@ TEST(Token, of_the_same_request_before_its_expiry_is_good) {
     EXPECT_EQ(check_token(token(), kSecret, kRequest, kNow + 60), TokenVerdict::kGood);
 }
 
+TEST(Token, is_wrong_for_other_fields) {
+    SignedRequest with = kRequest;
+    with.fields = "\nsurrogate-key:red";
+    EXPECT_EQ(check_token(token(with), kSecret, with, kNow), TokenVerdict::kGood);
+    EXPECT_EQ(check_token(token(with), kSecret, kRequest, kNow), TokenVerdict::kWrong);
+    EXPECT_EQ(check_token(token(), kSecret, with, kNow), TokenVerdict::kWrong);
+}
+
 TEST(Token, is_wrong_for_any_other_request) {
     const std::string t = token();
     EXPECT_EQ(check_token(t, kSecret, {"PUT", kRequest.target, kRequest.body}, kNow), TokenVerdict::kWrong);
