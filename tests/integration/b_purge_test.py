@@ -128,6 +128,20 @@ def test_request_that_comes_after_the_purge_does_not_wait_for_the_old_fetch(cach
     assert n.get("/a").body == b"new"
 
 
+def test_purge_of_a_tag_drops_exactly_what_carries_it(cached, origin):
+    def tags(i):        # ten each: tag k is on every (k + 2)nd
+        return " ".join(f"t{k}-{i % (k + 2)}" for k in range(10))
+    origin.handle("*", lambda r: Reply(r.target, headers=[*FRESH, f"Surrogate-Key: {tags(int(r.target[1:]))}"]))
+    n = cached(workers=2)
+    with n.connect() as c:
+        for i in range(300):
+            c.request(f"/{i}")
+        for purged, left in ((("t8-3", "t3-1"), range(300)), (("t0-1",), range(300))):
+            assert json.loads(api_purge(n, tags=list(purged)).body)["accepted"] == len(purged)
+            states = {i: c.request(f"/{i}").cache for i in left}
+            assert {i for i, s in states.items() if s != "HIT"} == {i for i in left if set(purged) & set(tags(i).split())}
+
+
 # ---- the API ------------------------------------------------------------------------------------------------------
 def test_api_lists_zones_as_json(cached, origin):
     n = cached()

@@ -1,6 +1,7 @@
 """The examples of purge and admin: pushing, signing, WordPress, Grafana."""
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -85,3 +86,32 @@ def test_grafana_asks_for_metrics_that_exist(example):
     dashboard = json.loads((EXAMPLES / "grafana-dashboard.json").read_text())
     asked = {name for panel in dashboard["panels"] for t in panel["targets"] for name in re.findall(r"slab_cache_[a-z_]+", t["expr"])}
     assert asked and asked <= names
+
+
+def expressions():
+    dashboard = json.loads((EXAMPLES / "grafana-dashboard.json").read_text())
+    return [t["expr"] for panel in dashboard["panels"] for t in panel["targets"]]
+
+
+def test_grafana_asks_for_labels_and_values_that_exist(example):
+    n = example("push.conf")
+    n.get("/a")
+    series = [(name, dict(re.findall(r'(\w+)="([^"]*)"', labels)))
+              for name, labels in re.findall(r"^(slab_cache_\w+)\{([^}]*)\}", n.get("/_cache/metrics").text, re.M)]
+    for expr in expressions():
+        grouped = {word.strip() for group in re.findall(r"by \(([^)]*)\)", expr) for word in group.split(",")}
+        for name, matchers in re.findall(r"(slab_cache_\w+)\{([^}]*)\}", expr):
+            mine = [labels for other, labels in series if other == name]
+            assert mine and all(grouped <= set(labels) for labels in mine), expr
+            for label, values in re.findall(r'(\w+)=~"([^"]*)"', matchers):
+                there = {labels[label] for labels in mine}
+                assert values == "$zone" or set(values.split("|")) <= there, (expr, label, there)
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="no promtool: tools/deps.sh browser")
+def test_grafana_s_queries_are_promql(tmp_path):
+    rules = tmp_path / "rules.json"        # JSON is YAML
+    rules.write_text(json.dumps({"groups": [{"name": "all", "rules": [{"record": f"r{i}", "expr": e}
+                                                                     for i, e in enumerate(expressions())]}]}))
+    p = subprocess.run(["promtool", "check", "rules", rules], capture_output=True, text=True, check=False)
+    assert p.returncode == 0, p.stdout + p.stderr
