@@ -71,20 +71,23 @@ json_t* counters_json(Zone* zone) noexcept {
     return c;
 }
 
-json_t* reasons_json(Zone* zone) noexcept {
+// How often each reason was met, and what those words mean.
+void put_reasons(json_t* z, Zone* zone) noexcept {
     json_t* reasons = json_object();
+    json_t* sentences = json_object();
     for (uint32_t i = 1; i < http::kReasonCount; i++) {
-        const uint64_t n =
-            zone->store.counter_sum(static_cast<uint32_t>(Counter::kReasonFirst) + i);
+        const uint64_t n = zone->store.counter_sum(static_cast<uint32_t>(Counter::kReasonFirst) + i);
         const Bytes word = http::reason_word(static_cast<http::Reason>(i));
         char name[64];
         if (n != 0 && word.size() < sizeof(name)) {
             ngx_memcpy(name, word.data(), word.size());
             name[word.size()] = '\0';
             put(reasons, name, n);
+            json_object_set_new(sentences, name, json_text(http::reason_sentence(static_cast<http::Reason>(i))));
         }
     }
-    return reasons;
+    json_object_set_new(z, "reasons", reasons);
+    json_object_set_new(z, "sentences", sentences);
 }
 
 json_t* zone_json(Zone* zone) noexcept {
@@ -105,7 +108,7 @@ json_t* zone_json(Zone* zone) noexcept {
     put(z, "eviction_age_sec", s.eviction_age_sec);
     json_object_set_new(z, "memory", memory_json(s));
     json_object_set_new(z, "counters", counters_json(zone));
-    json_object_set_new(z, "reasons", reasons_json(zone));
+    put_reasons(z, zone);
     return z;
 }
 

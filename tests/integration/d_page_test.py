@@ -138,7 +138,7 @@ def test_shows_what_happens_now(page, load):
     wait_until(lambda: page.text("k-ratio").endswith("%") and float(page.text("k-ratio")[:-1]) > 50, "a hit ratio")
     wait_until(lambda: float(page.text("k-rate").split()[0]) > 5, "traffic")
     wait_until(lambda: "/account" in page.text("top") or "/search" in page.text("top"), "the dearest routes", 30)
-    assert "PRIVATE" in page.text("reasons")
+    assert "PRIVATE: Cache-Control: private" in page.text("reasons") and "HIT_FOR_MISS: found uncacheable a moment ago" in page.text("reasons")
     assert page.plot().startswith("M")
     assert "objects" in page.text("l-memory")
     for by, word in (("saved", "/report"), ("hits", "/report"), ("bytes", "/article/")):
