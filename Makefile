@@ -65,7 +65,7 @@ static:           ## build nginx with the module linked in (--add-module), and s
 clang: deps-clang ## build the module with clang
 	+@CC=clang tools/build-module.sh $(BUILD)/clang
 
-bench: deps-bench ## CPU per hit and miss, system calls, memory per object; Google Benchmarks
+bench: deps-bench ## CPU per hit and miss, system calls, memory per object, purges and storms; Google Benchmarks
 	+@$(MAKE) $(JOBS) --no-print-directory module bench-programs VARIANT=bench
 	@tools/run-bench.sh
 

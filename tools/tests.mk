@@ -22,7 +22,7 @@ SUPPORT := $(wildcard tests/support/*.cpp)
 UNIT := $(wildcard tests/unit/*/*_test.cpp)
 STRESS := $(wildcard tests/stress/*.cpp)
 CRASH := $(wildcard tests/crash/*.cpp)
-BENCH := $(wildcard tests/bench/*_bench.cpp)
+BENCH := $(wildcard tests/bench/*.cpp)
 FUZZ := $(wildcard tests/fuzz/*_fuzz.cpp)
 TORTURE := $(wildcard tests/torture/*.cpp)
 

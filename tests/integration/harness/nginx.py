@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 
 from .client import Connection
-from .wait import wait_until
+from .wait import DEADLINE, wait_until
 
 TOP = pathlib.Path(__file__).resolve().parents[3]
 MODULE = pathlib.Path(os.environ.get("SLAB_MODULE", TOP / "build/ngx_http_slab_cache_module.so"))
@@ -107,13 +107,13 @@ class Nginx:
         return p.returncode, p.stdout + p.stderr
 
     # ---- life -----------------------------------------------------------------------------------------------
-    def start(self, location="", text=None, **kw):
+    def start(self, location="", text=None, deadline=DEADLINE, **kw):
         """Starts and returns when it listens and all workers are there."""
         self.write(text if text is not None else self.config(location, **kw))
         self._output = open(self.prefix / "output", "wb")
         self.process = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL, stdout=self._output,
                                         stderr=self._output, env=self._environment())
-        wait_until(lambda: self.process.poll() is not None or (self._listens() and self.workers()), "nginx listens")
+        wait_until(lambda: self.process.poll() is not None or (self._listens() and self.workers()), "nginx listens", deadline)
         assert self.process.poll() is None, "nginx did not start:\n" + self.error_log() + self.output()
         return self
 
