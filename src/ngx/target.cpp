@@ -2,6 +2,7 @@
 
 #include "ngx/target.h"
 
+#include "ngx/api_secret.h"
 #include "ngx/request.h"
 #include "ngx/tags.h"
 
@@ -98,6 +99,10 @@ bool parse_target(ngx_http_request_t* r, Bytes text, Target* out) noexcept {
     }
     const bool relative = text.front() == '/' && !base::starts_with(text, "//");
     out->scheme = relative && is_https(r) ? Bytes("https") : Bytes("http");
+    // A signature does not cover the Host field, which would say here what is meant.
+    if (relative && is_signed(r, loc_conf<LocConf>(r))) {
+        return false;
+    }
     if (!relative && !read_scheme(&text, &out->scheme)) {
         return false;
     }

@@ -1,6 +1,7 @@
 // ngx/target.h — a URL that somebody names to the API, and the key that the default slab_cache_key makes of it.
 //
-// What        "scheme://host[:port]/path?args", "host/path" (http), or "/path" (scheme and host of the request that asks).
+// What        "scheme://host[:port]/path?args", "host/path" (http), or "/path" (scheme and host of the request that asks,
+//             which must not be a signed one).
 //             Fragments are cut off. Bytes that no client sends bare (controls, blanks, non-ASCII) are percent-encoded.
 // Keys        are per location: an object under another slab_cache_key or with slab_cache_key_args is not under this key,
 //             but its selectors are the same, so that purges find it.

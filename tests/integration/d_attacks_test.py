@@ -324,13 +324,13 @@ def test_a_hard_purge_cannot_be_made_a_soft_one_on_its_way(signed):
 @pytest.mark.parametrize("field", ["Content-Type: text/html", "X-Response-Refresh: 0;url=http://evil.example", "Location: http://evil.example",
                                    "Cache-Control: max-age=99999", "Surrogate-Key: x", "Vary: Accept", "X-Request-Accept: */*", "If-Purge-Seq: 0"])
 def test_a_push_cannot_be_given_other_fields_on_its_way(signed, field):
-    path = "/_cache/v1/zones/one/entry?url=/a&ttl=60"
+    path = "/_cache/v1/zones/one/entry?url=http://localhost/a&ttl=60"
     assert signed.request(path, "PUT", body=b"page", headers=(ELSEWHERE, sign("PUT", path, b"page"), field)).status == 401
     assert signed.get("/a").body == b"/a"
 
 
 def test_a_push_with_its_fields_signed_is_stored(signed):
-    path = "/_cache/v1/zones/one/entry?url=/a&ttl=60"
+    path = "/_cache/v1/zones/one/entry?url=http://localhost/a&ttl=60"
     fields = ("content-type:text/html", "x-response-x-frame-options:DENY")
     headers = (ELSEWHERE, "Content-Type: text/html", "X-Other: 1", sign("PUT", path, b"page", fields), "X-Response-X-Frame-Options: DENY")
     assert signed.request(path, "PUT", body=b"page", headers=headers).status == 201
@@ -342,13 +342,24 @@ def test_a_push_with_its_fields_signed_is_stored(signed):
 
 def test_a_fenced_push_that_is_sent_again_after_the_next_purge_is_refused(signed):
     seq = json.loads(signed.request(PURGE, "POST", body=ALL, headers=(JSON,)).body)["seq"]
-    path = "/_cache/v1/zones/one/entry?url=/a&ttl=60"
+    path = "/_cache/v1/zones/one/entry?url=http://localhost/a&ttl=60"
     headers = (ELSEWHERE, sign("PUT", path, b"old", [f"if-purge-seq:{seq}"]), f"If-Purge-Seq: {seq}")
     assert signed.request(path, "PUT", body=b"old", headers=headers).status == 201
     assert signed.get("/a").body == b"old"
     assert signed.request(PURGE, "POST", body=b'{"urls":["/a"]}', headers=(JSON,)).status == 200
     assert signed.request(path, "PUT", body=b"old", headers=headers).status == 412
     assert signed.get("/a").body == b"/a"
+
+
+def test_a_signed_request_says_for_which_host_it_is(signed):
+    """The Host field is not signed: what was meant for one site must not be turned against another."""
+    signed.get("/a", host="other.example")
+    for method, path, body in (("POST", PURGE, b'{"urls":["/a"]}'), ("POST", PURGE, b'{"prefixes":["/"]}'), ("DELETE", ENTRY, b""),
+                               ("PUT", ENTRY + "&ttl=60", b"page"), ("GET", ENTRY, b"")):
+        answer = signed.request(path, method, body=body, headers=(ELSEWHERE, JSON, sign(method, path, body, ["content-type:application/json"]
+                                                                                         if method == "PUT" else ())), host="other.example")
+        assert answer.status == 400, (method, path, answer)
+    assert is_stored(signed, host="other.example") and signed.get("/a", host="other.example").body == b"/a"
 
 
 @pytest.mark.parametrize("target", [ENTRY.replace("=/a", "=/b"), ENTRY + "&ttl=9", ENTRY.replace("entry", "%65ntry"), ENTRY.replace("/_cache/", "/_cache//")])

@@ -154,14 +154,14 @@ def signed(site, nginx):
 
 def test_a_signed_request_from_elsewhere_is_let_in(signed):
     assert signed.get("/_cache/v1/zones", ELSEWHERE, sign("GET", "/_cache/v1/zones")).status == 200
-    entry = "/_cache/v1/zones/one/entry?url=/a&ttl=60"
+    entry = "/_cache/v1/zones/one/entry?url=http://localhost/a&ttl=60"
     assert signed.request(entry, "PUT", body=b"pushed", headers=(ELSEWHERE, sign("PUT", entry, b"pushed"))).status == 201
-    assert signed.get("/_cache/v1/zones/one/entry?url=/a", ELSEWHERE, sign("GET", "/_cache/v1/zones/one/entry?url=/a")).status == 200
+    assert signed.get("/_cache/v1/zones/one/entry?url=http://localhost/a", ELSEWHERE, sign("GET", "/_cache/v1/zones/one/entry?url=http://localhost/a")).status == 200
     assert is_stored(signed)
     assert signed.request(PURGE, "POST", body=ALL, headers=(ELSEWHERE, JSON, sign("POST", PURGE, ALL))).status == 200
     assert not is_stored(signed)
-    assert signed.request("/_cache/v1/zones/one/entry?url=/a", "DELETE",
-                          headers=(ELSEWHERE, sign("DELETE", "/_cache/v1/zones/one/entry?url=/a"))).status == 200
+    assert signed.request("/_cache/v1/zones/one/entry?url=http://localhost/a", "DELETE",
+                          headers=(ELSEWHERE, sign("DELETE", "/_cache/v1/zones/one/entry?url=http://localhost/a"))).status == 200
 
 
 def forged():
