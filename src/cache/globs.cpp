@@ -157,4 +157,31 @@ void publish_globs(GlobTable* table, uint64_t seq) noexcept {
     }
 }
 
+void copy_globs(const GlobTable& from, GlobTable* to, uint64_t limit) noexcept {
+    uint32_t n = 0;
+    for (const GlobRule& rule : from.rule) {
+        const uint64_t seq = rule.seq.load_acquire();  // [glob-rule]
+        Copy copy;
+        const bool whole = seq != 0 && copy_rule(rule, &copy) && rule.seq.load_acquire() != 0;  // [glob-rule]
+        if (!whole) {
+            continue;  // empty, or being written: what it said had its host purged, what it will say is younger
+        }
+        const uint64_t as_of = seq < limit ? seq : limit;
+        write_rule_locked(&to->rule[n++], {copy.host, copy.pattern, copy.soft}, as_of);
+        publish_globs(to, as_of);
+    }
+}
+
+uint64_t each_younger_glob(const GlobTable& table, uint64_t since, YoungerFn fn, void* context) noexcept {
+    const uint64_t newest = table.newest.load_acquire();  // [glob-newest] before the rules
+    for (const GlobRule& rule : table.rule) {
+        Copy copy;
+        // One that is overwritten meanwhile has its host among the purges, and what comes is younger than `newest`.
+        if (rule.seq.load_acquire() > since && copy_rule(rule, &copy)) {  // [glob-rule]
+            fn(copy.host, copy.soft, context);
+        }
+    }
+    return newest;
+}
+
 }  // namespace slab_cache::cache

@@ -67,4 +67,12 @@ bool add_glob(GlobTable* table, const Glob& glob, uint64_t seq, RaiseFn raise, v
 // After the purge that added rules with this counter; then readers look at them.
 void publish_globs(GlobTable* table, uint64_t seq) noexcept;
 
+// For a zone that takes another's place (ngx/succession.h). Fills an empty table that nobody else knows yet. Rules younger than
+// `limit` count as of `limit`: one may have been raised since, and what it purged before must stay purged.
+void copy_globs(const GlobTable& from, GlobTable* to, uint64_t limit) noexcept;
+
+// The rules younger than `since`; returns what `newest` was before they were looked at.
+using YoungerFn = void (*)(Bytes host, bool soft, void* context);
+uint64_t each_younger_glob(const GlobTable& table, uint64_t since, YoungerFn fn, void* context) noexcept;
+
 }  // namespace slab_cache::cache

@@ -180,7 +180,7 @@ Run make_room_locked(const Context& c, Shard* s, const Ask& ask, int64_t now_sec
     if (!run && reclaim_locked(c, s) > 0) {
         run = attempt();
     }
-    if (run) {
+    if (run || !c.evicts) {
         return run;
     }
     RoomContext room = {&c, s, &scan_slots(c), now_sec, purge_counter(c)};

@@ -138,11 +138,20 @@ bool EvictQueues::recall(const Entry& e) noexcept {
 
 // ---- queues -------------------------------------------------------------------------------------
 
+void EvictQueues::account(uint32_t q, Entry* e) noexcept {
+    EvictQueue& queue = header_->queue[q];
+    const uint32_t bytes = e->occupied.load_relaxed();
+    e->queue = static_cast<uint8_t>(q + 1);
+    queue.count++;
+    queue.bytes += bytes;
+    header_->count++;
+    header_->bytes += bytes;
+    header_->used_queues |= uint64_t{1} << q;
+}
+
 void EvictQueues::link_head(uint32_t q, uint32_t ref) noexcept {
     EvictQueue& queue = header_->queue[q];
     Entry* e = entry(ref);
-    const uint32_t bytes = e->occupied.load_relaxed();
-    e->queue = static_cast<uint8_t>(q + 1);
     e->prev = 0;
     e->next = is_ref(queue.head) ? queue.head : 0;
     if (e->next != 0) {
@@ -151,11 +160,17 @@ void EvictQueues::link_head(uint32_t q, uint32_t ref) noexcept {
         queue.tail = ref;
     }
     queue.head = ref;
-    queue.count++;
-    queue.bytes += bytes;
-    header_->count++;
-    header_->bytes += bytes;
-    header_->used_queues |= uint64_t{1} << q;
+    account(q, e);
+}
+
+void EvictQueues::link_tail(uint32_t q, uint32_t ref) noexcept {
+    EvictQueue& queue = header_->queue[q];
+    Entry* e = entry(ref);
+    e->next = 0;
+    e->prev = is_ref(queue.tail) ? queue.tail : 0;
+    (e->prev != 0 ? entry(e->prev)->next : queue.head) = ref;
+    queue.tail = ref;
+    account(q, e);
 }
 
 // A link out of queue q is nonsense: what hangs there is out of reach until repair.
@@ -224,6 +239,32 @@ void EvictQueues::push_rebuilt_locked(uint32_t ref) noexcept {
 
 bool EvictQueues::remove_locked(uint32_t ref) noexcept {
     return is_ref(ref) && unlink(ref);
+}
+
+// ---- moving -------------------------------------------------------------------------------------
+
+uint64_t EvictQueues::heat_locked(uint32_t ref) const noexcept {
+    const Entry& e = *entry(ref);
+    const uint32_t uses = uses_of(e);
+    if (policy_ == Eviction::kBytes) {
+        return uses + (e.queue == kMain + 1 ? kMaxUsesX2 : 0);
+    }
+    const uint64_t left = e.value > header_->floor ? e.value - header_->floor : 0;
+    const uint64_t seen = uses != 0 ? worth(2 * (uses + 1), e.occupied.load_relaxed()) : 0;
+    return left > seen ? left : seen;
+}
+
+void EvictQueues::settle_locked(uint32_t ref, uint64_t heat, uint8_t uses) noexcept {
+    if (!remove_locked(ref)) {
+        return;
+    }
+    Entry* e = entry(ref);
+    const uint32_t bytes = e->occupied.load_relaxed();
+    const uint64_t most = worth(kMaxUsesX2, bytes);
+    e->freq.store_relaxed(uses & 3U);  // relaxed: a count that anybody may lose
+    e->value = header_->floor + (heat < most ? heat : most);
+    const uint32_t of_bytes = uses != 0 || heat >= kMaxUsesX2 ? kMain : kSmall;
+    link_tail(policy_ == Eviction::kBytes ? of_bytes : class_of(bytes), ref);
 }
 
 // ---- victims ------------------------------------------------------------------------------------

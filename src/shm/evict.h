@@ -90,6 +90,11 @@ public:
     static constexpr uint32_t kMaxSteps = 256;
     uint32_t pick_victim_locked(uint32_t now_sec, const VictimRules& rules) noexcept;
 
+    // For objects that move to another zone: what one is worth above L, its unseen uses included; and its place at the
+    // end of its queue with that worth. Those worth most come first.
+    uint64_t heat_locked(uint32_t ref) const noexcept;
+    void settle_locked(uint32_t ref, uint64_t heat, uint8_t uses) noexcept;
+
     uint64_t count() const noexcept { return header_->count; }
     uint64_t bytes() const noexcept { return header_->bytes; }
     // A link was nonsense and its queue was let go: the shard wants repair.
@@ -114,6 +119,8 @@ private:
 
     void push(uint32_t ref, Age age) noexcept;
     void link_head(uint32_t q, uint32_t ref) noexcept;
+    void link_tail(uint32_t q, uint32_t ref) noexcept;
+    void account(uint32_t q, Entry* e) noexcept;
     bool unlink(uint32_t ref) noexcept;
     uint32_t let_go(uint32_t q) noexcept;
     uint32_t tail_of(uint32_t q) noexcept;

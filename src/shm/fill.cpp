@@ -157,7 +157,7 @@ void write_front(const Context& c, Run run, const NewEntry& what, int64_t now_se
     f.digest_lo = what.digest.lo;
     f.flags = what.flags;
     f.fill_cost_us = what.fill_cost_us;
-    f.stored_sec = saturate_sec(now_sec);
+    f.stored_sec = saturate_sec(what.stored_sec != 0 ? what.stored_sec : now_sec);
     f.key_bytes = static_cast<uint16_t>(what.key.size());
     f.head_bytes = static_cast<uint16_t>(what.head.size());
     f.selector_count = static_cast<uint8_t>(what.selector_count);

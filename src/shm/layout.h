@@ -25,7 +25,7 @@ namespace slab_cache::shm {
 using base::Atom;
 
 inline constexpr uint64_t kZoneMagic = 0x3165686361436253ULL;
-inline constexpr uint32_t kLayoutVersion = 2;
+inline constexpr uint32_t kLayoutVersion = 3;
 inline constexpr uint32_t kRefBytes = 64;
 inline constexpr uint32_t kLineBytes = 64;
 inline constexpr uint32_t kBlockBytes = 64 * 1024;
@@ -36,6 +36,7 @@ inline constexpr uint32_t kMaxSelectors = 128;
 inline constexpr uint32_t kCounters = 192;
 inline constexpr uint32_t kMaxWorkers = 256;   // bits of a WakeSet
 inline constexpr uint32_t kUnknownLength = 0xffffffffU;
+inline constexpr uint32_t kMaxPriors = 5;
 
 // A run: contiguous bytes of one object, in one block. The header is in band, the payload follows.
 //   0        4         8    12          16
@@ -195,14 +196,17 @@ struct ZoneHeader {
     Atom<uint64_t> purge_seq;
     Atom<uint64_t> all_hard;       // counter of the newest purge of everything
     Atom<uint64_t> all_soft;
-    uint8_t pad1[kLineBytes - 24];
+    Atom<uint64_t> prior_seq
+        [kMaxPriors];  // per prior zone: its counter up to which its purges are ours too (prior.h)
+    uint8_t pad1[kLineBytes - 24 - 8 * kMaxPriors];
 
     RobustLock purge_lock;
     Atom<uint64_t> sweeper;        // deadline_ms:48 | worker record + 1:16
     Atom<uint32_t> sweep_shard;
     Atom<uint32_t> uses_seen;      // bump_uses() calls, in steps of 64: the sketch's epoch
     Atom<uint32_t> unclean;        // Store::set_unclean()
-    uint8_t pad2[kLineBytes - 36];
+    Atom<uint32_t> closed;         // how much of it a successor found left (prior.h)
+    uint8_t pad2[kLineBytes - 40];
 };
 
 // ---- guards against drift ----------------------------------------------------------------------------------
@@ -229,10 +233,11 @@ constexpr uint32_t fold_layout(uint32_t h, uint64_t x) noexcept {
 // `space_and_evict` lets the two areas whose structs live elsewhere (space.h, evict.h) take part.
 constexpr uint32_t layout_fingerprint(uint64_t space_and_evict) noexcept {
     uint32_t h = 0x811c9dc5U;
-    for (uint64_t x : {sizeof(ZoneHeader), sizeof(Shard), sizeof(Entry), sizeof(EntryFixed),
-                       sizeof(RunHeader), sizeof(Bucket), sizeof(WorkerRecord), sizeof(LeaseSet),
-                       sizeof(PurgeSet), offsetof(ZoneHeader, purge_seq), offsetof(Entry, birth),
-                       offsetof(Entry, state), offsetof(Shard, overflow_used)}) {
+    for (uint64_t x :
+         {sizeof(ZoneHeader), sizeof(Shard), sizeof(Entry), sizeof(EntryFixed), sizeof(RunHeader),
+          sizeof(Bucket), sizeof(WorkerRecord), sizeof(LeaseSet), sizeof(PurgeSet),
+          offsetof(ZoneHeader, purge_seq), offsetof(ZoneHeader, closed), offsetof(Entry, birth),
+          offsetof(Entry, state), offsetof(Shard, overflow_used)}) {
         h = fold_layout(h, x);
     }
     for (uint64_t x : {uint64_t{kBlockBytes}, uint64_t{kPageBytes}, uint64_t{kRefBytes},

@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "shm/counters.h"
 #include "shm/lock.h"
+#include "shm/prior.h"
 #include "shm/worker.h"
 #include "shm/zone.h"
 
@@ -44,14 +45,15 @@ void look_up(const Context& c, uint64_t fingerprint, Newest* newest) noexcept {
     raise(&newest->soft, set->soft_floor.load_acquire());
 }
 
-// The record to write: the one of this key, an empty one, else the oldest, whose seq becomes the floor.
-PurgeRecord* make_room_locked(const Context& c, PurgeSet* set, uint64_t key) noexcept {
+// The record to write: the one of this key, an empty one, else the oldest, whose seq becomes the floor. Null: none.
+PurgeRecord* make_room_locked(const Context& c, PurgeSet* set, uint64_t key,
+                              uint64_t seq) noexcept {
     PurgeRecord* oldest = &set->record[0];
     PurgeRecord* empty = nullptr;
     for (PurgeRecord& r : set->record) {
         const uint64_t k = r.fingerprint.load_relaxed();  // relaxed: only lock holders write
         if (k == key) {
-            return &r;
+            return r.seq.load_relaxed() < seq ? &r : nullptr;
         }
         empty = k == 0 && empty == nullptr ? &r : empty;
         oldest = r.seq.load_relaxed() < oldest->seq.load_relaxed() ? &r : oldest;
@@ -59,20 +61,16 @@ PurgeRecord* make_room_locked(const Context& c, PurgeSet* set, uint64_t key) noe
     if (empty != nullptr) {
         return empty;
     }
-    Atom<uint64_t>& floor =
-        (oldest->fingerprint.load_relaxed() & 1) != 0 ? set->soft_floor : set->hard_floor;
-    if (floor.load_relaxed() < oldest->seq.load_relaxed()) {
-        floor.store_release(oldest->seq.load_relaxed());  // [purge-floor] before the key goes
+    // One taken over from a prior zone may itself be the oldest: then only its mark in the floor stays.
+    const bool is_older = seq <= oldest->seq.load_relaxed();
+    const uint64_t gone_seq = is_older ? seq : oldest->seq.load_relaxed();
+    const uint64_t gone_key = is_older ? key : oldest->fingerprint.load_relaxed();
+    Atom<uint64_t>& floor = (gone_key & 1) != 0 ? set->soft_floor : set->hard_floor;
+    if (floor.load_relaxed() < gone_seq) {
+        floor.store_release(gone_seq);  // [purge-floor] before the key goes
         count(c, Counter::kPurgeFloorRaised);
     }
-    return oldest;
-}
-
-void write_record_locked(const Context& c, uint64_t key, uint64_t seq) noexcept {
-    PurgeRecord* r = make_room_locked(c, set_of(c, key & ~uint64_t{1}), key);
-    // seq first: a reader that meets the old key with the new seq purges too much, never too little.
-    r->seq.store_release(seq);
-    r->fingerprint.store_release(key);  // [purge-record]
+    return is_older ? nullptr : oldest;
 }
 
 uint64_t lock_and_next(Context* c) noexcept {
@@ -86,11 +84,31 @@ uint64_t lock_and_next(Context* c) noexcept {
     return c->zone->purge_seq.load_relaxed() + 1;  // relaxed: only lock holders write it
 }
 
-void publish_and_unlock(Context* c, uint64_t seq) noexcept {
-    // [purge-seq] after the records: whoever reads this counter finds them. seq_cst: a birth stamp taken after
-    // purge() has returned, in any process, is not older than it.
-    c->zone->purge_seq.store_seq_cst(seq);
-    unlock(&c->zone->purge_lock);
+template <class WriteFn>
+uint64_t purge_here(Context* c, const WriteFn& write, const uint64_t* forwarded) noexcept {
+    const uint64_t seq = lock_and_next(c);
+    write(*c, seq);
+    publish_purge_locked(*c, seq);
+    for (uint32_t i = 0; i < c->priors; i++) {
+        if (forwarded[i] != 0) {
+            note_forwarded_locked(*c, i, forwarded[i]);
+        }
+    }
+    unlock_purges(c);
+    return seq;
+}
+
+// In the prior zones first: what this zone then publishes may be noted as done there.
+template <class WriteFn>
+uint64_t purge_everywhere(Context* c, const WriteFn& write) noexcept {
+    uint64_t forwarded[kMaxPriors] = {};
+    for (uint32_t i = 0; i < c->priors; i++) {
+        Context old;
+        if (is_open_prior(*c, i) && context_of_prior(*c, i, &old)) {
+            forwarded[i] = purge_here(&old, write, nullptr);
+        }
+    }
+    return purge_here(c, write, forwarded);
 }
 
 }  // namespace
@@ -128,25 +146,58 @@ uint64_t purge_fingerprints(Context* c, const uint64_t* fingerprints, uint32_t n
     if (n == 0 && more == nullptr) {
         return purge_counter(*c);
     }
-    const uint64_t seq = lock_and_next(c);
-    for (uint32_t i = 0; i < n; i++) {
-        write_record_locked(*c, record_key(fingerprints[i], mode), seq);
-    }
-    if (more != nullptr) {
-        PurgeSection section(*c, seq);
-        more(&section, context);
-    }
-    publish_and_unlock(c, seq);
+    const uint64_t seq = purge_everywhere(c, [&](const Context& zone, uint64_t as_of) {
+        for (uint32_t i = 0; i < n; i++) {
+            write_record_locked(zone, record_key(fingerprints[i], mode), as_of);
+        }
+        if (more != nullptr) {
+            PurgeSection section(zone, as_of);
+            more(&section, context);
+        }
+    });
     count(*c, Counter::kPurges, n);
     return seq;
 }
 
 uint64_t purge_everything(Context* c, PurgeMode mode) noexcept {
-    const uint64_t seq = lock_and_next(c);
-    (mode == PurgeMode::kSoft ? c->zone->all_soft : c->zone->all_hard).store_release(seq);
-    publish_and_unlock(c, seq);
+    const uint64_t seq = purge_everywhere(c, [&](const Context& zone, uint64_t as_of) {
+        (mode == PurgeMode::kSoft ? zone.zone->all_soft : zone.zone->all_hard)
+            .store_release(as_of);  // [purge-seq]
+    });
     count(*c, Counter::kPurges);
     return seq;
+}
+
+bool lock_purges_for_import(Context* c, uint64_t* next_seq) noexcept {
+    const LockAnswer answer = lock_patiently(c, &c->zone->purge_lock);
+    if (answer == LockAnswer::kBusy) {
+        return false;
+    }
+    if (answer == LockAnswer::kDirty) {
+        finish_purge_locked(*c);
+    }
+    *next_seq = c->zone->purge_seq.load_relaxed() + 1;  // relaxed: only lock holders write it
+    return true;
+}
+
+void write_record_locked(const Context& c, uint64_t key, uint64_t seq) noexcept {
+    PurgeRecord* r = make_room_locked(c, set_of(c, key & ~uint64_t{1}), key, seq);
+    if (r == nullptr) {
+        return;
+    }
+    // seq first: a reader that meets the old key with the new seq purges too much, never too little.
+    r->seq.store_release(seq);
+    r->fingerprint.store_release(key);  // [purge-record]
+}
+
+void publish_purge_locked(const Context& c, uint64_t seq) noexcept {
+    // [purge-seq] after the records: whoever reads this counter finds them. seq_cst: a birth stamp taken after
+    // purge() has returned, in any process, is not older than it.
+    c.zone->purge_seq.store_seq_cst(seq);
+}
+
+void unlock_purges(Context* c) noexcept {
+    unlock(&c->zone->purge_lock);
 }
 
 void mend_purges(const Context& c) noexcept {

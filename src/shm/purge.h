@@ -32,6 +32,13 @@ uint64_t purge_fingerprints(Context* c, const uint64_t* fingerprints, uint32_t c
                             PurgeFn more, void* context) noexcept;
 uint64_t purge_everything(Context* c, PurgeMode mode) noexcept;
 
+// The parts of a purge, for prior.cpp: lock, records, counter, unlock.
+bool lock_purges_for_import(Context* c, uint64_t* next_seq) noexcept;  // false: busy for some 40 ms
+// `key`: a record's fingerprint, with the mode in its lowest bit.
+void write_record_locked(const Context& c, uint64_t key, uint64_t seq) noexcept;
+void publish_purge_locked(const Context& c, uint64_t seq) noexcept;
+void unlock_purges(Context* c) noexcept;
+
 // Publishes what a dead purger left half-way. REQUIRES the purge lock, found dirty.
 void finish_purge_locked(const Context& c) noexcept;
 // The same where its owner is dead; nothing otherwise.

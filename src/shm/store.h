@@ -88,6 +88,7 @@ struct NewEntry {
     int64_t body_bytes = -1;              // when known in advance, else -1
     uint32_t fill_cost_us = 0;            // what the origin took
     uint32_t flags = 0;                   // opaque to the store
+    int64_t stored_sec = 0;               // when it was first stored, where that is not now
 };
 
 // A store in progress. Private to the process that began it until commit() or Ticket attach.
@@ -168,8 +169,27 @@ struct Audit {
     char first[160] = {};   // the first violation, in words
 };
 
+// What carry() may do, and what it did.
+struct CarryRules {
+    bool (*go_on)(void* context) = nullptr;  // asked before each object; false ends it
+    void* context = nullptr;
+    int64_t now_sec = 0;
+};
+struct Carried {
+    uint64_t found = 0;    // objects there were
+    uint64_t entries = 0;  // of these carried over
+    uint64_t bytes = 0;    // their size in the old zone
+    bool cut_short = false;
+};
+
 struct ZoneHeader;    // layout.h
 struct LocalPins;     // reclaim.h
+
+struct PriorZone {
+    char* base = nullptr;
+    uint64_t bytes = 0;
+    ZoneHeader* zone = nullptr;  // null: none here
+};
 
 // What the parts behind Store know of this process: the mapping, who it is, how to tell the dead.
 struct Context {
@@ -181,6 +201,9 @@ struct Context {
     uint32_t worker = 0;          // record index + 1, 0 = not joined
     IsAliveFn alive = nullptr;    // null: /proc
     void* alive_context = nullptr;
+    bool evicts = true;           // to make room; not while objects come from another zone, worth most first
+    uint32_t priors = 0;          // 1 + the highest place in use
+    PriorZone prior[5];           // zones that this one succeeds, where their workers may still run (prior.h)
 };
 
 class PurgeSection {
@@ -219,6 +242,26 @@ public:
     void set_unclean(bool unclean) noexcept;
 
     void set_liveness(IsAliveFn fn, void* context) noexcept;
+
+    // ---- a zone that takes another's place (prior.h) -----------------------------------------------------
+    // Places of prior zones: 0 for the one succeeded, the rest for those that it succeeded itself.
+    static constexpr uint32_t kPriors = 5;
+    // Takes over `old`'s secret and all its purges, and from now on those to come, by a mapping of `old` of its own.
+    // REQUIRES this zone was just created and is nobody else's yet; add_prior() for `old`'s own priors came before.
+    // kStaleFormat: `view` is no such zone.
+    Status succeed(const Store& old, void* view) noexcept;
+    // One of `old`'s own priors, for a zone that succeeds `old`. kBusy: no place left.
+    Status add_prior(const Store& old, uint32_t place, void* view) noexcept;
+    // The same zone in the next configuration: `place` as it was in `old`.
+    Status keep_prior(const Store& old, uint32_t place, void* view) noexcept;
+    // The mapping of a prior that still counts; false where there is none.
+    bool prior_at(uint32_t place, void** base, uint64_t* bytes) const noexcept;
+    bool has_open_prior() const noexcept;
+    void* prior_user_area(uint32_t place) const noexcept;  // nullptr where there is none
+    // Closes a prior whose workers are all gone. True when it is closed: then all from *from to its end is of no use.
+    bool close_prior(uint32_t place, uint64_t* from) noexcept;
+    // Copies objects of `old`, the most useful first, as long as there is room. REQUIRES both joined, succeed() done.
+    Carried carry(Store* old, const CarryRules& rules) noexcept;
 
     // ---- this process as a worker ------------------------------------------------------------------------
     // Claims a worker record. kBusy: none free (the process must serve uncached and try again).

@@ -2,6 +2,7 @@
 #include "shm/chain.h"
 #include "shm/counters.h"
 #include "shm/index.h"
+#include "shm/prior.h"
 #include "shm/purge.h"
 #include "shm/reclaim.h"
 #include "shm/store.h"
@@ -70,6 +71,9 @@ Status Store::find(const Digest& d, Bytes key, Pin* pin) noexcept {
 
 Validity Store::validity(const Pin& pin) noexcept {
     const Entry& e = *pin.entry;
+    if (context_.priors != 0 && !catch_up(&context_)) {
+        return Validity::kPurged;  // what a prior zone's worker purged is not known: a miss
+    }
     const uint64_t seq = purge_counter(context_);
     if (e.checked.load_relaxed() == seq) {  // relaxed: whoever stored it had judged up to it
         return Validity::kValid;

@@ -6,6 +6,7 @@
 #include "shm/lease.h"
 #include "shm/lock.h"
 #include "shm/marks.h"
+#include "shm/prior.h"
 #include "shm/purge.h"
 #include "shm/reclaim.h"
 #include "shm/store.h"
@@ -149,7 +150,8 @@ uint64_t Store::purge_seq() const noexcept {
 
 Validity Store::validity_of(const uint64_t* fingerprints, uint32_t n,
                             uint64_t birth) const noexcept {
-    return judge(context_, fingerprints, n, birth);
+    Context c = context_;
+    return catch_up(&c) ? judge(c, fingerprints, n, birth) : Validity::kPurged;
 }
 
 void Store::reap(WakeSet* wake) noexcept {

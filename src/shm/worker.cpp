@@ -149,6 +149,12 @@ Status claim_record(Context* c, const WorkerId& self) noexcept {
         WorkerRecord* w = worker_record(*c, i);
         uint64_t expected = 0;
         if (w->owner.load_relaxed() == 0 && w->owner.cas_seq_cst(expected, word)) {  // [record]
+            // [closed] seq_cst after the record is taken: whoever closes the zone stores first and looks at the records
+            // afterwards, so that one of us sees the other.
+            if (c->zone->closed.load_seq_cst() != 0) {
+                w->owner.store_release(0);  // [record]
+                return Status::kBusy;
+            }
             c->self = word;
             c->worker = i + 1;
             return Status::kOk;

@@ -212,5 +212,31 @@ TEST(GlobRules, overwritten_while_they_are_read_purge_too_much_never_too_little)
     EXPECT_EQ(missed, 0u);
 }
 
+TEST(GlobTable, copied_to_a_new_zone_purges_what_it_did) {
+    Globs old;
+    Globs next;
+    ASSERT_TRUE(old.add("/a*", 5));
+    ASSERT_TRUE(old.add("/b*", 9, true));
+    copy_globs(*old.table, next.table.get(), 7);
+    EXPECT_EQ(next.judge("/a1", 4), GlobAnswer::kHard);
+    EXPECT_EQ(next.judge("/a1", 5), GlobAnswer::kNone);
+    EXPECT_EQ(next.judge("/b1", 6), GlobAnswer::kSoft);
+    EXPECT_EQ(next.judge("/b1", 7), GlobAnswer::kNone);   // counts as of the limit: what is younger comes by itself
+    EXPECT_EQ(next.table->newest.load_relaxed(), 7u);
+}
+
+TEST(GlobTable, tells_which_rules_are_younger) {
+    Globs globs;
+    ASSERT_TRUE(globs.add("/a*", 5, false, "early"));
+    ASSERT_TRUE(globs.add("/b*", 8, false, "late"));
+    publish_globs(globs.table.get(), 8);
+    Raised younger;
+    EXPECT_EQ(each_younger_glob(*globs.table, 5, Raised::note, &younger), 8u);
+    EXPECT_EQ(younger.hosts, std::vector<std::string>{"late"});
+    ASSERT_TRUE(globs.add("/a*", 9, false, "early"));     // again makes it younger
+    each_younger_glob(*globs.table, 8, Raised::note, &younger);
+    EXPECT_EQ(younger.hosts, (std::vector<std::string>{"late", "early"}));
+}
+
 }  // namespace
 }  // namespace slab_cache::cache

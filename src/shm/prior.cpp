@@ -1,0 +1,239 @@
+#include "shm/prior.h"
+
+#include "base/hash.h"
+#include "shm/chain.h"
+#include "shm/purge.h"
+#include "shm/worker.h"
+#include "shm/zone.h"
+
+namespace slab_cache::shm {
+namespace {
+
+uint64_t lesser(uint64_t a, uint64_t b) noexcept {
+    return a < b ? a : b;
+}
+
+PurgeSet* purge_set(const Context& c, uint32_t i) noexcept {
+    return region(c).at<PurgeSet>(c.zone->purges_offset + uint64_t{i} * sizeof(PurgeSet));
+}
+
+void raise(Atom<uint64_t>* to, uint64_t x) noexcept {
+    if (to->load_relaxed() < x) {
+        to->store_relaxed(x);  // relaxed: this zone is nobody else's yet
+    }
+}
+
+// Floors cover what hashes into a set: here those hashes may lie in several sets, or in a part of one.
+void copy_floors(const Context& from, const Context& to, uint32_t i, uint64_t limit) noexcept {
+    const uint64_t n = to.zone->purge_sets;
+    const uint64_t m = from.zone->purge_sets;
+    const PurgeSet* old = purge_set(from, i);
+    const uint64_t hard = lesser(old->hard_floor.load_acquire(), limit);  // [purge-floor]
+    const uint64_t soft = lesser(old->soft_floor.load_acquire(), limit);  // [purge-floor]
+    for (uint64_t at = i * n / m; at <= ((i + 1) * n + m - 1) / m - 1 && at < n; at++) {
+        raise(&purge_set(to, static_cast<uint32_t>(at))->hard_floor, hard);
+        raise(&purge_set(to, static_cast<uint32_t>(at))->soft_floor, soft);
+    }
+}
+
+// A record that is newer than `limit` counts as of `limit`: it may have overwritten an older one of the same fingerprint,
+// and whatever it says itself is imported once the old counter has reached it.
+void copy_purges(const Context& from, const Context& to, uint64_t limit) noexcept {
+    for (uint32_t i = 0; i < from.zone->purge_sets; i++) {
+        for (const PurgeRecord& r : purge_set(from, i)->record) {
+            const uint64_t key = r.fingerprint.load_acquire();  // [purge-record]
+            const uint64_t seq = r.seq.load_acquire();          // [purge-record]
+            if (key != 0) {
+                write_record_locked(to, key, lesser(seq, limit));
+            }
+        }
+        copy_floors(from, to, i, limit);
+    }
+}
+
+struct News {
+    uint64_t since;
+    bool all_hard, all_soft;
+};
+
+// What the prior zone purged after news->since, written here as of `seq`.
+void import_records_locked(const Context& from, const Context& to, uint64_t seq, News* news) noexcept {
+    for (uint32_t i = 0; i < from.zone->purge_sets; i++) {
+        const PurgeSet* set = purge_set(from, i);
+        for (const PurgeRecord& r : set->record) {
+            const uint64_t key = r.fingerprint.load_acquire();  // [purge-record]
+            if (key != 0 && r.seq.load_acquire() > news->since) {  // [purge-record]
+                write_record_locked(to, key, seq);
+            }
+        }
+        // Records that came and went in between: what they said is unknown.
+        news->all_hard = news->all_hard || set->hard_floor.load_acquire() > news->since;  // [purge-floor]
+        news->all_soft = news->all_soft || set->soft_floor.load_acquire() > news->since;  // [purge-floor]
+    }
+}
+
+bool import_from(Context* c, uint32_t place) noexcept {
+    Context from;
+    uint64_t seq = 0;
+    if (!context_of_prior(*c, place, &from) || !lock_purges_for_import(c, &seq)) {
+        return false;
+    }
+    const uint64_t to = purge_counter(from);
+    News news = {c->zone->prior_seq[place].load_relaxed(), false, false};  // relaxed: only lock holders write
+    if (to > news.since) {
+        news.all_hard = from.zone->all_hard.load_acquire() > news.since;  // [purge-seq]
+        news.all_soft = from.zone->all_soft.load_acquire() > news.since;  // [purge-seq]
+        import_records_locked(from, *c, seq, &news);
+        if (news.all_hard) {
+            c->zone->all_hard.store_release(seq);  // [purge-seq]
+        }
+        if (news.all_soft) {
+            c->zone->all_soft.store_release(seq);  // [purge-seq]
+        }
+        publish_purge_locked(*c, seq);
+        c->zone->prior_seq[place].store_release(to);  // [prior-seq] after the counter that stands for it
+    }
+    unlock_purges(c);
+    return true;
+}
+
+void set_prior(Context* c, uint32_t place, void* base, const Context& old) noexcept {
+    auto* at = static_cast<char*>(base);
+    c->prior[place] = {at, old.bytes,
+                       reinterpret_cast<ZoneHeader*>(at + (reinterpret_cast<char*>(old.zone) - old.base))};
+    c->priors = place + 1 > c->priors ? place + 1 : c->priors;
+}
+
+}  // namespace
+
+bool context_of_prior(const Context& c, uint32_t place, Context* out) noexcept {
+    if (place >= c.priors || c.prior[place].zone == nullptr) {
+        return false;
+    }
+    *out = c;   // the same process, with the same identity and counters
+    out->base = c.prior[place].base;
+    out->bytes = c.prior[place].bytes;
+    out->zone = c.prior[place].zone;
+    out->priors = 0;
+    return true;
+}
+
+bool is_open_prior(const Context& c, uint32_t place) noexcept {
+    return place < c.priors && c.prior[place].zone != nullptr
+           && c.prior[place].zone->closed.load_seq_cst() != kZoneLeft;  // [closed]
+}
+
+bool is_behind(const Context& c) noexcept {
+    for (uint32_t i = 0; i < c.priors; i++) {
+        const ZoneHeader* old = c.prior[i].zone;
+        // Theirs first: what is read of ours afterwards is at least as new as what theirs was compared with.
+        if (old != nullptr
+            && old->purge_seq.load_seq_cst() > c.zone->prior_seq[i].load_acquire()) {  // [purge-seq] [prior-seq]
+            return true;
+        }
+    }
+    return false;
+}
+
+bool import_purges(Context* c) noexcept {
+    bool done = true;
+    for (uint32_t i = 0; i < c->priors; i++) {
+        done = (c->prior[i].zone == nullptr || import_from(c, i)) && done;
+    }
+    return done;
+}
+
+void note_forwarded_locked(const Context& c, uint32_t place, uint64_t seq) noexcept {
+    // Only where nothing else was purged there meanwhile: else all of it is imported.
+    if (c.zone->prior_seq[place].load_relaxed() + 1 == seq) {
+        c.zone->prior_seq[place].store_release(seq);  // [prior-seq]
+    }
+}
+
+Status Store::add_prior(const Store& old, uint32_t place, void* view) noexcept {
+    if (place + 1 >= kMaxPriors || old.context_.prior[place].zone == nullptr) {
+        return Status::kBusy;
+    }
+    Context there = old.context_;
+    there.base = old.context_.prior[place].base;
+    there.bytes = old.context_.prior[place].bytes;
+    there.zone = old.context_.prior[place].zone;
+    set_prior(&context_, place + 1, view, there);
+    // Before succeed() looks at the old zone's counter: what this figure stands for is then among the old zone's purges.
+    context_.zone->prior_seq[place + 1].store_relaxed(
+        old.context_.zone->prior_seq[place].load_acquire());  // [prior-seq]
+    return Status::kOk;
+}
+
+Status Store::keep_prior(const Store& old, uint32_t place, void* view) noexcept {
+    Context there;
+    if (!context_of_prior(old.context_, place, &there)) {
+        return Status::kBusy;
+    }
+    set_prior(&context_, place, view, there);
+    return Status::kOk;
+}
+
+Status Store::succeed(const Store& old, void* view) noexcept {
+    ZoneHeader* z = context_.zone;
+    const Context& from = old.context_;
+    set_prior(&context_, 0, view, from);
+    if (context_.prior[0].zone->magic != kZoneMagic || context_.prior[0].zone->zone_id != from.zone->zone_id) {
+        context_.prior[0] = {};
+        return Status::kStaleFormat;
+    }
+    std::memcpy(z->secret, from.zone->secret, sizeof(z->secret));
+    const uint64_t seq = purge_counter(from);  // before the records: those that come later are imported
+    z->all_hard.store_relaxed(lesser(from.zone->all_hard.load_acquire(), seq));  // [purge-seq]
+    z->all_soft.store_relaxed(lesser(from.zone->all_soft.load_acquire(), seq));  // [purge-seq]
+    copy_purges(from, context_, seq);
+    z->purge_seq.store_seq_cst(seq);           // [purge-seq]
+    z->prior_seq[0].store_release(seq);        // [prior-seq]
+    return Status::kOk;
+}
+
+bool Store::prior_at(uint32_t place, void** base, uint64_t* bytes) const noexcept {
+    if (!is_open_prior(context_, place)) {
+        return false;
+    }
+    *base = context_.prior[place].base;
+    *bytes = context_.prior[place].bytes;
+    return true;
+}
+
+bool Store::has_open_prior() const noexcept {
+    for (uint32_t i = 0; i < context_.priors; i++) {
+        if (is_open_prior(context_, i)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void* Store::prior_user_area(uint32_t place) const noexcept {
+    Context there;
+    return context_of_prior(context_, place, &there) ? there.base + there.zone->user_offset : nullptr;
+}
+
+bool Store::close_prior(uint32_t place, uint64_t* from) noexcept {
+    Context old;
+    if (!context_of_prior(context_, place, &old)) {
+        return false;
+    }
+    *from = old.zone->shard_offset[0];
+    if (old.zone->closed.load_acquire() == kZoneLeft) {  // [closed]
+        return true;
+    }
+    // [closed] seq_cst before the records are looked at: see claim_record().
+    old.zone->closed.store_seq_cst(kZoneJoinsNoMore);
+    for (uint32_t i = 0; i < old.zone->worker_count; i++) {
+        const uint64_t owner = worker_record(old, i)->owner.load_seq_cst();  // [record]
+        if (owner != 0 && is_alive(old, owner)) {
+            return false;
+        }
+    }
+    old.zone->closed.store_seq_cst(kZoneLeft);  // [closed]
+    return true;
+}
+
+}  // namespace slab_cache::shm
