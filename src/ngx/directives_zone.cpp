@@ -92,6 +92,15 @@ bool is_taken(MainConf* mcf, const ngx_str_t& path) noexcept {
     return false;
 }
 
+bool at_end_of_cycle(ngx_conf_t* cf, ngx_pool_cleanup_pt handler, Zone* zone) noexcept {
+    ngx_pool_cleanup_t* cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln != nullptr) {
+        cln->handler = handler;
+        cln->data = zone;
+    }
+    return cln != nullptr;
+}
+
 char* check_file(ngx_conf_t* cf, MainConf* mcf, Zone* zone) noexcept {
     zone->file.fd = -1;
     if (zone->file.path.len == 0) {
@@ -105,13 +114,11 @@ char* check_file(ngx_conf_t* cf, MainConf* mcf, Zone* zone) noexcept {
                            &zone->name, &zone->file.path, why);
         return static_cast<char*>(NGX_CONF_ERROR);
     }
-    ngx_pool_cleanup_t* cln = ngx_pool_cleanup_add(cf->pool, 0);
-    if (cln == nullptr) {
-        return static_cast<char*>(NGX_CONF_ERROR);
-    }
-    cln->handler = close_zone_file;
-    cln->data = zone;
-    return NGX_CONF_OK;
+    zone->file.fresh_name = static_cast<char*>(
+        ngx_pnalloc(cf->pool, zone->file.path.len + NGX_INT64_LEN + sizeof(".new.")));
+    return zone->file.fresh_name != nullptr && at_end_of_cycle(cf, close_zone_file, zone)
+               ? NGX_CONF_OK
+               : static_cast<char*>(NGX_CONF_ERROR);
 }
 
 // nginx hands a zone over on reload when name, size and tag are equal. A different layout must not be handed over: the tag,
@@ -184,7 +191,7 @@ char* set_zone(ngx_conf_t* cf, ngx_command_t*, void*) noexcept {
     }
     const size_t from_nginx = zone->file.path.len != 0 ? kFileStandInBytes : zone->size;
     zone->shm_zone = ngx_shared_memory_add(cf, &zone->name, from_nginx, zone_tag(*zone));
-    if (zone->shm_zone == nullptr) {
+    if (zone->shm_zone == nullptr || !at_end_of_cycle(cf, drop_priors, zone)) {
         return static_cast<char*>(NGX_CONF_ERROR);
     }
     zone->shm_zone->init = init_zone;

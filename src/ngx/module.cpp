@@ -72,7 +72,11 @@ ngx_int_t init_module(ngx_cycle_t* cycle) noexcept {
     auto* mcf = static_cast<MainConf*>(
         ngx_http_cycle_get_module_main_conf(cycle, ngx_http_slab_cache_module));
     look_behind_upstream_variables(cycle);
-    return find_carried_variables(cycle, mcf);
+    const ngx_int_t rc = find_carried_variables(cycle, mcf);
+    if (rc == NGX_OK) {
+        name_zone_files(cycle);  // none are fresh under nginx -t
+    }
+    return rc;
 }
 
 ngx_http_module_t module_ctx = {

@@ -6,6 +6,8 @@
 
 #include "ngx/ngx.h"
 
+#include <cstddef>
+
 #include "base/atom.h"
 #include "cache/globs.h"
 #include "cache/sketch.h"
@@ -13,16 +15,18 @@
 
 namespace slab_cache::ngx {
 
-inline constexpr uint32_t kUserAreaVersion = 2;
+inline constexpr uint32_t kUserAreaVersion = 3;
 
 struct UserArea {
     base::Atom<uint32_t> version;   // 0: fresh
-    uint32_t pad[15];
+    uint32_t pad0;
+    base::Atom<uint64_t> prior_globs[shm::Store::kPriors];   // the newest pattern of each prior zone that counts here too
+    uint32_t pad1[4];
     cache::GlobTable globs;         // purges by pattern
     cache::Sketch served;           // routes by origin time saved (sampled)
     cache::Sketch lost;             // routes by origin time spent, with the last reason
 };
-static_assert(std::is_standard_layout_v<UserArea>);
+static_assert(std::is_standard_layout_v<UserArea> && offsetof(UserArea, globs) == 64);
 static_assert(sizeof(UserArea) <= 256 * 1024, "Config::user_bytes in directives_zone.cpp");
 
 // nullptr where it was written by another version.

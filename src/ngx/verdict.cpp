@@ -62,7 +62,9 @@ void purge_globs(shm::PurgeSection* section, void* selection) noexcept {
     PatternPurge purge{section, s->zone->store.secret()};
     for (uint32_t i = 0; i < s->glob_count; i++) {
         const cache::Glob glob{s->glob[i].host, s->glob[i].pattern, s->soft};
-        if (area == nullptr || !cache::add_glob(&area->globs, glob, section->seq(), purge_host, &purge)) {
+        // Where a prior zone's workers may still run, the host goes, in both zones: their table is not ours to write.
+        if (area == nullptr || !section->is_own() || s->zone->store.has_open_prior()
+            || !cache::add_glob(&area->globs, glob, section->seq(), purge_host, &purge)) {
             purge_host(glob.host, s->soft, &purge);
         }
     }

@@ -20,6 +20,9 @@ struct UrlOf {
 shm::Validity verdict_with_globs(Zone* zone, const UrlOf& url, const shm::Pin& pin) noexcept;
 
 inline shm::Validity verdict(Zone* zone, const UrlOf& url, const shm::Pin& pin) noexcept {
+    if (zone->priors != 0 && is_behind_on_globs(*zone)) {
+        import_globs(zone);  // before the store's answer, which then knows of them
+    }
     const shm::Validity validity = zone->store.validity(pin);
     const UserArea* area = static_cast<const UserArea*>(zone->store.user_area());
     if (validity == shm::Validity::kPurged || area == nullptr

@@ -49,6 +49,7 @@ void on_upkeep(ngx_event_t* ev) noexcept {
         if (zone->ticks++ % kReapEvery == 0) {
             reap(zone);
             note_master(zone);
+            give_back_priors(zone);
         }
         zone->store.sweep(now_sec(), now_ms(), kSweepBucketsPerTick);
     }
@@ -102,7 +103,8 @@ ngx_int_t init_zone(ngx_shm_zone_t* shm_zone, void* data) noexcept {
         return open_zone_file(zone, shm_zone->shm.log);
     }
     if (data == nullptr) {
-        return format(shm_zone, zone);
+        const ngx_int_t rc = format(shm_zone, zone);
+        return rc == NGX_OK ? take_over(zone, shm_zone->shm.log) : rc;
     }
     // Reload: the tag (see directives.cpp) made sure that the same build with the same layout wrote it.
     if (zone->store.attach(shm_zone->shm.addr, shm_zone->shm.size, kReservedBytes, zone->config)
@@ -114,6 +116,7 @@ ngx_int_t init_zone(ngx_shm_zone_t* shm_zone, void* data) noexcept {
         return NGX_ERROR;
     }
     zone->formatted = true;
+    keep_priors(zone);
     return NGX_OK;
 }
 

@@ -9,6 +9,7 @@
 #include "ngx/ngx.h"
 
 #include "cache/sketch.h"
+#include "ngx/succession.h"
 #include "ngx/zone_file.h"
 #include "shm/store.h"
 
@@ -25,6 +26,9 @@ struct Zone {
     shm::Config config;
     time_t inactive;               // seconds a stale object is kept, at most; 0 = as long as it is of use
     ZoneFile file;
+    PriorMap
+        prior[shm::Store::kPriors];  // zones whose place it took, where their workers may still run
+    uint32_t priors;                 // how many of these there are
     ngx_shm_zone_t* shm_zone;
     shm::Store store;
 

@@ -82,16 +82,9 @@ bool map(ZoneFile* f, size_t size) noexcept {
 
 // The configuration that is being replaced, in this very process, has the same file.
 bool is_of_earlier_cycle(const ZoneFile& f) noexcept {
-    const auto* cycle = const_cast<const ngx_cycle_t*>(ngx_cycle);
-    if (cycle == nullptr || ngx_is_init_cycle(cycle) || cycle->conf_ctx == nullptr
-        || cycle->conf_ctx[ngx_http_module.index] == nullptr) {
-        return false;
-    }
-    auto* mcf = static_cast<MainConf*>(
-        ngx_http_cycle_get_module_main_conf(cycle, ngx_http_slab_cache_module));
-    auto** zones = static_cast<Zone**>(mcf->zones.elts);
-    for (ngx_uint_t i = 0; i < mcf->zones.nelts; i++) {
-        const ZoneFile& other = zones[i]->file;
+    MainConf* mcf = earlier_conf();
+    for (ngx_uint_t i = 0; mcf != nullptr && i < mcf->zones.nelts; i++) {
+        const ZoneFile& other = static_cast<Zone**>(mcf->zones.elts)[i]->file;
         if (other.fd != -1 && other.device == f.device && other.inode == f.inode) {
             return true;
         }
@@ -172,6 +165,9 @@ void take(Zone* zone, Use use, ngx_log_t* log, uint64_t started_ms) noexcept {
     zone->store.set_unclean(true);
     (void) lock_file(zone->file.fd, F_RDLCK);
     zone->formatted = true;
+    if (use == Use::kShared) {
+        keep_priors(zone);
+    }
     ngx_log_error(NGX_LOG_NOTICE, log, 0,
                   "slab_cache zone \"%V\": %s \"%V\" with %uL objects in %uL ms%s", &zone->name,
                   use == Use::kShared ? "shares" : "goes on with", &zone->file.path,
@@ -271,10 +267,20 @@ bool make_file(Zone* zone, ngx_log_t* log, const char* name) noexcept {
     if (!format_file(zone, log)) {
         return false;
     }
-    if (rename(name, reinterpret_cast<char*>(f->path.data)) == -1) {
-        return complain(zone, log, ngx_errno, "rename()", name);
-    }
+    f->fresh = true;
     return true;
+}
+
+template <class Fn>
+void each_zone(ngx_cycle_t* cycle, Fn fn) noexcept {
+    if (cycle->conf_ctx[ngx_http_module.index] == nullptr) {
+        return;
+    }
+    auto* mcf = static_cast<MainConf*>(
+        ngx_http_cycle_get_module_main_conf(cycle, ngx_http_slab_cache_module));
+    for (ngx_uint_t i = 0; i < mcf->zones.nelts; i++) {
+        fn(static_cast<Zone**>(mcf->zones.elts)[i], cycle->log);
+    }
 }
 
 }  // namespace
@@ -310,9 +316,9 @@ ngx_int_t open_zone_file(Zone* zone, ngx_log_t* log) noexcept {
     if (rc != NGX_DECLINED) {
         return rc;
     }
-    char name[NGX_MAX_PATH];
-    u_char* end = ngx_snprintf(reinterpret_cast<u_char*>(name), sizeof(name) - 1, "%V.new.%P",
-                               &zone->file.path, ngx_pid);
+    char* name = zone->file.fresh_name;
+    u_char* end =
+        ngx_sprintf(reinterpret_cast<u_char*>(name), "%V.new.%P", &zone->file.path, ngx_pid);
     *end = '\0';
     if (!make_file(zone, log, name)) {
         (void) unlink(name);
@@ -322,11 +328,30 @@ ngx_int_t open_zone_file(Zone* zone, ngx_log_t* log) noexcept {
     zone->formatted = true;
     ngx_log_error(NGX_LOG_NOTICE, log, 0, "slab_cache zone \"%V\": new file \"%V\"", &zone->name,
                   &zone->file.path);
-    return NGX_OK;
+    return take_over(zone, log);
+}
+
+void name_zone_files(ngx_cycle_t* cycle) noexcept {
+    each_zone(cycle, [](Zone* zone, ngx_log_t* log) {
+        ZoneFile* f = &zone->file;
+        if (!f->fresh) {
+            return;
+        }
+        if (rename(f->fresh_name, reinterpret_cast<char*>(f->path.data)) == -1) {
+            (void)complain(zone, log, ngx_errno, "rename()",
+                           f->fresh_name);  // it works, and is gone with this nginx
+            (void)unlink(f->fresh_name);
+        }
+        f->fresh = false;
+    });
 }
 
 void close_zone_file(void* data) noexcept {
     auto* zone = static_cast<Zone*>(data);
+    if (zone->file.fresh) {
+        (void)unlink(zone->file.fresh_name);
+        zone->file.fresh = false;
+    }
     release(&zone->file, zone->size);
 }
 
@@ -339,17 +364,11 @@ void note_master(Zone* zone) noexcept {
 }
 
 void leave_zone_files(ngx_cycle_t* cycle) noexcept {
-    if (cycle->conf_ctx[ngx_http_module.index] == nullptr) {
-        return;
-    }
-    auto* mcf = static_cast<MainConf*>(
-        ngx_http_cycle_get_module_main_conf(cycle, ngx_http_slab_cache_module));
-    auto** zones = static_cast<Zone**>(mcf->zones.elts);
-    for (ngx_uint_t i = 0; i < mcf->zones.nelts; i++) {
-        if (zones[i]->file.addr != nullptr && lock_file(zones[i]->file.fd, F_WRLCK)) {
-            zones[i]->store.set_unclean(false);
+    each_zone(cycle, [](Zone* zone, ngx_log_t*) {
+        if (zone->file.addr != nullptr && lock_file(zone->file.fd, F_WRLCK)) {
+            zone->store.set_unclean(false);
         }
-    }
+    });
 }
 
 }  // namespace slab_cache::ngx

@@ -2,7 +2,7 @@
 //
 // What        The master maps a file on tmpfs or hugetlbfs before it forks, in place of the anonymous memory nginx gives.
 //             What it finds there is used if every check passes: owner, mode, size, boot, magic, layout. Otherwise a new
-//             file is made beside it and renamed over it: whoever still has the old one mapped keeps it.
+//             file is made beside it and, once nothing can fail any more, renamed over it: whoever has the old one mapped keeps it.
 // Layout      the first kReservedBytes hold FileHeader, where anonymous zones have nginx's slab pool; the store follows.
 // Users       every cycle of every master holds a read lock (of its open file description, so workers share it by fork)
 //             for as long as any of its processes lives. Who gets the write lock is alone: only then may the zone be
@@ -29,6 +29,8 @@ struct ZoneFile {
     void* addr;            // nullptr while not mapped
     dev_t device;
     ino_t inode;
+    char* fresh_name;  // room for the name of a new file, from the cycle's pool
+    bool fresh;        // a new file is there under that name until the cycle is sure to begin
 };
 
 // At configuration: nullptr when a file of this size may lie there, else the reason.
@@ -36,6 +38,9 @@ const char* why_no_zone_file(const ngx_str_t& path, size_t size) noexcept;
 
 // Opens, checks, repairs or creates, and attaches zone->store. Logs what it did.
 ngx_int_t open_zone_file(Zone* zone, ngx_log_t* log) noexcept;
+
+// The cycle begins: new files get their names. A reload that fails before leaves the old ones where they are.
+void name_zone_files(ngx_cycle_t* cycle) noexcept;
 
 // Pool cleanup.
 void close_zone_file(void* zone) noexcept;

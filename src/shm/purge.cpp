@@ -151,7 +151,7 @@ uint64_t purge_fingerprints(Context* c, const uint64_t* fingerprints, uint32_t n
             write_record_locked(zone, record_key(fingerprints[i], mode), as_of);
         }
         if (more != nullptr) {
-            PurgeSection section(zone, as_of);
+            PurgeSection section(zone, as_of, zone.zone == c->zone);
             more(&section, context);
         }
     });

@@ -208,13 +208,15 @@ struct Context {
 
 class PurgeSection {
 public:
-    PurgeSection(const Context& c, uint64_t seq) noexcept : c_(c), seq_(seq) {}
+    PurgeSection(const Context& c, uint64_t seq, bool own) noexcept : c_(c), seq_(seq), own_(own) {}
     uint64_t seq() const noexcept { return seq_; }   // what the counter will be
+    bool is_own() const noexcept { return own_; }    // false: this is the same purge in a prior zone
     void add(uint64_t fingerprint, PurgeMode mode) noexcept;
 
 private:
     const Context& c_;
     uint64_t seq_;
+    bool own_;
 };
 
 class Store {

@@ -113,16 +113,6 @@ def test_purge_after_reload_reaches_old_objects(loaded):
     assert n.get("/k/1").cache == "MISS"
 
 
-def test_reload_with_another_size_starts_over_and_works(loaded, origin):
-    n = loaded(workers=2)
-    n.get("/k/1")
-    text = n.text.replace("zone=one:16m", "zone=one:24m")
-    n.write(text)
-    n.reload()
-    assert n.get("/k/1").body == body_of("/k/1")
-    assert n.get("/k/1").cache == "HIT"
-
-
 def test_draining_worker_goes_on_serving_from_the_same_zone(loaded):
     n = loaded(workers=1)
     n.get("/k/1")

@@ -78,7 +78,7 @@ class Torture:
         port = sock.getsockname()[1]
         self.origin = fork.Process(target=run_origin, args=(self.world, sock, self.seed), daemon=True)
         self.origin.start()
-        self.nginx.expect_log("exited on signal 9", "was locked by")
+        self.nginx.expect_log("exited on signal 9", "was locked by", "cannot change now")
         self.nginx.start(LOCATION.format(), http=UPSTREAM.format(port=port), workers=WORKERS, level="notice", zone=self.zone)
         self.results = fork.SimpleQueue()
         address = self.nginx.address
@@ -105,13 +105,22 @@ class Torture:
         self.world.note_gone()
         self.count["kills"] += 1
 
+    def reload(self):
+        """One in three changes the zone's size, so that its objects and purges move."""
+        if self.random.random() < 0.33:
+            zone = f"slab_cache_zone zone=one:{self.random.randrange(12, 20)}m max_object={MAX_OBJECT} file={self.slab};"
+            self.nginx.write(self.nginx.text.replace(self.zone, zone))
+            self.count["resizes"] += zone != self.zone
+            self.zone = zone
+        self.nginx.reload()
+        self.count["reloads"] += 1
+
     def rage(self):
         end = time.monotonic() + self.seconds
         while time.monotonic() < end:
             time.sleep(self.random.random() * 0.5)
             if self.random.random() < 0.12:
-                self.nginx.reload()
-                self.count["reloads"] += 1
+                self.reload()
             else:
                 self.kill_one()
         wait_until(lambda: len(self.nginx.workers()) >= WORKERS, "all workers run again")
