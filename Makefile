@@ -14,7 +14,7 @@ MODULE := $(BUILD)/ngx_http_slab_cache_module.so
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 export NGX_SRC PORT
 
-.PHONY: module run test unit integration model lint format asan tsan static clang bench fuzz torture asan-nginx
+.PHONY: module run test unit integration model lint format asan tsan static clang bench fuzz torture torture-twin asan-nginx
 .PHONY: install clean help deps-build deps-run deps-test deps-clang deps-bench
 
 module:           ## build build/ngx_http_slab_cache_module.so against the installed nginx-dev
@@ -37,6 +37,9 @@ integration: module ## pytest against a real nginx; ARGS="-k name" selects
 
 torture: module torture-programs ## four workers under kills, purges, reloads, failing origin, for SECONDS=60 (SEED=n)
 	@/usr/bin/python3 tests/torture/torture.py $(SECONDS) $(SEED)
+
+torture-twin: torture-programs ## the same with a module whose repair does nothing: must find violations
+	+@tools/torture-twin.sh $(BUILD)/torture-twin
 
 asan-nginx: deps-test ## the integration tests with the module under ASan and UBSan; ARGS="-k name" selects
 	+@tools/asan-nginx.sh $(BUILD)/asan-nginx $(ARGS)
