@@ -64,6 +64,10 @@ bool read_zone_parameter(ngx_conf_t* cf, const ngx_str_t& value, Zone* zone) noe
         zone->config.purge_records = static_cast<uint32_t>(n);
         return n != NGX_ERROR && n > 0;
     }
+    if (parameter(value, "huge_pages=", &rest)) {
+        zone->huge_pages = view(rest) == "on";
+        return zone->huge_pages || view(rest) == "off";
+    }
     if (parameter(value, "inactive=", &rest)) {
         return read_seconds(rest, &zone->inactive) && zone->inactive > 0;
     }

@@ -2,8 +2,11 @@
 
 #include "ngx/succession.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cache/key.h"
 #include "ngx/conf.h"
@@ -52,13 +55,18 @@ Zone* predecessor(const Zone& zone) noexcept {
     return by_file;
 }
 
-// The same memory at another address: a shared mapping of no length is duplicated.
-bool map_again(void* addr, size_t bytes, PriorMap* to) noexcept {
-    void* p = mremap(addr, 0, bytes, MREMAP_MAYMOVE);
+// The same memory at another address. Of anonymous memory there is no descriptor: a shared mapping of no length is duplicated.
+bool map_again(void* addr, size_t bytes, int fd, PriorMap* to) noexcept {
+    const int own = fd != -1 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+    void* p = own != -1 ? mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, own, 0)
+                        : mremap(addr, 0, bytes, MREMAP_MAYMOVE);
     if (p == MAP_FAILED) {
+        if (own != -1) {
+            close(own);
+        }
         return false;
     }
-    *to = {p, bytes, false};
+    *to = {p, bytes, own + 1, false};
     return true;
 }
 
@@ -85,11 +93,13 @@ const char* map_priors(Zone* zone, const Zone& old) noexcept {
         if (i + 1 == shm::Store::kPriors) {
             return "workers of too many zones before it still run";
         }
-        if (!map_again(base, bytes, &zone->prior[i + 1])) {
+        if (!map_again(base, bytes, old.prior[i].file - 1, &zone->prior[i + 1])) {
             return "an older zone cannot be mapped again";
         }
     }
-    return map_again(memory_of(old), old.size, &zone->prior[0]) ? nullptr : "the old zone cannot be mapped again";
+    return map_again(memory_of(old), old.size, old.file.path.len != 0 ? old.file.fd : -1, &zone->prior[0])
+               ? nullptr
+               : "the old zone cannot be mapped again";
 }
 
 UserArea* prior_area(const Zone& zone, uint32_t place) noexcept {
@@ -210,7 +220,7 @@ void keep_priors(Zone* zone) noexcept {
         void* base = nullptr;
         uint64_t bytes = 0;
         if (old->store.zone_id() == zone->store.zone_id() && old->store.prior_at(i, &base, &bytes)
-            && map_again(base, bytes, &zone->prior[i])) {
+            && map_again(base, bytes, old->prior[i].file - 1, &zone->prior[i])) {
             (void) zone->store.keep_prior(old->store, i, zone->prior[i].addr);
         }
     }
@@ -224,7 +234,27 @@ void drop_priors(void* data) noexcept {
         if (prior.addr != nullptr) {
             munmap(prior.addr, prior.bytes);
             prior.addr = nullptr;
+            if (prior.file != 0) {
+                close(prior.file - 1);
+            }
         }
+    }
+}
+
+bool is_elsewhere(const Zone& zone) noexcept {
+    const Zone* old = predecessor(zone);
+    return old != nullptr && (old->file.inode != zone.file.inode || old->file.device != zone.file.device);
+}
+
+void remove_left_file(const Zone& zone) noexcept {
+    const Zone* old = zone.priors != 0 ? predecessor(zone) : nullptr;
+    if (old == nullptr || old->file.path.len == 0 || view(old->file.path) == view(zone.file.path)) {
+        return;
+    }
+    struct stat st;
+    const char* path = reinterpret_cast<char*>(old->file.path.data);
+    if (lstat(path, &st) == 0 && st.st_dev == old->file.device && st.st_ino == old->file.inode) {
+        (void) unlink(path);
     }
 }
 

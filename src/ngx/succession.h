@@ -21,6 +21,7 @@ struct Zone;
 struct PriorMap {
     void* addr;       // nullptr: none
     size_t bytes;
+    int file;         // 1 + a descriptor of the file it is a mapping of; 0: anonymous
     bool given_back;  // this process has seen its memory given back
 };
 
@@ -32,6 +33,10 @@ ngx_int_t take_over(Zone* zone, ngx_log_t* log) noexcept;
 // The zone stays as it is: so do its priors.
 void keep_priors(Zone* zone) noexcept;
 void drop_priors(void* zone) noexcept;
+// A zone of this name lives in this process already, and not in the file that is found.
+bool is_elsewhere(const Zone& zone) noexcept;
+// The cycle begins: the file of a zone that moved out of it goes, or it would come back one day without the purges since.
+void remove_left_file(const Zone& zone) noexcept;
 // Upkeep, in workers.
 void give_back_priors(Zone* zone) noexcept;
 

@@ -4,6 +4,7 @@
 
 #include <malloc.h>
 #include <openssl/rand.h>
+#include <sys/mman.h>
 
 #include "ngx/conf.h"
 #include "ngx/wait.h"
@@ -97,12 +98,19 @@ void keep_heap_top() noexcept {
 
 }  // namespace
 
+void advise_huge_pages(const Zone& zone, void* addr, ngx_log_t* log) noexcept {
+    if (zone.huge_pages && madvise(addr, zone.size, MADV_HUGEPAGE) == -1) {
+        ngx_log_error(NGX_LOG_WARN, log, ngx_errno, "slab_cache zone \"%V\": no huge pages", &zone.name);
+    }
+}
+
 ngx_int_t init_zone(ngx_shm_zone_t* shm_zone, void* data) noexcept {
     auto* zone = static_cast<Zone*>(shm_zone->data);
     if (zone->file.path.len != 0) {
         return open_zone_file(zone, shm_zone->shm.log);
     }
     if (data == nullptr) {
+        advise_huge_pages(*zone, shm_zone->shm.addr, shm_zone->shm.log);
         const ngx_int_t rc = format(shm_zone, zone);
         return rc == NGX_OK ? take_over(zone, shm_zone->shm.log) : rc;
     }

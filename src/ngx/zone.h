@@ -24,6 +24,7 @@ struct Zone {
     ngx_str_t name;
     size_t size;
     shm::Config config;
+    bool huge_pages;
     time_t inactive;               // seconds a stale object is kept, at most; 0 = as long as it is of use
     ZoneFile file;
     PriorMap
@@ -45,6 +46,9 @@ struct Zone {
 
 // True when this worker may use the store. False: serve uncached.
 inline bool usable(Zone* zone) noexcept { return zone->store.joined(); }
+
+// Asks for huge pages where huge_pages=on says so. Not having them is no failure.
+void advise_huge_pages(const Zone& zone, void* addr, ngx_log_t* log) noexcept;
 
 ngx_int_t init_zone(ngx_shm_zone_t* shm_zone, void* data) noexcept;
 ngx_int_t start_worker(ngx_cycle_t* cycle) noexcept;

@@ -80,6 +80,14 @@ bool map(ZoneFile* f, size_t size) noexcept {
     return f->addr != nullptr;
 }
 
+// On hugetlbfs all pages are huge already.
+void advise(const Zone& zone, ngx_log_t* log) noexcept {
+    struct statfs fs;
+    if (fstatfs(zone.file.fd, &fs) == 0 && (static_cast<long>(fs.f_type) & 0xffffffffL) == kTmpfsMagic) {
+        advise_huge_pages(zone, zone.file.addr, log);
+    }
+}
+
 // The configuration that is being replaced, in this very process, has the same file.
 bool is_of_earlier_cycle(const ZoneFile& f) noexcept {
     MainConf* mcf = earlier_conf();
@@ -132,10 +140,11 @@ const char* why_not_ours(const struct stat& st, size_t size) noexcept {
     return static_cast<size_t>(st.st_size) != size ? "its size is not the zone's" : nullptr;
 }
 
-const char* why_not_attached(Zone* zone) noexcept {
+const char* why_not_attached(Zone* zone, ngx_log_t* log) noexcept {
     if (!map(&zone->file, zone->size)) {
         return "it cannot be mapped";
     }
+    advise(*zone, log);
     const FileHeader* header = header_of(zone->file);
     char boot[kBootBytes];
     read_boot(boot);
@@ -206,11 +215,14 @@ ngx_int_t use_existing(Zone* zone, ngx_log_t* log) noexcept {
         return refuse(zone, log);
     }
     const char* why = why_not_ours(st, zone->size);
+    if (why == nullptr && use == Use::kAlone && is_elsewhere(*zone)) {
+        why = "it lacks the purges of the zone that runs";
+    }
     if (why == nullptr && use == Use::kUnknown) {
         why = "it cannot be locked";
     }
     if (why == nullptr) {
-        why = why_not_attached(zone);
+        why = why_not_attached(zone, log);
     }
     if (why != nullptr) {
         ngx_log_error(NGX_LOG_WARN, log, 0, "slab_cache zone \"%V\": \"%V\" cannot be used: %s; starting cold",
@@ -261,6 +273,7 @@ bool make_file(Zone* zone, ngx_log_t* log, const char* name) noexcept {
     if (!map(f, zone->size)) {
         return complain(zone, log, ngx_errno, "mmap()", name);
     }
+    advise(*zone, log);
     if (!lock_file(f->fd, F_RDLCK)) {
         return complain(zone, log, ngx_errno, "locking", name);
     }
@@ -334,6 +347,7 @@ ngx_int_t open_zone_file(Zone* zone, ngx_log_t* log) noexcept {
 void name_zone_files(ngx_cycle_t* cycle) noexcept {
     each_zone(cycle, [](Zone* zone, ngx_log_t* log) {
         ZoneFile* f = &zone->file;
+        remove_left_file(*zone);
         if (!f->fresh) {
             return;
         }

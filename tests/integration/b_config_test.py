@@ -57,6 +57,7 @@ ZONES = [
     ("slab_cache_zone zone=one:16m max_object=big;", "invalid"),
     ("slab_cache_zone zone=one:16m eviction=random;", "invalid"),
     ("slab_cache_zone zone=one:16m colour=red;", "invalid"),
+    ("slab_cache_zone zone=one:16m huge_pages=some;", "invalid parameter"),
     ("slab_cache_zone zone=one:16m; slab_cache_zone zone=one:16m;", "is already defined"),
 ]
 

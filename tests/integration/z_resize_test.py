@@ -119,6 +119,28 @@ def test_changed_file_is_the_new_one_and_survives_a_restart(started, slab):
     assert (n.get("/a").cache, version(n.get("/a"))) == ("HIT", 1)
 
 
+def test_file_that_a_zone_left_does_not_come_back_without_the_purges_since(started, slab):
+    n = started(f"slab_cache_zone zone=one:16m file={slab};")
+    n.get("/a")
+    change_zone(n, ANONYMOUS)
+    assert n.get("/a").cache == "HIT" and not slab.exists()
+    n.purge("/a")
+    change_zone(n, f"slab_cache_zone zone=one:16m file={slab};")
+    assert version(n.get("/a")) == 2
+
+
+def test_file_from_before_is_not_used_for_a_zone_that_runs_elsewhere(started, slab):
+    n = started(f"slab_cache_zone zone=one:16m file={slab};")
+    n.get("/a")
+    n.stop()
+    n.start(text=n.text.replace(f" file={slab}", ""))
+    n.get("/a")
+    n.purge("/a")
+    assert version(n.get("/a")) == 3
+    change_zone(n, f"slab_cache_zone zone=one:16m file={slab};")
+    assert version(n.get("/a")) == 3
+
+
 def test_what_was_purged_before_stays_purged(started):
     n = started()
     for p in ("/a", "/news/1.html", "/c"):
