@@ -13,6 +13,8 @@ else
 fi
 echo
 /usr/bin/python3 tests/bench/wait_bench.py
+echo
+/usr/bin/python3 tests/bench/attach_bench.py   # 64 MB and 4 GB; needs 12 GB of /dev/shm for the latter
 for b in build/tests/bench/bench/*_bench; do
     echo
     echo "== $(basename "$b")"

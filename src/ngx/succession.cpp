@@ -17,7 +17,8 @@
 namespace slab_cache::ngx {
 namespace {
 
-constexpr uint64_t kCarryMs = 2000;   // the reload waits for it; the old workers go on serving
+constexpr uint64_t kCarryMs = 3000;   // the reload waits for it; the old workers go on serving
+constexpr uint64_t kCopyMs = 1000;    // of these for copying, however long the listing took
 constexpr size_t kPage = 4096;
 constexpr size_t kHugePage = 2 * 1024 * 1024;
 
@@ -136,7 +137,19 @@ void copy_patterns(Zone* zone, Zone* old, const GlobMarks& marks) noexcept {
     cache::copy_globs(from->globs, &area->globs, zone->store.purge_seq());
 }
 
-bool in_time(void* deadline) noexcept { return clock_ms() < *static_cast<uint64_t*>(deadline); }
+struct Deadline {
+    uint64_t started_ms;
+    uint64_t at_ms;   // 0: not asked yet; the list of objects is made before
+};
+
+bool in_time(void* context) noexcept {
+    auto* deadline = static_cast<Deadline*>(context);
+    const uint64_t now = clock_ms();
+    if (deadline->at_ms == 0) {
+        deadline->at_ms = ngx_max(deadline->started_ms + kCarryMs, now + kCopyMs);
+    }
+    return now < deadline->at_ms;
+}
 
 shm::Carried carry(Zone* zone, const Zone& old, uint64_t started_ms) noexcept {
     shm::Carried out;
@@ -146,7 +159,7 @@ shm::Carried carry(Zone* zone, const Zone& old, uint64_t started_ms) noexcept {
     shm::Store from = old.store;   // a handle of our own: the old cycle's has joined nothing in this process
     if (shm::read_start_time(self.pid, &self.start_time) && from.join(self) == shm::Status::kOk) {
         if (zone->store.join(self) == shm::Status::kOk) {
-            uint64_t deadline = started_ms + kCarryMs;
+            Deadline deadline = {started_ms, 0};
             out = zone->store.carry(&from, {in_time, &deadline, static_cast<int64_t>(ngx_time())});
             zone->store.leave();
         }

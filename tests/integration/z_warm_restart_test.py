@@ -286,6 +286,38 @@ def test_binary_upgrade_taken_back_keeps_the_zone(warm):
         assert not said(d.n, "unclean")
 
 
+def workers_of(pid):
+    return pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def test_binary_upgrade_rolled_back_by_the_book_keeps_the_zone(warm):
+    """WINCH sends the old workers away, HUP brings them back, QUIT ends the new master."""
+    with daemon(warm, workers=2) as d:
+        n, old = d.n, d.pids[0]
+        n.get("/a")
+        d.upgrade()
+        os.kill(old, signal.SIGWINCH)
+        wait_until(lambda: workers_of(old) == [str(d.pids[1])], "the old workers are gone")
+        assert n.get("/a").cache == "HIT"
+        n.purge("/a")
+        assert (n.get("/a").cache, n.get("/a").cache) == ("MISS", "HIT")
+        os.kill(old, signal.SIGHUP)
+        wait_until(lambda: len(workers_of(old)) == 3, "they are back, beside the new master")
+        d.end(d.pids[1])
+        assert {n.get("/a").cache for _ in range(10)} == {"HIT"}
+
+
+def test_binary_upgrade_to_another_size_starts_cold(warm):
+    with daemon(warm) as d:
+        n = d.n
+        n.get("/a")
+        n.write(n.text.replace("zone=one:16m", "zone=one:20m"))
+        d.upgrade()
+        d.end(d.pids[0])
+        assert (n.get("/a").cache, n.get("/a").cache) == ("MISS", "HIT")
+        assert said(n, "its size is not the zone's; starting cold")
+
+
 def test_second_binary_upgrade_works_as_the_first(warm):
     with daemon(warm) as d:
         d.n.get("/a")
