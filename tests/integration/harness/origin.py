@@ -59,7 +59,8 @@ class Origin:
         self._count = collections.Counter()
         self._open = set()
         self._connections = 0
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._acceptor = threading.Thread(target=self._accept, daemon=True)
+        self._acceptor.start()
 
     # ---- the script -----------------------------------------------------------------------------------------
     def reply(self, path, body=b"", **kw):
@@ -189,5 +190,9 @@ class Origin:
 
     def stop(self):
         self.stopped.set()
+        # Not closed before the thread has left it: about to accept, it would do so on the next origin's socket, which gets
+        # the same descriptor.
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self._acceptor.join()
         self.listener.close()
         self.drop_connections()
