@@ -16,7 +16,10 @@ namespace {
 
 constexpr ngx_msec_t kUpkeepMs = 1000;
 constexpr ngx_uint_t kReapEvery = 5;             // ticks
-constexpr uint32_t kSweepBucketsPerTick = 4096;  // about a quarter of a millisecond when cold
+constexpr ngx_msec_t kSweepPauseMs = 10;
+constexpr uint32_t kSweepSlice = 256;       // buckets in one turn of the event loop: about a millisecond if all are judged
+constexpr uint32_t kSweepLeast = 4096;      // buckets in a second
+constexpr uint32_t kSweepMost = 15 * 1024;  // ... in a storm of purges
 
 void join(Zone* zone, ngx_log_t* log) noexcept {
     shm::WorkerId self;
@@ -42,6 +45,30 @@ void reap(Zone* zone) noexcept {
     wake_workers(zone, wake, kAllCells);
 }
 
+void on_sweep(ngx_event_t* ev) noexcept {
+    auto* zone = static_cast<Zone*>(ev->data);
+    const uint32_t n = zone->sweep_left < kSweepSlice ? zone->sweep_left : kSweepSlice;
+    if (!usable(zone) || !zone->store.sweep(now_sec(), now_ms(), n)) {
+        return;   // another worker sweeps
+    }
+    zone->sweep_left -= n;
+    if (zone->sweep_left != 0 && !ngx_exiting && !ngx_terminate) {
+        ngx_add_timer(ev, kSweepPauseMs);
+    }
+}
+
+// As much of the index as the last second's purges ask for.
+void begin_sweep(Zone* zone) noexcept {
+    const uint64_t purged = zone->store.purged();
+    const uint64_t since = purged - zone->purged_before;
+    zone->purged_before = purged;
+    const uint32_t quota = zone->store.sweep_quota(since);
+    zone->sweep_left = quota < kSweepLeast ? kSweepLeast : quota < kSweepMost ? quota : kSweepMost;
+    if (!zone->sweeping.timer_set) {
+        on_sweep(&zone->sweeping);
+    }
+}
+
 void on_upkeep(ngx_event_t* ev) noexcept {
     auto* zone = static_cast<Zone*>(ev->data);
     if (!usable(zone)) {
@@ -52,7 +79,7 @@ void on_upkeep(ngx_event_t* ev) noexcept {
             note_master(zone);
             give_back_priors(zone);
         }
-        zone->store.sweep(now_sec(), now_ms(), kSweepBucketsPerTick);
+        begin_sweep(zone);
     }
     if (!ngx_exiting && !ngx_terminate) {
         ngx_add_timer(ev, kUpkeepMs);
@@ -146,6 +173,10 @@ ngx_int_t start_worker(ngx_cycle_t* cycle) noexcept {
         for (auto& bucket : zone->waiters) {
             ngx_queue_init(&bucket);
         }
+        zone->sweeping.handler = on_sweep;
+        zone->sweeping.data = zone;
+        zone->sweeping.log = cycle->log;
+        zone->sweeping.cancelable = 1;
         zone->upkeep.handler = on_upkeep;
         zone->upkeep.data = zone;
         zone->upkeep.log = cycle->log;

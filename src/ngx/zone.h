@@ -35,7 +35,10 @@ struct Zone {
 
     // ---- run time, private to this worker ----
     bool formatted;                // create() or attach() succeeded in the master
-    ngx_event_t upkeep;            // one timer: join again, reap, sweep
+    ngx_event_t upkeep;            // once a second: join again, reap, begin to sweep
+    ngx_event_t sweeping;          // a slice of the index at a time, until this second's part is done
+    uint32_t sweep_left;           // buckets
+    uint64_t purged_before;        // fingerprints, at the last second
     ngx_uint_t ticks;
     ngx_connection_t* wake;        // datagram socket other workers poke
     ngx_queue_t waiters[kWaiterBuckets];   // of Waiter, by lease cell

@@ -351,6 +351,7 @@ public:
                    void* context = nullptr) noexcept;
     uint64_t purge_all(PurgeMode mode) noexcept;
     uint64_t purge_seq() const noexcept;
+    uint64_t purged() const noexcept;   // fingerprints, in the zone's life
     // Newest purge of any of these since `birth`? (for pushes fenced by If-Purge-Seq)
     Validity validity_of(const uint64_t* fingerprints, uint32_t count, uint64_t birth) const noexcept;
 
@@ -358,7 +359,12 @@ public:
     // Records of dead workers, and the purge one died in: every 5 s. `wake`: who waits for leases of the dead; with
     // nullptr they find out by their own timers.
     void reap(WakeSet* wake = nullptr) noexcept;
-    void sweep(int64_t now_sec, uint64_t now_ms, uint32_t buckets) noexcept;  // expired and purged entries; under a lease
+    // Takes out expired and purged entries, and notes of the others up to which purge they are valid. Under a lease: false
+    // where another worker has it.
+    bool sweep(int64_t now_sec, uint64_t now_ms, uint32_t buckets) noexcept;
+    // Buckets a second with which the sweeper comes by every entry before a quarter of the purge records was written anew,
+    // when `purged_per_sec` are: what it has seen is not lost when its records have to go. At most all there are.
+    uint32_t sweep_quota(uint64_t purged_per_sec) const noexcept;
 
     // ---- looking in ----------------------------------------------------------------------------------
     // Walks the index from *cursor (0 = start; 0 again = done), pinning one entry at a time, at most `max_buckets`.

@@ -144,6 +144,10 @@ uint64_t Store::purge_all(PurgeMode mode) noexcept {
     return purge_everything(&context_, mode);
 }
 
+uint64_t Store::purged() const noexcept {
+    return counter_sum(static_cast<uint32_t>(Counter::kPurges));
+}
+
 uint64_t Store::purge_seq() const noexcept {
     return purge_counter(context_);
 }
@@ -161,15 +165,24 @@ void Store::reap(WakeSet* wake) noexcept {
     }
 }
 
-void Store::sweep(int64_t now_sec, uint64_t now_ms, uint32_t buckets) noexcept {
+uint32_t Store::sweep_quota(uint64_t purged_per_sec) const noexcept {
+    const Context& c = context_;
+    const uint64_t buckets = uint64_t{shard_at(c, 0)->bucket_count} * c.zone->shard_count;
+    const uint64_t quarter = uint64_t{c.zone->purge_sets} * PurgeSet::kRecords / 4;
+    const uint64_t quota = purged_per_sec >= quarter ? buckets : buckets * purged_per_sec / quarter;
+    return static_cast<uint32_t>(quota < UINT32_MAX ? quota : UINT32_MAX);
+}
+
+bool Store::sweep(int64_t now_sec, uint64_t now_ms, uint32_t buckets) noexcept {
     if (context_.local == nullptr || !hold_sweep_lease(context_, now_ms)) {
-        return;
+        return false;
     }
     const uint32_t now = saturate_sec(now_sec);
     for (uint32_t done = 0; done < buckets;) {
         const uint32_t n = buckets - done < kSweepSlice ? buckets - done : kSweepSlice;
         done += sweep_slice(&context_, n, now);
     }
+    return true;
 }
 
 void Store::visit(uint64_t* cursor, uint32_t max_buckets, VisitFn fn, void* context) noexcept {
