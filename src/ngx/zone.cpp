@@ -6,6 +6,7 @@
 #include <openssl/rand.h>
 #include <sys/mman.h>
 
+#include "ngx/clock.h"
 #include "ngx/conf.h"
 #include "ngx/wait.h"
 #include "ngx/wake.h"
@@ -17,9 +18,9 @@ namespace {
 constexpr ngx_msec_t kUpkeepMs = 1000;
 constexpr ngx_uint_t kReapEvery = 5;             // ticks
 constexpr ngx_msec_t kSweepPauseMs = 10;
-constexpr uint32_t kSweepSlice = 256;       // buckets in one turn of the event loop: about a millisecond if all are judged
-constexpr uint32_t kSweepLeast = 4096;      // buckets in a second
-constexpr uint32_t kSweepMost = 15 * 1024;  // ... in a storm of purges
+constexpr uint32_t kSweepSlice = 128;    // buckets between two looks at the clock
+constexpr uint64_t kSweepTurnUs = 1000;  // in one turn of the event loop
+constexpr uint32_t kSweepLeast = 4096;   // buckets in a second
 
 void join(Zone* zone, ngx_log_t* log) noexcept {
     shm::WorkerId self;
@@ -47,11 +48,14 @@ void reap(Zone* zone) noexcept {
 
 void on_sweep(ngx_event_t* ev) noexcept {
     auto* zone = static_cast<Zone*>(ev->data);
-    const uint32_t n = zone->sweep_left < kSweepSlice ? zone->sweep_left : kSweepSlice;
-    if (!usable(zone) || !zone->store.sweep(now_sec(), now_ms(), n)) {
-        return;   // another worker sweeps
-    }
-    zone->sweep_left -= n;
+    const uint64_t start = clock_us();
+    do {
+        const uint32_t n = zone->sweep_left < kSweepSlice ? zone->sweep_left : kSweepSlice;
+        if (!usable(zone) || !zone->store.sweep(now_sec(), now_ms(), n)) {
+            return;   // another worker sweeps
+        }
+        zone->sweep_left -= n;
+    } while (zone->sweep_left != 0 && clock_us() - start < kSweepTurnUs);
     if (zone->sweep_left != 0 && !ngx_exiting && !ngx_terminate) {
         ngx_add_timer(ev, kSweepPauseMs);
     }
@@ -63,7 +67,7 @@ void begin_sweep(Zone* zone) noexcept {
     const uint64_t since = purged - zone->purged_before;
     zone->purged_before = purged;
     const uint32_t quota = zone->store.sweep_quota(since);
-    zone->sweep_left = quota < kSweepLeast ? kSweepLeast : quota < kSweepMost ? quota : kSweepMost;
+    zone->sweep_left = quota < kSweepLeast ? kSweepLeast : quota;
     if (!zone->sweeping.timer_set) {
         on_sweep(&zone->sweeping);
     }

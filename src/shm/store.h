@@ -362,8 +362,9 @@ public:
     // Takes out expired and purged entries, and notes of the others up to which purge they are valid. Under a lease: false
     // where another worker has it.
     bool sweep(int64_t now_sec, uint64_t now_ms, uint32_t buckets) noexcept;
-    // Buckets a second with which the sweeper comes by every entry before a quarter of the purge records was written anew,
-    // when `purged_per_sec` are: what it has seen is not lost when its records have to go. At most all there are.
+    // Buckets a second with which the sweeper comes by every entry before an eighth of the purge records was written anew,
+    // when `purged_per_sec` are: what it has seen is not lost when its records have to go. At most twice all there are. Sets of records fill unevenly: an
+    // eighth of them is what hardly any of a few dozen selectors' sets has overflowed in.
     uint32_t sweep_quota(uint64_t purged_per_sec) const noexcept;
 
     // ---- looking in ----------------------------------------------------------------------------------

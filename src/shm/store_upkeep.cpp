@@ -168,8 +168,9 @@ void Store::reap(WakeSet* wake) noexcept {
 uint32_t Store::sweep_quota(uint64_t purged_per_sec) const noexcept {
     const Context& c = context_;
     const uint64_t buckets = uint64_t{shard_at(c, 0)->bucket_count} * c.zone->shard_count;
-    const uint64_t quarter = uint64_t{c.zone->purge_sets} * PurgeSet::kRecords / 4;
-    const uint64_t quota = purged_per_sec >= quarter ? buckets : buckets * purged_per_sec / quarter;
+    const uint64_t eighth = uint64_t{c.zone->purge_sets} * PurgeSet::kRecords / 8;
+    const uint64_t purged = purged_per_sec < 2 * eighth ? purged_per_sec : 2 * eighth;
+    const uint64_t quota = buckets * purged / (eighth != 0 ? eighth : 1);
     return static_cast<uint32_t>(quota < UINT32_MAX ? quota : UINT32_MAX);
 }
 
