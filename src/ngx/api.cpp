@@ -2,6 +2,7 @@
 
 #include "ngx/api.h"
 
+#include "http/cross_origin.h"
 #include "ngx/api_route.h"
 #include "ngx/api_secret.h"
 #include "ngx/body.h"
@@ -64,19 +65,10 @@ Bytes request_header(ngx_http_request_t* r, Bytes name) noexcept {
     return value;
 }
 
-// A page of another origin, in the browser of somebody who may write: such requests carry these fields.
 bool is_foreign(ngx_http_request_t* r) noexcept {
-    const Bytes site = request_header(r, "Sec-Fetch-Site");
-    if (!site.empty() && site != "same-origin" && site != "none") {
-        return true;
-    }
-    const Bytes origin = request_header(r, "Origin");
-    if (origin.empty()) {
-        return false;
-    }
-    const size_t at = origin.find("://");
-    return at == Bytes::npos || r->headers_in.host == nullptr
-           || !base::equal_nocase(base::slice(origin, at + 3), view(r->headers_in.host->value));
+    return http::is_foreign(
+        request_header(r, "Sec-Fetch-Site"), request_header(r, "Origin"),
+        r->headers_in.host != nullptr ? view(r->headers_in.host->value) : Bytes{});
 }
 
 bool is_known_name(ngx_http_request_t* r, Bytes host) noexcept {
@@ -99,15 +91,9 @@ bool is_rebound(ngx_http_request_t* r) noexcept {
     return !is_address && !is_local && !is_known_name(r, host);
 }
 
-// Forms of other origins can send these types without asking; JSON they cannot.
 bool is_form_type(ngx_http_request_t* r) noexcept {
-    if (r->headers_in.content_type == nullptr) {
-        return false;
-    }
-    const Bytes value = view(r->headers_in.content_type->value);
-    const Bytes type = base::slice(value, 0, value.find_first_of("; \t"));
-    return base::equal_nocase(type, "text/plain") || base::equal_nocase(type, "multipart/form-data")
-           || base::equal_nocase(type, "application/x-www-form-urlencoded");
+    return r->headers_in.content_type != nullptr &&
+           http::is_form_type(view(r->headers_in.content_type->value));
 }
 
 // False: it has been answered, with *rc.
@@ -196,8 +182,8 @@ ngx_int_t answer_route(ngx_http_request_t* r, const LocConf* conf, const Route& 
     }
     const Action* action = action_of(r, route.resource);
     if (action == nullptr) {
-        const Bytes methods = allowed_methods(route.resource);
-        (void) add_answer_header(r, "Allow", methods);
+        const Bytes methods = cache::allowed_methods(route.resource);
+        (void)add_answer_header(r, "Allow", methods);
         return send_problem(r, NGX_HTTP_NOT_ALLOWED, "method not allowed", methods);
     }
     if (zone != nullptr && !usable(zone) && action->resource != Resource::kZone) {

@@ -43,57 +43,52 @@ ngx_int_t bad_keys(Call* call, Bytes detail) noexcept {
     return send_problem(call->request, NGX_HTTP_BAD_REQUEST, "invalid purge request", detail);
 }
 
-bool put_key(Selection* to, json_t* answer, Bytes key) noexcept {
+struct Keys {
+    Selection* to;
+    json_t* answer;
+};
+
+bool put_key(Bytes key, void* data) noexcept {
+    auto* keys = static_cast<Keys*>(data);
+    Zone* zone = keys->to->zone;
     char name[1025];
-    if (key.size() >= sizeof(name) || !select_tag(to, key)) {
+    if (key.size() >= sizeof(name) || !cache::select_tag(keys->to, key)) {
         return false;
     }
     ngx_memcpy(name, key.data(), key.size());
     name[key.size()] = '\0';
-    return json_object_set_new_nocheck(answer, name, purge_id(to->zone, to->zone->store.purge_seq() + 1)) == 0;
+    return json_object_set_new_nocheck(keys->answer, name,
+                                       purge_id(zone, zone->store.purge_seq() + 1)) == 0;
 }
 
-bool put_field(Selection* to, json_t* answer, Bytes field) noexcept {
+bool put_field(Keys* keys, Bytes field) noexcept {
     http::TagReader reader(field);
     Bytes key;
     while (reader.next(&key)) {
-        if (!put_key(to, answer, key)) {
+        if (!put_key(key, keys)) {
             return false;
         }
     }
     return true;
 }
 
-// {"surrogate_keys": ["a", "b"]}
-bool put_body(Selection* to, json_t* answer, Bytes body) noexcept {
-    json_t* root = json_loadb(body.data(), body.size(), JSON_REJECT_DUPLICATES, nullptr);
-    json_t* keys = json_object_get(root, "surrogate_keys");
-    bool ok = json_object_size(root) == 1 && json_is_array(keys);
-    size_t index = 0;
-    json_t* key = nullptr;
-    json_array_foreach(keys, index, key) {
-        ok = ok && json_is_string(key)
-             && put_key(to, answer, {json_string_value(key), json_string_length(key)});
-    }
-    json_decref(root);
-    return ok;
-}
-
 ngx_int_t purge_keys(Call* call, Selection* to) noexcept {
-    json_t* answer = json_object();
+    Keys keys{to, json_object()};
     const Bytes field = field_of(call->request, "Surrogate-Key");
-    const bool ok = field.empty() ? put_body(to, answer, call->body) : put_field(to, answer, field);
-    if (!ok || is_empty(*to)) {
-        json_decref(answer);
-        return bad_keys(call, "name up to 256 keys in Surrogate-Key, or in {\"surrogate_keys\":[…]}");
+    const bool ok = field.empty() ? cache::read_surrogate_keys(call->body, put_key, &keys)
+                                  : put_field(&keys, field);
+    if (!ok || cache::is_empty(*to)) {
+        json_decref(keys.answer);
+        return bad_keys(call,
+                        "name up to 256 keys in Surrogate-Key, or in {\"surrogate_keys\":[…]}");
     }
     (void) purge_selection(to);
-    return send_json(call->request, NGX_HTTP_OK, answer);
+    return send_json(call->request, NGX_HTTP_OK, keys.answer);
 }
 
 // ---- Cloudflare ----------------------------------------------------------------------------------------------
 
-ngx_int_t cloudflare_error(Call* call, const char* problem) noexcept {
+ngx_int_t cloudflare_error(Call* call, Bytes problem) noexcept {
     return send_json(call->request, NGX_HTTP_BAD_REQUEST,
                      json_pack("{s:b, s:[{s:i, s:o}], s:[], s:n}", "success", 0, "errors", "code", 1012,
                                "message", json_text(problem), "messages", "result"));
@@ -103,14 +98,14 @@ ngx_int_t cloudflare_error(Call* call, const char* problem) noexcept {
 
 ngx_int_t purge_as_fastly(Call* call) noexcept {
     Selection selection;
-    if (!init_selection(&selection, call->request, call->zone, kMaxKeys)) {
+    if (!init_selection(&selection, call->request, call->zone, 2 * kMaxKeys)) {
         return NGX_ERROR;
     }
     selection.soft = field_of(call->request, "Fastly-Soft-Purge") == "1";
     if (call->rest.empty()) {
         return purge_keys(call, &selection);
     }
-    if (!select_tag(&selection, call->rest)) {
+    if (!cache::select_tag(&selection, call->rest)) {
         return bad_keys(call, "no key");
     }
     return send_status(call, purge_selection(&selection));
@@ -121,18 +116,15 @@ ngx_int_t purge_all_as_fastly(Call* call) noexcept {
     if (!init_selection(&selection, call->request, call->zone, 1)) {
         return NGX_ERROR;
     }
-    select_all(&selection);
+    cache::select_all(&selection);
     return send_status(call, purge_selection(&selection));
 }
 
 ngx_int_t purge_as_cloudflare(Call* call) noexcept {
     Selection selection;
-    auto* problem = static_cast<char*>(ngx_pnalloc(call->request->pool, kProblemBytes));
-    if (problem == nullptr) {
-        return NGX_ERROR;
-    }
-    if (!read_purge(call, &selection, problem)) {
-        return cloudflare_error(call, problem);
+    cache::Problem problem;
+    if (!read_purge(call, &selection, &problem)) {
+        return cloudflare_error(call, problem.view());
     }
     (void) purge_selection(&selection);
     return send_json(call->request, NGX_HTTP_OK,

@@ -133,7 +133,7 @@ json_t* tag_json(Call* call, const Target& target) noexcept {
         return nullptr;
     }
     shm::Pin pin;
-    const Bytes key = default_key_of(call->request->pool, target);
+    const Bytes key = cache::default_key_of(arena_of(call->request->pool), target);
     const uint8_t* secret = call->zone->store.secret();
     const bool found = call->zone->store.find(cache::digest(key, secret), key, &pin) == shm::Status::kOk;
     const bool has = found && has_selector(pin, cache::tag_selector(tag, secret));
@@ -178,7 +178,7 @@ ngx_int_t explain_entry(Call* call) noexcept {
     if (!read_target(call, &target, &rc)) {
         return rc;
     }
-    const Bytes key = default_key_of(call->request->pool, target);
+    const Bytes key = cache::default_key_of(arena_of(call->request->pool), target);
     if (key.empty()) {
         return send_problem(call->request, NGX_HTTP_BAD_REQUEST, "invalid URL", "too long for a key");
     }
@@ -196,10 +196,7 @@ ngx_int_t purge_entry(Call* call) noexcept {
         return NGX_ERROR;
     }
     // Exactly this URL, even where it ends in "/*".
-    selection.accepted = 1;
-    selection.selector[selection.count++] =
-        cache::url_selector(target.url, call->zone->store.secret());
-    return purge_and_answer(&selection);
+    return cache::select_exactly(&selection, target.url) ? purge_and_answer(&selection) : NGX_ERROR;
 }
 
 }  // namespace slab_cache::ngx

@@ -1,9 +1,9 @@
-// ngx/api_purge.h — POST …/purge: {"urls":[],"prefixes":[],"hosts":[],"tags":[],"all":false,"mode":"hard"|"soft"}, and
-// Cloudflare's "files" and "purge_everything". Unknown fields and wrong types are errors that say what was wrong where.
+// ngx/api_purge.h — POST …/purge, with a body as cache/purge_json.h says.
 #pragma once
 
 #include "ngx/ngx.h"
 
+#include "cache/purge_json.h"
 #include "ngx/selection.h"
 
 namespace slab_cache::ngx {
@@ -13,8 +13,7 @@ struct Call;
 // Answers {"seq":n,"accepted":n}.
 ngx_int_t purge_by_json(Call* call) noexcept;
 
-// What a body names. False: `problem` (of kProblemBytes) says what is wrong with it.
-inline constexpr size_t kProblemBytes = 256;
-bool read_purge(Call* call, Selection* to, char* problem) noexcept;
+// What the call's body names.
+bool read_purge(Call* call, Selection* to, cache::Problem* problem) noexcept;
 
 }  // namespace slab_cache::ngx

@@ -4,6 +4,7 @@
 
 #include "cache/entry.h"
 #include "http/date.h"
+#include "http/push.h"
 #include "http/storable.h"
 #include "http/syntax.h"
 #include "http/tags.h"
@@ -19,22 +20,7 @@
 namespace slab_cache::ngx {
 namespace {
 
-constexpr Bytes kPrefix = "X-Response-";
 constexpr Bytes kRequestPrefix = "X-Request-";
-constexpr Bytes kTaken[] = {"Content-Type",
-                            "Content-Language",
-                            "Content-Disposition",
-                            "Cache-Control",
-                            "CDN-Cache-Control",
-                            "Expires",
-                            "ETag",
-                            "Last-Modified",
-                            "Link",
-                            "Location",
-                            "Vary",
-                            "Content-Encoding",
-                            "Set-Cookie"};
-constexpr uint64_t kMaxTtl = 10ull * 365 * 86400;
 
 struct Push {
     Call* call;
@@ -63,15 +49,6 @@ bool bad(Push* p, Bytes detail) noexcept {
     return refuse(p, NGX_HTTP_BAD_REQUEST, "invalid push", detail);
 }
 
-bool is_taken(Bytes name) noexcept {
-    for (Bytes taken : kTaken) {
-        if (base::equal_nocase(taken, name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 bool has_prefix(Bytes name, Bytes prefix) noexcept {
     return name.size() > prefix.size() &&
            base::equal_nocase(base::slice(name, 0, prefix.size()), prefix);
@@ -86,10 +63,8 @@ bool read_fields(Push* p) noexcept {
         return refuse(p, NGX_HTTP_INTERNAL_SERVER_ERROR, "out of memory", {});
     }
     for (const http::Field& field : all) {
-        if (is_taken(field.name)) {
-            p->line[p->lines++] = field;
-        } else if (has_prefix(field.name, kPrefix)) {
-            p->line[p->lines++] = {base::slice(field.name, kPrefix.size()), field.value};
+        if (const Bytes name = http::pushed_name(field.name); !name.empty()) {
+            p->line[p->lines++] = {name, field.value};
         } else if (has_prefix(field.name, kRequestPrefix)) {
             p->asked[p->asked_count++] = {base::slice(field.name, kRequestPrefix.size()),
                                           field.value};
@@ -98,43 +73,24 @@ bool read_fields(Push* p) noexcept {
     return true;
 }
 
-// A decimal argument in [low, high]; *value stays where there is none.
-bool read_number(Push* p, Bytes name, uint64_t low, uint64_t high, uint64_t* value,
-                 bool* present) noexcept {
-    Bytes text;
-    *present = query_argument(p->call->request, name, &text);
-    if (!*present) {
-        return true;
-    }
-    uint64_t n = 0;
-    for (char c : text) {
-        if (c < '0' || c > '9' || n > high) {
-            return false;
-        }
-        n = n * 10 + static_cast<uint64_t>(c - '0');
-    }
-    *value = n;
-    return !text.empty() && n >= low && n <= high;
-}
-
 bool read_response(Push* p) noexcept {
-    uint64_t status = NGX_HTTP_OK;
-    uint64_t ttl = 0;
-    bool has_ttl = false;
-    bool has_status = false;
-    if (!read_number(p, "status", 200, 599, &status, &has_status)) {
+    ngx_http_request_t* r = p->call->request;
+    uint16_t status = NGX_HTTP_OK;
+    int64_t ttl = 0;
+    Bytes text;
+    if (query_argument(r, "status", &text) && !http::read_pushed_status(text, &status)) {
         return bad(p, "status= is a number from 200 to 599");
     }
-    if (!read_number(p, "ttl", 1, kMaxTtl, &ttl, &has_ttl)) {
+    const bool has_ttl = query_argument(r, "ttl", &text);
+    if (has_ttl && !http::read_pushed_ttl(text, &ttl)) {
         return bad(p, "ttl= is a positive number of seconds");
     }
-    p->response = {static_cast<uint16_t>(status), {p->line, p->lines}, now_sec(), now_sec()};
+    p->response = {status, {p->line, p->lines}, now_sec(), now_sec()};
     p->freshness = http::evaluate_freshness(p->response, p->call->conf->policy,
                                             static_cast<uint32_t>(ngx_random()));
     if (has_ttl) {
-        p->freshness.lifetime_sec = static_cast<int64_t>(ttl);
-        p->freshness.fresh_until =
-            now_sec() + static_cast<int64_t>(ttl) - p->freshness.age_at_response;
+        p->freshness.lifetime_sec = ttl;
+        p->freshness.fresh_until = now_sec() + ttl - p->freshness.age_at_response;
         p->freshness.is_explicit = true;
         p->freshness.source = http::Source::kAccel;
     }
@@ -168,7 +124,7 @@ bool is_encoding_asked_for(const Push* p) noexcept {
 
 bool find_key(Push* p) noexcept {
     http::Reason reason = http::Reason::kNone;
-    const Bytes key = default_key_of(p->call->request->pool, p->target);
+    const Bytes key = cache::default_key_of(arena_of(p->call->request->pool), p->target);
     if (key.empty()) {
         return bad(p, "the URL is too long for a key");
     }
@@ -187,18 +143,14 @@ bool read_fence(Push* p) noexcept {
     if (fence == nullptr) {
         return true;
     }
-    uint64_t n = 0;
-    for (char c : fence->value) {
-        if (c < '0' || c > '9' || n > (UINT64_MAX - 9) / 10) {
+    switch (http::read_fence(fence->value, p->call->birth, &p->birth)) {
+        case http::Fence::kMalformed:
             return bad(p, "If-Purge-Seq is the \"seq\" of a purge");
-        }
-        n = n * 10 + static_cast<uint64_t>(c - '0');
+        case http::Fence::kAhead:
+            return bad(p, "If-Purge-Seq is ahead of the zone's purge counter");
+        case http::Fence::kGood:
+            break;
     }
-    // A counter that has not been reached would make the object immune to purges to come.
-    if (fence->value.empty() || n > p->call->birth) {
-        return bad(p, "If-Purge-Seq is ahead of the zone's purge counter");
-    }
-    p->birth = n;
     p->is_fenced = true;
     return true;
 }
@@ -327,7 +279,7 @@ bool store(Push* p) noexcept {
     // The key was found uncacheable a moment ago: no longer.
     store.mark_set(what.digest, 0, 0);
     if (!p->place.spec.empty()) {
-        const Bytes key = default_key_of(p->call->request->pool, p->target);
+        const Bytes key = cache::default_key_of(arena_of(p->call->request->pool), p->target);
         write_marker(variant_of(p, key), p->place.spec, what);
         store.mark_set(cache::digest(key, store.secret()), 0, 0);
     }
@@ -337,7 +289,7 @@ bool store(Push* p) noexcept {
 }  // namespace
 
 bool is_push_field(Bytes name) noexcept {
-    return is_taken(name) || has_prefix(name, kPrefix) || has_prefix(name, kRequestPrefix)
+    return !http::pushed_name(name).empty() || has_prefix(name, kRequestPrefix)
            || http::is_tag_field(name) || base::equal_nocase(name, "If-Purge-Seq");
 }
 

@@ -3,7 +3,7 @@
 #include "ngx/invalidate.h"
 
 #include "cache/entry.h"
-#include "cache/key.h"
+#include "cache/target.h"
 #include "http/invalidate.h"
 #include "http/tags.h"
 #include "http/validator.h"
@@ -12,7 +12,6 @@
 #include "ngx/marks.h"
 #include "ngx/origin.h"
 #include "ngx/request.h"
-#include "ngx/tags.h"
 #include "ngx/tee.h"
 
 namespace slab_cache::ngx {
@@ -57,13 +56,13 @@ void collect_urls(Ctx* ctx, const http::Fields& fields, Purge* purge) noexcept {
                               static_cast<uint16_t>(r->headers_out.status), target, fields, buffer, room);
     for (uint32_t i = 0; i < uris.count; i++) {
         cache::Url url;
-        if (split_url(r->pool, ctx->host, uris.paths[i], &url)) {
+        if (cache::split_url(arena_of(r->pool), ctx->host, uris.paths[i], &url)) {
             purge->add(cache::url_selector(url, ctx->zone->store.secret()));
         }
     }
     // The target as this location keys it, should arguments be dropped from the key.
     cache::Url url;
-    if (uris.count != 0 && split_url(r->pool, ctx->host, ctx->uri, &url)) {
+    if (uris.count != 0 && cache::split_url(arena_of(r->pool), ctx->host, ctx->uri, &url)) {
         purge->add(cache::url_selector(url, ctx->zone->store.secret()));
     }
 }
@@ -127,7 +126,7 @@ void compare_head(Ctx* ctx) noexcept {
     }
     ctx->zone->store.unpin(&ctx->pin);
     cache::Url url;
-    if (differs && split_url(r->pool, ctx->host, ctx->uri, &url)) {
+    if (differs && cache::split_url(arena_of(r->pool), ctx->host, ctx->uri, &url)) {
         const uint64_t selector = cache::url_selector(url, ctx->zone->store.secret());
         (void) ctx->zone->store.purge(&selector, 1, shm::PurgeMode::kSoft);
     }

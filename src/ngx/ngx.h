@@ -13,6 +13,7 @@ extern "C" {
 extern ngx_module_t ngx_http_slab_cache_module;
 }
 
+#include "base/arena.h"
 #include "base/bytes.h"
 
 // 1.23.0: multi-value headers are linked lists, not arrays.
@@ -90,6 +91,13 @@ inline ngx_table_elt_t* push_header(ngx_list_t* list) noexcept {
         h->hash = 1;
     }
     return h;
+}
+
+// Memory for the parts that know no nginx.
+inline base::Arena arena_of(ngx_pool_t* pool) noexcept {
+    return {pool, [](void* owner, size_t bytes) noexcept {
+                return ngx_palloc(static_cast<ngx_pool_t*>(owner), bytes);
+            }};
 }
 
 template <class T>

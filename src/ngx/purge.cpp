@@ -2,53 +2,37 @@
 
 #include "ngx/purge.h"
 
-#include "http/tags.h"
+#include "cache/purge_request.h"
 #include "ngx/lookup.h"
 #include "ngx/reply.h"
 #include "ngx/request.h"
 #include "ngx/selection.h"
-#include "ngx/tags.h"
 
 namespace slab_cache::ngx {
 namespace {
 
-constexpr size_t kMaxTags = 1024;
-constexpr Bytes kPurgeKeys = "PURGEKEYS";   // FOSHttpCache with Varnish's xkey
-
-// False where there are too many.
-bool read_tags(ngx_http_request_t* r, Selection* to) noexcept {
+// False where there are too many tags.
+bool read_fields(ngx_http_request_t* r, Selection* to) noexcept {
     bool ok = true;
     each_header(r->headers_in.headers, [&](ngx_table_elt_t& h) {
-        const Bytes name = view(h.key);
-        const bool soft_keys = base::equal_nocase(name, "xkey-softpurge");
-        to->soft = to->soft || soft_keys
-                   || (base::equal_nocase(name, "Fastly-Soft-Purge") && view(h.value) == "1");
-        if (soft_keys || base::equal_nocase(name, "xkey-purge") || http::is_tag_field(name)) {
-            http::TagReader reader(view(h.value));
-            Bytes tag;
-            while (ok && reader.next(&tag)) {
-                ok = select_tag(to, tag);
-            }
-        }
+        ok = cache::read_purge_field(to, view(h.key), view(h.value));
         return ok;
     });
     return ok;
 }
 
-// The URL counts where no tags are named; PURGEKEYS is about tags alone.
 ngx_int_t add_url(ngx_http_request_t* r, const LocConf* conf, Selection* to) noexcept {
-    if (!is_empty(*to)) {
-        return NGX_OK;
-    }
-    if (view(r->method_name) == kPurgeKeys) {
-        return NGX_HTTP_BAD_REQUEST;
+    switch (cache::purge_names(*to, view(r->method_name))) {
+        case cache::PurgeNames::kTags:
+            return NGX_OK;
+        case cache::PurgeNames::kNothing:
+            return NGX_HTTP_BAD_REQUEST;
+        case cache::PurgeNames::kUrl:
+            break;
     }
     Bytes uri;
-    cache::Url url;
-    return canonical_uri(r, conf, &uri) && split_url(r->pool, host_of(r), uri, &url)
-                   && select_request_url(to, url)
-               ? NGX_OK
-               : NGX_ERROR;
+    return canonical_uri(r, conf, &uri) && cache::select_own_url(to, host_of(r), uri) ? NGX_OK
+                                                                                      : NGX_ERROR;
 }
 
 }  // namespace
@@ -63,9 +47,7 @@ bool address_listed(ngx_http_request_t* r, const Cidrs& from) noexcept {
 }
 
 bool is_purge(ngx_http_request_t* r, const PurgeConf* purge) noexcept {
-    const Bytes method = view(r->method_name);
-    return purge != nullptr
-           && (method == view(purge->method) || (method == kPurgeKeys && view(purge->method) == "PURGE"));
+    return purge != nullptr && cache::is_purge_method(view(r->method_name), view(purge->method));
 }
 
 ngx_int_t purge_handler(ngx_http_request_t* r) noexcept {
@@ -82,11 +64,11 @@ ngx_int_t purge_handler(ngx_http_request_t* r) noexcept {
         return NGX_HTTP_SERVICE_UNAVAILABLE;
     }
     Selection selection;
-    if (!init_selection(&selection, r, zone, kMaxTags)) {
+    if (!init_selection(&selection, r, zone, 2 * cache::kMaxPurgeTags)) {
         return NGX_ERROR;
     }
     selection.soft = conf->purge->soft;
-    if (!read_tags(r, &selection)) {
+    if (!read_fields(r, &selection)) {
         return NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
     }
     const ngx_int_t rc = add_url(r, conf, &selection);

@@ -2,6 +2,7 @@
 
 #include "ngx/tags.h"
 
+#include "cache/target.h"
 #include "http/tags.h"
 
 namespace slab_cache::ngx {
@@ -63,7 +64,7 @@ bool add_configured_tags(Selectors* to, Fill* fill) noexcept {
 
 bool collect(Selectors* to, Fill* fill, const http::Fields& response) noexcept {
     cache::Url url;
-    if (!split_url(fill->request->pool, fill->host, fill->uri, &url)) {
+    if (!cache::split_url(arena_of(fill->request->pool), fill->host, fill->uri, &url)) {
         return false;
     }
     to->count = cache::url_selectors(url, fill->zone->store.secret(), to->out, cache::kMaxSelectors);
@@ -107,25 +108,6 @@ uint32_t merge_selectors(Fill* fill, const http::Fields& response, uint64_t* out
 
 bool is_tag_line(const LocConf* conf, Bytes name) noexcept {
     return conf->tags_mode == kTagsFromResponse && http::is_tag_field(name);
-}
-
-bool split_url(ngx_pool_t* pool, Bytes host, Bytes uri, cache::Url* out) noexcept {
-    const size_t mark = uri.find('?');
-    Bytes path = base::slice(uri, 0, mark);
-    out->host = host;
-    out->args = mark == Bytes::npos ? Bytes{} : base::slice(uri, mark + 1);
-    if (path.find('%') != Bytes::npos) {
-        auto* p = static_cast<u_char*>(ngx_pnalloc(pool, path.size()));
-        if (p == nullptr) {
-            return false;
-        }
-        u_char* to = p;
-        u_char* from = mutable_data(path);
-        ngx_unescape_uri(&to, &from, path.size(), 0);
-        path = {reinterpret_cast<char*>(p), static_cast<size_t>(to - p)};
-    }
-    out->path = path;
-    return true;
 }
 
 }  // namespace slab_cache::ngx

@@ -18,7 +18,4 @@ uint32_t merge_selectors(Fill* fill, const http::Fields& response, uint64_t* out
 // Tag fields are between the application and us: not stored, not sent on, unless slab_cache_tags names other sources.
 bool is_tag_line(const LocConf* conf, Bytes name) noexcept;
 
-// host, decoded path and arguments of a canonical URI (path[?args]). `pool` takes the decoded path where it has escapes.
-bool split_url(ngx_pool_t* pool, Bytes host, Bytes uri, cache::Url* out) noexcept;
-
 }  // namespace slab_cache::ngx

@@ -2,9 +2,8 @@
 
 #include "ngx/verdict.h"
 
-#include "cache/key.h"
+#include "cache/target.h"
 #include "ngx/selection.h"
-#include "ngx/tags.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -35,7 +34,7 @@ shm::Validity verdict_with_globs(Zone* zone, const UrlOf& where, const shm::Pin&
     if (area == nullptr) {
         return zone->store.validity(pin);
     }
-    if (!split_url(where.pool, where.host, where.uri, &url)) {
+    if (!cache::split_url(arena_of(where.pool), where.host, where.uri, &url)) {
         return shm::Validity::kPurged;
     }
     const uint64_t newest = area->globs.newest.load_acquire();  // [glob-newest] before the rules

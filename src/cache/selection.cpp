@@ -1,0 +1,144 @@
+#include "cache/selection.h"
+
+#include "cache/globs.h"
+
+namespace slab_cache::cache {
+namespace {
+
+bool ends_as_prefix(const Url& url) noexcept {
+    const size_t n = url.path.size();
+    return n >= 2 && url.path.find('*') == n - 1 && url.path[n - 2] == '/' && url.args.empty();
+}
+
+bool has_star(const Url& url) noexcept {
+    return is_glob(url.path) || is_glob(url.args);
+}
+
+bool has_room(const Selection& s, uint32_t selectors) noexcept {
+    return s.capacity - s.count >= selectors;
+}
+
+void add(Selection* s, uint64_t selector) noexcept {
+    s->selector[s->count++] = selector;
+}
+
+// One thing that is one selector.
+bool add_thing(Selection* s, uint64_t selector) noexcept {
+    if (!has_room(*s, 1)) {
+        return false;
+    }
+    add(s, selector);
+    s->accepted++;
+    return true;
+}
+
+// "path" or "path?args", in one piece.
+bool pattern_of(const base::Arena& arena, const Url& url, Bytes* out) noexcept {
+    *out = url.path;
+    if (url.args.empty()) {
+        return true;
+    }
+    const size_t size = url.path.size() + 1 + url.args.size();
+    char* p = arena.get(size);
+    if (p == nullptr) {
+        return false;
+    }
+    std::memcpy(p, url.path.data(), url.path.size());
+    p[url.path.size()] = '?';
+    std::memcpy(p + url.path.size() + 1, url.args.data(), url.args.size());
+    *out = {p, size};
+    return true;
+}
+
+bool add_pattern(Selection* s, const Url& url) noexcept {
+    if (s->glob == nullptr) {
+        s->glob = s->arena.get<SelectedGlob>(kMaxGlobs);
+    }
+    Bytes pattern;
+    if (s->glob == nullptr || s->glob_count == kMaxGlobs || !pattern_of(s->arena, url, &pattern) ||
+        !fits_rule({url.host, pattern, false})) {
+        return false;
+    }
+    // What literally has a star in it; and the purge that gives the pattern its counter.
+    if (!add_thing(s, url_selector(url, s->secret))) {
+        return false;
+    }
+    s->glob[s->glob_count++] = {url.host, pattern};
+    return true;
+}
+
+bool with_slash(const base::Arena& arena, Bytes path, Bytes* out) noexcept {
+    char* p = arena.get(path.size() + 1);
+    if (p == nullptr) {
+        return false;
+    }
+    std::memcpy(p, path.data(), path.size());
+    p[path.size()] = '/';
+    *out = {p, path.size() + 1};
+    return true;
+}
+
+}  // namespace
+
+bool make_room(Selection* s, size_t selectors) noexcept {
+    *s = {s->arena, s->secret, s->asker, nullptr, 0, 0, nullptr, 0, 0, false, false};
+    s->selector = selectors <= UINT32_MAX ? s->arena.get<uint64_t>(selectors) : nullptr;
+    s->capacity = s->selector != nullptr ? static_cast<uint32_t>(selectors) : 0;
+    return s->selector != nullptr;
+}
+
+bool select_exactly(Selection* s, const Url& url) noexcept {
+    return add_thing(s, url_selector(url, s->secret));
+}
+
+bool select_request_url(Selection* s, const Url& url) noexcept {
+    if (ends_as_prefix(url)) {
+        const Bytes prefix = base::slice(url.path, 0, url.path.size() - 1);
+        return add_thing(s, prefix_selector(url.host, prefix, s->secret));
+    }
+    return has_star(url) ? add_pattern(s, url) : select_exactly(s, url);
+}
+
+bool select_url(Selection* s, Bytes url) noexcept {
+    Target target;
+    return parse_target(s->arena, s->asker, url, &target) && select_request_url(s, target.url);
+}
+
+bool select_prefix(Selection* s, Bytes text) noexcept {
+    Target target;
+    if (!parse_target(s->arena, s->asker, text, &target) || !target.url.args.empty() ||
+        !has_room(*s, 2)) {
+        return false;
+    }
+    const Url& url = target.url;
+    Bytes path = ends_as_prefix(url) ? base::slice(url.path, 0, url.path.size() - 1) : url.path;
+    if (path.back() != '/') {
+        if (!with_slash(s->arena, path, &path)) {
+            return false;
+        }
+        add(s, url_selector(url, s->secret));
+    }
+    return add_thing(s, prefix_selector(url.host, path, s->secret));
+}
+
+bool select_host(Selection* s, Bytes text) noexcept {
+    Target target;
+    return text.find_first_of("/?") == Bytes::npos &&
+           parse_target(s->arena, s->asker, text, &target) &&
+           add_thing(s, host_selector(target.url.host, s->secret));
+}
+
+bool select_tag(Selection* s, Bytes tag) noexcept {
+    return !tag.empty() && add_thing(s, tag_selector(tag, s->secret));
+}
+
+void select_all(Selection* s) noexcept {
+    s->accepted += s->all ? 0 : 1;
+    s->all = true;
+}
+
+bool is_empty(const Selection& s) noexcept {
+    return s.count == 0 && !s.all;
+}
+
+}  // namespace slab_cache::cache

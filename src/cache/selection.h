@@ -1,0 +1,50 @@
+// cache/selection.h — what one purge is to hit, collected from whatever language the client speaks.
+//
+// Ownership   a Selection's memory is its arena's; the selectors are hashes, of text only patterns are kept.
+// Errors      select_…() return false for what cannot be meant (or when memory or room ran out), and add nothing then.
+#pragma once
+
+#include "base/arena.h"
+#include "cache/key.h"
+#include "cache/target.h"
+
+namespace slab_cache::cache {
+
+struct SelectedGlob {
+    Bytes host;
+    Bytes pattern;
+};
+
+struct Selection {
+    base::Arena arena;
+    const uint8_t* secret;
+    Asker asker;
+    uint64_t* selector;
+    uint32_t count;
+    uint32_t capacity;
+    SelectedGlob* glob;  // patterns, at most kMaxGlobs
+    uint32_t glob_count;
+    uint32_t accepted;  // things named, as the client counts
+    bool all;
+    bool soft;
+};
+
+inline constexpr uint32_t kMaxGlobs = 32;  // in one request
+
+// Empties it, with room for that many selectors (a prefix takes two, all others one). `arena`, `secret` and `asker` are set
+// before. False when memory ran out.
+bool make_room(Selection* s, size_t selectors) noexcept;
+
+bool select_url(Selection* s,
+                Bytes url) noexcept;  // a trailing "/*": everything below; other '*': a pattern
+bool select_exactly(Selection* s, const Url& url) noexcept;  // a '*' is a star
+bool select_prefix(Selection* s,
+                   Bytes url) noexcept;  // of whole path segments, the page at the prefix included
+bool select_host(Selection* s, Bytes host) noexcept;
+bool select_tag(Selection* s, Bytes tag) noexcept;
+bool select_request_url(Selection* s, const Url& url) noexcept;  // of a PURGE
+void select_all(Selection* s) noexcept;
+
+bool is_empty(const Selection& s) noexcept;
+
+}  // namespace slab_cache::cache

@@ -1,0 +1,91 @@
+#include "http/escape.h"
+
+#include "http/syntax.h"
+
+namespace slab_cache::http {
+namespace {
+
+int hex_value(char c) noexcept {
+    const char low = base::lower(c);
+    return is_digit(c) ? c - '0' : low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
+}
+
+}  // namespace
+
+bool needs_escape(char c) noexcept {
+    const auto u = static_cast<unsigned char>(c);
+    return u <= 0x20 || u >= 0x7F;
+}
+
+size_t escape(Bytes from, char* to) noexcept {
+    static const char digit[] = "0123456789ABCDEF";
+    size_t n = 0;
+    for (char c : from) {
+        if (!needs_escape(c)) {
+            to[n++] = c;
+            continue;
+        }
+        const auto u = static_cast<unsigned char>(c);
+        to[n++] = '%';
+        to[n++] = digit[u >> 4];
+        to[n++] = digit[u & 15];
+    }
+    return n;
+}
+
+size_t unescape(Bytes from, char* to) noexcept {
+    size_t n = 0;
+    for (size_t i = 0; i < from.size(); i++) {
+        if (from[i] != '%') {
+            to[n++] = from[i];
+            continue;
+        }
+        if (++i == from.size()) {
+            break;
+        }
+        const int high = hex_value(from[i]);
+        if (high < 0) {
+            to[n++] = from[i];
+            continue;
+        }
+        if (++i == from.size()) {
+            break;
+        }
+        const int low = hex_value(from[i]);
+        if (low >= 0) {
+            to[n++] = static_cast<char>(high << 4 | low);
+        }
+    }
+    return n;
+}
+
+bool find_argument(Bytes query, Bytes name, Bytes* value) noexcept {
+    while (!query.empty()) {
+        const size_t end = query.find('&');
+        const Bytes one = base::slice(query, 0, end);
+        const size_t equals = one.find('=');
+        if (equals != Bytes::npos && base::equal_nocase(base::slice(one, 0, equals), name)) {
+            *value = base::slice(one, equals + 1);
+            return true;
+        }
+        query = end == Bytes::npos ? Bytes{} : base::slice(query, end + 1);
+    }
+    return false;
+}
+
+bool read_decimal(Bytes text, uint64_t low, uint64_t high, uint64_t* value) noexcept {
+    uint64_t n = 0;
+    for (char c : text) {
+        if (!is_digit(c) || n > (UINT64_MAX - 9) / 10) {
+            return false;
+        }
+        n = n * 10 + static_cast<uint64_t>(c - '0');
+    }
+    if (text.empty() || n < low || n > high) {
+        return false;
+    }
+    *value = n;
+    return true;
+}
+
+}  // namespace slab_cache::http

@@ -1,0 +1,31 @@
+// http/escape.h — percent-encoding, and the arguments of a query.
+//
+// Choices     What begins no escape is read as nginx reads it: a '%' before no hex digit goes, a '%' and one hex digit
+//             go with the byte behind them. nginx refuses such paths in requests, so that only what operators name gets here.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/bytes.h"
+
+namespace slab_cache::http {
+
+using base::Bytes;
+
+// A byte that no client sends bare in a request line: controls, blanks, what is no ASCII.
+bool needs_escape(char c) noexcept;
+
+// Encodes those; '%' stays, what is encoded is not encoded again. Needs room for three times the bytes; returns the length.
+size_t escape(Bytes from, char* to) noexcept;
+
+// Decodes. Needs room for as many bytes as there are; returns the length.
+size_t unescape(Bytes from, char* to) noexcept;
+
+// The first argument of that name (in any case), as it is written; false where there is none.
+bool find_argument(Bytes query, Bytes name, Bytes* value) noexcept;
+
+// Digits only, in [low, high]; *value stays otherwise.
+bool read_decimal(Bytes text, uint64_t low, uint64_t high, uint64_t* value) noexcept;
+
+}  // namespace slab_cache::http

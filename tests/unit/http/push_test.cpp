@@ -1,0 +1,55 @@
+// What a push says about its response.
+#include "http/push.h"
+
+#include <gtest/gtest.h>
+
+namespace slab_cache::http {
+namespace {
+
+TEST(PushedField, some_are_taken_as_they_are) {
+    EXPECT_EQ(pushed_name("content-type"), "content-type");
+    EXPECT_EQ(pushed_name("ETag"), "ETag");
+}
+
+TEST(PushedField, any_other_is_taken_behind_its_prefix) {
+    EXPECT_EQ(pushed_name("X-Response-X-Foo"), "X-Foo");
+    EXPECT_EQ(pushed_name("x-response-a"), "a");
+}
+
+TEST(PushedField, the_requests_own_are_not) {
+    for (const Bytes name : {Bytes("Host"), Bytes("Authorization"), Bytes("Content-Length"),
+                             Bytes("X-Response-"), Bytes("X-Response"), Bytes("")}) {
+        EXPECT_EQ(pushed_name(name), "") << name;
+    }
+}
+
+TEST(PushedStatus, is_a_final_status) {
+    uint16_t status = 0;
+    EXPECT_TRUE(read_pushed_status("404", &status));
+    EXPECT_EQ(status, 404);
+    for (const Bytes text : {Bytes("100"), Bytes("600"), Bytes("65736"), Bytes("2e2"), Bytes("")}) {
+        EXPECT_FALSE(read_pushed_status(text, &status)) << text;
+    }
+}
+
+TEST(PushedTtl, is_positive_and_bounded) {
+    int64_t ttl = 0;
+    EXPECT_TRUE(read_pushed_ttl("60", &ttl));
+    EXPECT_EQ(ttl, 60);
+    EXPECT_FALSE(read_pushed_ttl("0", &ttl));
+    EXPECT_FALSE(read_pushed_ttl("315360001", &ttl));
+}
+
+TEST(PushFence, is_a_counter_that_has_been_reached) {
+    uint64_t birth = 0;
+    EXPECT_EQ(read_fence("17", 17, &birth), Fence::kGood);
+    EXPECT_EQ(birth, 17u);
+    EXPECT_EQ(read_fence("18", 17, &birth), Fence::kAhead);
+    EXPECT_EQ(read_fence("", 17, &birth), Fence::kAhead);
+    EXPECT_EQ(read_fence("-1", 17, &birth), Fence::kMalformed);
+    EXPECT_EQ(read_fence("18446744073709551617", 17, &birth), Fence::kMalformed);
+    EXPECT_EQ(birth, 17u);
+}
+
+}  // namespace
+}  // namespace slab_cache::http
