@@ -89,8 +89,10 @@ size_t encode_marker(const Marker& old, Bytes spec, const shm::Digest& variant, 
     for (uint32_t i = 0; i < spec_count; i++) {
         *p++ = static_cast<char>(specs[i].size() >> 8);
         *p++ = static_cast<char>(specs[i].size() & 0xFF);
-        std::memcpy(p, specs[i].data(), specs[i].size());
-        p += specs[i].size();
+        if (!specs[i].empty()) {  // the old marker is input: no memcpy() of nullptr
+            std::memcpy(p, specs[i].data(), specs[i].size());
+            p += specs[i].size();
+        }
     }
     std::memcpy(p, keep + skip, (n - skip) * kDigestBytes);
     return need;
