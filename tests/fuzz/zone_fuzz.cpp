@@ -1,114 +1,23 @@
-// The zone itself as input: bytes of a populated zone are changed anywhere, then everything is done to it that a worker
-// does. Nothing may crash, hang or reach outside the mapping, which has guard pages on both sides.
+// The zone itself as input: bytes of a populated zone are changed anywhere, then everything is done to it that workers
+// do. Nothing may crash, hang or reach outside the mapping, which has guard pages on both sides.
 //
-// Input       byte 0: bit 0 recover() first, bit 1 the processes named in the zone are alive, bit 2 audit() in between.
+// Input       byte 0: bit 0 recover() first, bit 1 the processes named in the zone are alive, bit 2 audit() in between; bits
+//             3 to 5 equal to 2: the full zone (zone_world.h), any other value: the plain one.
 //             Then changes of 6 bytes: where (u32; its top two bits choose the part of the zone), how, with what.
-#include <sys/mman.h>
+#include "fuzz/stored_head.h"
+#include "fuzz/zone_world.h"
 
-#include <cstdint>
-#include <cstdlib>
-#include <cstring>
-#include <string>
-
-#include "shm/layout.h"
-#include "shm/store.h"
-
-using namespace slab_cache::shm;
+using namespace slab_cache;
+using namespace slab_cache::test;
 
 namespace {
 
-constexpr uint32_t kReserved = 4096;
-constexpr size_t kGuardBytes = size_t{256} << 20;
-constexpr int64_t kNow = 1'800'000'000;
-constexpr int kObjects = 120;
-constexpr uint8_t kSeed[16] = {1, 2, 3, 4, 5, 6, 7, 8};
-
-struct Zone {
-    char* base = nullptr;
-    char* pristine = nullptr;
-    uint64_t bytes = 0;
-    Config config;
-};
-
 volatile unsigned sink;
 
-// We are 2; 1, who filled the zone, lives or not as the input says. Whoever else is named there is nonsense.
+// We are 2 and 3; 1, who filled the zone, lives or not as the input says. Whoever else is named there is nonsense.
 bool is_alive(const WorkerId& id, void* first_lives) {
-    return (id.pid == 2 && id.start_time == 2)
-           || (id.pid == 1 && id.start_time == 1 && *static_cast<bool*>(first_lives));
-}
-
-std::string key_of(int i) { return "key/" + std::to_string(i); }
-Digest digest_of(int i) {
-    return {static_cast<uint64_t>(i + 1) * 0x9e3779b97f4a7c15ULL, static_cast<uint64_t>(i + 7) * 0xc2b2ae3d27d4eb4fULL};
-}
-uint64_t selector_of(int i) { return 0x1234567 + static_cast<uint64_t>(i % 10); }
-
-void put(Store& store, int i, size_t body_bytes) {
-    const std::string key = key_of(i);
-    const std::string body(body_bytes, static_cast<char>('a' + i % 26));
-    const uint64_t selectors[] = {selector_of(i), selector_of(i + 1)};
-    NewEntry what;
-    what.digest = digest_of(i);
-    what.key = key;
-    what.head = "head of the object";
-    what.selectors = selectors;
-    what.selector_count = 2;
-    what.birth = store.birth_stamp();
-    what.fresh_until_sec = what.stale_until_sec = kNow + 100 + i;
-    what.body_bytes = i % 2 == 0 ? static_cast<int64_t>(body_bytes) : -1;
-    Writer writer;
-    if (store.begin(what, kNow, &writer) != Status::kOk) {
-        return;
-    }
-    bool ok = true;
-    for (size_t at = 0; at < body.size() && ok; at += 5000) {
-        ok = store.append(&writer, std::string_view(body).substr(at, 5000), kNow) == Status::kOk;
-    }
-    if (!ok || store.commit(&writer, kNow) != Status::kOk) {
-        store.abort(&writer);
-    }
-}
-
-void populate(Zone* zone) {
-    static Store store;   // never leaves, as who is killed
-    if (store.create(zone->base, zone->bytes, kReserved, zone->config, kSeed) != Status::kOk
-        || store.join({1, 1}) != Status::kOk) {
-        std::abort();
-    }
-    for (int i = 0; i < kObjects; i++) {
-        put(store, i, static_cast<size_t>(i) * 397 % 20'000);
-    }
-    const uint64_t gone[] = {selector_of(3)};
-    store.purge(gone, 1, PurgeMode::kSoft);
-    Ticket ticket;   // a lease and an unfinished fill of a process that is dead by the time of the test
-    (void) store.lease_acquire(digest_of(500), 1000, 5000, &ticket);
-    NewEntry what;
-    what.digest = digest_of(500);
-    what.key = "unfinished";
-    what.birth = store.birth_stamp();
-    Writer writer;
-    if (store.begin(what, kNow, &writer) == Status::kOk) {
-        (void) store.append(&writer, "part of a body", kNow);
-    }
-}
-
-Zone make_zone() {
-    Zone zone;
-    zone.config.workers = 1;
-    zone.config.max_object = 64 * 1024;
-    zone.config.objects = 500;
-    zone.bytes = (Store::min_bytes(zone.config) + (size_t{1} << 20) + 0xffff) & ~uint64_t{0xffff};
-    char* all = static_cast<char*>(mmap(nullptr, zone.bytes + 2 * kGuardBytes, PROT_NONE,
-                                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
-    if (all == MAP_FAILED || mprotect(all + kGuardBytes, zone.bytes, PROT_READ | PROT_WRITE) != 0) {
-        std::abort();
-    }
-    zone.base = all + kGuardBytes;
-    populate(&zone);
-    zone.pristine = static_cast<char*>(std::malloc(zone.bytes));
-    std::memcpy(zone.pristine, zone.base, zone.bytes);
-    return zone;
+    return (id.pid == 2 && id.start_time == 2) || (id.pid == 3 && id.start_time == 3) ||
+           (id.pid == 1 && id.start_time == 1 && *static_cast<bool*>(first_lives));
 }
 
 // Most of the zone is bodies, which nobody interprets: three quarters of the changes go where the structure is.
@@ -117,10 +26,15 @@ uint64_t place(const Zone& zone, uint32_t where) {
     const uint64_t at = where & 0x3fffffffU;
     const auto* z = reinterpret_cast<const ZoneHeader*>(zone.pristine + kReserved);
     switch (part) {
-    case 0: return at % zone.bytes;
-    case 1: return kReserved + at % sizeof(ZoneHeader);
-    case 2: return z->shard_offset[0] + at % (96 * 1024);
-    default: return z->shard_offset[0] + at % (zone.bytes - z->shard_offset[0]);
+        case 0:
+            return at % zone.bytes;
+        case 1:
+            return zone.is_full && (at & 0x20000000U) != 0 ? z->user_offset + at % sizeof(Area)
+                                                           : kReserved + at % sizeof(ZoneHeader);
+        case 2:
+            return z->shard_offset[0] + at % (96 * 1024);
+        default:
+            return z->shard_offset[0] + at % (zone.bytes - z->shard_offset[0]);
     }
 }
 
@@ -142,18 +56,25 @@ void change(Zone& zone, const uint8_t* data, size_t size) {
     }
 }
 
-void read_all(Store& store, const Pin& pin) {
-    unsigned sum = 0;
-    for (const Bytes part : {Store::key(pin), Store::head(pin)}) {
-        for (char c : part) {
-            sum += static_cast<unsigned char>(c);
-        }
-    }
+void read_facts(Store& store, const Pin& pin) {
+    sink = Store::flags(pin) + Store::hits(pin) + Store::fill_cost_us(pin) +
+           static_cast<unsigned>(Store::birth(pin)) +
+           static_cast<unsigned>(Store::fresh_until(pin)) +
+           static_cast<unsigned>(Store::stale_until(pin)) +
+           static_cast<unsigned>(Store::body_length(pin)) +
+           static_cast<unsigned>(Store::body_available(pin)) +
+           static_cast<unsigned>(store.occupied_bytes(pin)) + (Store::is_complete(pin) ? 1 : 0);
     uint32_t count = 0;
     const uint64_t* selectors = Store::selectors(pin, &count);
+    unsigned sum = sum_of(Store::key(pin)) + sum_of(Store::head(pin));
     for (uint32_t i = 0; i < count; i++) {
         sum += static_cast<unsigned>(selectors[i]);
     }
+    sink = sum + static_cast<unsigned>(store.validity_of(selectors, count, Store::birth(pin)));
+}
+
+void read_body(Store& store, const Pin& pin) {
+    unsigned sum = 0;
     uint64_t cursor = 0, offset = 0;
     Segment segment[16];
     while (const uint32_t n = store.segments(pin, offset, &cursor, segment, 16)) {
@@ -165,97 +86,202 @@ void read_all(Store& store, const Pin& pin) {
             offset += segment[i].len;
         }
         if (offset > uint64_t{1} << 30) {
-            __builtin_trap();   // a chain without end
+            __builtin_trap();  // a chain without end
         }
     }
-    sink = sum + static_cast<unsigned>(store.occupied_bytes(pin));
+    sink = sum;
+}
+
+void read_all(Store& store, const Pin& pin) {
+    read_facts(store, pin);
+    read_body(store, pin);
+    // What the layer above does with it, whatever it is.
+    sink = read_head(Store::head(pin)) + read_marker(Store::head(pin));
 }
 
 void look_up(Store& store) {
     for (int i = 0; i < kObjects; i++) {
         Pin pin;
         const std::string key = key_of(i);
-        if (store.find(digest_of(i), key, &pin) == Status::kOk) {
+        if (store.find(digest_of(static_cast<uint64_t>(i)), key, &pin) == Status::kOk) {
             if (Store::key(pin) != key) {
-                __builtin_trap();   // an answer for another key
+                __builtin_trap();  // an answer for another key
             }
-            (void) store.validity(pin);
+            (void)store.validity(pin);
             store.touch(pin);
+            Pin second = store.repin(pin);
             read_all(store, pin);
-            (void) store.refresh(pin, kNow + 5, kNow + 6, store.birth_stamp());
+            (void)store.refresh(pin, kNow + 5, kNow + 6, store.birth_stamp());
             store.unpin(&pin);
+            store.unpin(&second);
         }
     }
     uint64_t cursor = 0;
     for (int turn = 0; turn < 100; turn++) {
-        store.visit(&cursor, 64, [](const Pin& pin, void* s) { read_all(*static_cast<Store*>(s), pin); }, &store);
+        store.visit(
+            &cursor, 64, [](const Pin& pin, void* s) { read_all(*static_cast<Store*>(s), pin); },
+            &store);
         if (cursor == 0) {
             break;
         }
     }
 }
 
-void change_things(Store& store) {
-    for (int i = 0; i < 40; i++) {
-        put(store, 1000 + i, static_cast<size_t>(i) * 811);
-        put(store, i * 3, 3000);
+// A fill that others read while it grows.
+void stream(Store& store, Store& other, uint64_t number, const std::string& key) {
+    WakeSet wake;
+    Ticket mine, theirs;
+    Writer writer;
+    Pin pin, own;
+    const Digest digest = digest_of(number);
+    const LeaseAnswer answer = store.lease_acquire(digest, 20'000, 5000, &mine);
+    if (answer == LeaseAnswer::kUnavailable) {
+        return;
     }
-    const uint64_t selectors[] = {selector_of(1), selector_of(2), selector_of(5)};
-    store.purge(selectors, 3, PurgeMode::kHard);
-    (void) store.remove(digest_of(9), key_of(9));
-    (void) store.remove(digest_of(11));
+    (void)other.lease_acquire(digest, 20'001, 5000, &theirs);
+    (void)other.lease_watch(theirs, 20'001, 5000);
+    if (begin(store, true, static_cast<int>(number), -1, key, &writer) == Status::kOk) {
+        bool ok = store.append(&writer, std::string(3000, 'x'), kNow) == Status::kOk;
+        store.lease_attach(mine, writer, &wake);
+        own = store.pin_writer(writer);
+        if (other.lease_pin(theirs, digest, key, &pin, 20'002) == Status::kOk) {
+            read_all(other, pin);
+        }
+        ok = ok && store.append(&writer, std::string(30'000, 'y'), kNow) == Status::kOk;
+        store.lease_progress(mine, 20'003, &wake);
+        if (pin) {
+            read_all(other, pin);
+        }
+        if (!ok || store.commit(&writer, kNow) != Status::kOk) {
+            store.abort(&writer);
+        }
+    }
+    store.lease_release(mine, LeaseState::kPublished, 0, &wake);
+    (void)other.lease_watch(theirs, 20'004, 5000);
+    other.unpin(&pin);
+    store.unpin(&own);
+}
+
+// What a dead or silent process left: watched, joined, overtaken.
+void take_over(Store& store, uint64_t number, const char* key) {
     WakeSet wake;
     Ticket ticket;
     Pin pin;
-    if (store.lease_acquire(digest_of(500), 20'000, 5000, &ticket) != LeaseAnswer::kUnavailable) {
-        (void) store.lease_watch(ticket, 20'000, 5000);
-        if (store.lease_pin(ticket, digest_of(500), "unfinished", &pin) == Status::kOk) {
-            read_all(store, pin);
-            store.unpin(&pin);
+    for (const uint64_t now : {uint64_t{2000}, uint64_t{20'000}}) {
+        if (store.lease_acquire(digest_of(number), now, 5000, &ticket) ==
+            LeaseAnswer::kUnavailable) {
+            return;
         }
-        store.lease_release(ticket, LeaseState::kFailed, 1, &wake);
+        (void)store.lease_watch(ticket, now, 5000);
+        for (const uint64_t asked : {uint64_t{0}, now}) {
+            if (store.lease_pin(ticket, digest_of(number), key, &pin, asked) == Status::kOk) {
+                read_all(store, pin);
+                store.unpin(&pin);
+            }
+        }
     }
+    store.lease_release(ticket, LeaseState::kFailed, 1, &wake);
+}
+
+void use_area(Store& store, Area* area) {
+    if (area == nullptr) {
+        return;
+    }
+    (void)cache::judge_globs(area->globs, "host", "/3x.html", "a=b", 2);
+    const uint64_t seq = store.purge_seq();
+    (void)cache::add_glob(
+        &area->globs, {"host", "/new*", false}, seq, 5000,
+        [](Bytes host, bool, void* s) {
+            const uint64_t selector = sum_of(host) | 1;
+            static_cast<Store*>(s)->purge(&selector, 1, PurgeMode::kSoft);
+        },
+        &store);
+    cache::SketchRow row[40];
+    for (uint64_t i = 0; i < 700; i += 7) {
+        cache::sketch_add(&area->sketch, sample_of(i), kNow + 10, 5000);
+        if (cache::sketch_find(&area->sketch, sample_of(i).fingerprint, 5000, row)) {
+            sink = sum_of(row->text());
+        }
+    }
+    const uint32_t n = cache::sketch_top(
+        &area->sketch, 5000, [](const cache::SketchRow& r) { return r.weight; }, row, 40);
+    for (uint32_t i = 0; i < n; i++) {
+        sink = sum_of(row[i].text());
+    }
+}
+
+void change_things(Store& store, Store& other, bool is_full) {
+    for (int i = 0; i < 40; i++) {
+        put(store, is_full, 1000 + i, static_cast<size_t>(i) * 811);
+        put(store, is_full, i * 3, 3000);
+    }
+    const uint64_t selectors[] = {selector_of(1), selector_of(2), selector_of(5)};
+    store.purge(selectors, 3, PurgeMode::kHard);
+    (void)store.remove(digest_of(9), key_of(9));
+    (void)store.remove(digest_of(11));
+    take_over(store, 500, "unfinished");
+    take_over(other, kStreaming, kStreamingKey);
+    stream(store, other, 600, "a stream");
     store.mark_set(digest_of(1), 3, kNow + 5);
     sink = store.mark_get(digest_of(1), kNow) + store.bump_uses(digest_of(1));
-    store.reap();
+    WakeSet wake;
+    store.reap(&wake);
     for (int i = 0; i < 20; i++) {
         store.sweep(kNow + 110, 30'000 + static_cast<uint64_t>(i) * 1000, 512);
     }
-    sink = static_cast<unsigned>(store.stats().entries);
+    store.count(3);
+    sink = static_cast<unsigned>(store.counter_sum(3)) + (store.is_pin_budget_spent() ? 1 : 0);
+    for (uint32_t i = 0; i < 300; i++) {
+        sink = store.worker_at(i).pid;
+    }
+    sink = static_cast<unsigned>(store.stats().entries) + store.worker_index();
+}
+
+void work(Zone& zone, Store& store, Store& other, uint8_t mode) {
+    look_up(store);
+    change_things(store, other, zone.is_full);
+    use_area(store, zone.area(store));
+    if ((mode & 4) != 0) {
+        (void)store.audit();
+    }
+    look_up(other);
+    store.purge_all(PurgeMode::kHard);
+    change_things(other, store, zone.is_full);
 }
 
 void use(Zone& zone, uint8_t mode) {
-    Store store;
+    Store store, other;
     bool alive = (mode & 2) != 0;
     if (store.attach(zone.base, zone.bytes, kReserved, zone.config) != Status::kOk) {
         return;
     }
     store.set_liveness(is_alive, &alive);
-    if ((mode & 1) != 0) {
+    if ((mode & 1) != 0 || store.is_unclean()) {
         store.recover();
     }
-    if (store.join({2, 2}) == Status::kOk) {
-        look_up(store);
-        change_things(store);
-        if ((mode & 4) != 0) {
-            (void) store.audit();
+    store.set_unclean(true);
+    if (store.join({2, 2}) == Status::kOk &&
+        other.attach(zone.base, zone.bytes, kReserved, zone.config) == Status::kOk) {
+        other.set_liveness(is_alive, &alive);
+        if (other.join({3, 3}) == Status::kOk) {
+            work(zone, store, other, mode);
         }
-        look_up(store);
-        store.purge_all(PurgeMode::kHard);
-        change_things(store);
+        other.leave();
     }
     store.leave();
     store.recover();
-    (void) store.audit();
+    (void)store.audit();
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-    static Zone zone = make_zone();
+    static Zone plain = make_zone(false);
+    static Zone full = make_zone(true);
     if (size < 1 || size > 1024) {
         return 0;
     }
+    Zone& zone = (data[0] >> 3 & 7) == 2 ? full : plain;
     std::memcpy(zone.base, zone.pristine, zone.bytes);
     change(zone, data + 1, size - 1);
     use(zone, data[0]);
