@@ -80,7 +80,10 @@ def site(nginx, origin):
 @pytest.fixture
 def page(site, browser):
     browser.set_window_size(1280, 900)
-    return Page(browser, site)
+    yield Page(browser, site)
+    # It asks every second: left open, it would complain into the next test's log once its nginx has stopped.
+    browser.get("about:blank")
+    browser.get_log("browser")
 
 
 def get(n, path):
