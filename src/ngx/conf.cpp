@@ -68,12 +68,14 @@ ngx_conf_enum_t status_header_words[] = {
     {ngx_null_string, 0},
 };
 
-char* check_positive(ngx_conf_t*, void*, void* data) noexcept {
-    return *static_cast<ngx_int_t*>(data) >= 1 ? NGX_CONF_OK
-                                               : const_cast<char*>("must be at least 1");
+// The sketch of uses counts no further: more would never be reached, and nothing stored.
+char* check_uses(ngx_conf_t*, void*, void* data) noexcept {
+    const ngx_int_t n = *static_cast<ngx_int_t*>(data);
+    return n >= 1 && n <= ngx_int_t{shm::kMaxUses} ? NGX_CONF_OK : const_cast<char*>("must be from 1 to 15");
 }
+static_assert(shm::kMaxUses == 15, "the message above, and README");
 
-ngx_conf_post_t at_least_one = {reinterpret_cast<ngx_conf_post_handler_pt>(check_positive)};
+ngx_conf_post_t countable_uses = {reinterpret_cast<ngx_conf_post_handler_pt>(check_uses)};
 
 template <class T>
 void merge_ptr(T** to, T* from) noexcept {
@@ -234,7 +236,7 @@ ngx_command_t commands[] = {
     {ngx_string("slab_cache_set_cookie"), kAnywhere | NGX_CONF_TAKE1, set_cookie_mode,
      NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(set_cookie), nullptr},
     {ngx_string("slab_cache_min_uses"), kAnywhere | NGX_CONF_TAKE1, ngx_conf_set_num_slot,
-     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(min_uses), &at_least_one},
+     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(min_uses), &countable_uses},
     {ngx_string("slab_cache_vary"), kAnywhere | NGX_CONF_1MORE, set_vary, NGX_HTTP_LOC_CONF_OFFSET,
      SLAB_AT(vary), nullptr},
     {ngx_string("slab_cache_lock"), kAnywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot,

@@ -62,7 +62,7 @@ bool read_zone_parameter(ngx_conf_t* cf, const ngx_str_t& value, Zone* zone) noe
     if (parameter(value, "purge_records=", &rest)) {
         const ngx_int_t n = ngx_atoi(rest.data, rest.len);
         zone->config.purge_records = static_cast<uint32_t>(n);
-        return n != NGX_ERROR && n > 0;
+        return n > 0 && n <= ngx_int_t{UINT32_MAX};
     }
     if (parameter(value, "huge_pages=", &rest)) {
         zone->huge_pages = view(rest) == "on";
@@ -134,6 +134,15 @@ void* zone_tag(const Zone& zone) noexcept {
     h ^= (static_cast<uint64_t>(zone.config.eviction) + 1) * 0x27D4EB2F165667C5ull;
     h ^= h >> 29;
     return reinterpret_cast<char*>(&ngx_http_slab_cache_module) + h % sizeof(ngx_module_t);
+}
+
+bool is_method(Bytes text) noexcept {
+    for (char c : text) {
+        if ((c < 'A' || c > 'Z') && c != '-' && c != '_') {
+            return false;
+        }
+    }
+    return !text.empty();
 }
 
 char* read_cidr(ngx_conf_t* cf, ngx_str_t* value, Cidrs* to) noexcept {
@@ -258,12 +267,10 @@ char* set_purge(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
         return static_cast<char*>(NGX_CONF_ERROR);
     }
     purge->method = value[1];
-    for (u_char c : view(value[1])) {
-        if ((c < 'A' || c > 'Z') && c != '-' && c != '_') {
-            return fail(cf, "invalid method \"%V\"", value[1]);
-        }
-    }
     const Bytes method = view(value[1]);
+    if (!is_method(method)) {
+        return fail(cf, "invalid method \"%V\"", value[1]);
+    }
     if (method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE") {
         return fail(cf, "method \"%V\" is safe and must not purge", value[1]);
     }

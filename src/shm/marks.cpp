@@ -103,7 +103,7 @@ uint32_t count_use(const Context& c, const Digest& digest) noexcept {
         const uint16_t x = line->cell[at_cell].load_relaxed();
         const uint32_t n = x & 15U;
         if (n != 0 && (x & 0xfff0) == tag) {
-            const uint32_t more = n < 15 ? n + 1 : 15;
+            const uint32_t more = n < kMaxUses ? n + 1 : kMaxUses;
             line->cell[at_cell].store_relaxed(static_cast<uint16_t>(tag | more));
             return more;
         }

@@ -112,6 +112,8 @@ enum class Validity : uint8_t {
     kPurged,       // gone
 };
 
+inline constexpr uint32_t kMaxUses = 15;   // bump_uses() counts so far
+
 enum class PurgeMode : uint8_t { kHard, kSoft };
 
 // A purge under way, its lock held: for what else a caller remembers of it (PurgeFn), under the same counter.
@@ -341,7 +343,7 @@ public:
     // Short-lived marks: "just found uncacheable" and "origin just failed". One byte, lossy, no lock.
     void mark_set(const Digest& digest, uint8_t value, int64_t until_sec) noexcept;
     uint8_t mark_get(const Digest& digest, int64_t now_sec) const noexcept;   // 0 = none
-    uint32_t bump_uses(const Digest& digest) noexcept;  // min_uses sketch: times seen, this one included; saturates at 15
+    uint32_t bump_uses(const Digest& digest) noexcept;  // min_uses sketch: times seen, this one included; up to kMaxUses
 
     // ---- purge ---------------------------------------------------------------------------------------
     // Each fingerprint gets a record; then the counter is published. Returns the new counter.

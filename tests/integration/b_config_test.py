@@ -2,118 +2,271 @@
 import re
 
 import pytest
+from harness.nginx import TOP
 
-# directive with its arguments, and a part of what nginx must say
+# Each directive: arguments that are right, how many it takes at most, whether a second one in the same place is refused.
+MANY = 99
+DIRECTIVES = {
+    "slab_cache_zone": ("zone=two:16m", MANY, False),      # by the zone's name: see ZONES
+    "slab_cache": ("one", 1, True),
+    "slab_cache_key": ("$uri", MANY, True),
+    "slab_cache_key_args": ("sort", MANY, True),
+    "slab_cache_methods": ("GET", MANY, False),            # lists that go on, as nginx's own
+    "slab_cache_valid": ("1m", MANY, False),
+    "slab_cache_ttl": ("min=1s", MANY, True),
+    "slab_cache_bypass": ("$arg_a", MANY, False),
+    "slab_no_cache": ("$arg_a", MANY, False),
+    "slab_cache_ignore_headers": ("Expires", MANY, False),
+    "slab_cache_set_cookie": ("strip", 1, True),
+    "slab_cache_min_uses": ("2", 1, True),
+    "slab_cache_vary": ("off", MANY, True),
+    "slab_cache_lock": ("on", 1, True),
+    "slab_cache_lock_timeout": ("1s", 1, True),
+    "slab_cache_lock_age": ("1s", 1, True),
+    "slab_cache_use_stale": ("error", MANY, False),
+    "slab_cache_stale": ("while=1s", MANY, True),
+    "slab_cache_background_update": ("on", 1, True),
+    "slab_cache_revalidate": ("on", 1, True),
+    "slab_cache_refresh": ("off", 1, True),
+    "slab_cache_tags": ("off", MANY, True),
+    "slab_cache_invalidate": ("unsafe", MANY, False),
+    "slab_cache_purge": ("off", MANY, True),
+    "slab_cache_api": ("write=on", 2, True),
+    "slab_cache_status_header": ("on", 1, True),
+}
+WITHOUT_ARGUMENTS = {"slab_cache_api"}
+
+
+def of(name, kind, *arguments):
+    """Rows: a directive, each of these arguments, what nginx says of it; {} stands for the (last) argument."""
+    return [(f"{name} {a};", kind.replace("{}", a.split()[-1]).replace("NAME", f'"{name}"')) for a in arguments]
+
+
+PARAMETER = 'invalid parameter "{}"'
+VALUE = 'invalid value "{}"'
+FLAG = 'invalid value "{}" in NAME directive, it must be "on" or "off"'
 WRONG = [
-    ("slab_cache;", "invalid number of arguments"),
-    ("slab_cache one two;", "invalid number of arguments"),
-    ("slab_cache nosuchzone;", "nosuchzone"),
-    ("slab_cache one; slab_cache one;", "is duplicate"),
-    ("slab_cache_key;", "invalid number of arguments"),
-    ("slab_cache_key_args;", "invalid number of arguments"),
-    ("slab_cache_key_args wrong;", "invalid"),
-    ("slab_cache_key_args drop=;", "invalid"),
-    ("slab_cache_methods DELETE;", "invalid value \"DELETE\""),
-    ("slab_cache_methods;", "invalid number of arguments"),
-    ("slab_cache_valid;", "invalid number of arguments"),
-    ("slab_cache_valid 200 soon;", "invalid"),
-    ("slab_cache_valid 99 1m;", "invalid"),
-    ("slab_cache_ttl min=x;", "invalid"),
-    ("slab_cache_ttl jitter=101;", "invalid"),
-    ("slab_cache_ttl colour=red;", "invalid"),
-    ("slab_cache_ttl min=2h max=1h;", ""),
-    ("slab_cache_bypass;", "invalid number of arguments"),
-    ("slab_no_cache;", "invalid number of arguments"),
-    ("slab_cache_ignore_headers X-Nothing;", "invalid value \"X-Nothing\""),
-    ("slab_cache_set_cookie maybe;", "invalid value \"maybe\""),
-    ("slab_cache_min_uses 0;", ""),
-    ("slab_cache_min_uses many;", "invalid number"),
-    ("slab_cache_vary max=0;", "invalid"),
-    ("slab_cache_vary colour=red;", "invalid"),
-    ("slab_cache_lock maybe;", "it must be \"on\" or \"off\""),
-    ("slab_cache_lock_timeout soon;", "invalid value"),
-    ("slab_cache_lock_age soon;", "invalid value"),
-    ("slab_cache_use_stale sometimes;", "invalid value \"sometimes\""),
-    ("slab_cache_stale while=x;", "invalid"),
-    ("slab_cache_background_update maybe;", "it must be \"on\" or \"off\""),
-    ("slab_cache_revalidate maybe;", "it must be \"on\" or \"off\""),
-    ("slab_cache_refresh beta=x;", "invalid"),
-    ("slab_cache_purge PURGE;", ""),
-    ("slab_cache_purge PURGE from;", ""),
-    ("slab_cache_purge PURGE from nowhere;", "invalid"),
-    ("slab_cache_purge GET from 127.0.0.1;", "method \"GET\" is safe and must not purge"),
-    ("slab_cache_api write=maybe;", "invalid"),
-    ("slab_cache_api colour=red;", "invalid"),
-    ("slab_cache_status_header maybe;", "invalid value \"maybe\""),
-    ("slab_cache_invalidate sometimes;", "invalid"),
+    *of("slab_cache", 'slab_cache zone "{}" is unknown (slab_cache_zone must come first)', "nosuchzone", "One"),
+    *of("slab_cache_key_args", PARAMETER, "wrong", "drop=", "only=", "drop=a,,b", "drop=,a", "only=a,", "sort drop", "SORT"),
+    *of("slab_cache_key_args", 'parameter "{}" stands alone', "sort all", "drop=a none"),
+    *of("slab_cache_key_args", 'parameter "all" stands alone', "all sort"),
+    *of("slab_cache_methods", VALUE, "DELETE", "GET PUT", "*"),
+    *of("slab_cache_valid", 'invalid time value "{}"', "soon", "200 soon", "200 -1s", "any", "200 1x", "99999999999999999999s"),
+    *of("slab_cache_valid", 'invalid status "99"', "99 1m"),
+    *of("slab_cache_valid", 'invalid status "600"', "600 1m"),
+    *of("slab_cache_valid", 'invalid status "2xx"', "200 2xx 1m"),
+    *of("slab_cache_ttl", PARAMETER, "min=x", "min=", "max=0", "max=x", "max=-1", "jitter=101", "jitter=101%", "jitter=%", "jitter=",
+        "jitter=-1", "jitter=5%%", "heuristic=101", "heuristic=x", "colour=red", "min", "off", "min=1s 5"),
+    *of("slab_cache_ttl", 'NAME directive has "min" above "max"', "min=2h max=1h"),
+    *of("slab_cache_ignore_headers", VALUE, "X-Nothing", "Expires Date"),
+    *of("slab_cache_set_cookie", VALUE, "maybe", "off", "STORE"),
+    *of("slab_cache_min_uses", "NAME directive must be from 1 to 15", "0", "16"),
+    *of("slab_cache_min_uses", "NAME directive invalid number", "many", "-1", "1.5", "99999999999999999999"),
+    *of("slab_cache_vary", PARAMETER, "max=0", "max=256", "max=x", "max=", "ignore=", "ignore=a,,b", "Cookie=", "cookie=a", "on"),
+    *of("slab_cache_vary", PARAMETER.replace("{}", "off"), "off max=2", "max=2 off"),
+    *of("slab_cache_lock", FLAG, "maybe", "1"),
+    *of("slab_cache_lock_timeout", "NAME directive invalid value", "soon", "-1", "5x", "99999999999999999999"),
+    *of("slab_cache_lock_age", "NAME directive invalid value", "soon", "-1"),
+    *of("slab_cache_use_stale", VALUE, "sometimes", "error http_501"),
+    *of("slab_cache_stale", PARAMETER, "while=x", "while=", "if_error=", "if_error=-1s", "colour=red", "off", "while=1s 5"),
+    *of("slab_cache_background_update", FLAG, "maybe"),
+    *of("slab_cache_revalidate", FLAG, "maybe"),
+    *of("slab_cache_refresh", PARAMETER, "beta=x", "beta=", "beta=0", "beta=-1", "beta=1.2345", "on", "1"),
+    *of("slab_cache_tags", PARAMETER, "off $uri"),
+    *of("slab_cache_invalidate", VALUE, "sometimes", "unsafe all"),
+    *of("slab_cache_purge", 'NAME directive must say "from" which addresses', "PURGE", "PURGE from", "PURGE soft", "PURGE soft from",
+        "PURGE 127.0.0.1", "PURGE hard from 127.0.0.1", "PURGE from_127.0.0.1"),
+    *of("slab_cache_purge", 'invalid address "{}"', "PURGE from nowhere", "PURGE from 10.0.0.0/33", "PURGE from 127.0.0.1 all",
+        "PURGE from 127.0.0.1:80", "PURGE from ::1/129", "PURGE from 127.0.0.1,::1", "PURGE from unix"),
+    *of("slab_cache_purge", 'invalid method "purge"', "purge from 127.0.0.1"),
+    *of("slab_cache_purge", 'invalid method "P0"', "P0 from 127.0.0.1"),
+    *of("slab_cache_purge", 'invalid method ""', '"" from 127.0.0.1'),
+    *[row for m in ("GET", "HEAD", "OPTIONS", "TRACE")
+      for row in of("slab_cache_purge", f'method "{m}" is safe and must not purge', f"{m} from 127.0.0.1")],
+    *of("slab_cache_purge", PARAMETER, "off soft"),
+    *of("slab_cache_api", PARAMETER, "write=maybe", "write", "colour=red", "write=on read=on"),
+    *of("slab_cache_api", 'slab_cache_api secret "" is no file name', "secret="),
+    *of("slab_cache_api", 'slab_cache_api secret "/nonexistent/secret" cannot be opened (2: No such file or directory)', "secret=/nonexistent/secret"),
+    *of("slab_cache_status_header", VALUE, "maybe"),
 ]
 
 ZONES = [
-    ("slab_cache_zone;", "invalid number of arguments"),
-    ("slab_cache_zone 16m;", "invalid"),
-    ("slab_cache_zone zone=one;", "invalid"),
-    ("slab_cache_zone zone=one:big;", "invalid"),
-    ("slab_cache_zone zone=:16m;", "invalid"),
-    ("slab_cache_zone zone=one:16m max_object=big;", "invalid"),
-    ("slab_cache_zone zone=one:16m eviction=random;", "invalid"),
-    ("slab_cache_zone zone=one:16m colour=red;", "invalid"),
-    ("slab_cache_zone zone=one:16m huge_pages=some;", "invalid parameter"),
-    ("slab_cache_zone zone=one:16m; slab_cache_zone zone=one:16m;", "is already defined"),
+    *of("slab_cache_zone", PARAMETER, "16m", "zone", "zone=one:16m colour=red", "zone=one:16m 16m",
+        *[f"zone=one:16m {p}" for p in ("max_object=big", "max_object=0", "max_object=", "max_object=-1", "objects=0", "objects=x",
+                                        "objects=-5", "purge_records=0", "purge_records=x", "purge_records=4294967296",
+                                        "inactive=0", "inactive=x", "inactive=", "eviction=random", "eviction=", "file=", "huge_pages=some", "huge_pages=")]),
+    *of("slab_cache_zone", 'invalid zone size "{}"', "zone=one", "zone=one:", "zone=one:big", "zone=:16m", "zone=", "zone=one:-1m",
+        "zone=one:16m:2", "zone=one:99999999999999999999"),
+    *of("slab_cache_zone", 'NAME directive must have "zone" parameter', "max_object=1m"),
+    *of("slab_cache_zone", 'slab_cache zone "one" cannot have the file "/nonexistent/z": its directory cannot be looked at',
+        "zone=one:16m file=/nonexistent/z"),
+    *of("slab_cache_zone", 'slab_cache zone "one" cannot have the file "/dev/shm/": it is not the path of a file',
+        "zone=one:16m file=/dev/shm/"),
+    *of("slab_cache_zone", 'slab_cache zone "one" cannot have the file "/dev/shm/z": the zone\'s size is not a multiple of its pages',
+        "zone=one:17408001 file=/dev/shm/z"),
+    *of("slab_cache_zone", f'slab_cache zone "one" cannot have the file "{TOP}/zone": it is neither on tmpfs nor on hugetlbfs: '
+        "a disk would be written to with every object", f"zone=one:16m file={TOP}/zone"),
 ]
 
+SECRETS = [("short", b"fifteen bytes..\n", "must hold 16 to 4095 bytes"), ("long", b"x" * 4096, "must hold 16 to 4095 bytes"),
+           ("empty", b"", "must hold 16 to 4095 bytes")]
 
-def _line_of(text, needle):
-    return next(i for i, line in enumerate(text.splitlines(), 1) if needle in line)
+
+def _assert_complaint(nginx, result, line_of, wanted):
+    """Exactly what nginx says: the text, the file, and the line on which `line_of` stands last."""
+    code, said = result
+    line = max(i for i, text in enumerate(nginx.text.splitlines(), 1) if line_of in text)
+    assert "[emerg]" in said and f": {wanted} in {nginx.prefix}/nginx.conf:{line}\n" in said, said
+    assert code != 0
 
 
-def _assert_complaint(nginx, code, said, directive, wanted):
-    assert code != 0, said
-    assert "[emerg]" in said
-    name = directive.partition(" ")[0].rstrip(";")
-    assert name in said or (wanted and wanted in said), said
-    assert wanted in said
-    where = re.search(r" in (\S+nginx\.conf):(\d+)", said)
-    assert where, said
-    assert int(where.group(2)) == _line_of(nginx.text, directive), said
+def _in_location(*lines):
+    return {"location": "location / {\n" + "\n".join(lines) + "\n}"}
 
 
 @pytest.mark.parametrize("directive, wanted", WRONG, ids=[w[0] for w in WRONG])
 def test_wrong_argument_is_refused_with_file_and_line(nginx, directive, wanted):
-    code, said = nginx.test_config(location=f"location / {{\n{directive}\nreturn 200; }}")
-    _assert_complaint(nginx, code, said, directive, wanted)
+    _assert_complaint(nginx, nginx.test_config(**_in_location(directive)), directive, wanted)
 
 
 @pytest.mark.parametrize("directive, wanted", ZONES, ids=[w[0] for w in ZONES])
 def test_wrong_zone_is_refused_with_file_and_line(nginx, directive, wanted):
-    code, said = nginx.test_config(zone=directive)
-    _assert_complaint(nginx, code, said, directive, wanted)
+    _assert_complaint(nginx, nginx.test_config(zone=directive), directive, wanted)
 
 
-def test_zone_too_small_is_refused_with_the_size_needed(nginx):
-    code, said = nginx.test_config(zone="slab_cache_zone zone=one:8k;")
-    assert code != 0
-    assert re.search(r'slab_cache.*zone.*"one".*too small.*\d+[km]?', said), said
+@pytest.mark.parametrize("name", sorted(set(DIRECTIVES) - WITHOUT_ARGUMENTS))
+def test_directive_without_arguments_is_refused(nginx, name):
+    config = {"zone": f"{name};"} if name == "slab_cache_zone" else _in_location(f"{name};")
+    _assert_complaint(nginx, nginx.test_config(**config), f"{name};", f'invalid number of arguments in "{name}" directive')
 
 
-def test_unknown_variable_in_the_key_is_refused(nginx):
-    code, said = nginx.test_config(location="location / { slab_cache one; slab_cache_key $nosuchvariable; return 200; }")
-    assert code != 0 and 'unknown "nosuchvariable" variable' in said
+@pytest.mark.parametrize("name", [n for n, (_, most, _) in DIRECTIVES.items() if most != MANY])
+def test_argument_too_many_is_refused(nginx, name):
+    arguments, most, _ = DIRECTIVES[name]
+    line = f"{name} {arguments}{' more' * most};"
+    _assert_complaint(nginx, nginx.test_config(**_in_location(line)), line, f'invalid number of arguments in "{name}" directive')
 
 
-@pytest.mark.parametrize("context", ["server", "http"])
-def test_api_belongs_into_a_location(nginx, context):
-    code, said = nginx.test_config(**{context: "slab_cache_api;"})
-    assert code != 0 and '"slab_cache_api" directive is not allowed here' in said
+@pytest.mark.parametrize("name", [n for n, (_, _, is_single) in DIRECTIVES.items() if is_single])
+def test_directive_given_twice_is_refused(nginx, name):
+    line = f"{name} {DIRECTIVES[name][0]};"
+    _assert_complaint(nginx, nginx.test_config(**_in_location(line, line)), line, f'"{name}" directive is duplicate')
 
 
-def test_zone_belongs_into_http(nginx):
-    code, said = nginx.test_config(server="slab_cache_zone zone=two:16m;")
-    assert code != 0 and '"slab_cache_zone" directive is not allowed here' in said
+def _documented():
+    """README's table: directive to where it may stand."""
+    rows = re.findall(r"^\| `(slab_\w+)` \|.*\| ([a-z, ]+) \|$", (TOP / "README.md").read_text(), re.M)
+    return {name: set(where.replace("h, s, l", "http, server, location").split(", ")) for name, where in rows}
 
 
-def test_storing_cookies_is_warned_about(nginx):
-    code, said = nginx.test_config(location="location / { slab_cache one; slab_cache_set_cookie store; return 200; }")
-    assert code == 0 and "[warn]" in said and "slab_cache_set_cookie" in said
+def test_every_directive_of_the_readme_is_in_these_tables():
+    assert set(_documented()) == set(DIRECTIVES)
+    takes_any_text = {"slab_cache_key", "slab_cache_bypass", "slab_no_cache"}
+    assert {row[0].split()[0] for row in WRONG + ZONES} == set(DIRECTIVES) - takes_any_text
+
+
+def _standing(place, lines):
+    text = "\n".join(lines)
+    return {"location": {"location": f"location / {{\n{text}\n}}"},
+            "if": {"location": f"location / {{ if ($arg_a) {{\n{text}\n}} }}"}}.get(place, {place: f"\n{text}\n"})
+
+
+PLACES = ["main", "http", "server", "location", "if"]
+MISPLACED = [(name, place) for name in DIRECTIVES for place in PLACES if place not in _documented()[name]]
+
+
+@pytest.mark.parametrize("name, place", MISPLACED, ids=["-in-".join(m) for m in MISPLACED])
+def test_directive_where_the_readme_does_not_have_it_is_refused(nginx, name, place):
+    line = f"{name} {DIRECTIVES[name][0]};"
+    _assert_complaint(nginx, nginx.test_config(**_standing(place, [line])), line, f'"{name}" directive is not allowed here')
+
+
+@pytest.mark.parametrize("place", PLACES[1:])
+def test_directives_stand_where_the_readme_has_them(nginx, place):
+    lines = [f"{name} {DIRECTIVES[name][0]};" for name in DIRECTIVES if place in _documented()[name]]
+    code, said = nginx.test_config(**_standing(place, lines))
+    assert lines and code == 0, said
+
+
+# ---- one of a kind ---------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("name", ["slab_cache", "slab_cache_key", "slab_cache_bypass", "slab_no_cache", "slab_cache_tags"])
+def test_unknown_variable_is_refused(nginx, name):
+    code, said = nginx.test_config(**_in_location(f"{name} $nosuch;"))
+    assert code != 0 and '[emerg]' in said and 'unknown "nosuch" variable' in said, said     # nginx names no line here
+
+
+def test_zone_defined_twice_is_refused(nginx):
+    zone = "slab_cache_zone zone=one:16m;"
+    _assert_complaint(nginx, nginx.test_config(zone=f"{zone}\n{zone}"), zone, 'slab_cache zone "one" is already defined')
+
+
+def test_zone_of_a_name_that_another_module_has_is_refused(nginx):
+    zone = "slab_cache_zone zone=one:16m;"
+    _assert_complaint(nginx, nginx.test_config(zone=f"limit_req_zone $uri zone=one:16m rate=1r/s;\n{zone}"), zone,
+                      'the shared memory zone "one" is already declared for a different use')
+
+
+def test_zones_that_share_a_file_are_refused(nginx):
+    first, second = [f"slab_cache_zone zone={name}:16m file=/dev/shm/sc_config_test;" for name in ("one", "two")]
+    _assert_complaint(nginx, nginx.test_config(zone=f"{first}\n{second}"), second,
+                      'another slab_cache zone has the file "/dev/shm/sc_config_test"')
+
+
+def test_zone_that_comes_after_its_use_is_refused(nginx):
+    _assert_complaint(nginx, nginx.test_config(http="slab_cache two;\nslab_cache_zone zone=two:16m;"), "slab_cache two;",
+                      'slab_cache zone "two" is unknown (slab_cache_zone must come first)')
+
+
+@pytest.mark.parametrize("parameters", ["", " objects=1000000", " objects=9223372036854775807", " purge_records=4294967295"])
+def test_zone_too_small_is_refused_with_the_size_needed(nginx, parameters):
+    zone = f"slab_cache_zone zone=one:8k{parameters};"
+    _, said = nginx.test_config(zone=zone)
+    found = re.search(r'(slab_cache zone "one" is too small: 8k, need (\d+)k) in', said)
+    assert found, said
+    _assert_complaint(nginx, (1, said), zone, found.group(1))
+    need = int(found.group(2))
+    if need < 1 << 20:      # what it asks for is enough, and not much less is
+        assert nginx.test_config(zone=zone.replace("8k", f"{need}k", 1))[0] == 0
+        assert "too small" in nginx.test_config(zone=zone.replace("8k", f"{need - 64}k", 1))[1]
+
+
+@pytest.mark.parametrize("name, text, wanted", SECRETS, ids=[s[0] for s in SECRETS])
+def test_secret_of_a_wrong_size_is_refused(nginx, name, text, wanted):
+    path = nginx.prefix / name
+    path.write_bytes(text)
+    line = f"slab_cache_api secret={path};"
+    _assert_complaint(nginx, nginx.test_config(**_in_location(line)), line, f'slab_cache_api secret "{path}" {wanted}')
+
+
+def test_secret_that_is_a_directory_is_refused(nginx):
+    line = f"slab_cache_api secret={nginx.prefix};"
+    _assert_complaint(nginx, nginx.test_config(**_in_location(line)), line,
+                      f'slab_cache_api secret "{nginx.prefix}" must hold 16 to 4095 bytes')
+
+
+def test_two_secrets_are_refused(nginx):
+    path = nginx.prefix / "secret"
+    path.write_bytes(b"0123456789abcdef")
+    line = f"slab_cache_api secret={path} secret={path};"
+    _assert_complaint(nginx, nginx.test_config(**_in_location(line)), line, '"slab_cache_api" directive has two secrets')
+
+
+def test_api_needs_a_location_of_its_own_that_is_a_prefix(nginx):
+    _assert_complaint(nginx, nginx.test_config(**_in_location("proxy_pass http://127.0.0.1:1;", "slab_cache_api;")), "slab_cache_api;",
+                      '"slab_cache_api" directive conflicts with another content handler of this location')
+    _assert_complaint(nginx, nginx.test_config(location="location ~ ^/api {\nslab_cache_api;\n}"), "slab_cache_api;",
+                      '"slab_cache_api" directive needs a location with a prefix, not a regular expression')
+
+
+@pytest.mark.parametrize("line, wanted", [
+    ("slab_cache_set_cookie store;", '"slab_cache_set_cookie store" replays one client\'s cookies to all'),
+    ("slab_cache_purge PURGE from 10.1.2.3/8;", "low address bits of 10.1.2.3/8 are meaningless"),
+    ("slab_cache_methods GET HEAD GET;", 'duplicate value "GET"'),
+])
+def test_what_is_probably_a_mistake_is_warned_about(nginx, line, wanted):
+    code, said = nginx.test_config(**_in_location(line))
+    assert code == 0 and "[warn]" in said and f": {wanted} in {nginx.prefix}/nginx.conf:" in said, said
 
 
 def test_all_directives_together_are_accepted(nginx):
