@@ -98,7 +98,7 @@ ngx_int_t cloudflare_error(Call* call, Bytes problem) noexcept {
 
 ngx_int_t purge_as_fastly(Call* call) noexcept {
     Selection selection;
-    if (!init_selection(&selection, call->request, call->zone, 2 * kMaxKeys)) {
+    if (!init_selection(&selection, call->request, call->zone, kMaxKeys)) {
         return NGX_ERROR;
     }
     selection.soft = field_of(call->request, "Fastly-Soft-Purge") == "1";

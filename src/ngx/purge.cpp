@@ -31,8 +31,10 @@ ngx_int_t add_url(ngx_http_request_t* r, const LocConf* conf, Selection* to) noe
             break;
     }
     Bytes uri;
-    return canonical_uri(r, conf, &uri) && cache::select_own_url(to, host_of(r), uri) ? NGX_OK
-                                                                                      : NGX_ERROR;
+    if (!canonical_uri(r, conf, &uri)) {
+        return NGX_ERROR;
+    }
+    return cache::select_own_url(to, host_of(r), uri) ? NGX_OK : NGX_HTTP_BAD_REQUEST;   // a pattern that fits no rule
 }
 
 }  // namespace
@@ -64,7 +66,7 @@ ngx_int_t purge_handler(ngx_http_request_t* r) noexcept {
         return NGX_HTTP_SERVICE_UNAVAILABLE;
     }
     Selection selection;
-    if (!init_selection(&selection, r, zone, 2 * cache::kMaxPurgeTags)) {
+    if (!init_selection(&selection, r, zone, cache::kMaxPurgeTags)) {
         return NGX_ERROR;
     }
     selection.soft = conf->purge->soft;

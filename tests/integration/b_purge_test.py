@@ -207,3 +207,8 @@ def test_api_get_changes_nothing(cached, origin):
     fill(n, origin, "/a")
     n.get("/_cache/v1/zones/one/purge?all=true")
     assert n.get("/a").cache == "HIT"
+
+
+@pytest.mark.parametrize("count, status", [(1024, 200), (1025, 413)])
+def test_purge_takes_1024_tags(cached, count, status):
+    assert cached().purge("/a", "Surrogate-Key: " + " ".join(f"t{i}" for i in range(count))).status == status

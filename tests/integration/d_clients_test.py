@@ -207,3 +207,12 @@ def test_of_several_zones_the_id_must_name_one(nginx, origin):
                              location /_cache/ {{ slab_cache_api write=on; allow 127.0.0.1; deny all; }}""")
     assert fastly(nginx, "/purge_all").status == 404
     assert nginx.request("/_cache/service/two/purge_all", "POST").status == 200
+
+
+@pytest.mark.parametrize("count, status", [(256, 200), (257, 400)])
+def test_fastly_takes_256_keys_in_one_request(site, count, status):
+    keys = [f"k{i}" for i in range(count)]
+    assert site.request("/_cache/service/one/purge", "POST", headers=("Surrogate-Key: " + " ".join(keys),)).status == status
+    answer = site.request("/_cache/service/one/purge", "POST", body=json.dumps({"surrogate_keys": keys}).encode(),
+                          headers=("Content-Type: application/json",))
+    assert answer.status == status

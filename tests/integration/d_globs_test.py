@@ -138,3 +138,10 @@ def test_stars_that_never_match_do_not_slow_a_lookup_down_for_good(site):
     assert hits(site, path) == [path]
     said = json.loads(site.get("/_cache/v1/zones/one/entry?url=http://localhost" + path).body)
     assert said["entries"][0]["birth"] >= 1
+
+
+def test_pattern_longer_than_a_rule_is_refused_and_purges_nothing(site):
+    fill(site, "/a")
+    assert site.purge("/a*" + "b" * 300).status == 400
+    assert api(site, globs=["localhost/a*" + "b" * 300]).status == 400
+    assert hits(site, "/a") == ["/a"]
