@@ -210,6 +210,33 @@ void use_area(Store& store, Area* area) {
     }
 }
 
+// More than the zone holds, some of it used and some pinned, so that what lives must make room.
+void fill_up(Store& store, bool is_full) {
+    Pin pin[20];
+    for (int i = 0; i < 160; i++) {
+        put(store, is_full, 2000 + i, i % 16 == 0 ? 50'000 : 9'000);
+        Pin& one = pin[i % 20];
+        const std::string key = key_of(2000 + i - i % 3);
+        store.unpin(&one);
+        if (store.find(digest_of(static_cast<uint64_t>(2000 + i - i % 3)), key, &one) ==
+            Status::kOk) {
+            store.touch(one);
+        }
+    }
+    for (Pin& one : pin) {
+        store.unpin(&one);
+    }
+    Writer writer;  // given up: one by us, one is left to leave()
+    for (const int i : {2500, 2501}) {
+        if (begin(store, is_full, i, -1, key_of(i), &writer) == Status::kOk) {
+            (void)store.append(&writer, std::string(2000, 'z'), kNow);
+        }
+        if (i == 2500) {
+            store.abort(&writer);
+        }
+    }
+}
+
 void change_things(Store& store, Store& other, bool is_full) {
     for (int i = 0; i < 40; i++) {
         put(store, is_full, 1000 + i, static_cast<size_t>(i) * 811);
@@ -234,7 +261,9 @@ void change_things(Store& store, Store& other, bool is_full) {
     for (uint32_t i = 0; i < 300; i++) {
         sink = store.worker_at(i).pid;
     }
-    sink = static_cast<unsigned>(store.stats().entries) + store.worker_index();
+    fill_up(store, is_full);
+    sink = static_cast<unsigned>(store.stats().entries + store.zone_id()) + store.worker_index() +
+           store.secret()[0] + (store.joined() ? 1 : 0);
 }
 
 void work(Zone& zone, Store& store, Store& other, uint8_t mode) {

@@ -181,6 +181,7 @@ inline Zone make_zone(bool is_full) {
     zone.config.workers = 1;
     zone.config.max_object = 64 * 1024;
     zone.config.objects = 500;
+    zone.config.eviction = is_full ? Eviction::kBytes : Eviction::kHits;   // their queues differ
     zone.config.user_bytes = is_full ? sizeof(Area) : 0;
     zone.bytes = (Store::min_bytes(zone.config) + (size_t{1} << 20) + 0xffff) & ~uint64_t{0xffff};
     char* all = static_cast<char*>(mmap(nullptr, zone.bytes + 2 * kGuardBytes, PROT_NONE,
