@@ -126,7 +126,7 @@ inline uint32_t bin_of(BlockMode mode, uint32_t longest) {
         return kFreeBin;
     }
     if (mode == BlockMode::kPage) {
-        return kFirstPageBin + longest - 1;
+        return kFirstPageBin + (longest < kPagesPerBlock ? longest : kPagesPerBlock) - 1;
     }
     if (longest <= SpaceHeader::kExactTailBins) {
         return kFirstTailBin + longest - 1;
