@@ -183,19 +183,24 @@ void take_over(Store& store, uint64_t number, const char* key) {
     store.lease_release(ticket, LeaseState::kFailed, 1, &wake);
 }
 
+// As the layer above remembers patterns: under the purge's lock and counter.
+void add_rule(PurgeSection* section, void* area) {
+    (void)cache::add_glob(
+        &static_cast<Area*>(area)->globs, {"host", "/new*", false}, section->seq(),
+        [](Bytes host, bool, void* s) {
+            static_cast<PurgeSection*>(s)->add(sum_of(host) | 1, PurgeMode::kSoft);
+        },
+        section);
+}
+
 void use_area(Store& store, Area* area) {
     if (area == nullptr) {
         return;
     }
     (void)cache::judge_globs(area->globs, "host", "/3x.html", "a=b", 2);
-    const uint64_t seq = store.purge_seq();
-    (void)cache::add_glob(
-        &area->globs, {"host", "/new*", false}, seq, 5000,
-        [](Bytes host, bool, void* s) {
-            const uint64_t selector = sum_of(host) | 1;
-            static_cast<Store*>(s)->purge(&selector, 1, PurgeMode::kSoft);
-        },
-        &store);
+    const uint64_t selector = selector_of(4);
+    store.purge(&selector, 1, PurgeMode::kHard, add_rule, area);
+    cache::publish_globs(&area->globs, store.purge_seq());
     cache::SketchRow row[40];
     for (uint64_t i = 0; i < 700; i += 7) {
         cache::sketch_add(&area->sketch, sample_of(i), kNow + 10, 5000);

@@ -127,9 +127,9 @@ inline void populate_more(Zone* zone, Store& store) {
     for (uint64_t i = 1; i <= 6; i++) {
         const std::string pattern = "/" + std::to_string(i) + "*.html";
         cache::add_glob(
-            &area->globs, {"host", pattern, i % 2 == 0}, i, 1000, [](Bytes, bool, void*) {},
-            nullptr);
+            &area->globs, {"host", pattern, i % 2 == 0}, i, [](Bytes, bool, void*) {}, nullptr);
     }
+    cache::publish_globs(&area->globs, 6);
     for (uint64_t i = 0; i < 600; i++) {
         cache::sketch_add(&area->sketch, sample_of(i), kNow, 1000);
     }
