@@ -192,7 +192,8 @@ class Origin:
         self.stopped.set()
         # Not closed before the thread has left it: about to accept, it would do so on the next origin's socket, which gets
         # the same descriptor.
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self._acceptor.join()
-        self.listener.close()
+        if self.listener.fileno() != -1:   # a test may have stopped it before
+            self.listener.shutdown(socket.SHUT_RDWR)
+            self._acceptor.join()
+            self.listener.close()
         self.drop_connections()
