@@ -147,6 +147,9 @@ bool find_place(const VariantOf& of, const http::Fields& response, VariantPlace*
 
 bool choose_variant(Fill* fill, const http::Fields& response, shm::NewEntry* what,
                     http::Reason* reason) noexcept {
+    if (!response.has("Vary")) {
+        return true;
+    }
     const VariantOf of = variant_of(fill);
     VariantPlace place;
     if (!find_place(of, response, &place, reason)) {
