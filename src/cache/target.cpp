@@ -114,12 +114,16 @@ bool split_url(const base::Arena& arena, Bytes host, Bytes uri, Url* out) noexce
     Bytes path = base::slice(uri, 0, mark);
     out->host = host;
     out->args = mark == Bytes::npos ? Bytes{} : base::slice(uri, mark + 1);
-    if (path.find('%') != Bytes::npos) {
+    if (path.find('%') != Bytes::npos || http::may_have_dot_segments(path)) {
         char* p = arena.get(path.size());
         if (p == nullptr) {
             return false;
         }
-        path = {p, http::unescape(path, p)};
+        size_t size = http::unescape(path, p);
+        if (size != 0 && p[0] == '/') {
+            size = http::remove_dot_segments(p, size);
+        }
+        path = {p, size};
     }
     out->path = path;
     return true;

@@ -88,4 +88,39 @@ bool read_decimal(Bytes text, uint64_t low, uint64_t high, uint64_t* value) noex
     return true;
 }
 
+bool may_have_dot_segments(Bytes path) noexcept {
+    for (size_t i = 1; i < path.size(); i++) {
+        if (path[i - 1] == '/' && (path[i] == '/' || path[i] == '.')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+size_t remove_dot_segments(char* path, size_t size) noexcept {
+    size_t out = 0;  // what is kept so far; each segment with the slash in front of it
+    for (size_t at = 0; at < size;) {
+        size_t end = at + 1;
+        while (end < size && path[end] != '/') {
+            end++;
+        }
+        const Bytes segment{path + at + 1, end - at - 1};
+        const bool is_last = end == size;
+        if (segment == "..") {
+            while (out > 0 && path[--out] != '/') {
+            }
+        }
+        if (segment == "." || segment == ".." || segment.empty()) {
+            if (is_last) {
+                path[out++] = '/';
+            }
+        } else {
+            std::memmove(path + out, path + at, end - at);
+            out += end - at;
+        }
+        at = end;
+    }
+    return out;
+}
+
 }  // namespace slab_cache::http

@@ -28,4 +28,10 @@ bool find_argument(Bytes query, Bytes name, Bytes* value) noexcept;
 // Digits only, in [low, high]; *value stays otherwise.
 bool read_decimal(Bytes text, uint64_t low, uint64_t high, uint64_t* value) noexcept;
 
+// What servers make of a path before they look anything up (RFC 3986 §5.2.4, and several slashes are one): "." and ".."
+// segments go. In place; returns the new length, never more. The path starts with '/'.
+size_t remove_dot_segments(char* path, size_t size) noexcept;
+// False where remove_dot_segments() would change nothing.
+bool may_have_dot_segments(Bytes path) noexcept;
+
 }  // namespace slab_cache::http

@@ -212,3 +212,12 @@ def test_api_get_changes_nothing(cached, origin):
 @pytest.mark.parametrize("count, status", [(1024, 200), (1025, 413)])
 def test_purge_takes_1024_tags(cached, count, status):
     assert cached().purge("/a", "Surrogate-Key: " + " ".join(f"t{i}" for i in range(count))).status == status
+
+
+@pytest.mark.parametrize("alias", ["/x/../a", "/x/%2e%2e/a", "//a", "/./a"])
+def test_purge_of_a_url_reaches_its_other_spellings(cached, origin, alias):
+    origin.handle("*", lambda r: Reply("page", headers=FRESH))
+    n = cached()
+    assert [n.get(alias).cache for _ in range(2)] == ["MISS", "HIT"]
+    n.purge("/a")
+    assert n.get(alias).cache == "MISS"

@@ -81,5 +81,22 @@ TEST(Decimal, of_another_form_or_out_of_bounds_is_none) {
     EXPECT_EQ(n, 7u);
 }
 
+std::string without_dots(std::string path) {
+    path.resize(remove_dot_segments(path.data(), path.size()));
+    return path;
+}
+
+TEST(DotSegments, go_as_servers_take_them) {  // RFC 3986 §5.2.4
+    const char* cases[][2] = {{"/", "/"},           {"/a", "/a"},         {"/a/", "/a/"},      {"/x/../a", "/a"},
+                              {"/a/./b", "/a/b"},   {"/a/b/..", "/a/"},   {"/a/b/.", "/a/b/"}, {"/../a", "/a"},
+                              {"/../..", "/"},      {"//a///b//", "/a/b/"}, {"/.a/..b/c..", "/.a/..b/c.."},
+                              {"/a/b/../../c/", "/c/"}, {"/a/..//b", "/b"}};
+    for (const auto& c : cases) {
+        EXPECT_EQ(without_dots(c[0]), c[1]) << c[0];
+        EXPECT_TRUE(may_have_dot_segments(c[0]) || std::string(c[0]) == c[1]) << c[0];
+    }
+    EXPECT_FALSE(may_have_dot_segments("/a/b.c/d"));
+}
+
 }  // namespace
 }  // namespace slab_cache::http
