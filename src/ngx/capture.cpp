@@ -264,6 +264,9 @@ void enlarge_buffer(Fill* fill) noexcept {
 
 void on_response(ngx_http_request_t* r, ngx_http_upstream_t* u) noexcept {
     Fill* fill = fill_of(r);
+    if (fill == nullptr) {
+        return;   // its end ends the upstream first: cannot happen
+    }
     const ngx_http_upstream_handler_pt next = fill->on_response;
     u->read_event_handler = next;
     if (u->buffer.start == nullptr && u->request_sent && u->peer.connection != nullptr
