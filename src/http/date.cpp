@@ -9,6 +9,7 @@ namespace {
 constexpr Bytes kDays[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
                            "Thursday", "Friday", "Saturday"};
 constexpr Bytes kMonths = "JanFebMarAprMayJunJulAugSepOctNovDec";
+constexpr size_t kShortest = 24;   // asctime()'s form
 constexpr int64_t kSecondsPerDay = 86400;
 constexpr int64_t kFiftyYears = 50LL * 31556952;   // of the mean Gregorian year
 
@@ -161,23 +162,43 @@ void read_asctime(Cursor* cursor, Civil* c) noexcept {
     c->year = cursor->number(4);
 }
 
+constexpr uint32_t letters(const char* p) noexcept {
+    return static_cast<uint32_t>(static_cast<unsigned char>(p[0])) << 16 |
+           static_cast<uint32_t>(static_cast<unsigned char>(p[1])) << 8 | static_cast<unsigned char>(p[2]);
+}
+
 // The month that these three letters, in their usual case, name; 0 for none.
 int usual_month(const char* p) noexcept {
-    for (int i = 0; i < 12; i++) {
-        if (std::memcmp(p, kMonths.data() + size_t{3} * static_cast<size_t>(i), 3) == 0) {
-            return i + 1;
-        }
+    switch (letters(p)) {
+    case letters("Jan"): return 1;
+    case letters("Feb"): return 2;
+    case letters("Mar"): return 3;
+    case letters("Apr"): return 4;
+    case letters("May"): return 5;
+    case letters("Jun"): return 6;
+    case letters("Jul"): return 7;
+    case letters("Aug"): return 8;
+    case letters("Sep"): return 9;
+    case letters("Oct"): return 10;
+    case letters("Nov"): return 11;
+    case letters("Dec"): return 12;
+    default: return 0;
     }
-    return 0;
 }
 
 bool usual_weekday(const char* p) noexcept {
-    for (const Bytes day : kDays) {
-        if (std::memcmp(p, day.data(), 3) == 0) {
-            return true;
-        }
+    switch (letters(p)) {
+    case letters("Mon"):
+    case letters("Tue"):
+    case letters("Wed"):
+    case letters("Thu"):
+    case letters("Fri"):
+    case letters("Sat"):
+    case letters("Sun"):
+        return true;
+    default:
+        return false;
     }
-    return false;
 }
 
 // The form that servers send, in its usual case. False says nothing: the slow way decides.
@@ -209,6 +230,9 @@ bool read_usual(Bytes text, Civil* c) noexcept {
 
 std::optional<int64_t> parse_date(Bytes text, int64_t now) noexcept {
     Civil c;
+    if (text.size() < kShortest) {
+        return std::nullopt;
+    }
     if (read_usual(text, &c)) {
         return is_possible(c) ? std::optional<int64_t>(time_of(c)) : std::nullopt;
     }

@@ -35,7 +35,7 @@ bool varies_on(const Fields& fields, Bytes name) noexcept {
 }
 
 Reason vary_reason(const Fields& fields, const Policy& policy) noexcept {
-    if (ignores(policy, ignore::kVary)) {
+    if (ignores(policy, ignore::kVary) || !fields.has("Vary")) {
         return Reason::kNone;
     }
     if (varies_on_anything(fields, policy)) {

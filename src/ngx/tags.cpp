@@ -42,6 +42,9 @@ void add_response_tags(Selectors* to, Fill* fill, const http::Fields& response) 
             add_tags(to, field.value, secret);
         }
     }
+    if (!response.has(http::kCacheGroups)) {
+        return;
+    }
     http::GroupReader groups(response, http::kCacheGroups);
     Bytes group;
     while (groups.next(&group)) {
