@@ -4,6 +4,7 @@
 #include "http/storable.h"
 #include "ngx/fill.h"
 #include "ngx/lookup.h"
+#include "ngx/marks.h"
 #include "ngx/request.h"
 #include "ngx/steps.h"
 
@@ -51,7 +52,7 @@ bool is_sliced(ngx_http_request_t* r) noexcept {
 
 Next begin_lookup(Ctx* ctx) noexcept {
     ngx_http_request_t* r = ctx->request;
-    const http::Reason no = read_key(ctx);
+    const http::Reason no = ctx->key.empty() ? read_key(ctx) : http::Reason::kNone;
     if (no != http::Reason::kNone) {
         pass(ctx, no);
         return Next::kMore;
@@ -90,6 +91,14 @@ Next start(Ctx* ctx) noexcept {
     if (!usable(ctx->zone)) {
         pass(ctx, http::Reason::kBusy);
         return Next::kMore;
+    }
+    // The key first: its bucket comes from memory while the rest is looked at. One that is too long is found again.
+    if ((r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) != 0 && read_key(ctx) == http::Reason::kNone) {
+        ctx->zone->store.find_prefetch(ctx->primary);
+        if (ctx->zone->missing) {   // then this one is likely to miss too
+            ctx->zone->store.mark_prefetch(mark_digest(ctx->primary, r->headers_in.authorization != nullptr));
+            ctx->zone->store.lease_prefetch(ctx->primary);
+        }
     }
     const http::Request request = request_facts(r);
     const http::Verdict may = http::may_use_cache(request, ctx->conf->policy);

@@ -42,6 +42,7 @@ struct Zone {
     ngx_uint_t ticks;
     ngx_connection_t* wake;        // datagram socket other workers poke
     ngx_queue_t waiters[kWaiterBuckets];   // of Waiter, by lease cell
+    bool missing;                  // this worker's last lookup found nothing
     ngx_uint_t fills;              // fills this worker has under way
     cache::Sampler sampler;        // of hits, for the admin API's top routes
     cache::Sampler lost_sampler;   // of misses, likewise

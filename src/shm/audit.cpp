@@ -106,10 +106,12 @@ private:
     void audit_shard(Shard* s) noexcept {
         Sum sum;
         uint32_t highest = 0;
+        uint32_t linked = 0;
         for (uint32_t i = 0; i < s->bucket_count; i++) {
             uint32_t last = 0;
             for (Bucket* b = bucket_at(*c_, *s, i); b != nullptr;
                  b = next_bucket(*c_, *s, b, &last)) {
+                linked += last != 0 ? 1 : 0;
                 for (const Atom<uint64_t>& slot : b->slot) {
                     if (const uint64_t w = slot.load_relaxed(); w != 0) {
                         audit_live(*s, i, w, &sum);
@@ -119,10 +121,26 @@ private:
             highest = last > highest ? last : highest;
         }
         check(highest <= s->overflow_used, "I3: an overflow bucket in use is counted as free");
+        audit_overflow(*s, linked);
         audit_retired(*s, &sum);
         audit_fills(*s, &sum);
         audit_figures(*s, sum);
         out_->entries += sum.entries;
+    }
+
+    // Each overflow bucket that was ever in use is in a chain or free, and what is free is empty.
+    void audit_overflow(const Shard& s, uint32_t linked) noexcept {
+        uint32_t free = 0;
+        uint32_t link = s.overflow_free;
+        while (link != 0 && link <= s.overflow_used && free <= s.overflow_used) {
+            const Bucket* b = overflow_at(*c_, s, link - 1);
+            for (const Atom<uint64_t>& slot : b->slot) {
+                check(slot.load_relaxed() == 0, "I4: an overflow bucket out of use is not empty");
+            }
+            free++;
+            link = b->gen;
+        }
+        check(link == 0 && linked + free == s.overflow_used, "I4: an overflow bucket is lost, or in use twice");
     }
 
     // What holds for any entry whose chain is its own.

@@ -22,7 +22,7 @@ constexpr uint32_t kEvictBeforeCleaning = 8;
 struct RoomContext {
     const Context* c;
     Shard* shard;
-    const RefFilter* held;
+    const RefFilter* held;  // as of this process's last scan: a victim that somebody holds all the same waits, retired
     int64_t now_sec;
     uint64_t purge_seq;
 };
@@ -69,6 +69,7 @@ void prefetch_victim(const Context& c, const Shard& s, uint32_t ref) noexcept {
     if (const uint32_t next = region(c).run(ref)->next.load_relaxed(); owns(s, next)) {
         __builtin_prefetch(region(c).run(next), 1);
     }
+    space_of(c, s).prefetch(ref);
 }
 
 uint32_t evict_some_locked(RoomContext* room, const VictimRules& rules) noexcept {
@@ -183,7 +184,7 @@ Run make_room_locked(const Context& c, Shard* s, const Ask& ask, int64_t now_sec
     if (run || !c.evicts) {
         return run;
     }
-    RoomContext room = {&c, s, &scan_slots(c), now_sec, purge_counter(c)};
+    RoomContext room = {&c, s, &last_scan(c), now_sec, purge_counter(c)};
     const VictimRules rules = {is_purged, is_held, &room};
     if (space.is_worth_cleaning_locked()) {
         clean_block_locked(&room);
@@ -235,7 +236,7 @@ void unlink_locked(const Context& c, Shard* s, Atom<uint64_t>* slot, uint32_t re
         slot = slot_of_locked(c, *s, digest_of(*region(c).entry(ref)), ref);
     }
     if (slot != nullptr) {
-        erase_locked(slot);
+        erase_locked(c, s, digest_of(*region(c).entry(ref)), slot);
     }
     queues_of(c, *s).remove_locked(ref);
     retire_live_locked(c, s, ref);

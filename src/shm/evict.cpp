@@ -47,14 +47,6 @@ uint64_t EvictQueues::metadata_bytes(uint64_t objects) noexcept {
     return sizeof(EvictHeader) + sets * kLineBytes;
 }
 
-EvictQueues::EvictQueues(char* zone_base, const Area& a, Eviction policy) noexcept
-    : base_(zone_base),
-      header_(reinterpret_cast<EvictHeader*>(zone_base + a.metadata_offset)),
-      first_ref_(static_cast<uint32_t>(a.blocks_offset / kRefBytes)),
-      end_ref_(first_ref_ + a.blocks * (kBlockBytes / kRefBytes)),
-      ghost_sets_(static_cast<uint32_t>((a.metadata_bytes - sizeof(EvictHeader)) / kLineBytes)),
-      policy_(policy) {}
-
 void EvictQueues::format_locked(uint64_t metadata_bytes) noexcept {
     std::memset(static_cast<void*>(header_), 0, metadata_bytes);
 }
@@ -310,6 +302,21 @@ uint32_t EvictQueues::find_unpinned_tail(const VictimRules& rules) noexcept {
     return 0;
 }
 
+// The next tail is on the way since its neighbour was picked, most likely: what was stored one after the other lies one
+// after the other. So its digest can be had by now, and where its ghost will be.
+void EvictQueues::prefetch_next(const Entry& victim, uint32_t ref) const noexcept {
+    const uint32_t step = victim.occupied.load_relaxed() / kRefBytes;
+    for (const uint32_t at : {victim.prev, ref + step, ref + 2 * step}) {
+        if (is_ref(at)) {
+            __builtin_prefetch(entry(at), 1);  // run header, digest
+            __builtin_prefetch(&entry(at)->value, 1);
+        }
+    }
+    if (is_ref(victim.prev)) {
+        prefetch(entry(victim.prev)->fixed.digest_hi, entry(victim.prev)->fixed.digest_lo);
+    }
+}
+
 // GD-CLOCK: the tail with the least H that is neither pinned nor used since it last went round.
 uint32_t EvictQueues::find_least(const VictimRules& rules) noexcept {
     uint64_t h[EvictHeader::kQueues];
@@ -335,7 +342,7 @@ uint32_t EvictQueues::find_least(const VictimRules& rules) noexcept {
         const uint32_t ref = header_->queue[least].tail;
         const uint32_t uses = uses_of(*entry(ref));
         if (uses == 0 && !is_pinned(rules, ref)) {
-            __builtin_prefetch(entry(entry(ref)->prev));  // becomes the tail
+            prefetch_next(*entry(ref), ref);
             header_->floor = least_h > header_->floor ? least_h : header_->floor;
             return ref;
         }

@@ -67,7 +67,13 @@ public:
         uint64_t blocks_offset;
         uint32_t blocks;
     };
-    EvictQueues(char* zone_base, const Area& area, Eviction policy) noexcept;
+    EvictQueues(char* zone_base, const Area& a, Eviction policy) noexcept
+        : base_(zone_base),
+          header_(reinterpret_cast<EvictHeader*>(zone_base + a.metadata_offset)),
+          first_ref_(static_cast<uint32_t>(a.blocks_offset / kRefBytes)),
+          end_ref_(first_ref_ + a.blocks * (kBlockBytes / kRefBytes)),
+          ghost_sets_(static_cast<uint32_t>((a.metadata_bytes - sizeof(EvictHeader)) / kLineBytes)),
+          policy_(policy) {}
     EvictQueues(char* zone_base, const Shard& shard, Eviction policy) noexcept
         : EvictQueues(zone_base,
                       {shard.evict_offset, shard.evict_bytes, shard.blocks_offset, shard.block_count},
@@ -126,6 +132,7 @@ private:
     uint32_t tail_of(uint32_t q) noexcept;
     void go_round(uint32_t q, uint32_t ref, uint32_t uses_x2) noexcept;
     uint32_t find_dead_tail(uint32_t now_sec, const VictimRules& rules) noexcept;
+    void prefetch_next(const Entry& victim, uint32_t ref) const noexcept;
     uint32_t find_least(const VictimRules& rules) noexcept;
     uint32_t find_small_or_main(const VictimRules& rules) noexcept;
     uint32_t find_unpinned_tail(const VictimRules& rules) noexcept;

@@ -2,11 +2,13 @@
 //
 // Threading   IndexWalk and find_slot loads: anybody, at any time; a word is a hint until its ref is pinned and the
 //             word looked at again. *_locked(): holder of the shard lock.
-// Ownership   the index owns its buckets. Overflow buckets are linked once and stay linked while the zone lives.
+// Ownership   the index owns its buckets. An overflow bucket that runs empty leaves its chain and may join another: a reader
+//             that stands on it then misses what its own chain has behind it, and finds nothing that is not there.
 // Death       one word is the whole truth: before its store the entry is not there, after it is.
 // Invariants  I1  A slot's ref is an entry of this shard, state kLive, whose digest has this bucket and tag. [audit]
 //             I2  No two slots hold one ref; no two live entries have one key.                              [audit]
 //             I3  Overflow links rise along a chain, so that every walk ends.                               [audit]
+//             I4  Each overflow bucket below overflow_used is in one chain, or empty and on the free list.  [audit]
 #pragma once
 
 #include <cstdint>
@@ -60,6 +62,8 @@ Atom<uint64_t>* cheapest_slot_locked(const Context& c, const Shard& s, const Dig
 // Publishes: the one store after which everybody finds the entry (and no longer the one before).
 void publish_locked(const Context& c, const Shard& s, Atom<uint64_t>* slot, const Digest& d,
                     uint32_t ref) noexcept;
-void erase_locked(Atom<uint64_t>* slot) noexcept;
+void erase_locked(const Context& c, Shard* s, const Digest& d, Atom<uint64_t>* slot) noexcept;
+// Repair: these buckets are in no chain.
+void free_overflow_locked(const Context& c, Shard* s, uint32_t index) noexcept;
 
 }  // namespace slab_cache::shm

@@ -25,7 +25,7 @@ namespace slab_cache::shm {
 using base::Atom;
 
 inline constexpr uint64_t kZoneMagic = 0x3165686361436253ULL;
-inline constexpr uint32_t kLayoutVersion = 3;
+inline constexpr uint32_t kLayoutVersion = 4;
 inline constexpr uint32_t kRefBytes = 64;
 inline constexpr uint32_t kLineBytes = 64;
 inline constexpr uint32_t kBlockBytes = 64 * 1024;
@@ -98,7 +98,7 @@ struct Bucket {
     static constexpr uint32_t kSlots = 7;
     Atom<uint64_t> slot[kSlots];
     Atom<uint32_t> overflow;   // 1 + index into the shard's overflow array, 0 = none
-    uint32_t gen;              // guarded by the shard lock
+    uint32_t gen;              // guarded by the shard lock; of an overflow bucket out of use: 1 + index of the next
 };
 
 // The lock word holds its owner's identity (worker.h), 0 = free.
@@ -129,7 +129,8 @@ struct Shard {
     Atom<uint64_t> held_bytes;      // of retired entries that the last reclaim found pinned
     Atom<uint32_t> sweep_bucket;
     uint32_t wants_repair;          // guarded by the lock: nonsense was met, the next holder repairs
-    uint32_t pad1[12];
+    uint32_t overflow_free;         // guarded by the lock: 1 + index of the first overflow bucket out of use, linked by gen
+    uint32_t pad1[11];
 };
 
 // One per process. The table is sized at create(); fill[] and slot[] follow the struct.

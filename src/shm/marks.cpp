@@ -75,6 +75,10 @@ void set_mark(const Context& c, const Digest& digest, uint8_t value, int64_t unt
     }
 }
 
+void prefetch_mark(const Context& c, const Digest& digest) noexcept {
+    __builtin_prefetch(mark_group(c, digest), 1);
+}
+
 uint8_t get_mark(const Context& c, const Digest& digest, int64_t now_sec) noexcept {
     const uint64_t tag = mark_tag(digest);
     const Atom<uint64_t>* group = mark_group(c, digest);

@@ -14,6 +14,7 @@
 namespace slab_cache::shm {
 
 void set_mark(const Context& c, const Digest& digest, uint8_t value, int64_t until_sec) noexcept;
+void prefetch_mark(const Context& c, const Digest& digest) noexcept;
 uint8_t get_mark(const Context& c, const Digest& digest, int64_t now_sec) noexcept;
 uint32_t count_use(const Context& c, const Digest& digest) noexcept;
 

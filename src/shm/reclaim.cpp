@@ -170,6 +170,10 @@ const RefFilter& scan_slots(const Context& c) noexcept {
     return l->filter;
 }
 
+const RefFilter& last_scan(const Context& c) noexcept {
+    return c.local->scans == 0 ? scan_slots(c) : c.local->filter;
+}
+
 void retire_locked(const Context& c, Shard* shard, uint32_t ref) noexcept {
     Entry* e = region(c).entry(ref);
     e->state.store_release(static_cast<uint8_t>(EntryState::kRetired));  // [entry-state] it may be complete

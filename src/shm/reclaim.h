@@ -53,6 +53,11 @@ struct LocalPins {
         uint32_t count;
         uint32_t slot;
     };
+    // Where the next fill of a shard will most likely lie (Store::prefetch_fill).
+    struct Ahead {
+        uint32_t ref;
+        uint32_t bytes;
+    };
     Cell map[kMap];                  // open addressing, backward-shift deletion
     uint16_t free_slots[kMaxSlots];  // a stack; slot 0 means none and is never in it
     uint32_t free_count;
@@ -60,6 +65,8 @@ struct LocalPins {
     uint64_t orphans[4];             // fill[] places whose abort() found the shard lock busy
     uint32_t uses;                   // bump_uses() calls not yet told to the zone
     uint32_t scans;
+    Ahead ahead[kMaxShards];
+    uint32_t trust;                  // how often the last guesses were right, 0 … kTrustMost
     Atom<uint32_t>* slots;           // this record's
     Atom<uint32_t>* fills;
     WorkerRecord* record;
@@ -84,6 +91,8 @@ uint32_t pins_held(const LocalPins& local) noexcept;
 
 // Collects every process's slots into the filter of this one.
 const RefFilter& scan_slots(const Context& c) noexcept;
+// What the last one found, without a look; scans where there has been none.
+const RefFilter& last_scan(const Context& c) noexcept;
 
 // REQUIRES the entry is out of the index and of the queues. It is freed once nobody holds it.
 void retire_locked(const Context& c, Shard* shard, uint32_t ref) noexcept;

@@ -9,13 +9,15 @@ namespace slab_cache::shm {
 namespace {
 
 class Repair {
+    static constexpr uint32_t kUnseen = ~0U;  // gen of an overflow bucket that no chain has led to yet
+
 public:
     Repair(Context* c, Shard* s) noexcept : c_(c), s_(s), space_(space_of(*c, *s)) {}
 
     void run() noexcept {
         space_.clear_locked();
         queues_of(*c_, *s_).clear_locked();
-        s_->retired_head = s_->retired_count = s_->overflow_used = 0;
+        s_->retired_head = s_->retired_count = s_->overflow_used = s_->overflow_free = 0;
         s_->retired_bytes = s_->filling_bytes = s_->live_bytes = s_->entries = 0;
         keep_index();
         keep_fills();
@@ -28,6 +30,22 @@ public:
 private:
     // Overflow buckets in use are the highest link seen; a link that does not rise is cut.
     void keep_index() noexcept {
+        for (uint32_t i = 0; i < s_->overflow_count; i++) {
+            overflow_at(*c_, *s_, i)->gen = kUnseen;
+        }
+        keep_chains();
+        for (uint32_t i = s_->overflow_used; i > 0; i--) {
+            Bucket* b = overflow_at(*c_, *s_, i - 1);
+            if (b->gen == kUnseen) {
+                for (Atom<uint64_t>& slot : b->slot) {
+                    slot.store_seq_cst(0);  // [index-unlink]
+                }
+                free_overflow_locked(*c_, s_, i - 1);
+            }
+        }
+    }
+
+    void keep_chains() noexcept {
         for (uint32_t i = 0; i < s_->bucket_count; i++) {
             Bucket* b = bucket_at(*c_, *s_, i);
             uint32_t last = 0;
@@ -35,7 +53,13 @@ private:
                 for (Atom<uint64_t>& slot : b->slot) {
                     keep_slot(i, &slot);
                 }
+                if (last != 0) {
+                    b->gen = 0;
+                }
                 Bucket* next = next_bucket(*c_, *s_, b, &last);
+                if (next != nullptr && next->gen != kUnseen) {
+                    next = nullptr;  // another chain's
+                }
                 if (next == nullptr && b->overflow.load_relaxed() != 0) {
                     b->overflow.store_release(0);  // [overflow-link]
                 }

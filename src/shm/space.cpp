@@ -69,13 +69,6 @@ uint64_t Space::metadata_bytes(uint32_t blocks) noexcept {
     return (n + kLineBytes - 1) & ~uint64_t{kLineBytes - 1};
 }
 
-Space::Space(char* zone_base, uint64_t metadata_offset, uint64_t blocks_offset,
-             uint32_t blocks) noexcept
-    : base_(zone_base),
-      header_(reinterpret_cast<SpaceHeader*>(zone_base + metadata_offset)),
-      first_ref_(static_cast<uint32_t>(blocks_offset / kRefBytes)),
-      blocks_(blocks) {}
-
 void Space::format_locked() noexcept {
     clear_locked();
     finish_rebuild_locked();
@@ -193,7 +186,8 @@ Run Space::take_from(uint32_t block, BlockMode mode, uint32_t count) noexcept {
     link(block);
     header_->used_bytes += got * grain_bytes(mode);
     // A block in a bin has a clear bit, says S2; what lies in the zone may say otherwise. It is in no bin from here on.
-    return got == 0 ? Run{} : Run{ref_at(block, rows.fit_first, mode), got * grain_bytes(mode)};
+    return got == 0 ? Run{}
+                    : Run{ref_at(block, rows.fit_first, mode), got * grain_bytes(mode), left * grain_bytes(mode)};
 }
 
 Run Space::alloc_run_locked(uint32_t want_bytes, uint32_t min_bytes, Kind kind) noexcept {
@@ -225,6 +219,15 @@ void Space::give_back(const Place& p) noexcept {
         i->longest = row > i->longest ? static_cast<uint16_t>(row) : i->longest;
     }
     link(p.block);
+}
+
+void Space::prefetch(uint32_t ref) const noexcept {
+    const uint32_t block = (ref - first_ref_) / kUnitsPerBlock;
+    if (block < blocks_) {
+        __builtin_prefetch(info(block), 1);
+        __builtin_prefetch(&bits(block)->word[0], 1);
+        __builtin_prefetch(&bits(block)->word[kUnitsPerBlock / 128], 1);
+    }
 }
 
 bool Space::free_run_locked(uint32_t ref, uint32_t bytes) noexcept {

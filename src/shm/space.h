@@ -34,6 +34,7 @@ enum class BlockMode : uint8_t { kFree, kPage, kTail };
 struct Run {
     uint32_t ref = 0;     // 0: none
     uint32_t bytes = 0;
+    uint32_t behind = 0;  // of what alloc_run_locked() gave: bytes free right behind it
     explicit operator bool() const noexcept { return ref != 0; }
 };
 
@@ -103,7 +104,11 @@ public:
     static uint64_t metadata_bytes(uint32_t blocks) noexcept;   // a multiple of 64
 
     // `metadata_offset`: metadata_bytes(blocks) of the shard; `blocks_offset`: its first block. Both 64-byte aligned.
-    Space(char* zone_base, uint64_t metadata_offset, uint64_t blocks_offset, uint32_t blocks) noexcept;
+    Space(char* zone_base, uint64_t metadata_offset, uint64_t blocks_offset, uint32_t blocks) noexcept
+        : base_(zone_base),
+          header_(reinterpret_cast<SpaceHeader*>(zone_base + metadata_offset)),
+          first_ref_(static_cast<uint32_t>(blocks_offset / kRefBytes)),
+          blocks_(blocks) {}
     Space(char* zone_base, const Shard& shard) noexcept
         : Space(zone_base, shard.space_offset, shard.blocks_offset, shard.block_count) {}
 
@@ -113,6 +118,9 @@ public:
     // kMaxTailBytes) as can be had: best fit in a block of that kind, else a FREE block, else the longest shorter
     // row. None: evict and ask again. The run's header is the caller's to write, under this very lock hold.
     Run alloc_run_locked(uint32_t want_bytes, uint32_t min_bytes, Kind kind) noexcept;
+
+    // free_run_locked() of a run at `ref` is likely to follow.
+    void prefetch(uint32_t ref) const noexcept;
 
     // False (and nothing done) when this is not a run inside of one block, or not wholly in use.
     bool free_run_locked(uint32_t ref, uint32_t bytes) noexcept;

@@ -281,6 +281,7 @@ public:
 
     // ---- hot path ------------------------------------------------------------------------------------
     // The object under digest and key. kOk, kMiss, kBusy (no hazard slot left), kCorrupt.
+    void find_prefetch(const Digest& digest) const noexcept;   // find() is likely to follow
     Status find(const Digest& digest, Bytes key, Pin* pin) noexcept;
     Validity validity(const Pin& pin) noexcept;    // one load while no purge came since it was last asked
     void touch(const Pin& pin) noexcept;           // counts a use for eviction: call on hits only
@@ -312,6 +313,8 @@ public:
 
     // ---- writing -------------------------------------------------------------------------------------
     uint64_t birth_stamp() const noexcept;         // take it before asking the origin
+    // begin() is likely to follow in a moment: what it will touch is called from memory.
+    void prefetch_fill(const Digest& digest) const noexcept;
     Status begin(const NewEntry& what, int64_t now_sec, Writer* writer) noexcept;   // kOk kNoSpace kTooLarge kBusy kPurged
     Status append(Writer* writer, Bytes body, int64_t now_sec) noexcept;   // kOk kNoSpace kTooLarge kBusy; on error abort()
     // Publishes: visible to every worker when it returns. kPurged: a purge came in flight; dropped (hard) or,
@@ -342,6 +345,7 @@ public:
 
     // Short-lived marks: "just found uncacheable" and "origin just failed". One byte, lossy, no lock.
     void mark_set(const Digest& digest, uint8_t value, int64_t until_sec) noexcept;
+    void mark_prefetch(const Digest& digest) const noexcept;   // mark_get() is likely to follow
     uint8_t mark_get(const Digest& digest, int64_t now_sec) const noexcept;   // 0 = none
     uint32_t bump_uses(const Digest& digest) noexcept;  // min_uses sketch: times seen, this one included; up to kMaxUses
 

@@ -43,6 +43,11 @@ Status probe(const Context& c, const Shard& s, const Atom<uint64_t>& slot, uint6
 
 }  // namespace
 
+void Store::find_prefetch(const Digest& d) const noexcept {
+    const Shard& s = *shard_of(context_, d);
+    __builtin_prefetch(bucket_at(context_, s, bucket_of(s, d)));
+}
+
 Status Store::find(const Digest& d, Bytes key, Pin* pin) noexcept {
     const Context& c = context_;
     *pin = {};

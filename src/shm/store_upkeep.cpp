@@ -41,7 +41,7 @@ void sweep_bucket_locked(const Context& c, Shard* s, uint32_t i, uint32_t now) n
                 continue;
             }
             if (!is_entry(c, *s, ref)) {
-                erase_locked(&slot);
+                slot.store_seq_cst(0);  // [index-unlink]
                 report_nonsense_locked(c, s);
             } else if (is_dead_entry(c, *region(c).entry(ref), now)) {
                 unlink_locked(c, s, &slot, ref);
@@ -125,6 +125,10 @@ Status Store::lease_pin(const Ticket& ticket, const Digest& digest, Bytes key, P
 
 void Store::mark_set(const Digest& digest, uint8_t value, int64_t until_sec) noexcept {
     set_mark(context_, digest, value, until_sec);
+}
+
+void Store::mark_prefetch(const Digest& digest) const noexcept {
+    prefetch_mark(context_, digest);
 }
 
 uint8_t Store::mark_get(const Digest& digest, int64_t now_sec) const noexcept {

@@ -66,6 +66,19 @@ Validity judge_fill(const Context& c, const Entry& e, uint64_t seq) noexcept {
                : judge(c, selectors_of(e), e.fixed.selector_count, e.birth.load_relaxed());
 }
 
+constexpr uint32_t kTrustMost = 7;
+constexpr uint32_t kTrusted = 4;
+constexpr uint32_t kAheadMost = 8 * 1024;
+
+// Where the row of free space goes on, the next fill of this shard will lie; unless another worker takes it.
+void look_ahead_locked(LocalPins* l, const Shard& s, const Run& run) noexcept {
+    LocalPins::Ahead* a = &l->ahead[s.index % kMaxShards];
+    if (a->ref != 0) {
+        l->trust = a->ref != run.ref ? l->trust / 2 : l->trust < kTrustMost ? l->trust + 1 : kTrustMost;
+    }
+    *a = run.behind >= run.bytes ? LocalPins::Ahead{run.ref + run.bytes / kRefBytes, run.bytes} : LocalPins::Ahead{};
+}
+
 // Out of the writer's hands without being published.
 void drop_locked(const Context& c, Shard* s, Writer* w, Counter why) noexcept {
     drop_fill_locked(c, s, w->ref);
@@ -99,6 +112,25 @@ void make_live_locked(const Context& c, Shard* s, uint32_t ref, Atom<uint64_t>* 
 
 uint64_t Store::birth_stamp() const noexcept {
     return purge_counter(context_);
+}
+
+void Store::prefetch_fill(const Digest& digest) const noexcept {
+    const LocalPins* l = context_.local;
+    if (l == nullptr) {
+        return;
+    }
+    const Shard& s = *shard_of(context_, digest);
+    __builtin_prefetch(bucket_at(context_, s, bucket_of(s, digest)), 1);
+    queues_of(context_, s).prefetch(digest.hi, digest.lo);
+    const LocalPins::Ahead& a = l->ahead[s.index % kMaxShards];
+    if (a.ref == 0 || l->trust < kTrusted || !owns(s, a.ref)) {
+        return;
+    }
+    const char* at = reinterpret_cast<const char*>(region(context_).run(a.ref));
+    const uint32_t bytes = a.bytes < kAheadMost ? a.bytes : kAheadMost;
+    for (uint32_t i = 0; i < bytes; i += kLineBytes) {
+        __builtin_prefetch(at + i, 1);
+    }
 }
 
 Status Store::begin(const NewEntry& what, int64_t now_sec, Writer* writer) noexcept {
@@ -135,6 +167,7 @@ Status Store::begin(const NewEntry& what, int64_t now_sec, Writer* writer) noexc
     if (!run) {
         return Status::kNoSpace;
     }
+    look_ahead_locked(context_.local, *s, run);
     write_front(context_, run, what, now_sec, v == Validity::kValid ? seq : 0);
     s->filling_bytes += run.bytes;
     context_.local->fills[place].store_release(run.ref);  // [fill-publish] the entry is whole

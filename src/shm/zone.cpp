@@ -60,7 +60,7 @@ uint64_t place_tables(uint32_t reserved, const Config& config, ZoneHeader* z) no
 // Places one shard's tables; returns the offset behind them.
 uint64_t place_shard(uint64_t at, uint64_t objects, uint32_t blocks, Shard* s) noexcept {
     s->bucket_count = static_cast<uint32_t>(objects * 2 / 9 + 1);  // 64 % of the slots at `objects`
-    s->overflow_count = s->bucket_count / 8 + 1;
+    s->overflow_count = s->bucket_count / 4 + 1;   // twice what must be full: each leaves its chain late
     s->block_count = blocks;
     at += sizeof(Shard);
     s->buckets_offset = at;

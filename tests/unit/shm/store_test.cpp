@@ -184,6 +184,33 @@ TEST(Store, a_full_zone_evicts_and_never_refuses) {
     EXPECT_AUDIT(zone.store);
 }
 
+// As many as it was made for find their place however long they come and go: overflow buckets go where they are needed.
+TEST(Store, an_index_that_has_seen_much_coming_and_going_keeps_what_it_was_made_for) {
+    Config config;
+    config.objects = 2000;
+    Zone zone(32 << 20, config);
+    std::vector<std::string> keys;
+    uint32_t next = 0;
+    for (; next < 1900; next++) {
+        keys.push_back("k" + std::to_string(next));
+        ASSERT_EQ(put(zone.store, keys.back(), "x"), Status::kOk);
+    }
+    uint32_t random = 1;
+    for (uint32_t round = 0; round < 30000; round++) {
+        random = base::next_random(random);
+        std::string& gone = keys[random % keys.size()];
+        (void)zone.store.remove(digest_of(gone), gone);
+        gone = "k" + std::to_string(next++);
+        ASSERT_EQ(put(zone.store, gone, "x"), Status::kOk);
+    }
+    uint32_t lost = 0;
+    for (const std::string& key : keys) {
+        lost += get(zone.store, key) == "x" ? 0 : 1;
+    }
+    EXPECT_EQ(lost, 0u);
+    EXPECT_AUDIT(zone.store);
+}
+
 TEST(Store, more_objects_than_the_index_was_made_for_still_work) {
     Config config;
     config.objects = 64;
