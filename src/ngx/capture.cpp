@@ -4,6 +4,7 @@
 
 #include "http/storable.h"
 #include "ngx/counters.h"
+#include "ngx/direct.h"
 #include "ngx/marks.h"
 #include "ngx/origin.h"
 #include "ngx/publish.h"
@@ -14,41 +15,6 @@ namespace {
 
 constexpr size_t kUpstreamBuffer = 64 * 1024;
 constexpr size_t kFirstBuffer = 32 * 1024;
-
-// Upstream shall be read as fast as it sends: nginx's unbuffered path does, into one buffer, and for more than a few
-// kilobytes that buffer should not be the small one the header came in. A proxy_cache or proxy_store below us needs
-// the buffered path; it is not slowed by anybody either, since we consume what it hands on at once.
-void unbuffer(Fill* fill) noexcept {
-    ngx_http_upstream_t* u = fill->request->upstream;
-    if (u == nullptr || !u->buffering || fill->upstream_resized || u->cacheable || u->store
-        || u->buffer.start == nullptr) {   // nothing was read: the answer is nginx's own
-        return;
-    }
-    u->buffering = 0;
-    fill->upstream_resized = true;
-    const size_t have = static_cast<size_t>(u->buffer.last - u->buffer.pos);
-    const size_t room = static_cast<size_t>(u->buffer.end - u->buffer.start);
-    const off_t rest = u->headers_in.content_length_n < 0
-                           ? static_cast<off_t>(kUpstreamBuffer)
-                           : u->headers_in.content_length_n - static_cast<off_t>(have);
-    if (rest <= static_cast<off_t>(room) || room >= kUpstreamBuffer) {
-        return;
-    }
-    auto* p = static_cast<u_char*>(ngx_palloc(fill->request->pool, kUpstreamBuffer));
-    if (p == nullptr) {
-        return;   // slower, not wrong
-    }
-    ngx_memcpy(p, u->buffer.pos, have);
-    u->buffer.start = u->buffer.pos = p;
-    u->buffer.last = p + have;
-    u->buffer.end = p + kUpstreamBuffer;
-}
-
-bool is_header_too_big(const Fill* fill) noexcept {
-    const ngx_http_upstream_t* u = fill->request->upstream;
-    return fill->buffer_enlarged && u != nullptr && u->headers_in.status_n != 0 && u->buffer.start != nullptr
-           && static_cast<size_t>(u->buffer.pos - u->buffer.start) > u->conf->buffer_size;
-}
 
 // What nginx would have made of it with its own buffer.
 void refuse_big_header(Fill* fill, OriginResponse* origin) noexcept {
@@ -66,12 +32,7 @@ void refuse_big_header(Fill* fill, OriginResponse* origin) noexcept {
 
 // Not for the cache: the leader gets it as it comes, everybody else goes by themselves.
 void refuse(Fill* fill, http::Reason reason) noexcept {
-    count(fill->zone, Counter::kFillsRefused);
-    count(fill->zone, reason);
-    if (fill->request->headers_out.status < NGX_HTTP_INTERNAL_SERVER_ERROR && leaves_mark(reason)) {
-        mark_uncacheable(fill->zone, mark_digest(fill->digest, fill->has_authorization), reason);
-    }
-    end_lease(fill, shm::LeaseState::kPrivate, static_cast<uint32_t>(reason));
+    note_refusal(fill, reason);
     if (fill->leader == nullptr || fill->leader->step == Step::kAnswered) {
         drop_fill(fill);
         return;
@@ -115,19 +76,6 @@ void progress(Fill* fill) noexcept {
     }
     if (fill->leader != nullptr) {
         post_waiter(&fill->leader->waiter);
-    }
-}
-
-http::Reason reason_of(shm::Status status) noexcept {
-    switch (status) {
-    case shm::Status::kTooLarge:
-        return http::Reason::kTooBig;
-    case shm::Status::kNoSpace:
-        return http::Reason::kNoSpace;
-    case shm::Status::kPurged:
-        return http::Reason::kPurgedInflight;
-    default:
-        return http::Reason::kBusy;
     }
 }
 
@@ -263,12 +211,13 @@ void enlarge_buffer(Fill* fill) noexcept {
 }
 
 void on_response(ngx_http_request_t* r, ngx_http_upstream_t* u) noexcept {
-    Fill* fill = fill_of(r);
+    Fill* fill = asking_fill(r);
     if (fill == nullptr) {
         return;   // its end ends the upstream first: cannot happen
     }
     const ngx_http_upstream_handler_pt next = fill->on_response;
     u->read_event_handler = next;
+    fill->zone->store.prefetch_fill(fill->digest);
     if (u->buffer.start == nullptr && u->request_sent && u->peer.connection != nullptr
         && !u->peer.connection->read->timedout) {
         enlarge_buffer(fill);
@@ -277,6 +226,60 @@ void on_response(ngx_http_request_t* r, ngx_http_upstream_t* u) noexcept {
 }
 
 }  // namespace
+
+void unbuffer(Fill* fill) noexcept {
+    ngx_http_upstream_t* u = fill->request->upstream;
+    if (u == nullptr || !u->buffering || fill->upstream_resized || u->cacheable || u->store
+        || u->buffer.start == nullptr) {   // nothing was read: the answer is nginx's own
+        return;
+    }
+    u->buffering = 0;
+    fill->upstream_resized = true;
+    const size_t have = static_cast<size_t>(u->buffer.last - u->buffer.pos);
+    const size_t room = static_cast<size_t>(u->buffer.end - u->buffer.start);
+    const off_t rest = u->headers_in.content_length_n < 0
+                           ? static_cast<off_t>(kUpstreamBuffer)
+                           : u->headers_in.content_length_n - static_cast<off_t>(have);
+    if (rest <= static_cast<off_t>(room) || room >= kUpstreamBuffer) {
+        return;
+    }
+    auto* p = static_cast<u_char*>(ngx_palloc(fill->request->pool, kUpstreamBuffer));
+    if (p == nullptr) {
+        return;   // slower, not wrong
+    }
+    ngx_memcpy(p, u->buffer.pos, have);
+    u->buffer.start = u->buffer.pos = p;
+    u->buffer.last = p + have;
+    u->buffer.end = p + kUpstreamBuffer;
+}
+
+bool is_header_too_big(const Fill* fill) noexcept {
+    const ngx_http_upstream_t* u = fill->request->upstream;
+    return fill->buffer_enlarged && u != nullptr && u->headers_in.status_n != 0 && u->buffer.start != nullptr
+           && static_cast<size_t>(u->buffer.pos - u->buffer.start) > u->conf->buffer_size;
+}
+
+void note_refusal(Fill* fill, http::Reason reason) noexcept {
+    count(fill->zone, Counter::kFillsRefused);
+    count(fill->zone, reason);
+    if (fill->request->headers_out.status < NGX_HTTP_INTERNAL_SERVER_ERROR && leaves_mark(reason)) {
+        mark_uncacheable(fill->zone, mark_digest(fill->digest, fill->has_authorization), reason);
+    }
+    end_lease(fill, shm::LeaseState::kPrivate, static_cast<uint32_t>(reason));
+}
+
+http::Reason reason_of(shm::Status status) noexcept {
+    switch (status) {
+    case shm::Status::kTooLarge:
+        return http::Reason::kTooBig;
+    case shm::Status::kNoSpace:
+        return http::Reason::kNoSpace;
+    case shm::Status::kPurged:
+        return http::Reason::kPurgedInflight;
+    default:
+        return http::Reason::kBusy;
+    }
+}
 
 void expect_response(Fill* fill) noexcept {
     ngx_http_upstream_t* u = fill->request->upstream;
@@ -303,6 +306,7 @@ ngx_int_t capture_header(Fill* fill) noexcept {
         refuse_big_header(fill, &origin);
         return NGX_OK;
     }
+    note_habit(fill);
     unbuffer(fill);
     count(fill->zone, Counter::kOriginMs, now_ms() - fill->started_ms);
     if (confirms_stored(fill, origin)) {

@@ -7,6 +7,12 @@
 namespace slab_cache::ngx {
 namespace {
 
+// Whole answers in a row before a location is filled directly. Tests build a module that needs none.
+#ifdef SLAB_DIRECT_FROM_THE_FIRST
+constexpr uint32_t kWholeNeeded = 0;
+#else
+constexpr uint32_t kWholeNeeded = 16;
+#endif
 constexpr ngx_uint_t kAnywhere = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
 
 // nginx keeps the lowest bit of a mask for "set": ours are one higher.
@@ -127,6 +133,11 @@ void* create_loc_conf(ngx_conf_t* cf) noexcept {
     if (conf == nullptr) {
         return nullptr;
     }
+    conf->habit = pool_new<Habit>(cf->pool);
+    if (conf->habit == nullptr) {
+        return nullptr;
+    }
+    conf->habit->needed = kWholeNeeded;
     conf->zone = static_cast<Zone*>(NGX_CONF_UNSET_PTR);
     conf->key = static_cast<ngx_array_t*>(NGX_CONF_UNSET_PTR);
     conf->key_args = static_cast<http::ArgsPolicy*>(NGX_CONF_UNSET_PTR);

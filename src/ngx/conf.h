@@ -1,7 +1,7 @@
 // ngx/conf.h — what nginx.conf said, per zone and per location.
 //
 // Standard-layout structs on the configuration pool; created and merged in conf.cpp, filled by the setters in
-// directives.cpp. Immutable once the configuration is read: workers only read them.
+// directives.cpp. Immutable once the configuration is read, but for Habit.
 #pragma once
 
 #include "ngx/ngx.h"
@@ -44,6 +44,12 @@ struct MainConf {
     ngx_array_t carried_variables;
     ngx_array_t settable_variables;
     ngx_int_t slice_range;         // of $slice_range; -1 where no directive uses it
+};
+
+// What a worker has seen of a location's answers lately (direct.h). The one part that workers write: each has its own copy.
+struct Habit {
+    uint32_t whole_in_row;
+    uint32_t needed;
 };
 
 struct LocConf {
@@ -91,6 +97,7 @@ struct LocConf {
     ngx_str_t api_prefix;          // the location's name
     ngx_str_t api_secret;          // of signed requests; empty: there are none
 
+    Habit* habit;
     http::Policy policy;           // the rules above in the form src/http reads, built at merge
 };
 

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "ngx/clock.h"
+#include "ngx/direct.h"
 #include "ngx/fill.h"
 
 namespace slab_cache::ngx {
@@ -17,6 +18,7 @@ void clean_ctx(void* data) noexcept {
         leader_left(ctx->fill);
         ctx->fill = nullptr;
     }
+    leave_direct(ctx);
     if (ctx->zone != nullptr) {
         if (ctx->tee != nullptr) {
             ctx->zone->store.abort(&ctx->tee->writer);
@@ -40,10 +42,6 @@ Bytes status_word(CacheStatus status) noexcept {
     case CacheStatus::kHit:         return "HIT";
     }
     return {};
-}
-
-Ctx* get_ctx(ngx_http_request_t* r) noexcept {
-    return static_cast<Ctx*>(ngx_http_get_module_ctx(r, ngx_http_slab_cache_module));
 }
 
 Ctx* find_ctx(ngx_http_request_t* r) noexcept {

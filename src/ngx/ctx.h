@@ -3,6 +3,7 @@
 // Steps       start -> lookup -> serve                     hit, or stale
 //                        |  \--> wait -> lookup | serve    somebody else fills
 //                        |  \--> wait -> serve | relay     our own fill runs (fill.h)
+//                        |  \--> direct                    ... within this request (direct.h)
 //                        \-----> pass                      nginx's ordinary path, with a reason
 // Ownership   a Ctx lives on its request's pool. Its cleanup releases pins, the waiter and the link to a fill, whatever
 //             way the request ends. After an internal redirect nginx forgets the module context: a new Ctx is made when
@@ -27,6 +28,7 @@ enum class Step : uint8_t {
     kServe, kRelay,             // a content handler answers, from the zone or with what the fill hands on
     kStreaming, kRelaying,      // ... and sends what comes, as it comes
     kAnswered,                  // nothing left to do: what the fill says from now on is not for this request
+    kDirect,                    // this request asks the origin for all who wait
     kPass,
 };
 
@@ -82,6 +84,8 @@ struct Ctx {
     uint64_t deadline_ms;
 
     Fill* fill;                  // our own, while it runs
+    Fill* direct;                // ... when this request itself asks the origin (direct.h)
+    bool direct_stored;          // ... and its answer was stored; `stored` is its head
     int64_t origin_age;          // of the answer to it: its Age field; -1: none
     http::Field* own_fields;     // ... and what is not stored of it, but is this client's
     size_t own_count;
@@ -103,7 +107,9 @@ struct Ctx {
     uint32_t hits;
 };
 
-Ctx* get_ctx(ngx_http_request_t* r) noexcept;    // of the current location
+inline Ctx* get_ctx(ngx_http_request_t* r) noexcept {    // of the current location
+    return static_cast<Ctx*>(ngx_http_get_module_ctx(r, ngx_http_slab_cache_module));
+}
 Ctx* find_ctx(ngx_http_request_t* r) noexcept;   // also across internal redirects; nullptr if never cached
 Ctx* make_ctx(ngx_http_request_t* r, LocConf* conf) noexcept;
 
@@ -119,6 +125,9 @@ inline const cache::StoredResponse* stored_response(Ctx* ctx) noexcept {
     }
     return &ctx->stored;
 }
+
+// There is an object behind this answer: it came from one, or became one.
+inline bool has_object(const Ctx* ctx) noexcept { return ctx->pin || ctx->direct_stored; }
 
 inline void pass(Ctx* ctx, http::Reason reason) noexcept {
     ctx->step = Step::kPass;

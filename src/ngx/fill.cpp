@@ -138,6 +138,14 @@ Fill* fill_of(ngx_http_request_t* r) noexcept {
     return is_clone(r->connection) ? fill_slot(r->connection) : nullptr;
 }
 
+Fill* asking_fill(ngx_http_request_t* r) noexcept {
+    if (Fill* fill = fill_of(r)) {
+        return fill;
+    }
+    Ctx* ctx = get_ctx(r);
+    return ctx != nullptr ? ctx->direct : nullptr;
+}
+
 bool start_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
     Fill* fill = make_fill(ctx, kind, ticket);
     if (fill == nullptr) {
@@ -176,9 +184,9 @@ bool start_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
                    "slab_cache: fill on *%uA, background:%d", c->number, fill->background);
     bool over = false;
     fill->over = &over;
-    expect_interim(r);
     ngx_http_core_run_phases(r);
     if (!over) {
+        arm_interim(r);
         expect_response(fill);
     }
     ngx_http_run_posted_requests(c);

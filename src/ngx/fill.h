@@ -49,6 +49,7 @@ struct Fill {
     shm::Digest digest;          // of what the lease is on
     uint64_t birth;
     shm::Ticket ticket;
+    Bytes head;                  // as stored, on the request's pool
     shm::Writer writer;
     shm::Pin stale;              // being revalidated
 
@@ -59,6 +60,9 @@ struct Fill {
     ngx_chain_t* pending;        // not consumed yet: the leader is slow (kRelaying)
     u_char* read_buffer;         // for bodies that come as files
     ngx_http_upstream_handler_pt on_response;   // nginx's own, which ours stands in for until the first byte
+    void (*finalize_request)(ngx_http_request_t* r, ngx_int_t rc);   // nginx's own, for direct.cpp
+    ngx_int_t (*process_header)(ngx_http_request_t* r);              // ... as it stands at the moment
+    bool header_read;
     ngx_event_t go_on;           // posted when the leader has room again
     bool* over;                  // set when the fill ends; nullptr while nobody asks
 };
@@ -69,6 +73,8 @@ enum class FillKind : uint8_t { kForeground, kBackground };
 // it may be over already when this returns (ctx->news).
 bool start_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept;
 
+// The fill that `r` asks the origin for: its internal request, or a client's that fills directly (direct.h).
+Fill* asking_fill(ngx_http_request_t* r) noexcept;
 // The fill whose internal request `r` is, or nullptr. One comparison for all other requests.
 Fill* fill_of(ngx_http_request_t* r) noexcept;
 

@@ -160,7 +160,11 @@ ngx_int_t build_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
     if (decoded == nullptr) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;   // lookups have checked it: cannot happen
     }
-    const cache::StoredResponse& stored = *decoded;
+    return put_header(r, ctx, *decoded, shm::Store::body_length(ctx->pin), shm::Store::is_complete(ctx->pin));
+}
+
+ngx_int_t put_header(ngx_http_request_t* r, Ctx* ctx, const cache::StoredResponse& stored, int64_t length,
+                     bool complete) noexcept {
     const http::Condition met =
         r == r->main ? condition(r, stored) : http::Condition::kProceed;
     if (met == http::Condition::kFailed) {
@@ -169,11 +173,11 @@ ngx_int_t build_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
     const bool not_modified = met == http::Condition::kNotModified;
     auto& out = r->headers_out;
     out.status = not_modified ? static_cast<ngx_uint_t>(NGX_HTTP_NOT_MODIFIED) : stored.status;
-    out.content_length_n = not_modified ? -1 : shm::Store::body_length(ctx->pin);
+    out.content_length_n = not_modified ? -1 : length;
     out.last_modified_time = static_cast<time_t>(stored.last_modified_time);
     r->disable_not_modified = 1;   // answered above, by RFC 9110's order
     r->allow_ranges = range_allowed(r, {stored.etag, stored.last_modified, stored.facts.date});
-    r->single_range = !shm::Store::is_complete(ctx->pin);
+    r->single_range = !complete;
     if (!add_fields(r, stored, not_modified)) {
         return NGX_ERROR;
     }

@@ -11,6 +11,10 @@ namespace slab_cache::ngx {
 // Fills r->headers_out from ctx->pin, with Age. Answers If-* (304, 412). NGX_OK, or a final status / NGX_ERROR.
 ngx_int_t build_header(ngx_http_request_t* r, Ctx* ctx) noexcept;
 
+// The same from a head and a body's length (-1: not known yet).
+ngx_int_t put_header(ngx_http_request_t* r, Ctx* ctx, const cache::StoredResponse& stored, int64_t length,
+                     bool complete) noexcept;
+
 // May nginx's range filter cut the response in headers_out, whose validators are these? Range and If-Range by RFC 9110.
 bool range_allowed(ngx_http_request_t* r, const http::Validators& whole) noexcept;
 

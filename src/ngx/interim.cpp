@@ -12,6 +12,7 @@ namespace slab_cache::ngx {
 #if SLAB_NGX_READS_INTERIM
 
 void expect_interim(ngx_http_request_t*) noexcept {}
+void arm_interim(ngx_http_request_t*) noexcept {}
 
 #else
 
@@ -209,14 +210,12 @@ void on_upstream_made(ngx_event_t* ev) noexcept {
     u->reinit_request = reinit_request;
 }
 
-}  // namespace
-
-void expect_interim(ngx_http_request_t* r) noexcept {
+Interim* make_interim(ngx_http_request_t* r) noexcept {
     Interim* interim = find_interim(r);  // of the location that the request was in before
     if (interim == nullptr) {
         ngx_pool_cleanup_t* cln = ngx_pool_cleanup_add(r->pool, sizeof(Interim));
         if (cln == nullptr) {
-            return;
+            return nullptr;
         }
         interim = static_cast<Interim*>(cln->data);
         ngx_memzero(interim, sizeof(*interim));
@@ -227,8 +226,25 @@ void expect_interim(ngx_http_request_t* r) noexcept {
         interim->event.log = r->connection->log;
     }
     interim->left = kMostInterim;
-    if (!interim->event.posted) {
+    return interim;
+}
+
+}  // namespace
+
+void expect_interim(ngx_http_request_t* r) noexcept {
+    Interim* interim = make_interim(r);
+    if (interim != nullptr && !interim->event.posted) {
         ngx_post_event(&interim->event, &ngx_posted_events);
+    }
+}
+
+void arm_interim(ngx_http_request_t* r) noexcept {
+    const ngx_http_upstream_t* u = r->upstream;
+    if (u == nullptr || u->conf == nullptr || view(u->conf->module) != "proxy") {
+        return;
+    }
+    if (Interim* interim = make_interim(r)) {
+        on_upstream_made(&interim->event);
     }
 }
 

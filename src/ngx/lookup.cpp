@@ -7,6 +7,7 @@
 #include "http/storable.h"
 #include "ngx/clone.h"
 #include "ngx/counters.h"
+#include "ngx/direct.h"
 #include "ngx/fill.h"
 #include "ngx/find.h"
 #include "ngx/interim.h"
@@ -85,7 +86,6 @@ Next pass_marked(Ctx* ctx, http::Reason reason) noexcept {
 Next miss(Ctx* ctx) noexcept {
     LocConf* conf = ctx->conf;
     ctx->status = CacheStatus::kMiss;
-    ctx->zone->store.lease_prefetch(ctx->digest);
     const bool authorized = ctx->request->headers_in.authorization != nullptr;
     const http::Reason refused =
         uncacheable_reason(ctx->zone, mark_digest(ctx->digest, authorized));
@@ -311,6 +311,7 @@ Next step(Ctx* ctx) noexcept {
     case Step::kWait:   return wait(ctx);
     case Step::kServe:
     case Step::kRelay:  return Next::kServe;
+    case Step::kDirect: return Next::kDirect;
     case Step::kPass:   return Next::kDecline;
     case Step::kStreaming:
     case Step::kRelaying:
@@ -344,6 +345,9 @@ ngx_int_t run(ngx_http_request_t* r, Ctx* ctx) noexcept {
             count_pass(ctx);
             expect_interim(r);
             return NGX_DECLINED;
+        case Next::kDirect:
+            leave_parked(ctx);
+            return run_directly(r, ctx);
         case Next::kServe:
             leave_parked(ctx);
             count_served(ctx);
@@ -383,6 +387,7 @@ void resume(void* data) noexcept {
     case Step::kServe:
     case Step::kRelay:
     case Step::kAnswered:
+    case Step::kDirect:
     case Step::kPass:
         return;
     }
@@ -406,6 +411,10 @@ Next park(Ctx* ctx) noexcept {
 }
 
 Next fill_as_leader(Ctx* ctx, const shm::Ticket& lease) noexcept {
+    if (may_fill_directly(ctx, lease) && begin_direct(ctx, lease)) {
+        ctx->step = Step::kDirect;
+        return Next::kMore;
+    }
     ctx->wait_since_ms = now_ms();
     ctx->ticket = lease;   // for streaming: the same cell tells us of growth; a variant's fill changes it
     if (!start_fill(ctx, FillKind::kForeground, lease)) {

@@ -5,6 +5,7 @@
 #include "ngx/clone.h"
 #include "ngx/conf.h"
 #include "ngx/ctx.h"
+#include "ngx/direct.h"
 #include "ngx/invalidate.h"
 #include "ngx/lookup.h"
 #include "ngx/status.h"
@@ -26,6 +27,12 @@ ngx_int_t header_filter(ngx_http_request_t* r) noexcept {
     }
     auto* conf = loc_conf<LocConf>(r);
     if (conf->zone != nullptr || conf->zone_value != nullptr) {
+        Ctx* ctx = get_ctx(r);
+        if (ctx != nullptr && is_asking(ctx)) {
+            if (const ngx_int_t rc = direct_header(r, ctx); rc != NGX_OK) {
+                return rc;
+            }
+        }
         observe_response(r, conf);
         if (conf->status_header != static_cast<ngx_uint_t>(StatusHeader::kOff)
             && !add_status_header(r, conf)) {

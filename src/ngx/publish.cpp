@@ -225,6 +225,7 @@ shm::Status begin_object(Fill* fill, const OriginResponse& origin, http::Reason*
         *reason = http::Reason::kHeadersTooBig;
         return shm::Status::kTooLarge;
     }
+    fill->head = head;
     uint64_t selectors[cache::kMaxSelectors];
     const uint32_t count = collect_selectors(fill, origin.response.fields, selectors);
     if (count == 0) {

@@ -57,7 +57,7 @@ u_char* put_key(u_char* p, Bytes key) noexcept {
 }
 
 u_char* put_details(u_char* p, const Ctx* ctx) noexcept {
-    if (ctx->pin) {
+    if (has_object(ctx)) {
         p = ngx_sprintf(p, "; ttl=%L", ctx->ttl);
         if (!from_store(ctx->status)) {
             p = ngx_sprintf(p, "; stored");

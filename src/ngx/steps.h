@@ -15,6 +15,7 @@ enum class Next : uint8_t {
     kReading,   // nginx reads the request's body, then runs the phases again
     kDecline,   // nginx's ordinary way
     kServe,     // our content handler answers
+    kDirect,    // the rest of the phases run, to fill with their answer
     kError,     // ctx->error_status, or 502
 };
 

@@ -69,12 +69,15 @@ ngx_int_t get_age(ngx_http_request_t* r, Value* v, uintptr_t) noexcept {
 
 ngx_int_t get_ttl(ngx_http_request_t* r, Value* v, uintptr_t) noexcept {
     Ctx* ctx = find_ctx(r);
-    return ctx != nullptr && ctx->pin ? set_number(r, v, ctx->ttl) : set_text(v, {});
+    return ctx != nullptr && has_object(ctx) ? set_number(r, v, ctx->ttl) : set_text(v, {});
 }
 
 ngx_int_t get_hits(ngx_http_request_t* r, Value* v, uintptr_t) noexcept {
     Ctx* ctx = find_ctx(r);
-    return ctx != nullptr && ctx->pin ? set_number(r, v, shm::Store::hits(ctx->pin)) : set_text(v, {});
+    if (ctx == nullptr || !has_object(ctx)) {
+        return set_text(v, {});
+    }
+    return set_number(r, v, ctx->pin ? shm::Store::hits(ctx->pin) : 0);
 }
 
 ngx_int_t get_key(ngx_http_request_t* r, Value* v, uintptr_t) noexcept {

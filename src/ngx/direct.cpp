@@ -1,0 +1,298 @@
+#include "ngx/ngx.h"
+
+#include "ngx/direct.h"
+
+#include "ngx/capture.h"
+#include "ngx/counters.h"
+#include "ngx/fill.h"
+#include "ngx/header.h"
+#include "ngx/interim.h"
+#include "ngx/marks.h"
+#include "ngx/origin.h"
+#include "ngx/publish.h"
+
+namespace slab_cache::ngx {
+namespace {
+
+constexpr uint32_t kMostNeeded = 1U << 16;
+
+// With one of these the answer would be to this client alone; a clone leaves them out (clone.cpp).
+bool shapes_answer(const ngx_http_headers_in_t& in) noexcept {
+    return in.range != nullptr || in.if_range != nullptr || in.if_match != nullptr || in.if_none_match != nullptr
+           || in.if_modified_since != nullptr || in.if_unmodified_since != nullptr || in.expect != nullptr
+           || in.content_length != nullptr || in.transfer_encoding != nullptr || in.te != nullptr
+           || in.upgrade != nullptr;
+}
+
+// Protocols whose body is what follows the header, byte for byte.
+bool is_plain_protocol(Bytes module) noexcept {
+    return module == "proxy" || module == "uwsgi" || module == "scgi";
+}
+
+// The header has been read: the body will lie behind it in the same buffer, and can be taken from there as it is.
+bool fits_buffer(const ngx_http_request_t* r) noexcept {
+    const ngx_http_upstream_t* u = r->upstream;
+    if (u == nullptr || u->conf == nullptr || !u->buffering || u->cacheable || u->store || u->upgrade
+        || u->conf->intercept_errors || u->buffer.start == nullptr || r->error_page
+        || !is_plain_protocol(view(u->conf->module)) || u->headers_in.chunked) {
+        return false;
+    }
+#if (NGX_HTTP_CACHE)
+    if (r->cache != nullptr) {
+        return false;   // a proxy_cache below us: what lies in the buffer may come from its file
+    }
+#endif
+    return u->headers_in.content_length_n >= 0
+           && u->headers_in.content_length_n <= static_cast<off_t>(u->buffer.end - u->buffer.pos);
+}
+
+// All of the body is there, and nothing behind it.
+bool is_whole(const ngx_http_request_t* r) noexcept {
+    return fits_buffer(r)
+           && r->upstream->headers_in.content_length_n
+                  == static_cast<off_t>(r->upstream->buffer.last - r->upstream->buffer.pos)
+           && r->headers_out.content_length_n == r->upstream->headers_in.content_length_n;
+}
+
+// A short body is waited for: nginx goes on only when it is all there. Should the origin break off, it has not answered.
+ngx_int_t process_header(ngx_http_request_t* r) noexcept {
+    const Ctx* ctx = get_ctx(r);
+    Fill* fill = ctx != nullptr ? ctx->direct : nullptr;
+    if (fill == nullptr) {
+        return NGX_ERROR;   // as in on_upstream_end()
+    }
+    ngx_http_upstream_t* u = r->upstream;
+    if (!fill->header_read) {
+        u->process_header = fill->process_header;
+        const ngx_int_t rc = u->process_header(r);
+        fill->process_header = u->process_header;   // its next step: status line, then fields
+        u->process_header = process_header;
+        if (rc != NGX_OK) {
+            return rc;
+        }
+        fill->header_read = true;
+    }
+    const bool rest = fits_buffer(r) && u->headers_in.x_accel_redirect == nullptr
+                      && u->buffer.last - u->buffer.pos < u->headers_in.content_length_n;
+    return rest ? NGX_AGAIN : NGX_OK;
+}
+
+void settle(Fill* fill) noexcept {
+    if (fill->phase == FillPhase::kFetching) {
+        fill->phase = FillPhase::kDone;
+        fill->zone->fills--;
+    }
+}
+
+void refuse(Ctx* ctx, http::Reason reason) noexcept {
+    ctx->reason = reason;
+    note_refusal(ctx->direct, reason);
+}
+
+// Not what this location's answers are like: unstored this time, and others shall not rely on it.
+void pass_unstored(Ctx* ctx) noexcept {
+    Habit* habit = ctx->conf->habit;
+    habit->whole_in_row = 0;
+    habit->needed = habit->needed < kMostNeeded ? 2 * habit->needed : kMostNeeded;
+    ctx->reason = http::Reason::kNotWhole;
+    count(ctx->zone, ctx->reason);
+    end_lease(ctx->direct, shm::LeaseState::kPublished, 0);   // look again: the next one fills by clone
+}
+
+// *taken: the zone took the head, whatever became of the rest.
+http::Reason store_whole(Fill* fill, const OriginResponse& origin, bool* taken) noexcept {
+    http::Reason reason = http::Reason::kNone;
+    shm::Store& store = fill->zone->store;
+    shm::Status status = begin_object(fill, origin, &reason);
+    if (status != shm::Status::kOk) {
+        return reason != http::Reason::kNone ? reason : reason_of(status);
+    }
+    *taken = true;
+    const ngx_buf_t& b = fill->request->upstream->buffer;
+    fill->received = static_cast<uint64_t>(b.last - b.pos);
+    count(fill->zone, Counter::kBytesFromOrigin, fill->received);
+    status = store.append(&fill->writer, {reinterpret_cast<char*>(b.pos), fill->received}, now_sec());
+    if (status == shm::Status::kOk) {
+        status = store.commit(&fill->writer, now_sec());
+    }
+    store.abort(&fill->writer);
+    if (status != shm::Status::kOk) {
+        return reason_of(status);
+    }
+    count(fill->zone, Counter::kFillsStored);
+    return http::Reason::kNone;
+}
+
+// What the client is sent is what was stored: the same fields as on a hit.
+ngx_int_t show_stored(ngx_http_request_t* r, Ctx* ctx, const OriginResponse& origin) noexcept {
+    ctx->stored = {};
+    if (!cache::decode_head(ctx->direct->head, &ctx->stored)) {
+        return NGX_ERROR;   // written a moment ago: cannot happen
+    }
+    ctx->direct_stored = true;
+    ctx->origin_age = origin.response.fields.has("Age") ? http::received_age(origin.response.fields) : -1;
+    ngx_http_clean_header(r);
+    return put_header(r, ctx, ctx->stored, ctx->direct->expected, true);
+}
+
+void on_upstream_end(ngx_http_request_t* r, ngx_int_t rc) noexcept {
+    Ctx* ctx = get_ctx(r);
+    if (ctx == nullptr || ctx->direct == nullptr) {
+        return;   // an upstream ends before its request leaves the location: cannot happen
+    }
+    ctx->direct->finalize_request(r, rc);
+    if (rc == NGX_DECLINED && is_asking(ctx)) {   // X-Accel-Redirect: another location answers
+        settle(ctx->direct);
+        refuse(ctx, http::Reason::kAccelRedirect);
+    }
+}
+
+// The origin was asked. From here on nobody but the origin ends this.
+void let_go_of_client(ngx_http_request_t* r, Fill* fill) noexcept {
+    ngx_http_upstream_t* u = r->upstream;
+    arm_interim(r);
+    expect_response(fill);
+    fill->finalize_request = u->finalize_request;
+    u->finalize_request = on_upstream_end;
+    fill->process_header = u->process_header;
+    u->process_header = process_header;
+    r->read_event_handler = ngx_http_block_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+}
+
+}  // namespace
+
+bool is_asking(const Ctx* ctx) noexcept {
+    return ctx->direct != nullptr && ctx->direct->phase == FillPhase::kFetching;
+}
+
+bool may_fill_directly(const Ctx* ctx, const shm::Ticket& lease) noexcept {
+    const Habit& habit = *ctx->conf->habit;
+    ngx_http_request_t* r = ctx->request;
+    return habit.whole_in_row >= habit.needed && lease && !ctx->stale && ctx->direct == nullptr
+           && ctx->status == CacheStatus::kMiss && r == r->main && r->method == NGX_HTTP_GET
+           && r->http_version == NGX_HTTP_VERSION_11 && r->content_handler != nullptr && !r->post_action
+           && !ctx->fill_args_differ && r->headers_out.headers.part.nelts == 0
+           && r->limit_rate == 0 && core_loc_conf(r)->limit_rate == nullptr
+           && core_loc_conf(r)->error_pages == nullptr && !shapes_answer(r->headers_in);
+}
+
+bool begin_direct(Ctx* ctx, const shm::Ticket& lease) noexcept {
+    ngx_http_request_t* r = ctx->request;
+    auto* fill = pool_new<Fill>(r->pool);
+    if (fill == nullptr) {
+        return false;
+    }
+    fill->request = r;
+    fill->connection = r->connection;
+    fill->conf = ctx->conf;
+    fill->zone = ctx->zone;
+    fill->leader = ctx;
+    fill->host = ctx->host;
+    fill->uri = ctx->uri;
+    fill->key = ctx->key;
+    fill->variant_key = ctx->variant_key;
+    fill->primary = ctx->primary;
+    fill->digest = ctx->digest;
+    fill->started_sec = now_sec();
+    fill->started_ms = now_ms();
+    fill->expected = -1;
+    fill->ticket = lease;
+    fill->zone->fills++;
+    count(fill->zone, Counter::kFills);
+    fill->birth = fill->zone->store.birth_stamp();   // before the origin is asked, as in fill.cpp
+    ctx->direct = fill;
+    return true;
+}
+
+ngx_int_t run_directly(ngx_http_request_t* r, Ctx* ctx) noexcept {
+    Fill* fill = ctx->direct;
+    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0, "slab_cache: fill within the request");
+    bool over = false;
+    fill->over = &over;
+    r->phase_handler++;
+    ngx_http_core_run_phases(r);
+    if (over) {
+        return NGX_DONE;
+    }
+    fill->over = nullptr;
+    if (fill->phase != FillPhase::kFetching) {
+        return NGX_DONE;
+    }
+    if (get_ctx(r) != ctx) {   // redirected before an upstream was there
+        settle(fill);
+        end_lease(fill, shm::LeaseState::kPublished, 0);
+    } else if (r->upstream != nullptr && r->upstream->cleanup != nullptr) {
+        let_go_of_client(r, fill);
+    }
+    return NGX_DONE;
+}
+
+ngx_int_t direct_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
+    Fill* fill = ctx->direct;
+    settle(fill);
+    const bool whole = is_whole(r);
+    OriginResponse origin;
+    if (!read_origin(fill, &origin)) {
+        end_lease(fill, shm::LeaseState::kFailed, NGX_HTTP_INTERNAL_SERVER_ERROR);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+    if (is_header_too_big(fill)) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "upstream sent too big header");
+        ctx->reason = http::Reason::kOriginError;
+        count(fill->zone, Counter::kFillsFailed);
+        mark_failed(fill->zone, fill->digest);
+        end_lease(fill, shm::LeaseState::kFailed, NGX_HTTP_BAD_GATEWAY);
+        return NGX_HTTP_BAD_GATEWAY;
+    }
+    unbuffer(fill);
+    count(fill->zone, Counter::kOriginMs, now_ms() - fill->started_ms);
+    count_served(ctx);
+    if (origin.origin_status >= NGX_HTTP_INTERNAL_SERVER_ERROR) {
+        count(fill->zone, Counter::kFillsFailed);
+    } else {
+        clear_mark(fill->zone, mark_digest(fill->digest, false));
+    }
+    const http::Reason no = why_not_stored(fill, origin);
+    if (no != http::Reason::kNone) {
+        refuse(ctx, no);
+        return NGX_OK;
+    }
+    if (!whole) {
+        pass_unstored(ctx);
+        return NGX_OK;
+    }
+    bool taken = false;
+    const http::Reason lost = store_whole(fill, origin, &taken);
+    if (!taken) {
+        refuse(ctx, lost);
+        return NGX_OK;
+    }
+    if (lost != http::Reason::kNone) {
+        ctx->reason = lost;
+        count(fill->zone, lost);
+    }
+    end_lease(fill, shm::LeaseState::kPublished, 0);
+    return show_stored(r, ctx, origin);
+}
+
+void leave_direct(Ctx* ctx) noexcept {
+    Fill* fill = ctx->direct;
+    if (fill == nullptr) {
+        return;
+    }
+    settle(fill);
+    end_lease(fill, shm::LeaseState::kPublished, 0);   // no-op when it has ended; else: ask again
+    if (fill->over != nullptr) {
+        *fill->over = true;
+    }
+    ctx->direct = nullptr;
+}
+
+void note_habit(const Fill* fill) noexcept {
+    Habit* habit = fill->conf->habit;
+    habit->whole_in_row = fits_buffer(fill->request) ? habit->whole_in_row + 1 : 0;
+    habit->whole_in_row = habit->whole_in_row < kMostNeeded ? habit->whole_in_row : kMostNeeded;
+}
+
+}  // namespace slab_cache::ngx
