@@ -123,11 +123,12 @@ bool is_named(Bytes field, Bytes suffix) noexcept {
     return true;
 }
 
-bool find_received(ngx_http_request_t* r, Ctx* ctx, Bytes suffix, Bytes* value) noexcept {
+// Calls fn(value) for each line of that name that was received, in order, until it returns false.
+template <class Fn>
+void each_received(ngx_http_request_t* r, Ctx* ctx, Bytes suffix, Fn fn) noexcept {
     for (size_t i = 0; i < ctx->own_count; i++) {
-        if (is_named(ctx->own_fields[i].name, suffix)) {
-            *value = ctx->own_fields[i].value;
-            return true;
+        if (is_named(ctx->own_fields[i].name, suffix) && !fn(ctx->own_fields[i].value)) {
+            return;
         }
     }
     const cache::StoredResponse* stored = ctx->pin ? stored_response(ctx) : nullptr;
@@ -135,22 +136,42 @@ bool find_received(ngx_http_request_t* r, Ctx* ctx, Bytes suffix, Bytes* value) 
         Bytes rest = stored->fields;
         cache::StoredField field;
         while (cache::next_field(&rest, &field)) {
-            if (is_named(field.lowcase, suffix)) {
-                *value = field.value;
-                return true;
+            if (is_named(field.lowcase, suffix) && !fn(field.value)) {
+                return;
             }
         }
-        return false;
-    }
-    bool found = false;
-    if (ctx->relay != nullptr) {
+    } else if (ctx->relay != nullptr) {
         each_header(r->headers_out.headers, [&](ngx_table_elt_t& h) {
-            found = h.hash != 0 && is_named(view(h.key), suffix);
-            *value = view(h.value);
-            return !found;
+            return h.hash == 0 || !is_named(view(h.key), suffix) || fn(view(h.value));
         });
     }
-    return found;
+}
+
+// Several lines: the first one, or all with commas between, as this nginx has it.
+bool find_received(ngx_http_request_t* r, Ctx* ctx, Bytes suffix, Bytes* value) noexcept {
+    size_t lines = 0;
+    size_t size = 0;
+    each_received(r, ctx, suffix, [&](Bytes line) {
+        *value = lines == 0 ? line : *value;
+        lines++;
+        size += line.size() + 2;
+        return SLAB_NGX_LINKED_HEADERS != 0;
+    });
+    if (lines < 2) {
+        return true;
+    }
+    auto* p = static_cast<u_char*>(ngx_pnalloc(r->pool, size));
+    if (p == nullptr) {
+        return false;
+    }
+    auto* start = reinterpret_cast<char*>(p);
+    each_received(r, ctx, suffix, [&](Bytes line) {
+        p = ngx_cpymem(p, line.data(), line.size());
+        p = ngx_cpymem(p, ", ", 2);
+        return true;
+    });
+    *value = {start, size - 2};
+    return true;
 }
 
 ngx_int_t get_upstream_header(ngx_http_request_t* r, Value* v, uintptr_t data) noexcept {
@@ -160,7 +181,7 @@ ngx_int_t get_upstream_header(ngx_http_request_t* r, Value* v, uintptr_t data) n
     }
     const Bytes name = view(*reinterpret_cast<ngx_str_t*>(data));
     Bytes value;
-    return set_text(v, find_received(r, ctx, base::slice(name, kUpstreamHttp.size()), &value) ? value : Bytes{});
+    return find_received(r, ctx, base::slice(name, kUpstreamHttp.size()), &value) ? set_text(v, value) : NGX_ERROR;
 }
 
 ngx_http_variable_t variables[] = {

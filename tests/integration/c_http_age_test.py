@@ -4,6 +4,7 @@ import time
 from email.utils import parsedate_to_datetime
 
 import pytest
+from harness.nginx import VERSION
 from harness.origin import Reply
 from harness.rules import all_of, hits, http_date
 from harness.wait import wait_until
@@ -177,7 +178,9 @@ def test_several_or_invalid_expires_are_stale(cached, origin):
     good = http_date(600)
     cases = {"several": (f"Expires: {good}", f"Expires: {good}"), "0": ("Expires: 0",), "-1": ("Expires: -1",), "empty": ("Expires: ",),
              "a number": ("Expires: 600",), "list": (f"Expires: {good}, {good}",)}
-    assert hits(cached("slab_cache_valid any 1h;"), origin, cases) == set()
+    # From 1.23 on nginx drops a second Expires before anybody can see it.
+    unseen = {"several"} if VERSION >= (1, 23) else set()
+    assert hits(cached("slab_cache_valid any 1h;"), origin, cases) == unseen
 
 
 # ---- the syntax of dates -------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 import threading
 
 import pytest
+from harness.nginx import VERSION
 from harness.origin import Reply, request_header
 from harness.wait import wait_until
 
@@ -42,7 +43,8 @@ def test_upstream_http_variables_show_the_header_that_was_received(nginx, origin
         add_header X-Cache $slab_cache_status; add_header X-Seen "$seen|$upstream_http_x_some_thing|$upstream_http_x_other|"; }}""")
     answers = [nginx.get("/a") for _ in range(2)]
     assert [a.cache for a in answers] == statuses
-    assert [a.header("X-Seen") for a in answers] == [f"{control}|one||"] * 2
+    lines = "one, two" if VERSION >= (1, 23) else "one"
+    assert [a.header("X-Seen") for a in answers] == [f"{control}|{lines}||"] * 2
 
 
 def test_upstream_http_variables_are_unchanged_where_nothing_is_cached(nginx, origin):

@@ -14,6 +14,8 @@ from .wait import DEADLINE, wait_until
 TOP = pathlib.Path(__file__).resolve().parents[3]
 MODULE = pathlib.Path(os.environ.get("SLAB_MODULE", TOP / "build/ngx_http_slab_cache_module.so"))
 NGINX = os.environ.get("SLAB_NGINX") or shutil.which("nginx") or "/usr/sbin/nginx"
+VERSION = tuple(int(x) for x in re.search(r"nginx/([\d.]+)", subprocess.run([NGINX, "-v"], stdin=subprocess.DEVNULL, capture_output=True,
+                                                                             text=True, check=True).stderr)[1].split("."))
 BAD = re.compile(r"\[alert\]|\[emerg\]|exited on signal|AddressSanitizer|LeakSanitizer|runtime error:")
 
 CONFIG = """\
