@@ -14,7 +14,7 @@ MODULE := $(BUILD)/ngx_http_slab_cache_module.so
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 export NGX_SRC PORT
 
-.PHONY: module run test unit integration model lint format asan tsan static clang bench fuzz torture torture-twin asan-nginx
+.PHONY: module run test unit integration model lint format asan tsan static clang bench fuzz torture torture-twin asan-nginx other-nginx
 .PHONY: install clean help deps-build deps-run deps-test deps-clang deps-bench
 
 module:           ## build build/ngx_http_slab_cache_module.so against the installed nginx-dev
@@ -43,6 +43,9 @@ torture-twin: torture-programs ## the same with a module whose repair does nothi
 
 asan-nginx: deps-test ## the integration tests with the module under ASan and UBSan; ARGS="-k name" selects
 	+@tools/asan-nginx.sh $(BUILD)/asan-nginx $(ARGS)
+
+other-nginx: deps-test ## the integration tests against an nginx built from NGINX_SOURCE=dir, 1.22 to 1.31
+	+@tools/other-nginx.sh $(BUILD)/other-nginx $(ARGS)
 
 model:            ## the protocol models, with spin where it is installed
 	@tools/run-tests.sh model
@@ -87,6 +90,6 @@ deps-build deps-run deps-test deps-clang deps-bench:
 	@tools/deps.sh $(@:deps-%=%)
 
 help:             ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
 include tools/tests.mk
