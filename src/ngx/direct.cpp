@@ -25,8 +25,9 @@ bool shapes_answer(const ngx_http_headers_in_t& in) noexcept {
 }
 
 // Protocols whose body is what follows the header, byte for byte.
-bool is_plain_protocol(Bytes module) noexcept {
-    return module == "proxy" || module == "uwsgi" || module == "scgi";
+bool is_plain_protocol(const ngx_http_upstream_t& u) noexcept {
+    const Bytes module = view(u.conf->module);
+    return module == "proxy" ? is_http1(u) : module == "uwsgi" || module == "scgi";
 }
 
 // The header has been read: the body will lie behind it in the same buffer, and can be taken from there as it is.
@@ -34,7 +35,7 @@ bool fits_buffer(const ngx_http_request_t* r) noexcept {
     const ngx_http_upstream_t* u = r->upstream;
     if (u == nullptr || u->conf == nullptr || !u->buffering || u->cacheable || u->store || u->upgrade
         || u->conf->intercept_errors || u->buffer.start == nullptr || r->error_page
-        || !is_plain_protocol(view(u->conf->module)) || u->headers_in.chunked) {
+        || !is_plain_protocol(*u) || u->headers_in.chunked) {
         return false;
     }
 #if (NGX_HTTP_CACHE)

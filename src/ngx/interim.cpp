@@ -9,13 +9,6 @@
 
 namespace slab_cache::ngx {
 
-#if SLAB_NGX_READS_INTERIM
-
-void expect_interim(ngx_http_request_t*) noexcept {}
-void arm_interim(ngx_http_request_t*) noexcept {}
-
-#else
-
 namespace {
 
 constexpr uint32_t kMostInterim = 100;
@@ -94,7 +87,7 @@ ngx_buf_t* interim_head(ngx_http_request_t* to, ngx_http_upstream_t* u) noexcept
 // would fix the rate before the response can name it.
 void forward(ngx_http_request_t* r, ngx_http_upstream_t* u) noexcept {
     ngx_http_request_t* to = reader_of(r);
-    if (to == nullptr ||
+    if (to == nullptr || !may_send_interim(to) ||
         !http::is_forwarded_interim(static_cast<uint16_t>(u->headers_in.status_n))) {
         return;
     }
@@ -161,7 +154,7 @@ ngx_int_t process_header(ngx_http_request_t* r) noexcept {
         const ngx_int_t rc = u->process_header(r);
         interim->process_header = u->process_header;  // its next step: status line, then fields
         u->process_header = process_header;
-        if (rc != NGX_OK || !is_interim(r)) {
+        if ((rc != NGX_OK && !is_early_hints(rc)) || !is_http1(*u) || !is_interim(r)) {
             return rc;
         }
         if (interim->left == 0) {
@@ -247,7 +240,5 @@ void arm_interim(ngx_http_request_t* r) noexcept {
         on_upstream_made(&interim->event);
     }
 }
-
-#endif
 
 }  // namespace slab_cache::ngx

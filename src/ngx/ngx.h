@@ -18,8 +18,6 @@ extern ngx_module_t ngx_http_slab_cache_module;
 
 // 1.23.0: multi-value headers are linked lists, not arrays.
 #define SLAB_NGX_LINKED_HEADERS (nginx_version >= 1023000)
-// 1.29.0: reads past 1xx responses, and has a directive (early_hints) for sending them on.
-#define SLAB_NGX_READS_INTERIM (nginx_version >= 1029000)
 
 namespace slab_cache::ngx {
 
@@ -142,5 +140,19 @@ inline bool append_multi(ngx_pool_t* pool, void* base, size_t offset, ngx_table_
     return true;
 }
 #endif
+
+// 1.29.0 tells a 103 from a final response, and has a directive for sending it on; other 1xx are final to it as ever.
+#if (nginx_version >= 1029000)
+inline bool is_early_hints(ngx_int_t rc) noexcept { return rc == NGX_HTTP_UPSTREAM_EARLY_HINTS; }
+inline bool may_send_interim(ngx_http_request_t* r) noexcept {
+    return ngx_http_test_predicates(r, core_loc_conf(r)->early_hints) == NGX_DECLINED;
+}
+#else
+inline bool is_early_hints(ngx_int_t) noexcept { return false; }
+inline bool may_send_interim(ngx_http_request_t*) noexcept { return true; }
+#endif
+
+// HTTP/1 alone has a status line. From 1.29.4 on proxy_pass may speak HTTP/2: its buffer holds frames.
+inline bool is_http1(const ngx_http_upstream_t& u) noexcept { return u.headers_in.status_line.len != 0; }
 
 }  // namespace slab_cache::ngx

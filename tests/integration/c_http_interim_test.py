@@ -7,9 +7,6 @@ from harness.nginx import VERSION
 from harness.origin import Reply, request_header
 from harness.wait import wait_until
 
-# From 1.29 on it is nginx itself that reads past a 103, and sends it on where early_hints says so.
-pytestmark = pytest.mark.skipif(VERSION >= (1, 29), reason="nginx reads interim responses itself")
-
 FRESH = "Cache-Control: max-age=600"
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"
 PROCESSING = b"HTTP/1.1 102 Processing\r\n\r\n"
@@ -181,3 +178,12 @@ def test_origin_that_never_comes_to_the_point_is_a_502(cached, origin):
     n = cached()
     assert statuses(answers(n, "/a"))[-1] == 502
     assert n.get("/other").status == 404
+
+
+@pytest.mark.skipif(VERSION < (1, 29), reason="early_hints is of nginx 1.29")
+def test_early_hints_decides_whether_clients_get_them(cached, origin):
+    origin.reply("/a", raw=HINTS + final("body", FRESH))
+    n = cached("early_hints $arg_hints;")
+    assert statuses(answers(n, "/a")) == [200]
+    assert statuses(answers(n, "/a")) == [200]
+    assert n.get("/a").cache == "HIT"

@@ -278,7 +278,6 @@ def test_redirect_into_a_cached_location_is_stored_there(trusted, origin):
     assert origin.hits("/b") == 1
 
 
-@pytest.mark.skipif(VERSION >= (1, 29), reason="nginx reads interim responses itself")
 def test_interim_response_is_passed_on(one_fill, origin):
     origin.reply("/a", raw=b"HTTP/1.1 103 Early Hints\r\nLink: </s>; rel=preload\r\n\r\n"
                            b"HTTP/1.1 200 OK\r\nCache-Control: max-age=600\r\nContent-Length: 4\r\n\r\nbody")
@@ -312,3 +311,16 @@ def test_worker_killed_in_the_middle_leaves_nothing_stuck(trusted, origin):
     assert n.get("/a").body == b"body"
     assert n.get("/a").cache == "HIT"
     c.close()
+
+
+@pytest.mark.skipif(VERSION < (1, 29, 4), reason="proxy_pass speaks HTTP/2 from nginx 1.29.4 on")
+def test_origin_that_speaks_http2_is_filled_by_clone(make_nginx):
+    behind = make_nginx()
+    behind.start(server="http2 on;", zone="", location='location / { add_header Cache-Control max-age=600; return 200 "body of $uri"; }')
+    n = make_nginx()
+    n.start(level="debug", location=f"location / {{ slab_cache one; proxy_http_version 2; proxy_pass http://127.0.0.1:{behind.port}; }}")
+    for _ in range(2):
+        for i in range(2 * EARNED):
+            assert n.get(f"/{i}").body == b"body of /%d" % i
+    assert n.get("/1").cache == "HIT"
+    assert direct_fills(n) == 0

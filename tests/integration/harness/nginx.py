@@ -36,6 +36,7 @@ http {{
     fastcgi_temp_path {prefix}/tmp/fastcgi;
     uwsgi_temp_path {prefix}/tmp/uwsgi;
     scgi_temp_path {prefix}/tmp/scgi;
+    {hints}
     {zone}
     {http}
     server {{
@@ -85,6 +86,7 @@ class Nginx:
                              user="user root;" if os.getuid() == 0 else "", prefix=self.prefix, port=self.port,
                              location=location, server=server, http=http, main=main, events=events,
                              workers=workers, level=level, zone=zone,
+                             hints="early_hints 1;" if VERSION >= (1, 29) else "",
                              # Spreads connections over the workers by their ports, where the kernel would
                              # otherwise give a lone client's to the same worker again and again.
                              reuseport=" reuseport" if workers > 1 else "")
