@@ -75,7 +75,12 @@ ngx_int_t process_header(ngx_http_request_t* r) noexcept {
     }
     const bool rest = fits_buffer(r) && u->headers_in.x_accel_redirect == nullptr
                       && u->buffer.last - u->buffer.pos < u->headers_in.content_length_n;
-    return rest ? NGX_AGAIN : NGX_OK;
+    if (!rest) {
+        return NGX_OK;
+    }
+    // nginx gives a header one such time for all of it, a body one between two reads.
+    ngx_add_timer(u->peer.connection->read, u->conf->read_timeout);
+    return NGX_AGAIN;
 }
 
 void settle(Fill* fill) noexcept {

@@ -232,6 +232,21 @@ def test_trust_is_earned_anew_after_a_mistake(trusted, origin):
     assert direct_fills(n) == 2
 
 
+def test_slow_body_has_the_time_between_two_reads_not_for_all(one_fill, origin):
+    parts = ["x" * 10, *[p for i in range(4) for p in (threading.Event(), "x" * 10)]]
+    gates = [p for p in parts if not isinstance(p, str)]
+    origin.reply("/a", parts, headers=FRESH)
+    n = one_fill("proxy_read_timeout 1s;")
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(n.get, "/a")
+        origin.wait_for_hits("/a", 1)
+        for gate in gates:
+            time.sleep(0.5)
+            gate.set()
+        assert answer.result().body == b"x" * 50
+    assert n.get("/a").cache == "HIT"
+
+
 def test_truncated_answer_is_none(trusted, origin):
     origin.sequence("/a", Reply("x" * 1000, headers=FRESH, truncate=500), Reply("good", headers=FRESH))
     n = trusted()
