@@ -30,6 +30,11 @@ bool is_plain_protocol(const ngx_http_upstream_t& u) noexcept {
     return module == "proxy" ? is_http1(u) : module == "uwsgi" || module == "scgi";
 }
 
+// The length that a 204 or a 304 names is not what follows.
+bool has_no_body(ngx_uint_t status) noexcept {
+    return status == NGX_HTTP_NO_CONTENT || status == NGX_HTTP_NOT_MODIFIED;
+}
+
 // The header has been read: the body will lie behind it in the same buffer, and can be taken from there as it is.
 bool fits_buffer(const ngx_http_request_t* r) noexcept {
     const ngx_http_upstream_t* u = r->upstream;
@@ -43,6 +48,9 @@ bool fits_buffer(const ngx_http_request_t* r) noexcept {
         return false;   // a proxy_cache below us: what lies in the buffer may come from its file
     }
 #endif
+    if (has_no_body(u->headers_in.status_n) && u->headers_in.content_length_n > 0) {
+        return false;
+    }
     return u->headers_in.content_length_n >= 0
            && u->headers_in.content_length_n <= static_cast<off_t>(u->buffer.end - u->buffer.pos);
 }

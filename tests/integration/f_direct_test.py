@@ -247,6 +247,13 @@ def test_slow_body_has_the_time_between_two_reads_not_for_all(one_fill, origin):
     assert n.get("/a").cache == "HIT"
 
 
+@pytest.mark.parametrize("status", [204, 304])
+def test_length_of_an_answer_without_body_is_not_waited_for(one_fill, origin, status):
+    origin.reply("/a", status=status, headers=(*FRESH, "Content-Length: 100"))
+    n = one_fill("proxy_read_timeout 2s;")
+    assert n.get("/a").status == status
+
+
 def test_truncated_answer_is_none(trusted, origin):
     origin.sequence("/a", Reply("x" * 1000, headers=FRESH, truncate=500), Reply("good", headers=FRESH))
     n = trusted()
