@@ -103,11 +103,21 @@ void refuse(Ctx* ctx, http::Reason reason) noexcept {
     note_refusal(ctx->direct, reason);
 }
 
-// Not what this location's answers are like: unstored this time, and others shall not rely on it.
-void pass_unstored(Ctx* ctx) noexcept {
-    Habit* habit = ctx->conf->habit;
+void distrust(Habit* habit) noexcept {
     habit->whole_in_row = 0;
     habit->needed = habit->needed < kMostNeeded ? 2 * habit->needed : kMostNeeded;
+}
+
+// The request went on without us (try_files behind us, say): a clone's answer would have been stored.
+void lose_sight(Fill* fill) noexcept {
+    settle(fill);
+    distrust(fill->conf->habit);
+    end_lease(fill, shm::LeaseState::kPublished, 0);
+}
+
+// Not what this location's answers are like: unstored this time, and others shall not rely on it.
+void pass_unstored(Ctx* ctx) noexcept {
+    distrust(ctx->conf->habit);
     ctx->reason = http::Reason::kNotWhole;
     count(ctx->zone, ctx->reason);
     end_lease(ctx->direct, shm::LeaseState::kPublished, 0);   // look again: the next one fills by clone
@@ -234,8 +244,7 @@ ngx_int_t run_directly(ngx_http_request_t* r, Ctx* ctx) noexcept {
         return NGX_DONE;
     }
     if (get_ctx(r) != ctx) {   // redirected before an upstream was there
-        settle(fill);
-        end_lease(fill, shm::LeaseState::kPublished, 0);
+        lose_sight(fill);
     } else if (r->upstream != nullptr && r->upstream->cleanup != nullptr) {
         let_go_of_client(r, fill);
     }
@@ -295,7 +304,9 @@ void leave_direct(Ctx* ctx) noexcept {
     if (fill == nullptr) {
         return;
     }
-    settle(fill);
+    if (is_asking(ctx)) {
+        lose_sight(fill);
+    }
     end_lease(fill, shm::LeaseState::kPublished, 0);   // no-op when it has ended; else: ask again
     if (fill->over != nullptr) {
         *fill->over = true;

@@ -254,6 +254,14 @@ def test_length_of_an_answer_without_body_is_not_waited_for(one_fill, origin, st
     assert n.get("/a").status == status
 
 
+def test_location_whose_requests_go_elsewhere_is_filled_by_clone(trusted, origin):
+    n = trusted("try_files /no/such/file @other;", server=f"location @other {{ proxy_pass http://{origin.address}; }}")
+    for path in ("/a", "/b"):
+        origin.reply(path, "body", headers=FRESH)
+    assert n.get("/a").body == b"body"
+    assert [n.get("/b").cache for _ in range(2)] == ["MISS", "HIT"]
+
+
 def test_truncated_answer_is_none(trusted, origin):
     origin.sequence("/a", Reply("x" * 1000, headers=FRESH, truncate=500), Reply("good", headers=FRESH))
     n = trusted()
