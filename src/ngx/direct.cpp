@@ -266,6 +266,7 @@ ngx_int_t direct_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
         count(fill->zone, Counter::kFillsFailed);
         mark_failed(fill->zone, fill->digest);
         end_lease(fill, shm::LeaseState::kFailed, NGX_HTTP_BAD_GATEWAY);
+        ngx_http_clean_header(r);   // nothing of it is for the error page
         return NGX_HTTP_BAD_GATEWAY;
     }
     unbuffer(fill);

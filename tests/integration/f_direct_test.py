@@ -262,6 +262,15 @@ def test_location_whose_requests_go_elsewhere_is_filled_by_clone(trusted, origin
     assert [n.get("/b").cache for _ in range(2)] == ["MISS", "HIT"]
 
 
+def test_too_big_header_leaves_nothing_of_it(one_fill, origin):
+    origin.reply("/a", "body", headers=(*FRESH, "Set-Cookie: a=b", "X-Big: " + "x" * 5000))
+    n = one_fill("proxy_buffer_size 4k;")
+    n.expect_log("upstream sent too big header")
+    answer = n.get("/a")
+    assert answer.status == 502
+    assert answer.header("Set-Cookie") is None and answer.header("Cache-Control") is None and answer.header("X-Big") is None
+
+
 def test_truncated_answer_is_none(trusted, origin):
     origin.sequence("/a", Reply("x" * 1000, headers=FRESH, truncate=500), Reply("good", headers=FRESH))
     n = trusted()
