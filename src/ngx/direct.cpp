@@ -184,6 +184,19 @@ void let_go_of_client(ngx_http_request_t* r, Fill* fill) noexcept {
     r->write_event_handler = ngx_http_request_empty_handler;
 }
 
+// Unbuffered, nginx goes on counting the origin's time while the client takes what is there already.
+void on_upstream(ngx_http_request_t* r, ngx_http_upstream_t* u) noexcept {
+    const Ctx* ctx = get_ctx(r);
+    if (ctx == nullptr || ctx->direct == nullptr) {
+        return;   // as in on_upstream_end()
+    }
+    if (u->length == 0 && u->peer.connection->read->timedout) {
+        u->peer.connection->read->timedout = 0;
+        return;
+    }
+    ctx->direct->on_response(r, u);
+}
+
 }  // namespace
 
 bool is_asking(const Ctx* ctx) noexcept {
@@ -298,6 +311,14 @@ ngx_int_t direct_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
     }
     end_lease(fill, shm::LeaseState::kPublished, 0);
     return show_stored(r, ctx, origin);
+}
+
+void spare_slow_client(ngx_http_request_t* r, Ctx* ctx) noexcept {
+    ngx_http_upstream_t* u = r->upstream;
+    if (ctx->direct->upstream_resized && u->peer.connection != nullptr && u->read_event_handler != on_upstream) {
+        ctx->direct->on_response = u->read_event_handler;
+        u->read_event_handler = on_upstream;
+    }
 }
 
 void leave_direct(Ctx* ctx) noexcept {

@@ -27,6 +27,8 @@ ngx_int_t run_directly(ngx_http_request_t* r, Ctx* ctx) noexcept;
 // The header filter's work, once: judges, stores, and makes headers_out what a later hit will be. NGX_OK, or what the
 // header filter returns. REQUIRES is_asking(ctx).
 ngx_int_t direct_header(ngx_http_request_t* r, Ctx* ctx) noexcept;
+// The body filter's: from now on the client's pace is not the origin's failure. REQUIRES ctx->direct.
+void spare_slow_client(ngx_http_request_t* r, Ctx* ctx) noexcept;
 bool is_asking(const Ctx* ctx) noexcept;   // directly, and no answer yet
 void leave_direct(Ctx* ctx) noexcept;      // the request ends; idempotent
 

@@ -52,6 +52,9 @@ ngx_int_t body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept {
     if (ctx != nullptr && ctx->tee != nullptr) {
         tee_body(ctx, in);
     }
+    if (ctx != nullptr && ctx->direct != nullptr) {
+        spare_slow_client(r, ctx);
+    }
     return next_body_filter(r, in);
 }
 

@@ -5,6 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from harness.client import Connection
 from harness.nginx import VERSION
 from harness.origin import Reply
 from harness.wait import wait_until
@@ -269,6 +270,20 @@ def test_too_big_header_leaves_nothing_of_it(one_fill, origin):
     answer = n.get("/a")
     assert answer.status == 502
     assert answer.header("Set-Cookie") is None and answer.header("Cache-Control") is None and answer.header("X-Big") is None
+
+
+def test_client_that_reads_slowly_has_its_own_time(nginx, trusted, origin):
+    body = bytes(i % 251 for i in range(30_000))
+    origin.handle("*", lambda request: Reply(body, headers=FRESH))
+    port = nginx.another_port()
+    n = trusted("proxy_read_timeout 1s;", server=f"listen 127.0.0.1:{port} sndbuf=4k;")
+    with Connection(("127.0.0.1", port), receive_buffer=2304) as c:
+        for i in range(20):
+            c.send(f"/{i}")
+        time.sleep(3)
+        for _ in range(20):
+            assert c.read_body(c.read_header()).body == body
+    assert direct_fills(n) == 20
 
 
 def test_truncated_answer_is_none(trusted, origin):
