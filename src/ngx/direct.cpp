@@ -24,10 +24,21 @@ bool shapes_answer(const ngx_http_headers_in_t& in) noexcept {
            || in.upgrade != nullptr;
 }
 
-// Protocols whose body is what follows the header, byte for byte.
+// What was sent to the origin begins like a GET of HTTP/1: not with the preface of proxy_http_version 2, nor with the HEAD
+// of a proxy_method.
+bool is_plain_get(const ngx_chain_t* sent) noexcept {
+    static constexpr Bytes kGet = "GET ";
+    if (sent == nullptr || sent->buf->start == nullptr) {
+        return false;
+    }
+    const Bytes all{reinterpret_cast<char*>(sent->buf->start), static_cast<size_t>(sent->buf->end - sent->buf->start)};
+    return base::slice(all, 0, kGet.size()) == kGet;
+}
+
+// Its body is what follows the header, byte for byte.
 bool is_plain_protocol(const ngx_http_upstream_t& u) noexcept {
     const Bytes module = view(u.conf->module);
-    return module == "proxy" ? is_http1(u) : module == "uwsgi" || module == "scgi";
+    return module == "proxy" ? is_plain_get(u.request_bufs) : module == "uwsgi" || module == "scgi";
 }
 
 // The length that a 204 or a 304 names is not what follows.

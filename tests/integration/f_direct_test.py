@@ -1,5 +1,6 @@
 """Cold keys filled out of the client's own request, where a location's answers have always been whole (ngx/direct.h)."""
 import email.utils
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -378,3 +379,42 @@ def test_origin_that_speaks_http2_is_filled_by_clone(make_nginx):
             assert n.get(f"/{i}").body == b"body of /%d" % i
     assert n.get("/1").cache == "HIT"
     assert direct_fills(n) == 0
+
+
+# ---- an origin that frames its bodies ------------------------------------------------------------------------------
+def serve_http2(sock, first, gate):
+    """One request: a body of 100 bytes whose frame is cut so that 100 bytes of it are there before `gate`."""
+    stream = sock.makefile("rb")
+    stream.read(24)                                               # preface
+    sock.sendall(b"\0\0\0\4\0\0\0\0\0")                           # SETTINGS
+    while len(head := stream.read(9)) == 9:
+        stream.read(int.from_bytes(head[:3], "big"))
+        if head[3] == 1:                                          # HEADERS
+            fields = b"\x88" + b"".join(bytes([0, len(name)]) + name + bytes([len(value)]) + value for name, value in
+                                        ((b"content-length", b"100"), (b"cache-control", b"max-age=600")))
+            data = b"\0\0\x64\0\1" + head[5:] + b"x" * 100
+            sock.sendall(len(fields).to_bytes(3, "big") + b"\1\4" + head[5:] + fields)
+            time.sleep(0.05 if first else 0)
+            sock.sendall(data[:100])
+            gate.wait(1 if first else 0)
+            sock.sendall(data[100:])
+
+
+@pytest.mark.skipif(VERSION < (1, 29, 4), reason="no proxy_http_version 2")
+def test_framed_body_is_not_taken_for_a_plain_one(nginx):
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        for i in range(EARNED + 1):
+            sock, _ = listener.accept()
+            threading.Thread(target=serve_http2, args=(sock, i == EARNED, threading.Event()), daemon=True).start()
+    threading.Thread(target=serve, daemon=True).start()
+    n = nginx.start(location=f"""location / {{
+        slab_cache one; proxy_pass http://127.0.0.1:{listener.getsockname()[1]}; proxy_http_version 2;
+    }}""", level="debug")
+    for i in range(EARNED + 1):
+        assert n.get(f"/{i}").body == b"x" * 100
+    answer = n.get(f"/{EARNED}")
+    assert (answer.body, answer.cache) == (b"x" * 100, "HIT")
+    assert direct_fills(n) == 0
+    listener.close()
