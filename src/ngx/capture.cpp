@@ -234,6 +234,10 @@ void unbuffer(Fill* fill) noexcept {
         return;
     }
     u->buffering = 0;
+    // nginx sets this for the body only. A rate of the origin's would hold up the header, and whoever waits for that to end
+    // deletes its timer where nothing is buffered.
+    fill->request->limit_rate = 0;
+    fill->request->limit_rate_set = 1;
     fill->upstream_resized = true;
     const size_t have = static_cast<size_t>(u->buffer.last - u->buffer.pos);
     const size_t room = static_cast<size_t>(u->buffer.end - u->buffer.start);

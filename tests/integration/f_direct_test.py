@@ -287,6 +287,13 @@ def test_client_that_reads_slowly_has_its_own_time(nginx, trusted, origin):
     assert direct_fills(n) == 20
 
 
+def test_rate_that_the_origin_names_does_not_stop_its_answer(one_fill, origin):
+    origin.reply("/a", "body", headers=(*FRESH, "X-Accel-Limit-Rate: 10000", "X-Long: " + "x" * 2000))
+    n = one_fill()
+    with n.connect(timeout=3) as c:
+        assert c.request("/a").body == b"body"
+
+
 def test_truncated_answer_is_none(trusted, origin):
     origin.sequence("/a", Reply("x" * 1000, headers=FRESH, truncate=500), Reply("good", headers=FRESH))
     n = trusted()
