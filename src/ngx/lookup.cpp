@@ -83,6 +83,31 @@ Next pass_marked(Ctx* ctx, http::Reason reason) noexcept {
     return Next::kMore;
 }
 
+// The rules are asked again when the answer is there: nginx must not keep until then what a map of $upstream_http_ is now.
+bool is_ruled_out(ngx_http_request_t* r, ngx_array_t* rules) noexcept {
+    if (rules == nullptr) {
+        return false;
+    }
+    const ngx_array_t& settable = main_conf(r)->settable_variables;
+    const auto* index = static_cast<ngx_uint_t*>(settable.elts);
+    auto* known = static_cast<bool*>(ngx_pnalloc(r->pool, settable.nelts + 1));
+    if (known == nullptr) {
+        return false;
+    }
+    for (ngx_uint_t i = 0; i < settable.nelts; i++) {
+        const ngx_http_variable_value_t& v = r->variables[index[i]];
+        known[i] = v.valid || v.not_found;
+    }
+    const bool ruled_out = ngx_http_test_predicates(r, rules) != NGX_OK;
+    for (ngx_uint_t i = 0; i < settable.nelts; i++) {
+        if (!known[i]) {
+            r->variables[index[i]].valid = 0;
+            r->variables[index[i]].not_found = 0;
+        }
+    }
+    return ruled_out;
+}
+
 Next miss(Ctx* ctx) noexcept {
     LocConf* conf = ctx->conf;
     ctx->status = CacheStatus::kMiss;
@@ -98,7 +123,7 @@ Next miss(Ctx* ctx) noexcept {
         return Next::kMore;
     }
     // What slab_no_cache rules out already now would be fetched under a lease for nothing.
-    if (ngx_http_test_predicates(ctx->request, conf->no_cache) != NGX_OK) {
+    if (is_ruled_out(ctx->request, conf->no_cache)) {
         pass(ctx, http::Reason::kNoCacheRule);
         return Next::kMore;
     }

@@ -294,6 +294,15 @@ def test_rate_that_the_origin_names_does_not_stop_its_answer(one_fill, origin):
         assert c.request("/a").body == b"body"
 
 
+@pytest.mark.parametrize("earned", [0, EARNED])
+def test_no_cache_rule_sees_the_answer_through_a_map(cached, origin, earned):
+    origin.reply("/a", "mine", headers=(*FRESH, "X-Mine: 1"))
+    n = cached("slab_no_cache $mine;", http='map $upstream_http_x_mine $mine { default ""; 1 1; }', level="debug")
+    earn(n, origin, earned)
+    assert [n.get("/a").cache for _ in range(2)] == ["MISS", "MISS"]
+    assert direct_fills(n) == (2 if earned else 0)
+
+
 def test_truncated_answer_is_none(trusted, origin):
     origin.sequence("/a", Reply("x" * 1000, headers=FRESH, truncate=500), Reply("good", headers=FRESH))
     n = trusted()
