@@ -109,7 +109,15 @@ void settle(Fill* fill) noexcept {
     }
 }
 
+// Nobody else wants the rest: as without a cache, a client that hangs up ends it.
+void watch_again(Fill* fill) noexcept {
+    if (fill->watch_client != nullptr && fill->request->upstream->cleanup != nullptr) {
+        fill->request->read_event_handler = fill->watch_client;
+    }
+}
+
 void refuse(Ctx* ctx, http::Reason reason) noexcept {
+    watch_again(ctx->direct);
     ctx->reason = reason;
     note_refusal(ctx->direct, reason);
 }
@@ -128,6 +136,7 @@ void lose_sight(Fill* fill) noexcept {
 
 // Not what this location's answers are like: unstored this time, and others shall not rely on it.
 void pass_unstored(Ctx* ctx) noexcept {
+    watch_again(ctx->direct);
     distrust(ctx->conf->habit);
     ctx->reason = http::Reason::kNotWhole;
     count(ctx->zone, ctx->reason);
@@ -164,7 +173,6 @@ ngx_int_t show_stored(ngx_http_request_t* r, Ctx* ctx, const OriginResponse& ori
     if (!cache::decode_head(ctx->direct->head, &ctx->stored)) {
         return NGX_ERROR;   // written a moment ago: cannot happen
     }
-    ctx->direct_stored = true;
     ctx->origin_age = origin.response.fields.has("Age") ? http::received_age(origin.response.fields) : -1;
     ngx_http_clean_header(r);
     return put_header(r, ctx, ctx->stored, ctx->direct->expected, true);
@@ -191,6 +199,7 @@ void let_go_of_client(ngx_http_request_t* r, Fill* fill) noexcept {
     u->finalize_request = on_upstream_end;
     fill->process_header = u->process_header;
     u->process_header = process_header;
+    fill->watch_client = r->read_event_handler;
     r->read_event_handler = ngx_http_block_reading;
     r->write_event_handler = ngx_http_request_empty_handler;
 }
@@ -320,6 +329,7 @@ ngx_int_t direct_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
         ctx->reason = lost;
         count(fill->zone, lost);
     }
+    ctx->direct_stored = lost == http::Reason::kNone;
     end_lease(fill, shm::LeaseState::kPublished, 0);
     return show_stored(r, ctx, origin);
 }

@@ -63,6 +63,7 @@ struct Fill {
     void (*finalize_request)(ngx_http_request_t* r, ngx_int_t rc);   // nginx's own, for direct.cpp
     ngx_int_t (*process_header)(ngx_http_request_t* r);              // ... as it stands at the moment
     bool header_read;
+    void (*watch_client)(ngx_http_request_t* r);                     // ... over the connection that asks directly
     ngx_event_t go_on;           // posted when the leader has room again
     bool* over;                  // set when the fill ends; nullptr while nobody asks
 };

@@ -434,3 +434,16 @@ def test_framed_body_is_not_taken_for_a_plain_one(nginx):
     assert (answer.body, answer.cache) == (b"x" * 100, "HIT")
     assert direct_fills(n) == 0
     listener.close()
+
+
+def test_client_that_hangs_up_ends_a_stream_that_nobody_else_wants(trusted, origin):
+    gate = threading.Event()
+    origin.reply("/a", ["x" * 100, gate, "y"], headers=("Cache-Control: no-store",), framing="chunked")
+    n = trusted("access_log logs/access.log;", http="")
+    with n.connect() as c:
+        c.send("/a")
+        c.read_header()
+        c.abort()
+        log = n.prefix / "logs/access.log"
+        wait_until(lambda: log.exists() and "/a" in log.read_text(), "the request ends before the origin does")
+    gate.set()
