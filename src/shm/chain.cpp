@@ -84,6 +84,7 @@ uint32_t evict_some_locked(RoomContext* room, const VictimRules& rules) noexcept
             break;
         }
         bytes += region(*room->c).entry(ref)->occupied.load_relaxed();
+        queues_of(*room->c, *room->shard).prefetch_victims_behind(ref, evicted == 0);
         prefetch_victim(*room->c, *room->shard, ref);
         if (pending != 0) {
             evict_locked(*room->c, room->shard, pending, room->now_sec);

@@ -13,6 +13,7 @@ constexpr uint32_t kSmall = 0;   // the queues of S3-FIFO
 constexpr uint32_t kMain = 1;
 constexpr uint32_t kSmallShare = 10;   // the small queue may hold 1/10 of all bytes
 constexpr uint32_t kMaxUsesX2 = 8;   // 2 * (3 + 1)
+constexpr uint32_t kAhead = 8;   // victims called from memory before they are picked
 constexpr uint64_t kNoWorth = ~uint64_t{0};
 
 // A ghost cell is tag:20 and tick:12. It counts until as many victims came as there are entries.
@@ -302,18 +303,22 @@ uint32_t EvictQueues::find_unpinned_tail(const VictimRules& rules) noexcept {
     return 0;
 }
 
-// The next tail is on the way since its neighbour was picked, most likely: what was stored one after the other lies one
-// after the other. So its digest can be had by now, and where its ghost will be.
-void EvictQueues::prefetch_next(const Entry& victim, uint32_t ref) const noexcept {
-    const uint32_t step = victim.occupied.load_relaxed() / kRefBytes;
-    for (const uint32_t at : {victim.prev, ref + step, ref + 2 * step}) {
-        if (is_ref(at)) {
-            __builtin_prefetch(entry(at), 1);  // run header, digest
-            __builtin_prefetch(&entry(at)->value, 1);
-        }
+void EvictQueues::prefetch_entry(uint32_t ref) const noexcept {
+    if (is_ref(ref)) {
+        __builtin_prefetch(entry(ref), 1);  // run header, digest
+        __builtin_prefetch(&entry(ref)->value, 1);
     }
-    if (is_ref(victim.prev)) {
-        prefetch(entry(victim.prev)->fixed.digest_hi, entry(victim.prev)->fixed.digest_lo);
+}
+
+// What was stored one after the other lies one after the other, most likely. All at once: the page walks overlap.
+void EvictQueues::prefetch_victims_behind(uint32_t ref, bool first) const noexcept {
+    const uint32_t step = entry(ref)->occupied.load_relaxed() / kRefBytes;
+    for (uint32_t i = first ? 1 : kAhead; i <= kAhead; i++) {
+        prefetch_entry(ref + i * step);
+    }
+    // The next one has come by now: where will its ghost be?
+    if (const uint32_t next = entry(ref)->prev; !first && is_ref(next)) {
+        prefetch(entry(next)->fixed.digest_hi, entry(next)->fixed.digest_lo);
     }
 }
 
@@ -342,7 +347,7 @@ uint32_t EvictQueues::find_least(const VictimRules& rules) noexcept {
         const uint32_t ref = header_->queue[least].tail;
         const uint32_t uses = uses_of(*entry(ref));
         if (uses == 0 && !is_pinned(rules, ref)) {
-            prefetch_next(*entry(ref), ref);
+            prefetch_entry(entry(ref)->prev);  // becomes the tail
             header_->floor = least_h > header_->floor ? least_h : header_->floor;
             return ref;
         }

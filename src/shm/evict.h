@@ -91,6 +91,9 @@ public:
     // Takes an entry out of its queue; false when it is in none.
     bool remove_locked(uint32_t ref) noexcept;
 
+    // A victim was picked and more will be: those are called from memory, by guess.
+    void prefetch_victims_behind(uint32_t ref, bool first) const noexcept;
+
     // The entry to evict next, taken out of its queue and remembered as a ghost; 0 when there is none, or when
     // kMaxSteps found only pinned ones. Tails past stale_until, or dead by the rules, go before any other.
     static constexpr uint32_t kMaxSteps = 256;
@@ -132,7 +135,7 @@ private:
     uint32_t tail_of(uint32_t q) noexcept;
     void go_round(uint32_t q, uint32_t ref, uint32_t uses_x2) noexcept;
     uint32_t find_dead_tail(uint32_t now_sec, const VictimRules& rules) noexcept;
-    void prefetch_next(const Entry& victim, uint32_t ref) const noexcept;
+    void prefetch_entry(uint32_t ref) const noexcept;
     uint32_t find_least(const VictimRules& rules) noexcept;
     uint32_t find_small_or_main(const VictimRules& rules) noexcept;
     uint32_t find_unpinned_tail(const VictimRules& rules) noexcept;
