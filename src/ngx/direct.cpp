@@ -235,25 +235,11 @@ bool may_fill_directly(const Ctx* ctx, const shm::Ticket& lease) noexcept {
 }
 
 bool begin_direct(Ctx* ctx, const shm::Ticket& lease) noexcept {
-    ngx_http_request_t* r = ctx->request;
-    auto* fill = pool_new<Fill>(r->pool);
+    Fill* fill = fill_within(ctx);
     if (fill == nullptr) {
         return false;
     }
-    fill->request = r;
-    fill->connection = r->connection;
-    fill->conf = ctx->conf;
-    fill->zone = ctx->zone;
     fill->leader = ctx;
-    fill->host = ctx->host;
-    fill->uri = ctx->uri;
-    fill->key = ctx->key;
-    fill->variant_key = ctx->variant_key;
-    fill->primary = ctx->primary;
-    fill->digest = ctx->digest;
-    fill->started_sec = now_sec();
-    fill->started_ms = now_ms();
-    fill->expected = -1;
     fill->ticket = lease;
     fill->zone->fills++;
     count(fill->zone, Counter::kFills);

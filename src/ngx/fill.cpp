@@ -138,6 +138,28 @@ Fill* fill_of(ngx_http_request_t* r) noexcept {
     return is_clone(r->connection) ? fill_slot(r->connection) : nullptr;
 }
 
+Fill* fill_within(Ctx* ctx) noexcept {
+    ngx_http_request_t* r = ctx->request;
+    auto* fill = pool_new<Fill>(r->pool);
+    if (fill == nullptr) {
+        return nullptr;
+    }
+    fill->request = r;
+    fill->connection = r->connection;
+    fill->conf = ctx->conf;
+    fill->zone = ctx->zone;
+    fill->host = ctx->host;
+    fill->uri = ctx->uri;
+    fill->key = ctx->key;
+    fill->primary = ctx->primary;
+    fill->variant_key = ctx->variant_key;
+    fill->digest = ctx->digest;
+    fill->started_sec = now_sec();
+    fill->started_ms = now_ms();
+    fill->expected = -1;
+    return fill;
+}
+
 Fill* asking_fill(ngx_http_request_t* r) noexcept {
     if (Fill* fill = fill_of(r)) {
         return fill;

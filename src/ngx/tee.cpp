@@ -14,25 +14,13 @@ namespace {
 
 constexpr size_t kReadBytes = 32 * 1024;
 
-// begin_object() wants a Fill: this one has no request of its own, no lease and no leader.
-Fill* fake_fill(ngx_http_request_t* r, Ctx* ctx) noexcept {
-    auto* fill = pool_new<Fill>(r->pool);
-    if (fill == nullptr) {
-        return nullptr;
+// begin_object() wants a Fill: this one has no lease and no leader.
+Fill* fill_of_post(ngx_http_request_t* r, Ctx* ctx) noexcept {
+    Fill* fill = fill_within(ctx);
+    if (fill != nullptr) {
+        fill->birth = ctx->post_birth;
+        fill->started_sec = r->start_sec;
     }
-    fill->request = r;
-    fill->connection = r->connection;
-    fill->conf = ctx->conf;
-    fill->zone = ctx->zone;
-    fill->host = ctx->host;
-    fill->uri = ctx->uri;
-    fill->key = ctx->key;
-    fill->primary = ctx->primary;
-    fill->variant_key = ctx->key;
-    fill->digest = ctx->primary;
-    fill->birth = ctx->post_birth;
-    fill->started_sec = r->start_sec;
-    fill->started_ms = now_ms();
     return fill;
 }
 
@@ -72,7 +60,7 @@ bool take_file(Ctx* ctx, ngx_buf_t* b) noexcept {
 }  // namespace
 
 void tee_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
-    Fill* fill = ctx->post_birth != 0 ? fake_fill(r, ctx) : nullptr;
+    Fill* fill = ctx->post_birth != 0 ? fill_of_post(r, ctx) : nullptr;
     OriginResponse origin;
     if (fill == nullptr || !read_origin(fill, &origin)) {
         return;
