@@ -58,6 +58,14 @@ def is_alive(pid):
         return False
 
 
+def first_difference(body, tag):
+    if tag is None:
+        return "without a tag"
+    want = body_of(*tag)
+    at = next((i for i, (a, b) in enumerate(zip(body, want)) if a != b), min(len(body), len(want)))
+    return "as it should be" if body == want else f"of {len(body)} bytes differs from {len(want)} at {at}: {body[at:at + 24]!r}"
+
+
 class Torture:
     def __init__(self, seconds, seed):
         self.seconds, self.seed = seconds, seed
@@ -172,7 +180,8 @@ class Torture:
                         took = time.monotonic() - start
                         tag = parse_etag(r.header("ETag"))
                         if r.status != 200 or tag is None or tag[1] < self.world.floor[key] or r.body != body_of(*tag):
-                            self.violations.append(f"afterwards {path_of(key)}: {r.status} {r.lines}")
+                            self.violations.append(f"afterwards {path_of(key)}: {r.status} {r.cache}, version {tag}, purged below "
+                                                   f"{self.world.floor[key]}, body {first_difference(r.body, tag)} {r.lines}")
                         if took > 6:
                             self.violations.append(f"afterwards {path_of(key)} took {took:.1f} s")
                     except (OSError, EOFError) as e:
