@@ -207,7 +207,8 @@ struct ZoneHeader {
     Atom<uint32_t> uses_seen;      // bump_uses() calls, in steps of 64: the sketch's epoch
     Atom<uint32_t> unclean;        // Store::set_unclean()
     Atom<uint32_t> closed;         // how much of it a successor found left (prior.h)
-    uint8_t pad2[kLineBytes - 40];
+    Atom<uint32_t> follows;        // 1 while processes of a prior zone may purge there what is not known here yet (prior.h)
+    uint8_t pad2[kLineBytes - 44];
 };
 
 // ---- guards against drift ----------------------------------------------------------------------------------

@@ -189,6 +189,7 @@ Status Store::succeed(const Store& old, void* view) noexcept {
     copy_purges(from, context_, seq);
     z->purge_seq.store_seq_cst(seq);           // [purge-seq]
     z->prior_seq[0].store_release(seq);        // [prior-seq]
+    z->follows.store_release(1);               // [follows]
     return Status::kOk;
 }
 
@@ -215,6 +216,17 @@ void* Store::prior_user_area(uint32_t place) const noexcept {
     return context_of_prior(context_, place, &there) ? there.base + there.zone->user_offset : nullptr;
 }
 
+namespace {
+
+// Nobody is left who could purge there, and all of it is known here.
+void stop_following(Context* c, bool has_open_prior) noexcept {
+    if (!has_open_prior && catch_up(c)) {
+        c->zone->follows.store_release(0);  // [follows]
+    }
+}
+
+}  // namespace
+
 bool Store::close_prior(uint32_t place, uint64_t* from) noexcept {
     Context old;
     if (!context_of_prior(context_, place, &old)) {
@@ -222,6 +234,7 @@ bool Store::close_prior(uint32_t place, uint64_t* from) noexcept {
     }
     *from = old.zone->shard_offset[0];
     if (old.zone->closed.load_acquire() == kZoneLeft) {  // [closed]
+        stop_following(&context_, has_open_prior());
         return true;
     }
     // [closed] seq_cst before the records are looked at: see claim_record().
@@ -233,6 +246,7 @@ bool Store::close_prior(uint32_t place, uint64_t* from) noexcept {
         }
     }
     old.zone->closed.store_seq_cst(kZoneLeft);  // [closed]
+    stop_following(&context_, has_open_prior());
     return true;
 }
 

@@ -10,6 +10,8 @@
 //             the purges it stands for were published here.
 // Death       an importer that dies leaves prior_seq as it was: the next one does it again. Of a purge that dies between the
 //             two zones nobody was told; the old counter has moved or its records are finished by the next owner of its lock.
+//             Where all die, what the old zone had purged and nobody took over dies too: a recovery of a zone that still
+//             `follows` another purges everything.
 // Closing     closed = 1: nobody joins the old zone any more; then, when no record's owner lives, 2: nobody is left to read
 //             it. Its counter and records stay and are looked at for as long as a configuration has it mapped.
 // Invariant   P3  what is purged in either zone is found in no later validity() of either.     [unit/prior, z_resize_test]

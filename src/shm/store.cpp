@@ -137,6 +137,13 @@ void Store::recover() noexcept {
         finish_purge_locked(context_);
     }
     mend_purges(context_);
+    // What was purged in the zone before this one, and not taken over, died with it: anything may have been.
+    if (z->follows.load_acquire() != 0) {  // [follows]
+        const uint64_t seq = purge_counter(context_) + 1;
+        z->all_hard.store_relaxed(seq);
+        z->purge_seq.store_seq_cst(seq);  // [purge-seq]
+        z->follows.store_release(0);      // [follows]
+    }
     unlock(&z->purge_lock);
     for (uint32_t i = 0; i < z->shard_count; i++) {
         Shard* s = shard_at(context_, i);

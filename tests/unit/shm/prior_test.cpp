@@ -67,6 +67,19 @@ public:
     Zone zone;
 };
 
+// Killed, all of them, before any process of the new zone took over what one of the old zone had purged.
+TEST(Succession, a_purge_that_the_old_zone_took_to_its_grave_holds_after_a_recovery) {
+    Zone old;
+    Successor next(old);
+    ASSERT_EQ(put(next.zone.store, tagged("a", {"x"})), Status::kOk);
+    purge(old.store, "x");
+    auto after = next.zone.attach(23);
+    after->leave();
+    after->recover();
+    auto reader = next.zone.attach(24);
+    EXPECT_EQ(validity_of_key(*reader, "a"), Validity::kPurged);
+}
+
 TEST(Succession, objects_come_along_with_all_they_are) {
     Zone old;
     Object o = tagged("a", {"x", "y"}, 150'000);
