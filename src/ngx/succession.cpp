@@ -275,7 +275,13 @@ void give_back_priors(Zone* zone) noexcept {
     for (uint32_t i = 0; i < shm::Store::kPriors; i++) {
         PriorMap* prior = &zone->prior[i];
         uint64_t from = 0;
-        if (prior->addr != nullptr && !prior->given_back && zone->store.close_prior(i, &from)) {
+        if (prior->addr == nullptr || prior->given_back || !zone->store.is_prior_left(i)) {
+            continue;
+        }
+        if (is_behind_on_globs(*zone)) {
+            import_globs(zone);
+        }
+        if (zone->store.close_prior(i, &from)) {
             remove_pages(prior, from);
             prior->given_back = true;
         }

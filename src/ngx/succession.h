@@ -37,7 +37,7 @@ void drop_priors(void* zone) noexcept;
 bool is_elsewhere(const Zone& zone) noexcept;
 // The cycle begins: the file of a zone that moved out of it goes, or it would come back one day without the purges since.
 void remove_left_file(const Zone& zone) noexcept;
-// Upkeep, in workers.
+// Closes the priors that no process is left in, and gives their memory back. Upkeep, in workers; the master's last act.
 void give_back_priors(Zone* zone) noexcept;
 
 // A prior zone's workers added patterns that do not count here yet.

@@ -379,7 +379,11 @@ void note_master(Zone* zone) noexcept {
 
 void leave_zone_files(ngx_cycle_t* cycle) noexcept {
     each_zone(cycle, [](Zone* zone, ngx_log_t*) {
-        if (zone->file.addr != nullptr && lock_file(zone->file.fd, F_WRLCK)) {
+        if (zone->file.addr == nullptr || !lock_file(zone->file.fd, F_WRLCK)) {
+            return;
+        }
+        give_back_priors(zone);   // a draining worker may have outlived those who would have heard of its purges
+        if (!zone->store.is_following()) {
             zone->store.set_unclean(false);
         }
     });

@@ -216,25 +216,12 @@ void* Store::prior_user_area(uint32_t place) const noexcept {
     return context_of_prior(context_, place, &there) ? there.base + there.zone->user_offset : nullptr;
 }
 
-namespace {
-
-// Nobody is left who could purge there, and all of it is known here.
-void stop_following(Context* c, bool has_open_prior) noexcept {
-    if (!has_open_prior && catch_up(c)) {
-        c->zone->follows.store_release(0);  // [follows]
-    }
-}
-
-}  // namespace
-
-bool Store::close_prior(uint32_t place, uint64_t* from) noexcept {
+bool Store::is_prior_left(uint32_t place) noexcept {
     Context old;
     if (!context_of_prior(context_, place, &old)) {
         return false;
     }
-    *from = old.zone->shard_offset[0];
     if (old.zone->closed.load_acquire() == kZoneLeft) {  // [closed]
-        stop_following(&context_, has_open_prior());
         return true;
     }
     // [closed] seq_cst before the records are looked at: see claim_record().
@@ -245,8 +232,20 @@ bool Store::close_prior(uint32_t place, uint64_t* from) noexcept {
             return false;
         }
     }
+    return true;
+}
+
+bool Store::close_prior(uint32_t place, uint64_t* from) noexcept {
+    Context old;
+    // Taken over first: the next configuration does not map what is closed.
+    if (!catch_up(&context_) || !context_of_prior(context_, place, &old)) {
+        return false;
+    }
+    *from = old.zone->shard_offset[0];
     old.zone->closed.store_seq_cst(kZoneLeft);  // [closed]
-    stop_following(&context_, has_open_prior());
+    if (!has_open_prior()) {
+        context_.zone->follows.store_release(0);  // [follows]
+    }
     return true;
 }
 

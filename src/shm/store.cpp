@@ -138,7 +138,7 @@ void Store::recover() noexcept {
     }
     mend_purges(context_);
     // What was purged in the zone before this one, and not taken over, died with it: anything may have been.
-    if (z->follows.load_acquire() != 0) {  // [follows]
+    if (is_following()) {
         const uint64_t seq = purge_counter(context_) + 1;
         z->all_hard.store_relaxed(seq);
         z->purge_seq.store_seq_cst(seq);  // [purge-seq]
@@ -150,6 +150,10 @@ void Store::recover() noexcept {
         repair_locked(&context_, s);
         unlock(&s->lock);
     }
+}
+
+bool Store::is_following() const noexcept {
+    return context_.zone->follows.load_acquire() != 0;  // [follows]
 }
 
 bool Store::is_unclean() const noexcept {

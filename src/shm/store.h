@@ -236,7 +236,8 @@ public:
     // kStaleFormat: magic, version, layout fingerprint, size or config differ.
     Status attach(void* base, uint64_t bytes, uint32_t reserved, const Config& config) noexcept;
 
-    // After an unclean stop: validates and repairs every shard, forgets all worker records, leases and fills.
+    // After an unclean stop: validates and repairs every shard, forgets all worker records, leases and fills. Purges
+    // everything where the zone is_following().
     // REQUIRES no other process uses the zone.
     void recover() noexcept;
 
@@ -262,8 +263,13 @@ public:
     bool prior_at(uint32_t place, void** base, uint64_t* bytes) const noexcept;
     bool has_open_prior() const noexcept;
     void* prior_user_area(uint32_t place) const noexcept;  // nullptr where there is none
-    // Closes a prior whose workers are all gone. True when it is closed: then all from *from to its end is of no use.
+    // No process is left in the prior, nor will one join: what it purged is all there is.
+    bool is_prior_left(uint32_t place) noexcept;
+    // Takes over its purges for good. REQUIRES is_prior_left(). True when it is closed: then all from *from to its end is
+    // of no use. False: a lock was busy for too long.
     bool close_prior(uint32_t place, uint64_t* from) noexcept;
+    // Some prior is not closed yet: should all processes die now, what they purged in it dies too.
+    bool is_following() const noexcept;
     // Copies objects of `old`, the most useful first, as long as there is room. REQUIRES both joined, succeed() done.
     Carried carry(Store* old, const CarryRules& rules) noexcept;
 

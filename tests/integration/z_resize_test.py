@@ -1,7 +1,9 @@
 """A zone whose size or layout changes at a reload: its objects come along, and no purge is lost between old and new workers."""
+import contextlib
 import os
 import pathlib
 import re
+import signal
 import socket
 import tempfile
 import threading
@@ -209,6 +211,57 @@ def test_purge_by_a_draining_worker_holds_for_new_ones(started, slab, what, kind
     answer = n.get(object_path)
     assert (answer.cache, version(answer)) == ("MISS", 2)
     assert n.get(object_path).cache == "HIT"
+
+
+def kill_everything(n):
+    pids = [n.process.pid, *n._children()]
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    n.process.wait()
+    n._output.close()
+    wait_until(lambda: not any(pathlib.Path(f"/proc/{p}").exists() for p in pids), "everything is gone")
+
+
+@pytest.mark.parametrize("what", PURGES)
+@pytest.mark.parametrize("end", [kill_everything, lambda n: n.stop()], ids=["kill", "stop"])
+def test_purge_by_a_draining_worker_outlives_all_who_could_have_heard_of_it(started, slab, what, end):
+    path, lines = PURGES[what]
+    object_path = "/a" if what in ("a URL", "a tag") else "/dir/a"
+    n = started(f"slab_cache_zone zone=one:16m file={slab};")
+    n.get(object_path)
+    begun = Begun(n, path, "PURGE", *lines)
+    change_zone(n, f"slab_cache_zone zone=one:24m file={slab};")
+    assert begun.finish().status == 200
+    end(n)
+    n.start(text=n.text)
+    assert version(n.get(object_path)) == 2
+
+
+def test_stop_right_after_a_change_costs_only_what_was_purged(started, slab):
+    n = started(f"slab_cache_zone zone=one:16m file={slab};")
+    for path in ("/a", "/b"):
+        n.get(path)
+    begun = Begun(n, "/a", "PURGE")
+    change_zone(n, f"slab_cache_zone zone=one:24m file={slab};")
+    begun.finish()
+    n.stop()
+    n.start(text=n.text)
+    assert [n.get(path).cache for path in ("/a", "/b")] == ["MISS", "HIT"]
+
+
+def test_zone_stays_warm_over_a_kill_once_the_old_workers_are_gone(started, slab):
+    n = started(f"slab_cache_zone zone=one:16m file={slab};")
+    change_zone(n, f"slab_cache_zone zone=one:24m file={slab};")
+    n.get("/a")
+    wait_until(lambda: len(n._children()) == 1, "the old worker is gone")
+    n.expect_log("exited on signal 9")
+    # Upkeep closes the old zone, and says so in the only way there is: a kill no longer costs anything.
+    def survives():
+        kill_everything(n)
+        n.start(text=n.text)
+        return n.get("/a").cache == "HIT"
+    wait_until(survives, "a kill no longer costs the cache")
 
 
 def test_purge_by_a_draining_worker_takes_what_new_ones_stored(started):

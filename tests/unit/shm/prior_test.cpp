@@ -80,6 +80,20 @@ TEST(Succession, a_purge_that_the_old_zone_took_to_its_grave_holds_after_a_recov
     EXPECT_EQ(validity_of_key(*reader, "a"), Validity::kPurged);
 }
 
+// The next configuration maps only what is open.
+TEST(Succession, what_was_purged_in_a_zone_is_taken_over_when_it_is_closed) {
+    Zone old;
+    Successor next(old);
+    ASSERT_EQ(put(next.zone.store, tagged("a", {"x"})), Status::kOk);
+    purge(old.store, "x");
+    old.store.leave();
+    uint64_t from = 0;
+    ASSERT_TRUE(next.zone.store.is_prior_left(0));
+    ASSERT_TRUE(next.zone.store.close_prior(0, &from));
+    auto without = next.zone.attach(23);
+    EXPECT_EQ(validity_of_key(*without, "a"), Validity::kPurged);
+}
+
 TEST(Succession, objects_come_along_with_all_they_are) {
     Zone old;
     Object o = tagged("a", {"x", "y"}, 150'000);
@@ -333,13 +347,16 @@ TEST(Succession, a_zone_is_closed_when_its_last_process_is_gone_and_then_nobody_
     auto worker = old.attach(3);
     Successor next(old);
     uint64_t from = 0;
-    EXPECT_FALSE(next.zone.store.close_prior(0, &from));
+    EXPECT_FALSE(next.zone.store.is_prior_left(0));
     EXPECT_TRUE(next.zone.store.has_open_prior());
     old.store.leave();
     next.zone.lives.dead[3] = false;
-    EXPECT_FALSE(next.zone.store.close_prior(0, &from));
+    EXPECT_FALSE(next.zone.store.is_prior_left(0));
     next.zone.lives.dead[3] = true;
+    EXPECT_TRUE(next.zone.store.is_prior_left(0));
+    EXPECT_TRUE(next.zone.store.is_following());
     EXPECT_TRUE(next.zone.store.close_prior(0, &from));
+    EXPECT_FALSE(next.zone.store.is_following());
     EXPECT_FALSE(next.zone.store.has_open_prior());
     EXPECT_GT(from, 4096u);
     auto late = old.attach(4);
