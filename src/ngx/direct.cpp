@@ -211,6 +211,7 @@ void on_upstream(ngx_http_request_t* r, ngx_http_upstream_t* u) noexcept {
         return;   // as in on_upstream_end()
     }
     if (u->length == 0 && u->peer.connection->read->timedout) {
+        ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0, "slab_cache: the origin is done, the client is not");
         u->peer.connection->read->timedout = 0;
         return;
     }

@@ -92,6 +92,19 @@ bool add_conditions(Fill* fill) noexcept {
                                  stored.last_modified);
 }
 
+// For ctx's key; `r` asks the origin.
+void begin(Fill* fill, const Ctx* ctx, ngx_http_request_t* r) noexcept {
+    fill->request = r;
+    fill->connection = r->connection;
+    fill->conf = ctx->conf;
+    fill->zone = ctx->zone;
+    fill->primary = ctx->primary;
+    fill->digest = ctx->digest;
+    fill->started_sec = now_sec();
+    fill->started_ms = now_ms();
+    fill->expected = -1;
+}
+
 Fill* make_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
     ngx_http_request_t* r = clone_request(ctx);
     if (r == nullptr) {
@@ -103,17 +116,9 @@ Fill* make_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
         discard_clone(r);
         return nullptr;
     }
-    fill->request = r;
-    fill->connection = r->connection;
-    fill->conf = ctx->conf;
-    fill->zone = ctx->zone;
+    begin(fill, ctx, r);
     fill->background = kind == FillKind::kBackground;
     fill->has_authorization = ctx->request->headers_in.authorization != nullptr;
-    fill->primary = ctx->primary;
-    fill->digest = ctx->digest;
-    fill->started_sec = now_sec();
-    fill->started_ms = now_ms();
-    fill->expected = -1;
     fill->go_on.handler = on_go_on;
     fill->go_on.data = fill;
     fill->go_on.log = fill->connection->log;
@@ -144,19 +149,11 @@ Fill* fill_within(Ctx* ctx) noexcept {
     if (fill == nullptr) {
         return nullptr;
     }
-    fill->request = r;
-    fill->connection = r->connection;
-    fill->conf = ctx->conf;
-    fill->zone = ctx->zone;
-    fill->host = ctx->host;
+    begin(fill, ctx, r);
+    fill->host = ctx->host;   // on the same pool
     fill->uri = ctx->uri;
     fill->key = ctx->key;
-    fill->primary = ctx->primary;
     fill->variant_key = ctx->variant_key;
-    fill->digest = ctx->digest;
-    fill->started_sec = now_sec();
-    fill->started_ms = now_ms();
-    fill->expected = -1;
     return fill;
 }
 

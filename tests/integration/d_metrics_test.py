@@ -3,7 +3,6 @@ import json
 import re
 import shutil
 import subprocess
-import time
 
 import pytest
 from harness.origin import Reply
@@ -30,10 +29,7 @@ def top(n, by, query=""):
 
 
 def slow(seconds, *headers):
-    def answer(request):
-        time.sleep(seconds)      # the origin's work: what is measured
-        return Reply(request.target, headers=headers)
-    return answer
+    return lambda request: Reply(request.target, headers=headers, before=seconds)
 
 
 @pytest.mark.skipif(not shutil.which("promtool"), reason="no promtool: tools/deps.sh browser")

@@ -3,7 +3,6 @@ import re
 import shutil
 import tempfile
 import threading
-import time
 
 import pytest
 from harness.nginx import TOP
@@ -94,10 +93,7 @@ def get(n, path):
 def load(site, origin):
     """Requests until the test ends: most are hits, some are uncacheable and slow."""
     def slow(reason):
-        def answer(_):
-            time.sleep(0.02)
-            return Reply("x", headers=reason)
-        return answer
+        return lambda _: Reply("x", headers=reason, before=0.02)
 
     origin.handle("/account", slow(["Cache-Control: private"]))
     origin.handle("/search", slow(["Cache-Control: max-age=60", "Set-Cookie: a=b"]))

@@ -1,5 +1,6 @@
 """Cold keys filled out of the client's own request, where a location's answers have always been whole (ngx/direct.h)."""
 import email.utils
+import re
 import socket
 import threading
 import time
@@ -171,14 +172,7 @@ def test_all_who_wait_are_answered_by_one_fetch(trusted, origin):
     gate = threading.Event()
     n = trusted()
     origin.reply("/a", "body" * 500, headers=FRESH, before=gate)
-    clients = [n.connect() for _ in range(50)]
-    for c in clients:
-        c.send("/a")
-    origin.wait_for_hits("/a", 1)
-    gate.set()
-    answers = [c.read_body(c.read_header()) for c in clients]
-    for c in clients:
-        c.close()
+    answers = n.ask_together("/a", 50, lambda: (origin.wait_for_hits("/a", 1), gate.set()))
     assert {a.body for a in answers} == {b"body" * 500}
     assert origin.hits("/a") == 1
     assert direct_fills(n) == 1
@@ -235,17 +229,9 @@ def test_trust_is_earned_anew_after_a_mistake(trusted, origin):
 
 
 def test_slow_body_has_the_time_between_two_reads_not_for_all(one_fill, origin):
-    parts = ["x" * 10, *[p for i in range(4) for p in (threading.Event(), "x" * 10)]]
-    gates = [p for p in parts if not isinstance(p, str)]
-    origin.reply("/a", parts, headers=FRESH)
+    origin.reply("/a", ["x" * 10, *[p for i in range(4) for p in (0.5, "x" * 10)]], headers=FRESH)
     n = one_fill("proxy_read_timeout 1s;")
-    with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(n.get, "/a")
-        origin.wait_for_hits("/a", 1)
-        for gate in gates:
-            time.sleep(0.5)
-            gate.set()
-        assert answer.result().body == b"x" * 50
+    assert n.get("/a").body == b"x" * 50
     assert n.get("/a").cache == "HIT"
 
 
@@ -281,7 +267,7 @@ def test_client_that_reads_slowly_has_its_own_time(nginx, trusted, origin):
     with Connection(("127.0.0.1", port), receive_buffer=2304) as c:
         for i in range(20):
             c.send(f"/{i}")
-        time.sleep(3)
+        wait_until(lambda: "slab_cache: the origin is done, the client is not" in n.error_log(), "the origin's time is over")
         for _ in range(20):
             assert c.read_body(c.read_header()).body == body
     assert direct_fills(n) == 20
@@ -398,8 +384,9 @@ def test_origin_that_speaks_http2_is_filled_by_clone(make_nginx):
 
 
 # ---- an origin that frames its bodies ------------------------------------------------------------------------------
-def serve_http2(sock, first, gate):
-    """One request: a body of 100 bytes whose frame is cut so that 100 bytes of it are there before `gate`."""
+def serve_http2(sock, is_read):
+    """One request: a body of 100 bytes. With is_read(bytes), which waits until nginx has read so many at once, its frame is
+    cut so that 100 bytes of it lie behind the header first."""
     stream = sock.makefile("rb")
     stream.read(24)                                               # preface
     sock.sendall(b"\0\0\0\4\0\0\0\0\0")                           # SETTINGS
@@ -410,9 +397,9 @@ def serve_http2(sock, first, gate):
                                         ((b"content-length", b"100"), (b"cache-control", b"max-age=600")))
             data = b"\0\0\x64\0\1" + head[5:] + b"x" * 100
             sock.sendall(len(fields).to_bytes(3, "big") + b"\1\4" + head[5:] + fields)
-            time.sleep(0.05 if first else 0)
+            is_read(9 + len(fields))
             sock.sendall(data[:100])
-            gate.wait(1 if first else 0)
+            is_read(100)
             sock.sendall(data[100:])
 
 
@@ -420,10 +407,13 @@ def serve_http2(sock, first, gate):
 def test_framed_body_is_not_taken_for_a_plain_one(nginx):
     listener = socket.create_server(("127.0.0.1", 0))
 
+    def is_read(n_bytes):
+        wait_until(lambda: re.search(rf"recv: fd:\d+ {n_bytes} of", nginx.error_log()), f"nginx has read {n_bytes} bytes")
+
     def serve():
         for i in range(EARNED + 1):
             sock, _ = listener.accept()
-            threading.Thread(target=serve_http2, args=(sock, i == EARNED, threading.Event()), daemon=True).start()
+            threading.Thread(target=serve_http2, args=(sock, is_read if i == EARNED else lambda _: None), daemon=True).start()
     threading.Thread(target=serve, daemon=True).start()
     n = nginx.start(location=f"""location / {{
         slab_cache one; proxy_pass http://127.0.0.1:{listener.getsockname()[1]}; proxy_http_version 2;

@@ -16,14 +16,7 @@ def test_two_hundred_requests_for_a_cold_key_are_one_at_the_origin(cached, origi
     gate = threading.Event()
     origin.reply("/a", b"body" * 1000, headers=FRESH, before=gate)
     n = cached(workers=4)
-    clients = [n.connect() for _ in range(200)]
-    for c in clients:
-        c.send("/a")
-    origin.wait_for_hits("/a", 1)
-    gate.set()
-    answers = [c.read_body(c.read_header()) for c in clients]
-    for c in clients:
-        c.close()
+    answers = n.ask_together("/a", 200, lambda: (origin.wait_for_hits("/a", 1), gate.set()))
     assert {a.body for a in answers} == {b"body" * 1000}
     assert origin.hits("/a") == 1
 
@@ -169,14 +162,13 @@ def test_failed_fill_ends_waiters_as_a_truncated_response(cached, origin):
 
 def test_pause_of_the_origin_longer_than_lock_age_cuts_nobody_off(cached, origin):
     gate = threading.Event()
-    origin.reply("/a", [b"x" * 100_000, gate, b"y" * 100_000], headers=FRESH)
+    origin.reply("/a", [b"x" * 100_000, gate, 1.0, b"y" * 100_000], headers=FRESH)
     n = cached("slab_cache_lock_age 200ms;", workers=4)
     clients = [n.connect() for _ in range(8)]
     for c in clients:
         c.send("/a")
         c.read_header()
         assert c.read(100_000) == b"x" * 100_000
-    time.sleep(1)     # the pause itself
     gate.set()
     for c in clients:
         assert c.read(100_000) == b"y" * 100_000

@@ -95,7 +95,7 @@ class Client(threading.Thread):
             if not data:
                 break
             c.buffer += data
-            time.sleep(pause)       # a slow reader is one that does nothing for a while
+            self.world.stop.wait(pause)     # a slow reader is one that does nothing for a while
 
     def hang_up(self):
         if self.connection is not None:

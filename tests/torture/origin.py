@@ -62,7 +62,7 @@ class TortureOrigin:
         language = language_for(key, headers.get("x-language", ""))
         failure = self.failure(key)
         if failure == "stall early":
-            await asyncio.sleep(STALL_SECONDS)
+            await self.pause(STALL_SECONDS)
             self.world.failed_at[key] = time.monotonic()
         if failure == "reset early":
             self.reset(writer)
@@ -74,7 +74,7 @@ class TortureOrigin:
             writer.write(f"HTTP/1.1 {failure} Down\r\nContent-Length: 5\r\n\r\nsorry".encode())
             return True
         if self.random.random() < 0.2:      # so that purges, kills and waiters fall into a fill
-            await asyncio.sleep(self.random.random() * 0.05)
+            await self.pause(self.random.random() * 0.05)
         return await self.answer_well(writer, method, key, language, headers, failure)
 
     async def answer_well(self, writer, method, key, language, headers, failure):
@@ -106,10 +106,10 @@ class TortureOrigin:
             writer.write(b"%x\r\n%s\r\n" % (len(piece), piece) if kind == "chunked" else piece)
             await writer.drain()
             if pieces > 1:
-                await asyncio.sleep(self.random.random() * 0.01)
+                await self.pause(self.random.random() * 0.01)
         if failure is not None:
             if failure == "stall":
-                await asyncio.sleep(STALL_SECONDS)
+                await self.pause(STALL_SECONDS)
             self.world.failed_at[key] = time.monotonic()
             if failure == "reset":
                 self.reset(writer)
@@ -117,6 +117,10 @@ class TortureOrigin:
         if kind == "chunked":
             writer.write(b"0\r\n\r\n")
         return True
+
+    @staticmethod
+    async def pause(seconds):
+        await asyncio.sleep(seconds)    # an origin that is slow is one that does nothing for a while
 
     @staticmethod
     def reset(writer):

@@ -127,7 +127,7 @@ class Torture:
     def rage(self):
         end = time.monotonic() + self.seconds
         while time.monotonic() < end:
-            time.sleep(self.random.random() * 0.5)
+            self.world.stop.wait(self.random.random() * 0.5)
             if self.random.random() < 0.12:
                 self.reload()
             else:

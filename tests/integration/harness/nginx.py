@@ -212,6 +212,17 @@ class Nginx:
         with self.connect() as c:
             return c.request(path, method, **kw)
 
+    def ask_together(self, path, count, meanwhile):
+        """The answers to `count` requests that are all sent before meanwhile() is called."""
+        clients = [self.connect() for _ in range(count)]
+        for c in clients:
+            c.send(path)
+        meanwhile()
+        answers = [c.read_body(c.read_header()) for c in clients]
+        for c in clients:
+            c.close()
+        return answers
+
     def get(self, path, *headers, **kw):
         return self.request(path, headers=headers, **kw)
 

@@ -20,9 +20,9 @@ class Reply:
     """One answer.
 
     headers      raw lines, or (name, value) pairs; sent in order, nothing added but framing
-    body         bytes or str, or a list of these and of threading.Events that are waited for in between
+    body         bytes or str, or a list of these, of threading.Events that are waited for in between, and of pauses in seconds
     framing      "length", "chunked", "close" (HTTP/1.1, Connection: close) or "none" (headers say it all)
-    before       Event to wait for before the header is sent
+    before       Event to wait for before the header is sent, or how long the origin thinks, in seconds
     truncate     close after so many body bytes; with reset=True by RST
     raw          bytes to send instead of all of that
     """
@@ -143,8 +143,13 @@ class Origin:
             self._count[path] += 1
         return script[min(n, len(script) - 1)]
 
-    def _wait(self, event):
-        while not event.wait(0.05):
+    def _wait(self, what):
+        """For an Event, or for so many seconds; no longer than the origin runs."""
+        if isinstance(what, (int, float)):
+            if self.stopped.wait(what):
+                raise OSError("origin stopped")
+            return
+        while not what.wait(0.05):
             if self.stopped.is_set():
                 raise OSError("origin stopped")
 
