@@ -7,7 +7,6 @@ a reload, and a reload that makes the zone a quarter larger. Figures are those t
 import os
 import pathlib
 import re
-import signal
 import sys
 import tempfile
 import threading
@@ -47,11 +46,7 @@ def timed(what, n, act, pattern):
 
 
 def kill_and_start(n):
-    pids = [n.process.pid, *n._children()]
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
-    n.process.wait()
-    n._output.close()
+    n.kill_all()
     n.start(text=n.text)
 
 

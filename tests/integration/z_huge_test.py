@@ -3,7 +3,6 @@ import contextlib
 import os
 import pathlib
 import re
-import signal
 import subprocess
 import tempfile
 
@@ -81,11 +80,7 @@ def test_file_on_hugetlbfs_survives_restarts_kills_and_a_change_of_size(cached, 
     n.stop()
     n.start(text=n.text)
     assert [n.get(p).cache for p in paths] == ["HIT"] * 50
-    pids = [n.process.pid, *n._children()]
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
-    n.process.wait()
-    n._output.close()
+    n.kill_all()
     n.start(text=n.text)
     assert [n.get(p).cache for p in paths] == ["HIT"] * 50
     assert "repaired after an unclean stop" in n.error_log()

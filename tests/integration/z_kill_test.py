@@ -2,7 +2,6 @@
 import os
 import pathlib
 import random
-import signal
 import subprocess
 import tempfile
 import threading
@@ -64,23 +63,6 @@ def one_round(n, wrong, name, until=None):
     return sum(hits) / max(1, len(hits))
 
 
-def is_alive(pid):
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
-def kill_everything(n):
-    pids = [n.process.pid, *n._children()]
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
-    n.process.wait()
-    wait_until(lambda: not any(is_alive(p) for p in pids), "all are gone")
-    n._output.close()
-    n.process = None
-
-
 def audit(slab, *args):
     if not AUDIT.exists():
         pytest.skip(f"{AUDIT} is not built: make test-programs")
@@ -95,7 +77,7 @@ def test_hit_ratio_after_kill_9_of_everything_at_full_load_is_what_it_was(cached
     for name in "ab":
         one_round(n, wrong, name)
     before = one_round(n, wrong, "before")
-    one_round(n, wrong, "cut", until=lambda: kill_everything(n))
+    one_round(n, wrong, "cut", until=lambda: n.kill_all())
     audit(slab, "recover")
     n.start(text=n.text)
     assert n.get("/k/0").cache == "HIT"

@@ -1,14 +1,13 @@
 """A zone whose size or layout changes at a reload: its objects come along, and no purge is lost between old and new workers."""
-import contextlib
 import os
 import pathlib
 import re
-import signal
 import socket
 import tempfile
 import threading
 
 import pytest
+from harness.nginx import Nginx
 from harness.origin import Reply
 from harness.wait import wait_until
 
@@ -213,18 +212,8 @@ def test_purge_by_a_draining_worker_holds_for_new_ones(started, slab, what, kind
     assert n.get(object_path).cache == "HIT"
 
 
-def kill_everything(n):
-    pids = [n.process.pid, *n._children()]
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    n.process.wait()
-    n._output.close()
-    wait_until(lambda: not any(pathlib.Path(f"/proc/{p}").exists() for p in pids), "everything is gone")
-
-
 @pytest.mark.parametrize("what", PURGES)
-@pytest.mark.parametrize("end", [kill_everything, lambda n: n.stop()], ids=["kill", "stop"])
+@pytest.mark.parametrize("end", [Nginx.kill_all, Nginx.stop], ids=["kill", "stop"])
 def test_purge_by_a_draining_worker_outlives_all_who_could_have_heard_of_it(started, slab, what, end):
     path, lines = PURGES[what]
     object_path = "/a" if what in ("a URL", "a tag") else "/dir/a"
@@ -258,7 +247,7 @@ def test_zone_stays_warm_over_a_kill_once_the_old_workers_are_gone(started, slab
     n.expect_log("exited on signal 9")
     # Upkeep closes the old zone, and says so in the only way there is: a kill no longer costs anything.
     def survives():
-        kill_everything(n)
+        n.kill_all()
         n.start(text=n.text)
         return n.get("/a").cache == "HIT"
     wait_until(survives, "a kill no longer costs the cache")

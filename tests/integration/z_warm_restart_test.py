@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+from harness.nginx import is_alive
 from harness.origin import Reply
 from harness.wait import wait_until
 
@@ -45,24 +46,6 @@ def body_of(path):
 def restart(n):
     n.stop()
     return n.start(text=n.text)
-
-
-def kill_everything(n):
-    """As by the OOM killer, or a power failure of the container."""
-    pids = [n.process.pid, *n._children()]
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
-    n.process.wait()
-    wait_until(lambda: not any(alive(p) for p in pids), "all are gone")
-    n._output.close()
-    n.process = None
-
-
-def alive(pid):
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
 
 
 class Load:
@@ -124,7 +107,7 @@ def test_first_request_after_kill_9_of_everything_is_a_hit(warm, origin):
     n = warm(workers=2)
     for i in range(50):
         n.get(f"/k/{i}")
-    kill_everything(n)
+    n.kill_all()
     n.start(text=n.text)
     assert [n.get(f"/k/{i}").cache for i in range(50)] == ["HIT"] * 50
     assert said(n, "repaired after an unclean stop")
@@ -132,7 +115,7 @@ def test_first_request_after_kill_9_of_everything_is_a_hit(warm, origin):
 
 def test_unclean_stop_is_forgotten_after_a_clean_one(warm):
     n = warm()
-    kill_everything(n)
+    n.kill_all()
     n.start(text=n.text)
     restart(n)
     assert len(said(n, "repaired after an unclean stop")) == 1
@@ -151,7 +134,7 @@ def test_purge_of_a_tag_survives_kill_9(warm):
     n = warm()
     n.get("/a")
     n.purge("/", ("Surrogate-Key", "red"))
-    kill_everything(n)
+    n.kill_all()
     n.start(text=n.text)
     assert n.get("/a").cache == "MISS"
 
@@ -166,7 +149,7 @@ def test_what_was_being_filled_at_kill_9_is_given_back(warm, origin):
         c.send("/slow")
         c.read_header()
         c.read(50_000)
-        kill_everything(n)
+        n.kill_all()
     forever.set()
     n.start(text=n.text)
     assert n.get("/a").cache == "HIT"
@@ -235,14 +218,14 @@ class Daemon:
     def end(self, pid, sig=signal.SIGQUIT):
         os.kill(pid, sig)
         self.pids.remove(pid)
-        wait_until(lambda: not alive(pid), "the master ends")
+        wait_until(lambda: not is_alive(pid), "the master ends")
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         for pid in self.pids:
-            if alive(pid):
+            if is_alive(pid):
                 self.end(pid, signal.SIGTERM)
 
 
@@ -461,7 +444,7 @@ def test_reattaching_takes_milliseconds_at_any_size(warm, size):
             c.request(f"/k/{i}")
     restart(n)
     clean = said(n, r"with 500 objects in (\d+) ms$|with 500 objects in (\d+) ms\n")
-    kill_everything(n)
+    n.kill_all()
     began = time.monotonic()
     n.start(text=n.text)
     ready = time.monotonic() - began

@@ -7,7 +7,6 @@ and exits with 0 when nothing was wrong: no wrong byte, nothing older than the l
 but those of killed workers and of a failing origin, no key stuck, no byte of the zone unaccounted for.
 """
 import collections
-import contextlib
 import json
 import os
 import pathlib
@@ -49,13 +48,6 @@ LOCATION = """
         location /_cache/ {{ slab_cache_api write=on; allow 127.0.0.1; deny all; }}
 """
 UPSTREAM = "upstream origin {{ server 127.0.0.1:{port} max_fails=0; keepalive 8; }}"
-
-
-def is_alive(pid):
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
 
 
 def first_difference(body, tag):
@@ -136,15 +128,10 @@ class Torture:
 
     def kill_everything(self):
         """At full load, master included. Nothing of what is in flight may harm what is started next."""
-        pids = [self.nginx.process.pid, *self.nginx._children()]
-        for pid in pids:
+        def before(pid):
             self.world.note_kill(pid)
-        self.world.stop.set()
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):    # a worker of the last reload, gone by itself
-                os.kill(pid, signal.SIGKILL)
-        self.nginx.process.wait()
-        wait_until(lambda: not any(is_alive(p) for p in pids), "everything is gone")
+            self.world.stop.set()
+        self.nginx.kill_all(before)
 
     def collect(self):
         for _ in self.processes:

@@ -1,4 +1,5 @@
 """A real nginx in a directory of its own, on ports that are reserved for it."""
+import contextlib
 import os
 import pathlib
 import re
@@ -12,7 +13,7 @@ from .client import Connection
 from .wait import DEADLINE, wait_until
 
 TOP = pathlib.Path(__file__).resolve().parents[3]
-MODULE = pathlib.Path(os.environ.get("SLAB_MODULE", TOP / "build/ngx_http_slab_cache_module.so"))
+MODULE = pathlib.Path(os.environ.get("SLAB_MODULE", TOP / "build/ngx_http_slab_cache_module.so")).absolute()
 NGINX = os.environ.get("SLAB_NGINX") or shutil.which("nginx") or "/usr/sbin/nginx"
 VERSION = tuple(int(x) for x in re.search(r"nginx/([\d.]+)", subprocess.run([NGINX, "-v"], stdin=subprocess.DEVNULL, capture_output=True,
                                                                              text=True, check=True).stderr)[1].split("."))
@@ -58,6 +59,13 @@ def reserve_port():
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind(("127.0.0.1", 0))
     return sock
+
+
+def is_alive(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 class Nginx:
@@ -165,6 +173,20 @@ class Nginx:
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: pid not in self.workers() and len(self.workers()) >= len(before), "a new worker")
         return pid
+
+    def kill_all(self, before=lambda pid: None):
+        """SIGKILL for master and workers, as by the OOM killer or a power failure of the container; returns when all are
+        gone. before(pid) is called for each before the first is killed."""
+        pids = [self.process.pid, *self._children()]
+        for pid in pids:
+            before(pid)
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):       # gone by itself
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+        wait_until(lambda: not any(is_alive(p) for p in pids), "all are gone")
+        self._output.close()
+        self.process = None
 
     def stop(self):
         if self.process is None:
