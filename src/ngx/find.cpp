@@ -62,7 +62,6 @@ Found find_object(Ctx* ctx) noexcept {
     ctx->variant_key = ctx->key;
     ctx->digest = ctx->primary;
     const Found found = find_one(ctx, ctx->key, &ctx->pin);
-    ctx->zone->missing = found == Found::kNothing;
     if (!ctx->pin || !cache::is_marker(shm::Store::flags(ctx->pin))) {
         return found;
     }

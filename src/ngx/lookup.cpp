@@ -111,6 +111,10 @@ bool is_ruled_out(ngx_http_request_t* r, ngx_array_t* rules) noexcept {
 Next miss(Ctx* ctx) noexcept {
     LocConf* conf = ctx->conf;
     ctx->status = CacheStatus::kMiss;
+    if (!ctx->zone->missing || !(ctx->digest == ctx->primary)) {   // else start() has done it
+        ctx->zone->store.lease_prefetch(ctx->digest);
+    }
+    ctx->zone->missing = true;
     const bool authorized = ctx->request->headers_in.authorization != nullptr;
     const http::Reason refused =
         uncacheable_reason(ctx->zone, mark_digest(ctx->digest, authorized));
@@ -184,6 +188,7 @@ Next decide(Ctx* ctx, Found found) noexcept {
     }
     switch (answer.kind) {
     case http::ReuseKind::kFresh:
+        ctx->zone->missing = false;
         store.touch(ctx->pin);
         maybe_refresh_early(ctx, stored->facts);
         serve_with(ctx, CacheStatus::kHit);
