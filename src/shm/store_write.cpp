@@ -143,9 +143,6 @@ Status Store::begin(const NewEntry& what, int64_t now_sec, Writer* writer) noexc
         return Status::kTooLarge;
     }
     Shard* s = shard_of(context_, what.digest);
-    // for commit()
-    __builtin_prefetch(bucket_at(context_, *s, bucket_of(*s, what.digest)));
-    queues_of(context_, *s).prefetch(what.digest.hi, what.digest.lo);
     const uint64_t seq = purge_counter(context_);
     // No purge since the birth: no record can be younger.
     const Validity v = what.birth == seq
