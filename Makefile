@@ -14,7 +14,7 @@ MODULE := $(BUILD)/ngx_http_slab_cache_module.so
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 export NGX_SRC PORT
 
-.PHONY: module run test unit integration model lint format asan tsan static clang bench fuzz torture torture-twin asan-nginx other-nginx
+.PHONY: module run test unit integration model lint format asan tsan static clang bench fuzz torture torture-twin torture-direct asan-nginx other-nginx
 .PHONY: install clean help deps-build deps-run deps-test deps-clang deps-bench
 
 module:           ## build build/ngx_http_slab_cache_module.so against the installed nginx-dev
@@ -40,6 +40,10 @@ torture: module torture-programs ## four workers under kills, purges, reloads, f
 
 torture-twin: torture-programs ## the same with a module whose repair does nothing: must find violations
 	+@tools/torture-twin.sh $(BUILD)/torture-twin
+
+torture-direct: torture-programs ## the same with a module that fills every cold key directly (ngx/direct.h)
+	+@SLAB_CACHE_CFLAGS=-DSLAB_DIRECT_FROM_THE_FIRST tools/build-module.sh $(BUILD)/torture-direct
+	@SLAB_MODULE=$(BUILD)/torture-direct/$(notdir $(MODULE)) /usr/bin/python3 tests/torture/torture.py $(SECONDS) $(SEED)
 
 asan-nginx: deps-test ## the integration tests with the module under ASan and UBSan; ARGS="-k name" selects
 	+@tools/asan-nginx.sh $(BUILD)/asan-nginx $(ARGS)

@@ -7,7 +7,7 @@
 namespace slab_cache::ngx {
 namespace {
 
-// Whole answers in a row before a location is filled directly. Tests build a module that needs none.
+// Whole answers in a row before a location is filled directly. `make torture-direct` builds a module that needs none.
 #ifdef SLAB_DIRECT_FROM_THE_FIRST
 constexpr uint32_t kWholeNeeded = 0;
 #else

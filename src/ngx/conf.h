@@ -97,7 +97,7 @@ struct LocConf {
     ngx_str_t api_prefix;          // the location's name
     ngx_str_t api_secret;          // of signed requests; empty: there are none
 
-    Habit* habit;
+    Habit* habit;                  // this worker's
     http::Policy policy;           // the rules above in the form src/http reads, built at merge
 };
 

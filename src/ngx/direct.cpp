@@ -20,8 +20,7 @@ constexpr uint32_t kMostNeeded = 1U << 16;
 bool shapes_answer(const ngx_http_headers_in_t& in) noexcept {
     return in.range != nullptr || in.if_range != nullptr || in.if_match != nullptr || in.if_none_match != nullptr
            || in.if_modified_since != nullptr || in.if_unmodified_since != nullptr || in.expect != nullptr
-           || in.content_length != nullptr || in.transfer_encoding != nullptr || in.te != nullptr
-           || in.upgrade != nullptr;
+           || in.content_length != nullptr || in.transfer_encoding != nullptr || in.te != nullptr;
 }
 
 // What was sent to the origin begins like a GET of HTTP/1: not with the preface of proxy_http_version 2, nor with the HEAD
@@ -337,7 +336,6 @@ void leave_direct(Ctx* ctx) noexcept {
     if (is_asking(ctx)) {
         lose_sight(fill);
     }
-    end_lease(fill, shm::LeaseState::kPublished, 0);   // no-op when it has ended; else: ask again
     if (fill->over != nullptr) {
         *fill->over = true;
     }

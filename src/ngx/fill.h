@@ -1,7 +1,7 @@
 // ngx/fill.h — asking the origin, as a request of its own.
 //
-// What        Every fill — of a cold key, of an expired one, in the background — is an internal request on a connection
-//             of its own that has no socket. It is made from the client's request behind our phase handler: same
+// What        A fill — of a cold key, of an expired one, in the background — is an internal request on a connection
+//             of its own that has no socket; direct.h has the exception. It is made from the client's request behind our phase handler: same
 //             location, headers, variables and addresses, but always a complete GET. Its response goes to
 //             capture.cpp and nowhere else. So no client can shape, slow or abort it, and a refresh holds nobody's
 //             connection.
