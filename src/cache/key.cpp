@@ -59,6 +59,21 @@ size_t printable_key(Bytes key, char* out, size_t capacity) noexcept {
     return n;
 }
 
+Bytes add_slot(char* key, size_t size, uint32_t slot) noexcept {
+    key[size] = static_cast<char>(0xFF);
+    key[size + 1] = static_cast<char>(0xFE);
+    key[size + 2] = static_cast<char>(slot);
+    return {key, size + kSlotBytes};
+}
+
+uint64_t stable_hash(Bytes part, uint64_t seed) noexcept {
+    return combine(XXH3_64bits_withSeed(part.data(), part.size(), seed), seed + 1);
+}
+
+uint64_t keyed_hash(Bytes part, uint64_t seed, const uint8_t* secret) noexcept {
+    return combine(hash64(part, secret), seed);
+}
+
 shm::Digest digest(Bytes key, const uint8_t* secret) noexcept {
     const XXH128_hash_t h = XXH3_128bits_withSecret(key.data(), key.size(), secret, kSecretBytes);
     return {h.high64, h.low64};

@@ -38,6 +38,13 @@ private:
     bool overflowed_ = false;
 };
 
+// One URL may have several objects that are not each other's (ngx/identity.h): all but the first lie under keys that end
+// in a slot's number. No field is as long as its mark says; 0xFFFF begins a variant's part.
+inline constexpr uint32_t kSlots = 8;
+inline constexpr size_t kSlotBytes = 3;
+// Behind `key`, which has room for kSlotBytes more. Returns the whole.
+Bytes add_slot(char* key, size_t size, uint32_t slot) noexcept;
+
 // The fields of a key for people: "http|example.com|/path". Returns the length; at most `capacity` bytes are written.
 size_t printable_key(Bytes key, char* out, size_t capacity) noexcept;
 
@@ -57,6 +64,11 @@ uint64_t host_selector(Bytes host, const uint8_t* secret) noexcept;
 uint64_t prefix_selector(Bytes host, Bytes prefix, const uint8_t* secret) noexcept;
 uint64_t tag_selector(Bytes tag, const uint8_t* secret) noexcept;
 uint64_t group_selector(Bytes host, Bytes group, const uint8_t* secret) noexcept;   // RFC 9875: within one origin
+
+// Of parts of a configuration: the same in every process and after every restart.
+uint64_t stable_hash(Bytes part, uint64_t seed) noexcept;
+// Of parts of a request, on top of `seed`.
+uint64_t keyed_hash(Bytes part, uint64_t seed, const uint8_t* secret) noexcept;
 
 inline constexpr uint32_t kMaxSelectors = 128;
 

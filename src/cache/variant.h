@@ -19,7 +19,12 @@ namespace slab_cache::cache {
 
 using base::Bytes;
 
-inline constexpr uint32_t kMarkerFlag = 0x1;      // NewEntry::flags
+// NewEntry::flags
+inline constexpr uint32_t kMarkerFlag = 0x1;
+inline constexpr uint32_t kStatusFlag = 0x2;      // a status alone: nginx makes the page for each client anew
+inline constexpr uint32_t kRedirectFlag = 0x4;    // X-Accel-Redirect: made for each client anew
+inline constexpr uint32_t kGzipVaryFlag = 0x8;    // whoever answered left Vary to nginx (r->gzip_vary)
+inline constexpr uint32_t kKindFlags = kStatusFlag | kRedirectFlag | kGzipVaryFlag;
 inline constexpr uint32_t kMaxSpecs = 4;
 inline constexpr uint32_t kMaxVariants = 255;
 

@@ -142,9 +142,6 @@ Verdict storable(const Request& request, const Response& response, const Freshne
     if (request.method == Method::kHead) {
         return {Reason::kMethod};   // without its body it cannot answer a GET
     }
-    if (response.fields.has("X-Accel-Redirect") && !ignores(policy, ignore::kAccelRedirect)) {
-        return {Reason::kAccelRedirect};
-    }
     const Reason reasons[] = {status_reason(response.status),
                               sharing_reason(request, response, freshness, policy),
                               vary_reason(response.fields, policy), use_reason(response, freshness),

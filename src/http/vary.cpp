@@ -288,6 +288,18 @@ uint8_t accepted_encodings(const Fields& request) noexcept {
     return static_cast<uint8_t>(compressed | (identity_refused ? kRefusesIdentity : 0U));
 }
 
+Bytes encodings_text(uint8_t set) noexcept {
+    static constexpr Bytes kTexts[] = {
+        "identity",   "gzip",           "br",           "gzip, br",
+        "zstd",       "gzip, zstd",     "br, zstd",     "gzip, br, zstd",
+        "identity;q=0",             "gzip, identity;q=0",
+        "br, identity;q=0",         "gzip, br, identity;q=0",
+        "zstd, identity;q=0",       "gzip, zstd, identity;q=0",
+        "br, zstd, identity;q=0",   "gzip, br, zstd, identity;q=0",
+    };
+    return kTexts[set & 0xF];
+}
+
 bool is_known_encoding(Bytes content_encoding) noexcept {
     return content_encoding.empty() || encoding_bit(content_encoding) != 0;
 }

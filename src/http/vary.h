@@ -45,6 +45,9 @@ inline constexpr uint8_t kAcceptsBrotli = 0x2;
 inline constexpr uint8_t kAcceptsZstd = 0x4;
 inline constexpr uint8_t kRefusesIdentity = 0x8;
 uint8_t accepted_encodings(const Fields& request) noexcept;
+// The Accept-Encoding that says just this set: what the origin is sent, so that it cannot answer
+// anything that the set does not stand for. Static text.
+Bytes encodings_text(uint8_t set) noexcept;
 
 // One of the encodings that the byte above can tell apart: identity (or empty), gzip, x-gzip, br,
 // zstd.

@@ -8,6 +8,7 @@
 #include "ngx/api.h"
 #include "ngx/clock.h"
 #include "ngx/entry_json.h"
+#include "ngx/identity.h"
 #include "ngx/marks.h"
 #include "ngx/reply.h"
 #include "ngx/routes.h"
@@ -69,18 +70,37 @@ void scan_zone(Scan* scan) noexcept {
     scan->is_complete = cursor == 0;
 }
 
-// Looks where the default key leads; a plain object there is all there is to say.
-bool look_up(Scan* scan, const shm::Digest& digest, Bytes key) noexcept {
-    shm::Pin pin;
-    if (scan->zone->store.find(digest, key, &pin) != shm::Status::kOk) {
-        return false;
+// Looks where the default key leads, in all slots. True when plain objects are all there is: variants are found by a walk.
+bool look_up(Scan* scan, Bytes key) noexcept {
+    shm::Store& store = scan->zone->store;
+    auto* slot_key = static_cast<char*>(ngx_pnalloc(scan->url.pool, key.size() + cache::kSlotBytes));
+    bool found = false;
+    bool has_marker = false;
+    for (uint32_t slot = 0; slot < cache::kSlots; slot++) {
+        Bytes where = key;
+        if (slot != 0) {
+            if (slot_key == nullptr) {
+                return false;
+            }
+            ngx_memcpy(slot_key, key.data(), key.size());
+            where = cache::add_slot(slot_key, key.size(), slot);
+        }
+        shm::Pin pin;
+        if (store.find(cache::digest(where, store.secret()), where, &pin) != shm::Status::kOk) {
+            continue;
+        }
+        if (cache::is_marker(shm::Store::flags(pin))) {
+            has_marker = true;
+        } else {
+            look_at(pin, scan);
+            found = true;
+        }
+        store.unpin(&pin);
     }
-    const bool is_plain = !cache::is_marker(shm::Store::flags(pin));
-    if (is_plain) {
-        look_at(pin, scan);
+    if (has_marker) {
+        json_array_clear(scan->list);   // the walk comes by them again
     }
-    scan->zone->store.unpin(&pin);
-    return is_plain;
+    return found && !has_marker;
 }
 
 struct RouteRows {
@@ -106,14 +126,24 @@ json_t* route_json(const RouteRows& rows) noexcept {
                      "lost_us", static_cast<json_int_t>(rows.lost.weight));
 }
 
-// The marks of the last seconds first; else the last reason that the route was seen with.
-http::Reason why(Zone* zone, const shm::Digest& digest, const RouteRows& rows) noexcept {
-    http::Reason reason = uncacheable_reason(zone, digest);
-    if (reason == http::Reason::kNone) {
-        reason = uncacheable_reason(zone, mark_digest(digest, true));
+// What the marks of one identity say, for whatever kind of request.
+http::Reason marked(Zone* zone, const shm::Digest& digest, uint64_t identity) noexcept {
+    for (uint8_t kind : {kAnybody, kHasCookie, kHasCredentials}) {
+        const http::Reason reason = uncacheable_reason(zone, mark_digest(digest, identity, kind));
+        if (reason != http::Reason::kNone) {
+            return reason;
+        }
     }
-    if (reason == http::Reason::kNone && origin_failing(zone, digest)) {
-        reason = http::Reason::kOriginError;
+    return origin_failing(zone, with_identity(digest, identity)) ? http::Reason::kOriginError : http::Reason::kNone;
+}
+
+// The marks of the last seconds first, of whichever location; else the last reason that the route was seen with.
+http::Reason why(Call* call, const shm::Digest& digest, const RouteRows& rows) noexcept {
+    http::Reason reason = marked(call->zone, digest, kExplicitIdentity);
+    const ngx_array_t& all = main_conf(call->request)->identities;
+    const auto* identity = static_cast<uint64_t*>(all.elts);
+    for (ngx_uint_t i = 0; i < all.nelts && reason == http::Reason::kNone; i++) {
+        reason = marked(call->zone, digest, identity[i]);
     }
     if (reason == http::Reason::kNone && rows.lost.count != 0 && rows.lost.note < http::kReasonCount) {
         reason = static_cast<http::Reason>(rows.lost.note);
@@ -145,7 +175,7 @@ json_t* explanation(Call* call, const Target& target, Bytes key) noexcept {
     const uint8_t* secret = call->zone->store.secret();
     const shm::Digest digest = cache::digest(key, secret);
     Scan scan{call->zone, {call->request->pool, target.url.host, target.uri}, cache::url_selector(target.url, secret), json_array(), true, false};
-    if (!look_up(&scan, digest, key)) {
+    if (!look_up(&scan, key)) {
         scan_zone(&scan);
     }
     char text[1024];
@@ -162,7 +192,7 @@ json_t* explanation(Call* call, const Target& target, Bytes key) noexcept {
     find_route(call, target, &rows);
     json_object_set_new(answer, "route", route_json(rows));
     if (!scan.is_stored) {
-        json_object_set_new(answer, "why", why_json(why(call->zone, digest, rows)));
+        json_object_set_new(answer, "why", why_json(why(call, digest, rows)));
     }
     if (json_t* tag = tag_json(call, target)) {
         json_object_set_new(answer, "tag", tag);

@@ -11,6 +11,7 @@
 #include "http/vary.h"
 #include "ngx/api.h"
 #include "ngx/counters.h"
+#include "ngx/identity.h"
 #include "ngx/reply.h"
 #include "ngx/request.h"
 #include "ngx/target.h"
@@ -165,9 +166,11 @@ bool add_selector(Push* p, uint64_t selector) noexcept {
 
 bool read_selectors(Push* p) noexcept {
     const uint8_t* secret = p->call->zone->store.secret();
+    p->selector[0] = kPushedIdentity;   // identity.h
     p->selector_count =
-        cache::url_selectors(p->target.url, secret, p->selector, cache::kMaxSelectors);
+        cache::url_selectors(p->target.url, secret, p->selector + 1, cache::kMaxSelectors - 1);
     bool ok = p->selector_count != 0;
+    p->selector_count++;
     const http::Fields fields = request_fields(p->call->request);
     for (const http::Field& field : fields) {
         http::TagReader tags(http::is_tag_field(field.name) ? field.value : Bytes{});

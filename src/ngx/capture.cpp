@@ -8,6 +8,7 @@
 #include "ngx/marks.h"
 #include "ngx/origin.h"
 #include "ngx/publish.h"
+#include "ngx/redirect.h"
 #include "ngx/relay.h"
 
 namespace slab_cache::ngx {
@@ -114,7 +115,7 @@ bool store_file(Fill* fill, ngx_buf_t* b) noexcept {
         const off_t left = b->file_last - b->file_pos;
         const size_t want = left < static_cast<off_t>(kUpstreamBuffer) ? static_cast<size_t>(left)
                                                                       : kUpstreamBuffer;
-        const ssize_t n = ngx_read_file(b->file, fill->read_buffer, want, b->file_pos);
+        const ssize_t n = read_file(b->file, fill->read_buffer, want, b->file_pos);
         if (n <= 0) {
             return false;
         }
@@ -171,6 +172,51 @@ ngx_int_t store_response(Fill* fill, const OriginResponse& origin) noexcept {
     }
     announce(fill, origin.response.fields);
     return NGX_OK;
+}
+
+// Not for the cache, and nothing to be sent on: the client's own request does what nginx would have done.
+void refuse_bodyless(Fill* fill, const OriginResponse& origin, http::Reason reason) noexcept {
+    note_refusal(fill, reason);
+    fill->phase = FillPhase::kDone;
+    Ctx* leader = fill->leader;
+    if (leader == nullptr || leader->step == Step::kAnswered) {
+        return;
+    }
+    leader->reason = reason;
+    if (origin.kind == AnswerKind::kStatus) {
+        const bool failed = !keep_status_lines(leader, fill->request);
+        leader->error_status = failed ? NGX_HTTP_INTERNAL_SERVER_ERROR : origin.response.status;
+        tell_leader(fill, FillNews::kError);
+    } else if (keep_redirect(leader, origin.response.fields)) {
+        tell_leader(fill, FillNews::kRedirect);
+    } else {
+        leader->error_status = NGX_HTTP_INTERNAL_SERVER_ERROR;
+        tell_leader(fill, FillNews::kError);
+    }
+}
+
+void take_bodyless(Fill* fill, const OriginResponse& origin) noexcept {
+    http::Reason no = why_not_stored(fill, origin);
+    shm::Pin pin;
+    if (no == http::Reason::kNone) {
+        no = store_bodyless(fill, origin, &pin);
+    }
+    if (no != http::Reason::kNone) {
+        const bool failed = origin.kind == AnswerKind::kStatus && !origin.intercepted
+                            && origin.response.status >= NGX_HTTP_INTERNAL_SERVER_ERROR
+                            && fill->request->upstream != nullptr;
+        refuse_bodyless(fill, origin, failed ? http::Reason::kOriginError : no);
+        return;
+    }
+    fill->phase = FillPhase::kDone;
+    if (fill->leader != nullptr) {
+        fill->leader->stored_ref = 0;
+        fill->leader->pin = pin;
+        tell_leader(fill, FillNews::kStored);
+    } else {
+        fill->zone->store.unpin(&pin);
+    }
+    end_lease(fill, shm::LeaseState::kPublished, 0);
 }
 
 // What we have is still right: its header is brought up to date, and it is fresh again.
@@ -266,8 +312,8 @@ bool is_header_too_big(const Fill* fill) noexcept {
 void note_refusal(Fill* fill, http::Reason reason) noexcept {
     count(fill->zone, Counter::kFillsRefused);
     count(fill->zone, reason);
-    if (fill->request->headers_out.status < NGX_HTTP_INTERNAL_SERVER_ERROR && leaves_mark(reason)) {
-        mark_uncacheable(fill->zone, mark_digest(fill->digest, fill->has_authorization), reason);
+    if (!fill->is_quiet && fill->request->headers_out.status < NGX_HTTP_INTERNAL_SERVER_ERROR && leaves_mark(reason)) {
+        mark_uncacheable(fill->zone, mark_digest(fill->digest, fill->identity, fill->kind), reason);
     }
     end_lease(fill, shm::LeaseState::kPrivate, static_cast<uint32_t>(reason));
 }
@@ -287,7 +333,9 @@ http::Reason reason_of(shm::Status status) noexcept {
 
 void expect_response(Fill* fill) noexcept {
     ngx_http_upstream_t* u = fill->request->upstream;
-    if (u == nullptr || u->conf == nullptr || u->buffer.start != nullptr || u->cacheable || u->store
+    // FastCGI's stderr comes in the same buffer, and is no header.
+    if (u == nullptr || u->conf == nullptr || view(u->conf->module) == "fastcgi" || u->buffer.start != nullptr
+        || u->cacheable || u->store
         || !u->buffering || u->conf->buffer_size >= kFirstBuffer || u->peer.connection == nullptr
         || u->read_event_handler == nullptr) {
         return;
@@ -314,7 +362,7 @@ ngx_int_t capture_header(Fill* fill) noexcept {
     unbuffer(fill);
     count(fill->zone, Counter::kOriginMs, now_ms() - fill->started_ms);
     if (confirms_stored(fill, origin)) {
-        clear_mark(fill->zone, fill->digest);
+        clear_mark(fill->zone, mark_digest(fill->digest, fill->identity, kAnybody));
         validated(fill, origin);
         return NGX_OK;
     }
@@ -326,7 +374,11 @@ ngx_int_t capture_header(Fill* fill) noexcept {
     if (origin.origin_status >= NGX_HTTP_INTERNAL_SERVER_ERROR) {
         count(fill->zone, Counter::kFillsFailed);
     } else {
-        clear_mark(fill->zone, mark_digest(fill->digest, fill->has_authorization));
+        clear_mark(fill->zone, mark_digest(fill->digest, fill->identity, fill->kind));
+    }
+    if (origin.kind != AnswerKind::kBody) {
+        take_bodyless(fill, origin);
+        return NGX_OK;
     }
     const http::Reason no = why_not_stored(fill, origin);
     if (no != http::Reason::kNone) {
@@ -334,6 +386,42 @@ ngx_int_t capture_header(Fill* fill) noexcept {
         return NGX_OK;
     }
     return store_response(fill, origin);
+}
+
+http::Reason store_bodyless(Fill* fill, const OriginResponse& origin, shm::Pin* pin) noexcept {
+    http::Reason reason = http::Reason::kNone;
+    shm::Store& store = fill->zone->store;
+    shm::Status status = begin_object(fill, origin, &reason);
+    shm::Pin made;
+    if (status == shm::Status::kOk) {
+        made = store.pin_writer(fill->writer);
+        status = store.commit(&fill->writer, now_sec());
+    }
+    store.abort(&fill->writer);
+    if (status == shm::Status::kOk) {
+        count(fill->zone, Counter::kFillsStored);
+        if (pin != nullptr) {
+            *pin = made;
+        } else {
+            store.unpin(&made);
+        }
+        return http::Reason::kNone;
+    }
+    store.unpin(&made);
+    return reason != http::Reason::kNone ? reason : reason_of(status);
+}
+
+void capture_redirect(Fill* fill) noexcept {
+    OriginResponse origin;
+    if (read_redirect(fill, &origin)) {
+        count(fill->zone, Counter::kOriginMs, now_ms() - fill->started_ms);
+        clear_mark(fill->zone, mark_digest(fill->digest, fill->identity, fill->kind));
+        take_bodyless(fill, origin);
+        return;
+    }
+    note_refusal(fill, http::Reason::kElsewhere);
+    fill->phase = FillPhase::kDone;
+    tell_leader(fill, FillNews::kElsewhere);
 }
 
 ngx_int_t capture_body(Fill* fill, ngx_chain_t* in) noexcept {

@@ -2,8 +2,10 @@
 
 #include "ngx/clone.h"
 
+#include "http/vary.h"
 #include "ngx/conf.h"
 #include "ngx/fill.h"
+#include "ngx/request.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -144,9 +146,8 @@ bool shapes_answer(const ngx_table_elt_t& h) noexcept {
     static constexpr Bytes kNames[] = {"range", "if-range", "if-match", "if-none-match", "expect",
                                        "if-modified-since", "if-unmodified-since", "content-length",
                                        "transfer-encoding", "te", "upgrade"};
-    const Bytes name{reinterpret_cast<char*>(h.lowcase_key), h.key.len};
     for (Bytes shaping : kNames) {
-        if (name == shaping) {
+        if (base::equal_nocase(view(h.key), shaping)) {
             return true;
         }
     }
@@ -189,17 +190,25 @@ bool copy_header(ngx_http_request_t* r, const ngx_table_elt_t& from) noexcept {
     if (p == nullptr) {
         return false;
     }
-    h->hash = from.hash;
     h->key = {key, p};
     p = ngx_cpymem(p, from.key.data, key);
     *p++ = '\0';
     h->lowcase_key = p;
-    p = ngx_cpymem(p, from.lowcase_key, key);
+    h->hash = ngx_hash_strlow(p, from.key.data, key);   // modules that add fields need not have set theirs
+    p += key;
     *p++ = '\0';
     h->value = {value, p};
     p = ngx_cpymem(p, from.value.data, value);
     *p = '\0';
     return index_header(r, h);
+}
+
+// What the key says of it, and nothing else.
+bool copy_encodings(ngx_http_request_t* r, ngx_http_request_t* from) noexcept {
+    const http::Fields fields = request_fields(from);
+    return !fields.has("Accept-Encoding")
+           || add_request_header(r, "Accept-Encoding", "accept-encoding",
+                                 http::encodings_text(http::accepted_encodings(fields)));
 }
 
 bool copy_headers_in(ngx_http_request_t* r, ngx_http_request_t* from, bool keep_body) noexcept {
@@ -214,12 +223,14 @@ bool copy_headers_in(ngx_http_request_t* r, ngx_http_request_t* from, bool keep_
     bool ok = true;
     each_header(from->headers_in.headers, [&](ngx_table_elt_t& h) {
         const bool length = base::equal_nocase(view(h.key), "Content-Length");
-        if (h.hash == 0 || (shapes_answer(h) && !(keep_body && length))) {
+        const bool coding = base::equal_nocase(view(h.key), "Accept-Encoding");
+        if (h.hash == 0 || coding || (shapes_answer(h) && !(keep_body && length))) {
             return true;
         }
         ok = copy_header(r, h);
         return ok;
     });
+    ok = ok && copy_encodings(r, from);
     in.content_length_n = keep_body ? from->headers_in.content_length_n : -1;
     in.keep_alive_n = -1;
     in.msie = from->headers_in.msie;
@@ -233,14 +244,16 @@ bool copy_headers_in(ngx_http_request_t* r, ngx_http_request_t* from, bool keep_
 }
 
 #if (NGX_PCRE)
+// ncaptures tells how many numbers a match gave. A pattern without groups gives 2, and leaves `captures` as it was, or
+// unwritten: only numbers from 2 on are ever read (ngx_http_regex_exec, ngx_http_script_copy_capture_code).
 bool copy_captures(ngx_http_request_t* r, ngx_http_request_t* from) noexcept {
-    if (from->ncaptures == 0 || from->captures == nullptr) {
+    r->realloc_captures = 1;   // the next match has room of its own
+    if (from->ncaptures <= 2 || from->captures == nullptr || from->captures_data == nullptr) {
         return true;
     }
-    // Room for any pattern of the configuration: the next match writes here.
-    r->captures = static_cast<int*>(ngx_palloc(r->pool, core_main_conf(from)->ncaptures * sizeof(int)));
+    r->captures = static_cast<int*>(ngx_palloc(r->pool, from->ncaptures * sizeof(int)));
     size_t data = 0;
-    for (ngx_uint_t i = 0; i < from->ncaptures; i++) {
+    for (ngx_uint_t i = 2; i < from->ncaptures; i++) {
         if (from->captures[i] > static_cast<int>(data)) {
             data = static_cast<size_t>(from->captures[i]);
         }
@@ -249,7 +262,8 @@ bool copy_captures(ngx_http_request_t* r, ngx_http_request_t* from) noexcept {
     if (r->captures == nullptr || r->captures_data == nullptr) {
         return false;
     }
-    ngx_memcpy(r->captures, from->captures, from->ncaptures * sizeof(int));
+    r->captures[0] = r->captures[1] = 0;
+    ngx_memcpy(r->captures + 2, from->captures + 2, (from->ncaptures - 2) * sizeof(int));
     ngx_memcpy(r->captures_data, from->captures_data, data);
     r->ncaptures = from->ncaptures;
     return true;
@@ -281,6 +295,9 @@ bool copy_variables(ngx_http_request_t* r, ngx_http_request_t* from) noexcept {
         if (v != nullptr && v->valid && !v->not_found && !copy_value(r, carried[i], *v)) {
             return false;
         }
+    }
+    if (mcf->slice_range >= 0) {   // found empty there (start.cpp): it must not begin anew here
+        r->variables[mcf->slice_range].not_found = 1;
     }
     auto* settable = static_cast<ngx_uint_t*>(mcf->settable_variables.elts);
     for (ngx_uint_t i = 0; i < mcf->settable_variables.nelts; i++) {
@@ -317,6 +334,7 @@ bool copy_uri(ngx_http_request_t* r, Ctx* ctx) noexcept {
     // What is not in the key must not be in the request either: $request_uri and $request lose it too.
     const Bytes raw = view(from->unparsed_uri);
     const Bytes path = base::slice(raw, 0, raw.find('?'));
+    args = ctx->written_args;
     const size_t size = path.size() + 1 + args.size();
     auto* p = static_cast<u_char*>(ngx_pnalloc(r->pool, size + 1));
     auto* line = static_cast<u_char*>(ngx_pnalloc(r->pool, size + sizeof("GET  HTTP/1.1")));
@@ -371,7 +389,8 @@ void copy_request(ngx_http_request_t* r, ngx_http_request_t* from, bool keep_bod
     r->srv_conf = from->srv_conf;
     r->loc_conf = from->loc_conf;
     r->content_handler = from->content_handler;
-    r->phase_handler = from->phase_handler + 1;   // what follows our own phase handler
+    r->phase_handler = from->phase_handler;   // where the content handler is called (phases.h)
+    r->error_page = 1;                        // a status is an answer: each client's request looks for a page itself
     if (keep_body) {
         r->method = from->method;
         ngx_str_set(&r->method_name, "QUERY");   // the client's lies in its header buffer
@@ -389,6 +408,7 @@ void copy_request(ngx_http_request_t* r, ngx_http_request_t* from, bool keep_bod
     r->start_msec = from->start_msec;
     r->logged = 1;   // no line of its own in the access log
     r->subrequest_ranges = 1;
+    r->headers_out.status = from->headers_out.status;   // of an error that led here: variables look at it
 #if (NGX_STAT_STUB)
     (void) ngx_atomic_fetch_add(ngx_stat_active, 1);   // ngx_http_close_connection() takes it back
     (void) ngx_atomic_fetch_add(ngx_stat_requests, -1);
@@ -446,55 +466,6 @@ bool add_request_header(ngx_http_request_t* r, Bytes name, Bytes lowcase, Bytes 
     h.value = to_str(value);
     h.hash = ngx_hash_key(h.lowcase_key, h.key.len);
     return copy_header(r, h);
-}
-
-namespace {
-
-bool depends_on_connection(Bytes name) noexcept {
-    static constexpr Bytes kNames[] = {
-        "scheme",      "https",           "connection", "connection_requests", "connection_time",
-        "server_addr", "server_port",     "pipe",       "http2",               "http3",
-        "request_id",  "server_protocol", "quic",       "realip_remote_addr",  "realip_remote_port"};
-    for (Bytes n : kNames) {
-        if (name == n) {
-            return true;
-        }
-    }
-    return base::starts_with(name, "ssl_") || base::starts_with(name, "proxy_protocol_")
-           || base::starts_with(name, "tcpinfo_");
-}
-
-bool is_settable(const ngx_http_variable_t& v) noexcept {
-    return (v.flags & NGX_HTTP_VAR_CHANGEABLE) != 0 && (v.flags & NGX_HTTP_VAR_NOCACHEABLE) == 0;
-}
-
-}  // namespace
-
-ngx_int_t find_carried_variables(ngx_cycle_t* cycle, MainConf* mcf) noexcept {
-    auto* cmcf = static_cast<ngx_http_core_main_conf_t*>(
-        ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module));
-    if (ngx_array_init(&mcf->carried_variables, cycle->pool, 8, sizeof(ngx_uint_t)) != NGX_OK
-        || ngx_array_init(&mcf->settable_variables, cycle->pool, 8, sizeof(ngx_uint_t)) != NGX_OK) {
-        return NGX_ERROR;
-    }
-    mcf->slice_range = -1;
-    auto* v = static_cast<ngx_http_variable_t*>(cmcf->variables.elts);
-    for (ngx_uint_t i = 0; i < cmcf->variables.nelts; i++) {
-        if (view(v[i].name) == "slice_range") {
-            mcf->slice_range = static_cast<ngx_int_t>(i);
-        }
-        const bool carried = depends_on_connection(view(v[i].name));
-        if (!carried && !is_settable(v[i])) {
-            continue;
-        }
-        auto* slot = static_cast<ngx_uint_t*>(
-            ngx_array_push(carried ? &mcf->carried_variables : &mcf->settable_variables));
-        if (slot == nullptr) {
-            return NGX_ERROR;
-        }
-        *slot = i;
-    }
-    return NGX_OK;
 }
 
 }  // namespace slab_cache::ngx

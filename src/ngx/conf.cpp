@@ -2,7 +2,9 @@
 
 #include "ngx/conf.h"
 
+#include "ngx/directive_watch.h"
 #include "ngx/directives.h"
+#include "ngx/identity.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -121,10 +123,11 @@ void build_policy(LocConf* conf) noexcept {
 
 void* create_main_conf(ngx_conf_t* cf) noexcept {
     auto* conf = pool_new<MainConf>(cf->pool);
-    if (conf == nullptr
-        || ngx_array_init(&conf->zones, cf->pool, 2, sizeof(Zone*)) != NGX_OK) {
+    if (conf == nullptr || ngx_array_init(&conf->zones, cf->pool, 2, sizeof(Zone*)) != NGX_OK
+        || ngx_array_init(&conf->identities, cf->pool, 16, sizeof(uint64_t)) != NGX_OK || !watch_directives(cf)) {
         return nullptr;
     }
+    conf->lua_index = -1;
     return conf;
 }
 
@@ -216,9 +219,8 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
         (NGX_CONF_BITMASK_SET | kInvalidateUnsafe | kInvalidateGroups));
     ngx_conf_merge_uint_value(conf->status_header, prev->status_header,
                               static_cast<ngx_uint_t>(StatusHeader::kOff));
-    (void) cf;
     build_policy(conf);
-    return NGX_CONF_OK;
+    return merge_identity(cf, prev, conf) ? NGX_CONF_OK : static_cast<char*>(NGX_CONF_ERROR);
 }
 
 #define SLAB_AT(field) offsetof(LocConf, field)   // NOLINT: the command table wants offsets

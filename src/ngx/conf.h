@@ -44,12 +44,17 @@ struct MainConf {
     ngx_array_t carried_variables;
     ngx_array_t settable_variables;
     ngx_int_t slice_range;         // of $slice_range; -1 where no directive uses it
+    ngx_array_t identities;        // uint64_t of each location (identity.h)
+    bool has_foreign_balancer;     // some upstream's peers are chosen by code that may look into a request's contexts
+    ngx_int_t lua_index;           // of that code's context; -1: none
+    ngx_http_handler_pt redirecting[2];   // content handlers that only send elsewhere: index, random_index
 };
 
 // What a worker has seen of a location's answers lately (direct.h). The one part that workers write: each has its own copy.
 struct Habit {
     uint32_t whole_in_row;
     uint32_t needed;
+    bool stores_within;     // an answer that no clone could have asked for was stored: others may wait for the next
 };
 
 struct LocConf {
@@ -96,6 +101,13 @@ struct LocConf {
     ngx_flag_t api_write;
     ngx_str_t api_prefix;          // the location's name
     ngx_str_t api_secret;          // of signed requests; empty: there are none
+
+    // identity.h
+    uint64_t identity;
+    uint32_t parts;                // `if` and limit_except blocks counted at merge
+    bool identity_varies;          // variables in proxy_pass or root: to be evaluated for each request
+    ngx_http_handler_pt pass_handler;     // of proxy_pass and its kind
+    ngx_http_complex_value_t* target;     // their words, where these have variables
 
     Habit* habit;                  // this worker's
     http::Policy policy;           // the rules above in the form src/http reads, built at merge

@@ -22,13 +22,14 @@ namespace slab_cache::ngx {
 
 struct Fill;
 struct Relay;
+struct Redirect;
 
 enum class Step : uint8_t {
     kStart, kBody, kLookup, kWait,
-    kServe, kRelay,             // a content handler answers, from the zone or with what the fill hands on
+    kServe, kRelay, kRedirect,  // a content handler answers, from the zone or with what the fill hands on
     kStreaming, kRelaying,      // ... and sends what comes, as it comes
     kAnswered,                  // nothing left to do: what the fill says from now on is not for this request
-    kDirect,                    // this request asks the origin for all who wait
+    kDirect, kAsking,           // this request asks the origin for all who wait: is about to, and does
     kPass,
 };
 
@@ -44,7 +45,9 @@ enum class FillNews : uint8_t {
     kValidated,    // the same after a 304
     kRelay,        // not storable: the bytes come through ctx.relay
     kServeStale,   // the origin failed; the stale object may be served
-    kError,        // no response at all; ctx.error_status
+    kRedirect,     // X-Accel-Redirect that is not stored: ctx.redirect
+    kElsewhere,    // the location sends its requests elsewhere: ours goes there itself
+    kError,        // a status of nginx's own making, for which there may be an error_page: ctx.error_status
 };
 
 struct Ctx {
@@ -57,16 +60,26 @@ struct Ctx {
     bool collapsed;              // waited for somebody else's fill
     bool fill_seen;              // ... which came to its end
     bool unlocked;               // fills without a lease
+    bool is_quiet;               // its fill marks nothing: others have not asked for what it asks
+    bool is_passing;             // goes nginx's ordinary way, looked at
     bool under_mark;             // passes because the key was found uncacheable a moment ago
     uint8_t rounds;              // lookups after waiting, bounded
 
-    // The URL as selectors and the fill see it.
+    // The client's URL, as keys, selectors and purges have it.
     Bytes host;                  // lower case, without port
     Bytes uri;                   // $slab_cache_uri: path and kept arguments, canonical
-    Bytes fill_args;             // arguments that the fill sends, in their order
+    Bytes written_args;          // of the client's URL: what the fill shows as $request_uri
+    Bytes inner_path;            // what rewrites and redirects made of it, decoded
+    Bytes inner_args;
+    bool inner_differs;          // ... and that is another URL
+    Bytes fill_args;             // arguments of the fill, in the order that it sends
     bool fill_args_differ;
 
-    Bytes key;                   // primary
+    uint64_t identity;           // identity.h
+    bool is_plain;               // reached by the URL as it is: a pushed object is for it
+    Bytes url_key;               // of slot 0
+    shm::Digest url_digest;
+    Bytes key;                   // primary, of the slot in use
     shm::Digest primary;
     Bytes variant_key;           // of the variant looked up; equals key where there are none
     shm::Digest digest;
@@ -92,6 +105,7 @@ struct Ctx {
     FillNews news;
     ngx_uint_t error_status;
     Relay* relay;
+    Redirect* redirect;
 
     uint64_t post_birth;         // POST that may store (tee.h): the purge counter when it began, 0 = not such a request
     Fill* tee;

@@ -3,9 +3,11 @@
 #include "ngx/direct.h"
 
 #include "ngx/capture.h"
+#include "ngx/copying.h"
 #include "ngx/counters.h"
 #include "ngx/fill.h"
 #include "ngx/header.h"
+#include "ngx/identity.h"
 #include "ngx/interim.h"
 #include "ngx/marks.h"
 #include "ngx/origin.h"
@@ -49,7 +51,7 @@ bool has_no_body(ngx_uint_t status) noexcept {
 bool fits_buffer(const ngx_http_request_t* r) noexcept {
     const ngx_http_upstream_t* u = r->upstream;
     if (u == nullptr || u->conf == nullptr || !u->buffering || u->cacheable || u->store || u->upgrade
-        || u->conf->intercept_errors || u->buffer.start == nullptr || r->error_page
+        || u->conf->intercept_errors || u->buffer.start == nullptr
         || !is_plain_protocol(*u) || u->headers_in.chunked) {
         return false;
     }
@@ -73,34 +75,6 @@ bool is_whole(const ngx_http_request_t* r) noexcept {
            && r->headers_out.content_length_n == r->upstream->headers_in.content_length_n;
 }
 
-// A short body is waited for: nginx goes on only when it is all there. Should the origin break off, it has not answered.
-ngx_int_t process_header(ngx_http_request_t* r) noexcept {
-    const Ctx* ctx = get_ctx(r);
-    Fill* fill = ctx != nullptr ? ctx->direct : nullptr;
-    if (fill == nullptr) {
-        return NGX_ERROR;   // as in on_upstream_end()
-    }
-    ngx_http_upstream_t* u = r->upstream;
-    if (!fill->header_read) {
-        u->process_header = fill->process_header;
-        const ngx_int_t rc = u->process_header(r);
-        fill->process_header = u->process_header;   // its next step: status line, then fields
-        u->process_header = process_header;
-        if (rc != NGX_OK) {
-            return rc;
-        }
-        fill->header_read = true;
-    }
-    const bool rest = fits_buffer(r) && u->headers_in.x_accel_redirect == nullptr
-                      && u->buffer.last - u->buffer.pos < u->headers_in.content_length_n;
-    if (!rest) {
-        return NGX_OK;
-    }
-    // nginx gives a header one such time for all of it, a body one between two reads.
-    ngx_add_timer(u->peer.connection->read, u->conf->read_timeout);
-    return NGX_AGAIN;
-}
-
 void settle(Fill* fill) noexcept {
     if (fill->phase == FillPhase::kFetching) {
         fill->phase = FillPhase::kDone;
@@ -115,10 +89,20 @@ void watch_again(Fill* fill) noexcept {
     }
 }
 
+void count_answered(Ctx* ctx) noexcept {
+    if (ctx->is_passing) {
+        count_passed_answer(ctx);
+    } else {
+        count_served(ctx);
+    }
+}
+
 void refuse(Ctx* ctx, http::Reason reason) noexcept {
     watch_again(ctx->direct);
     ctx->reason = reason;
-    note_refusal(ctx->direct, reason);
+    if (!ctx->is_passing) {   // else it was counted when it went, and the mark that it goes under runs out
+        note_refusal(ctx->direct, reason);
+    }
 }
 
 void distrust(Habit* habit) noexcept {
@@ -126,20 +110,13 @@ void distrust(Habit* habit) noexcept {
     habit->needed = habit->needed < kMostNeeded ? 2 * habit->needed : kMostNeeded;
 }
 
-// The request went on without us (try_files behind us, say): a clone's answer would have been stored.
+// The request went on without us (an error_page, say): a clone's answer would have been stored.
 void lose_sight(Fill* fill) noexcept {
     settle(fill);
-    distrust(fill->conf->habit);
+    if (fill->is_trusted) {
+        distrust(fill->conf->habit);
+    }
     end_lease(fill, shm::LeaseState::kPublished, 0);
-}
-
-// Not what this location's answers are like: unstored this time, and others shall not rely on it.
-void pass_unstored(Ctx* ctx) noexcept {
-    watch_again(ctx->direct);
-    distrust(ctx->conf->habit);
-    ctx->reason = http::Reason::kNotWhole;
-    count(ctx->zone, ctx->reason);
-    end_lease(ctx->direct, shm::LeaseState::kPublished, 0);   // look again: the next one fills by clone
 }
 
 // *taken: the zone took the head, whatever became of the rest.
@@ -177,27 +154,9 @@ ngx_int_t show_stored(ngx_http_request_t* r, Ctx* ctx, const OriginResponse& ori
     return put_header(r, ctx, ctx->stored, ctx->direct->expected, true);
 }
 
-void on_upstream_end(ngx_http_request_t* r, ngx_int_t rc) noexcept {
-    Ctx* ctx = get_ctx(r);
-    if (ctx == nullptr || ctx->direct == nullptr) {
-        return;   // an upstream ends before its request leaves the location: cannot happen
-    }
-    ctx->direct->finalize_request(r, rc);
-    if (rc == NGX_DECLINED && is_asking(ctx)) {   // X-Accel-Redirect: another location answers
-        settle(ctx->direct);
-        refuse(ctx, http::Reason::kAccelRedirect);
-    }
-}
-
 // The origin was asked. From here on nobody but the origin ends this.
 void let_go_of_client(ngx_http_request_t* r, Fill* fill) noexcept {
-    ngx_http_upstream_t* u = r->upstream;
-    arm_interim(r);
     expect_response(fill);
-    fill->finalize_request = u->finalize_request;
-    u->finalize_request = on_upstream_end;
-    fill->process_header = u->process_header;
-    u->process_header = process_header;
     fill->watch_client = r->read_event_handler;
     r->read_event_handler = ngx_http_block_reading;
     r->write_event_handler = ngx_http_request_empty_handler;
@@ -217,10 +176,77 @@ void on_upstream(ngx_http_request_t* r, ngx_http_upstream_t* u) noexcept {
     ctx->direct->on_response(r, u);
 }
 
+// From now on the client's pace is not the origin's failure.
+void spare_slow_client(ngx_http_request_t* r, Ctx* ctx) noexcept {
+    ngx_http_upstream_t* u = r->upstream;
+    if (ctx->direct->upstream_resized && u->peer.connection != nullptr && u->read_event_handler != on_upstream) {
+        ctx->direct->on_response = u->read_event_handler;
+        u->read_event_handler = on_upstream;
+    }
+}
+
+// ---- in passing ----------------------------------------------------------------------------------------------
+
+// Not what this location's answers are like: others shall not rely on it.
+http::Reason store_in_passing(Ctx* ctx, const OriginResponse& origin) noexcept {
+    Fill* fill = ctx->direct;
+    if (fill->is_trusted) {
+        watch_again(fill);
+        distrust(ctx->conf->habit);
+    }
+    return fill->is_broken ? http::Reason::kSubrequest : begin_copying(fill, origin);
+}
+
+http::Reason store_answer(Ctx* ctx, const OriginResponse& origin, bool whole) noexcept {
+    Fill* fill = ctx->direct;
+    if (!whole) {
+        return store_in_passing(ctx, origin);
+    }
+    bool taken = false;
+    const http::Reason lost = store_whole(fill, origin, &taken);
+    if (!taken) {
+        return lost;
+    }
+    if (lost != http::Reason::kNone) {
+        ctx->reason = lost;
+        count(fill->zone, lost);
+    }
+    ctx->direct_stored = lost == http::Reason::kNone;
+    end_lease(fill, shm::LeaseState::kPublished, 0);
+    return http::Reason::kNone;
+}
+
 }  // namespace
+
+bool waits_for_whole(ngx_http_request_t* r) noexcept {
+    const Ctx* ctx = get_ctx(r);
+    return ctx != nullptr && ctx->direct != nullptr && ctx->direct->is_trusted;
+}
+
+// Should the origin break off meanwhile, it has not answered.
+ngx_int_t await_whole(ngx_http_request_t* r) noexcept {
+    if (!waits_for_whole(r)) {
+        return NGX_OK;
+    }
+    ngx_http_upstream_t* u = r->upstream;
+    const bool rest = fits_buffer(r) && u->headers_in.x_accel_redirect == nullptr
+                      && u->buffer.last - u->buffer.pos < u->headers_in.content_length_n;
+    if (!rest) {
+        return NGX_OK;
+    }
+    // nginx gives a header one such time for all of it, a body one between two reads.
+    ngx_add_timer(u->peer.connection->read, u->conf->read_timeout);
+    return NGX_AGAIN;
+}
 
 bool is_asking(const Ctx* ctx) noexcept {
     return ctx->direct != nullptr && ctx->direct->phase == FillPhase::kFetching;
+}
+
+bool may_fill_within(const Ctx* ctx) noexcept {
+    const ngx_http_request_t* r = ctx->request;
+    return ctx->direct == nullptr && r == r->main && r->method == NGX_HTTP_GET && r->err_status == 0
+           && !ctx->fill_args_differ;
 }
 
 bool may_fill_directly(const Ctx* ctx, const shm::Ticket& lease) noexcept {
@@ -231,41 +257,50 @@ bool may_fill_directly(const Ctx* ctx, const shm::Ticket& lease) noexcept {
            && r->http_version == NGX_HTTP_VERSION_11 && r->content_handler != nullptr && !r->post_action
            && !ctx->fill_args_differ && r->headers_out.headers.part.nelts == 0
            && r->limit_rate == 0 && core_loc_conf(r)->limit_rate == nullptr
-           && core_loc_conf(r)->error_pages == nullptr && !shapes_answer(r->headers_in);
+           && core_loc_conf(r)->error_pages == nullptr && is_clonable(ctx) && !shapes_answer(r->headers_in);
 }
 
-bool begin_direct(Ctx* ctx, const shm::Ticket& lease) noexcept {
+bool begin_direct(Ctx* ctx, const shm::Ticket& lease, Trust trust) noexcept {
     Fill* fill = fill_within(ctx);
     if (fill == nullptr) {
         return false;
     }
     fill->leader = ctx;
     fill->ticket = lease;
+    fill->is_trusted = trust == Trust::kWhole;
+    fill->is_quiet = fill->is_quiet || shapes_answer(ctx->request->headers_in);
+    fill->has_authorization = ctx->request->headers_in.authorization != nullptr;
     fill->zone->fills++;
-    count(fill->zone, Counter::kFills);
+    if (!ctx->is_passing) {
+        count(fill->zone, Counter::kFills);
+    }
     fill->birth = fill->zone->store.birth_stamp();   // before the origin is asked, as in fill.cpp
+    fill->zone->store.unpin(&ctx->stale);            // it is not asked about
+    ctx->stale_servable = false;
     ctx->direct = fill;
     return true;
 }
 
 ngx_int_t run_directly(ngx_http_request_t* r, Ctx* ctx) noexcept {
     Fill* fill = ctx->direct;
-    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0, "slab_cache: fill within the request");
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0, "slab_cache: fill within the request, trusted:%d",
+                   fill->is_trusted);
     bool over = false;
     fill->over = &over;
-    r->phase_handler++;
-    ngx_http_core_run_phases(r);
+    ctx->step = Step::kAsking;
+    ngx_http_core_run_phases(r);   // from where we stand: it is let by now
     if (over) {
         return NGX_DONE;
     }
     fill->over = nullptr;
-    if (fill->phase != FillPhase::kFetching) {
+    if (fill->phase != FillPhase::kFetching || get_ctx(r) != ctx) {
         return NGX_DONE;
     }
-    if (get_ctx(r) != ctx) {   // redirected before an upstream was there
-        lose_sight(fill);
-    } else if (r->upstream != nullptr && r->upstream->cleanup != nullptr) {
-        let_go_of_client(r, fill);
+    if (r->upstream != nullptr && r->upstream->cleanup != nullptr) {
+        arm_interim(r);
+        if (fill->is_trusted) {
+            let_go_of_client(r, fill);
+        }
     }
     return NGX_DONE;
 }
@@ -273,6 +308,7 @@ ngx_int_t run_directly(ngx_http_request_t* r, Ctx* ctx) noexcept {
 ngx_int_t direct_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
     Fill* fill = ctx->direct;
     settle(fill);
+    count_answered(ctx);
     const bool whole = is_whole(r);
     OriginResponse origin;
     if (!read_origin(fill, &origin)) {
@@ -283,49 +319,73 @@ ngx_int_t direct_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "upstream sent too big header");
         ctx->reason = http::Reason::kOriginError;
         count(fill->zone, Counter::kFillsFailed);
-        mark_failed(fill->zone, fill->digest);
+        mark_failed(fill->zone, with_identity(fill->digest, fill->identity));
         end_lease(fill, shm::LeaseState::kFailed, NGX_HTTP_BAD_GATEWAY);
         ngx_http_clean_header(r);   // nothing of it is for the error page
         return NGX_HTTP_BAD_GATEWAY;
     }
-    unbuffer(fill);
+    if (fill->is_trusted) {
+        unbuffer(fill);   // its buffer is larger than the buffered path takes
+    }
     count(fill->zone, Counter::kOriginMs, now_ms() - fill->started_ms);
-    count_served(ctx);
     if (origin.origin_status >= NGX_HTTP_INTERNAL_SERVER_ERROR) {
         count(fill->zone, Counter::kFillsFailed);
     } else {
-        clear_mark(fill->zone, mark_digest(fill->digest, false));
+        clear_mark(fill->zone, mark_digest(fill->digest, fill->identity, fill->kind));
     }
-    const http::Reason no = why_not_stored(fill, origin);
+    http::Reason no = why_not_stored(fill, origin);
+    if (no == http::Reason::kNone) {
+        no = origin.kind == AnswerKind::kBody ? store_answer(ctx, origin, whole) : http::Reason::kErrorPage;
+    }
     if (no != http::Reason::kNone) {
         refuse(ctx, no);
         return NGX_OK;
     }
-    if (!whole) {
-        pass_unstored(ctx);
-        return NGX_OK;
-    }
-    bool taken = false;
-    const http::Reason lost = store_whole(fill, origin, &taken);
-    if (!taken) {
-        refuse(ctx, lost);
-        return NGX_OK;
-    }
-    if (lost != http::Reason::kNone) {
-        ctx->reason = lost;
-        count(fill->zone, lost);
-    }
-    ctx->direct_stored = lost == http::Reason::kNone;
-    end_lease(fill, shm::LeaseState::kPublished, 0);
-    return show_stored(r, ctx, origin);
+    // Other handlers' headers are nginx's to finish, as without a cache.
+    return r->upstream != nullptr ? show_stored(r, ctx, origin) : static_cast<ngx_int_t>(NGX_OK);
 }
 
-void spare_slow_client(ngx_http_request_t* r, Ctx* ctx) noexcept {
-    ngx_http_upstream_t* u = r->upstream;
-    if (ctx->direct->upstream_resized && u->peer.connection != nullptr && u->read_event_handler != on_upstream) {
-        ctx->direct->on_response = u->read_event_handler;
-        u->read_event_handler = on_upstream;
+void direct_body(ngx_http_request_t* r, Ctx* ctx, ngx_chain_t* in) noexcept {
+    Fill* fill = ctx->direct;
+    if (fill->upstream_resized) {
+        spare_slow_client(r, ctx);
     }
+    copy_chain(fill, in);
+}
+
+void note_subrequest(ngx_http_request_t* r) noexcept {
+    Ctx* ctx = get_ctx(r->main);
+    // What an upstream sends is one piece; SSI and its kind come behind us, and their parts are their own.
+    if (ctx == nullptr || ctx->direct == nullptr || r->background
+        || r->main->content_handler == nullptr || r->main->content_handler == ctx->conf->pass_handler) {
+        return;
+    }
+    ctx->direct->is_broken = true;
+    stop_copying(ctx->direct, http::Reason::kSubrequest);
+}
+
+void leave_direct_location(ngx_http_request_t* r) noexcept {
+    Ctx* ctx = find_ctx(r);
+    if (ctx == nullptr || !is_asking(ctx)) {
+        return;
+    }
+    Fill* fill = ctx->direct;
+    OriginResponse origin;
+    if (!read_redirect(fill, &origin)) {
+        lose_sight(fill);
+        return;
+    }
+    settle(fill);
+    count_answered(ctx);
+    http::Reason no = why_not_stored(fill, origin);
+    if (no == http::Reason::kNone) {
+        no = store_bodyless(fill, origin, nullptr);
+    }
+    if (no != http::Reason::kNone) {
+        ctx->reason = no;
+        note_refusal(fill, no);
+    }
+    end_lease(fill, shm::LeaseState::kPublished, 0);
 }
 
 void leave_direct(Ctx* ctx) noexcept {
@@ -336,6 +396,7 @@ void leave_direct(Ctx* ctx) noexcept {
     if (is_asking(ctx)) {
         lose_sight(fill);
     }
+    stop_copying(fill, http::Reason::kTruncated);
     if (fill->over != nullptr) {
         *fill->over = true;
     }

@@ -6,9 +6,11 @@
 #include "ngx/capture.h"
 #include "ngx/clone.h"
 #include "ngx/counters.h"
+#include "ngx/identity.h"
 #include "ngx/interim.h"
 #include "ngx/marks.h"
 #include "ngx/relay.h"
+#include "ngx/request.h"
 #include "ngx/verdict.h"
 
 namespace slab_cache::ngx {
@@ -74,7 +76,9 @@ bool copy_names(Fill* fill, Ctx* ctx) noexcept {
     ngx_pool_t* pool = fill->request->pool;
     return pool_copy(pool, ctx->key, &fill->key)
            && pool_copy(pool, ctx->variant_key, &fill->variant_key)
-           && pool_copy(pool, ctx->host, &fill->host) && pool_copy(pool, ctx->uri, &fill->uri);
+           && pool_copy(pool, ctx->host, &fill->host) && pool_copy(pool, ctx->uri, &fill->uri)
+           && (!ctx->inner_differs || (pool_copy(pool, ctx->inner_path, &fill->inner_path)
+                                       && pool_copy(pool, ctx->inner_args, &fill->inner_args)));
 }
 
 // Asks the origin whether what we have is still right.
@@ -100,6 +104,10 @@ void begin(Fill* fill, const Ctx* ctx, ngx_http_request_t* r) noexcept {
     fill->zone = ctx->zone;
     fill->primary = ctx->primary;
     fill->digest = ctx->digest;
+    fill->identity = ctx->identity;
+    fill->inner_differs = ctx->inner_differs;
+    fill->kind = mark_kind(ctx->request);
+    fill->is_quiet = ctx->is_quiet;
     fill->started_sec = now_sec();
     fill->started_ms = now_ms();
     fill->expected = -1;
@@ -152,6 +160,8 @@ Fill* fill_within(Ctx* ctx) noexcept {
     begin(fill, ctx, r);
     fill->host = ctx->host;   // on the same pool
     fill->uri = ctx->uri;
+    fill->inner_path = ctx->inner_path;
+    fill->inner_args = ctx->inner_args;
     fill->key = ctx->key;
     fill->variant_key = ctx->variant_key;
     return fill;
@@ -215,6 +225,25 @@ bool start_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
     return true;
 }
 
+void give_back(Zone* zone, const shm::Ticket& lease) noexcept {
+    if (lease) {
+        shm::WakeSet wake;
+        zone->store.lease_release(lease, shm::LeaseState::kPublished, 0, &wake);
+        wake_workers(zone, wake, lease.cell);
+    }
+}
+
+void leave_location(ngx_http_request_t* r) noexcept {
+    Fill* fill = fill_of(r);
+    if (fill == nullptr) {
+        return;   // it is over: its connection goes
+    }
+    if (fill->phase == FillPhase::kFetching) {
+        capture_redirect(fill);
+    }
+    drop_fill(fill);
+}
+
 void leader_left(Fill* fill) noexcept {
     fill->leader = nullptr;
     if (fill->phase == FillPhase::kRelaying) {
@@ -253,7 +282,7 @@ void end_lease(Fill* fill, shm::LeaseState outcome, uint32_t detail) noexcept {
 
 void fail_fill(Fill* fill, ngx_uint_t status) noexcept {
     fill->phase = FillPhase::kDone;
-    mark_failed(fill->zone, fill->digest);
+    mark_failed(fill->zone, with_identity(fill->digest, fill->identity));
     end_lease(fill, shm::LeaseState::kFailed, static_cast<uint32_t>(status));
     if (fill->leader != nullptr) {
         fill->leader->error_status = status;

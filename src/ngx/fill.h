@@ -1,9 +1,9 @@
 // ngx/fill.h — asking the origin, as a request of its own.
 //
 // What        A fill — of a cold key, of an expired one, in the background — is an internal request on a connection
-//             of its own that has no socket; direct.h has the exception. It is made from the client's request behind our phase handler: same
-//             location, headers, variables and addresses, but always a complete GET. Its response goes to
-//             capture.cpp and nowhere else. So no client can shape, slow or abort it, and a refresh holds nobody's
+//             of its own that has no socket; direct.h has the exception. It runs the content handler of the client's
+//             location (phases.h), with its headers, variables and addresses, but always as a complete GET. Its
+//             response goes to capture.cpp and nowhere else. Sent to another location, it ends. So no client can shape, slow or abort it, and a refresh holds nobody's
 //             connection.
 // The socket  c->shared tells nginx that the descriptor is not this connection's to watch or close; the events are
 //             marked so that nginx neither adds nor removes them (checked on epoll and on level-triggered methods).
@@ -37,12 +37,17 @@ struct Fill {
     FillPhase phase;
     bool background;
     bool has_authorization;
+    bool is_quiet;               // its request was not like others: what becomes of it marks nothing
+    uint8_t kind;                // MarkKind
     bool stale_servable;
     bool upstream_resized;
     bool buffer_enlarged;
     bool body_ended;             // the last buf has been seen
 
-    Bytes host, path, args, uri; // of the URL, for selectors
+    Bytes host, uri;             // of the client's URL, for selectors
+    Bytes inner_path, inner_args; // what it is inside, where that differs
+    bool inner_differs;
+    uint64_t identity;           // identity.h
     Bytes key;                   // primary
     shm::Digest primary;
     Bytes variant_key;
@@ -60,10 +65,10 @@ struct Fill {
     ngx_chain_t* pending;        // not consumed yet: the leader is slow (kRelaying)
     u_char* read_buffer;         // for bodies that come as files
     ngx_http_upstream_handler_pt on_response;   // nginx's own, which ours stands in for until the first byte
-    void (*finalize_request)(ngx_http_request_t* r, ngx_int_t rc);   // nginx's own, for direct.cpp
-    ngx_int_t (*process_header)(ngx_http_request_t* r);              // ... as it stands at the moment
+    bool is_trusted;             // direct.h: the answer is likely to be whole
+    bool is_broken;              // ... parts of it went by elsewhere
     bool header_read;
-    void (*watch_client)(ngx_http_request_t* r);                     // ... over the connection that asks directly
+    void (*watch_client)(ngx_http_request_t* r);   // nginx's own, over the connection that asks directly
     ngx_event_t go_on;           // posted when the leader has room again
     bool* over;                  // set when the fill ends; nullptr while nobody asks
 };
@@ -82,10 +87,14 @@ Fill* asking_fill(ngx_http_request_t* r) noexcept;
 // The fill whose internal request `r` is, or nullptr. One comparison for all other requests.
 Fill* fill_of(ngx_http_request_t* r) noexcept;
 
+// A fill's request is sent to another location: it ends there, before anybody is asked.
+void leave_location(ngx_http_request_t* r) noexcept;
 void leader_left(Fill* fill) noexcept;   // the leading client is gone
 void tell_leader(Fill* fill, FillNews news) noexcept;
 void continue_fill(Fill* fill) noexcept; // the leader has room again (kRelaying)
 
+// A lease that came to nothing: whoever waits looks again.
+void give_back(Zone* zone, const shm::Ticket& lease) noexcept;
 // Ends the lease with `outcome` and wakes who waits on it. Idempotent.
 void end_lease(Fill* fill, shm::LeaseState outcome, uint32_t detail) noexcept;
 // A 304 stands for a 200 (RFC 9110 §15.4.5): what else is stored is not asked about, nor confirmed by one.

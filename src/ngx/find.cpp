@@ -5,7 +5,9 @@
 #include "cache/entry.h"
 #include "cache/variant.h"
 #include "http/reuse.h"
+#include "cache/key.h"
 #include "ngx/counters.h"
+#include "ngx/identity.h"
 #include "ngx/request.h"
 #include "ngx/verdict.h"
 
@@ -46,9 +48,10 @@ Found find_variant(Ctx* ctx, Bytes marker_head) noexcept {
             return Found::kFailed;
         }
         const Found found = find_one(ctx, ctx->variant_key, &ctx->pin);
-        if (found != Found::kNothing) {
+        if (found == Found::kFailed || (found != Found::kNothing && is_of(ctx, ctx->pin))) {
             return found;
         }
+        ctx->zone->store.unpin(&ctx->pin);
     }
     if (marker.spec_count > 1 && !read_variant(ctx, marker.spec[0])) {
         return Found::kFailed;
@@ -56,12 +59,27 @@ Found find_variant(Ctx* ctx, Bytes marker_head) noexcept {
     return Found::kNothing;
 }
 
+// Goes through the slots of the URL until one is ours, or free. The last one is taken from whoever has it.
+Found find_slot(Ctx* ctx) noexcept {
+    for (uint32_t slot = 0;; slot++) {
+        if (!use_slot(ctx, slot)) {
+            return Found::kFailed;
+        }
+        const Found found = find_one(ctx, ctx->key, &ctx->pin);
+        if (found == Found::kNothing || found == Found::kFailed || is_of(ctx, ctx->pin)) {
+            return found;
+        }
+        ctx->zone->store.unpin(&ctx->pin);
+        if (slot + 1 == cache::kSlots) {
+            return Found::kNothing;
+        }
+    }
+}
+
 }  // namespace
 
 Found find_object(Ctx* ctx) noexcept {
-    ctx->variant_key = ctx->key;
-    ctx->digest = ctx->primary;
-    const Found found = find_one(ctx, ctx->key, &ctx->pin);
+    const Found found = find_slot(ctx);
     if (!ctx->pin || !cache::is_marker(shm::Store::flags(ctx->pin))) {
         return found;
     }
@@ -92,7 +110,7 @@ bool join_stream(Ctx* ctx) noexcept {
         return false;
     }
     cache::HeadFixed answer;
-    if (verdict(ctx->zone, url_of(ctx), ctx->pin) != shm::Validity::kValid
+    if (!is_of(ctx, ctx->pin) || verdict(ctx->zone, url_of(ctx), ctx->pin) != shm::Validity::kValid
         || !cache::decode_facts(shm::Store::head(ctx->pin), &answer)
         || http::reuse(answer.facts, request_facts(ctx->request), ctx->conf->policy, now_sec()).kind
                != http::ReuseKind::kFresh) {

@@ -3,6 +3,7 @@
 #include "ngx/header.h"
 
 #include "cache/entry.h"
+#include "cache/variant.h"
 #include "http/range.h"
 #include "http/validator.h"
 
@@ -37,25 +38,6 @@ bool place(ngx_http_request_t* r, Known id, ngx_table_elt_t* h) noexcept {
         break;
     }
     return true;
-}
-
-// nginx keeps the type and its charset apart: filters test the first, the charset filter the second.
-void set_content_type(ngx_http_request_t* r, Bytes value, size_t type_len) noexcept {
-    auto& out = r->headers_out;
-    out.content_type = to_str(value);
-    out.content_type_len = type_len;
-    out.content_type_lowcase = nullptr;
-    static constexpr Bytes kCharset = "charset=";
-    for (size_t i = type_len; i + kCharset.size() < value.size(); i++) {
-        if (base::equal_nocase(base::slice(value, i, kCharset.size()), kCharset)) {
-            Bytes charset = base::slice(value, i + kCharset.size());
-            if (charset.size() > 1 && charset.front() == '"' && charset.back() == '"') {
-                charset = base::slice(charset, 1, charset.size() - 2);
-            }
-            out.charset = to_str(charset);
-            return;
-        }
-    }
 }
 
 http::Condition condition(ngx_http_request_t* r, const cache::StoredResponse& stored) noexcept {
@@ -155,10 +137,32 @@ bool is_first_hand(const Ctx* ctx) noexcept {
 
 }  // namespace
 
+// nginx keeps the type and its charset apart: filters test the first, the charset filter the second.
+void set_content_type(ngx_http_request_t* r, Bytes value, size_t type_len) noexcept {
+    auto& out = r->headers_out;
+    out.content_type = to_str(value);
+    out.content_type_len = type_len;
+    out.content_type_lowcase = nullptr;
+    static constexpr Bytes kCharset = "charset=";
+    for (size_t i = type_len; i + kCharset.size() < value.size(); i++) {
+        if (base::equal_nocase(base::slice(value, i, kCharset.size()), kCharset)) {
+            Bytes charset = base::slice(value, i + kCharset.size());
+            if (charset.size() > 1 && charset.front() == '"' && charset.back() == '"') {
+                charset = base::slice(charset, 1, charset.size() - 2);
+            }
+            out.charset = to_str(charset);
+            return;
+        }
+    }
+}
+
 ngx_int_t build_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
     const cache::StoredResponse* decoded = stored_response(ctx);
     if (decoded == nullptr) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;   // lookups have checked it: cannot happen
+    }
+    if ((shm::Store::flags(ctx->pin) & cache::kGzipVaryFlag) != 0) {
+        leave_vary_to_nginx(r);
     }
     return put_header(r, ctx, *decoded, shm::Store::body_length(ctx->pin), shm::Store::is_complete(ctx->pin));
 }

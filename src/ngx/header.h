@@ -21,6 +21,9 @@ bool range_allowed(ngx_http_request_t* r, const http::Validators& whole) noexcep
 // True when nginx's range filter will cut several ranges, for which it wants the body in one buf.
 bool wants_copy(ngx_http_request_t* r) noexcept;
 
+// Type, and its charset, as nginx keeps them. `value` outlives the request.
+void set_content_type(ngx_http_request_t* r, Bytes value, size_t type_len) noexcept;
+
 // Adds a line to headers_out and to its typed place, if it has one. `lowcase` and `value` outlive the request.
 bool set_header_out(ngx_http_request_t* r, Bytes name, Bytes lowcase, Bytes value) noexcept;
 

@@ -4,6 +4,7 @@
 
 #include "http/interim.h"
 #include "ngx/clone.h"
+#include "ngx/direct.h"
 #include "ngx/fill.h"
 #include "ngx/request.h"
 
@@ -19,6 +20,7 @@ struct Interim {
     ngx_int_t (*process_header)(ngx_http_request_t* r);  // nginx's, as it stands at the moment
     ngx_int_t (*reinit_request)(ngx_http_request_t* r);
     uint32_t left;
+    bool header_read;   // the final one: what is called again waits for the body (direct.h)
 };
 
 void clean_interim(void* data) noexcept {
@@ -109,13 +111,22 @@ void forward(ngx_http_request_t* r, ngx_http_upstream_t* u) noexcept {
     to->limit_rate_set = rate_set;
 }
 
+ngx_int_t process_header(ngx_http_request_t* r) noexcept;
+
+// Not every module sets its own anew: proxy's HTTP/2 leaves ours there.
+void take_process_header(Interim* interim, const ngx_http_upstream_t* u) noexcept {
+    if (u->process_header != process_header) {
+        interim->process_header = u->process_header;
+    }
+}
+
 // As ngx_http_upstream_reinit() does for another peer, but the rest of what was read stays.
 bool start_over(ngx_http_request_t* r, Interim* interim) noexcept {
     ngx_http_upstream_t* u = r->upstream;
     if (interim->reinit_request(r) != NGX_OK) {
         return false;
     }
-    interim->process_header = u->process_header;
+    take_process_header(interim, u);
     u->keepalive = 0;
     ngx_memzero(&u->headers_in, sizeof(u->headers_in));
     u->headers_in.content_length_n = -1;
@@ -134,7 +145,11 @@ bool start_over(ngx_http_request_t* r, Interim* interim) noexcept {
     return true;
 }
 
+// The other protocols have no interim responses of their own.
 bool is_interim(ngx_http_request_t* r) noexcept {
+    if (view(r->upstream->conf->module) != "proxy") {
+        return false;
+    }
 #if (NGX_HTTP_CACHE)
     if (r->cache != nullptr) {
         return false;  // a proxy_cache below us has its own header at the buffer's start
@@ -149,13 +164,17 @@ ngx_int_t process_header(ngx_http_request_t* r) noexcept {
     if (interim == nullptr) {
         return NGX_ERROR;
     }
-    for (;;) {
+    while (!interim->header_read) {
         u->process_header = interim->process_header;
         const ngx_int_t rc = u->process_header(r);
         interim->process_header = u->process_header;  // its next step: status line, then fields
         u->process_header = process_header;
         if ((rc != NGX_OK && !is_early_hints(rc)) || !is_http1(*u) || !is_interim(r)) {
-            return rc;
+            if (rc != NGX_OK) {
+                return rc;
+            }
+            interim->header_read = true;
+            break;
         }
         if (interim->left == 0) {
             ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
@@ -175,6 +194,7 @@ ngx_int_t process_header(ngx_http_request_t* r) noexcept {
             return NGX_AGAIN;
         }
     }
+    return await_whole(r);
 }
 
 // Before the request goes to another peer.
@@ -184,17 +204,22 @@ ngx_int_t reinit_request(ngx_http_request_t* r) noexcept {
         return NGX_ERROR;
     }
     const ngx_int_t rc = interim->reinit_request(r);
-    interim->process_header = r->upstream->process_header;
+    take_process_header(interim, r->upstream);
     r->upstream->process_header = process_header;
+    interim->header_read = false;
     return rc;
+}
+
+bool wants_hooks(ngx_http_request_t* r) noexcept {
+    const ngx_http_upstream_t* u = r->upstream;
+    return u != nullptr && u->conf != nullptr && (view(u->conf->module) == "proxy" || waits_for_whole(r));
 }
 
 void on_upstream_made(ngx_event_t* ev) noexcept {
     auto* interim = static_cast<Interim*>(ev->data);
     ngx_http_upstream_t* u = interim->request->upstream;
-    // The other protocols have no interim responses of their own.
-    if (u == nullptr || u->conf == nullptr || view(u->conf->module) != "proxy" ||
-        u->process_header == nullptr || u->process_header == process_header) {
+    if (u == nullptr || !wants_hooks(interim->request) || u->process_header == nullptr
+        || u->process_header == process_header) {
         return;
     }
     interim->process_header = u->process_header;
@@ -219,6 +244,7 @@ Interim* make_interim(ngx_http_request_t* r) noexcept {
         interim->event.log = r->connection->log;
     }
     interim->left = kMostInterim;
+    interim->header_read = false;
     return interim;
 }
 
@@ -232,8 +258,7 @@ void expect_interim(ngx_http_request_t* r) noexcept {
 }
 
 void arm_interim(ngx_http_request_t* r) noexcept {
-    const ngx_http_upstream_t* u = r->upstream;
-    if (u == nullptr || u->conf == nullptr || view(u->conf->module) != "proxy") {
+    if (!wants_hooks(r)) {
         return;
     }
     if (Interim* interim = make_interim(r)) {

@@ -155,7 +155,7 @@ void observe_response(ngx_http_request_t* r, const LocConf* conf) noexcept {
         count_passed_answer(ctx);
     }
     // Whatever it passed the cache by for: its method, or an Upgrade, as some clients send with all they ask.
-    if ((r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) == 0
+    if ((r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) == 0 && !r->error_page   // then it failed, whatever the page says
         && http::is_unsafe(http::parse_method(view(r->method_name)))) {
         invalidate(ctx, conf);
         tee_header(r, ctx);
@@ -168,7 +168,7 @@ void observe_response(ngx_http_request_t* r, const LocConf* conf) noexcept {
     if (ctx->under_mark && told_by_header(ctx->reason)) {
         const http::Reason reason = judge_pass(r, conf);
         if (reason == http::Reason::kNone) {
-            clear_mark(ctx->zone, mark_digest(ctx->digest, r->headers_in.authorization != nullptr));
+            clear_mark(ctx->zone, mark_digest(ctx->digest, ctx->identity, mark_kind(r)));
         } else {
             ctx->reason = reason;
         }

@@ -10,9 +10,11 @@
 #include "ngx/direct.h"
 #include "ngx/fill.h"
 #include "ngx/find.h"
+#include "ngx/identity.h"
 #include "ngx/interim.h"
 #include "ngx/marks.h"
 #include "ngx/purge.h"
+#include "ngx/redirect.h"
 #include "ngx/refresh.h"
 #include "ngx/relay.h"
 #include "ngx/request.h"
@@ -40,9 +42,7 @@ void stop_waiting(Ctx* ctx) noexcept {
 
 Next take_lease(Ctx* ctx, const shm::Ticket& ticket) noexcept {
     if (ctx->rounds < kMaxRounds && appeared_meanwhile(ctx)) {
-        shm::WakeSet wake;
-        ctx->zone->store.lease_release(ticket, shm::LeaseState::kPublished, 0, &wake);
-        wake_workers(ctx->zone, wake, ticket.cell);
+        give_back(ctx->zone, ticket);
         ctx->step = Step::kLookup;
         return Next::kMore;
     }
@@ -55,7 +55,7 @@ Next fill_or_wait(Ctx* ctx) noexcept {
         return fill_as_leader(ctx, {});
     }
     shm::Ticket ticket;
-    switch (ctx->zone->store.lease_acquire(ctx->digest, now_ms(),
+    switch (ctx->zone->store.lease_acquire(lease_digest(ctx), now_ms(),
                                            static_cast<uint32_t>(ctx->conf->lock_age), &ticket)) {
     case shm::LeaseAnswer::kOwned:
         return take_lease(ctx, ticket);
@@ -75,34 +75,45 @@ Next fill_or_wait(Ctx* ctx) noexcept {
     return Next::kMore;
 }
 
-// Found uncacheable a moment ago: nobody waits for anybody, each goes nginx's ordinary way.
-Next pass_marked(Ctx* ctx, http::Reason reason) noexcept {
-    ctx->under_mark = true;
-    count(ctx->zone, http::Reason::kHitForMiss);
+// Nobody waits for this one: it goes nginx's ordinary way, and what is stored of it after all is stored in passing.
+Next pass_looking(Ctx* ctx, http::Reason reason) noexcept {
+    ctx->is_passing = may_fill_within(ctx);
+    if (ctx->is_passing && begin_direct(ctx, {}, Trust::kNone)) {
+        ctx->reason = reason;
+        ctx->step = Step::kDirect;
+        count_pass(ctx);
+        return Next::kMore;
+    }
     pass(ctx, reason);
     return Next::kMore;
 }
 
-// The rules are asked again when the answer is there: nginx must not keep until then what a map of $upstream_http_ is now.
+// Found uncacheable a moment ago.
+Next pass_marked(Ctx* ctx, http::Reason reason) noexcept {
+    ctx->under_mark = true;
+    count(ctx->zone, http::Reason::kHitForMiss);
+    return pass_looking(ctx, reason);
+}
+
+// The rules are asked again when the answer is there: nginx must not keep until then what a map of $upstream_http_ or
+// $sent_http_ is now, nor what it was made from.
 bool is_ruled_out(ngx_http_request_t* r, ngx_array_t* rules) noexcept {
     if (rules == nullptr) {
         return false;
     }
-    const ngx_array_t& settable = main_conf(r)->settable_variables;
-    const auto* index = static_cast<ngx_uint_t*>(settable.elts);
-    auto* known = static_cast<bool*>(ngx_pnalloc(r->pool, settable.nelts + 1));
+    const ngx_uint_t n = core_main_conf(r)->variables.nelts;
+    auto* known = static_cast<bool*>(ngx_pnalloc(r->pool, n + 1));
     if (known == nullptr) {
         return false;
     }
-    for (ngx_uint_t i = 0; i < settable.nelts; i++) {
-        const ngx_http_variable_value_t& v = r->variables[index[i]];
-        known[i] = v.valid || v.not_found;
+    for (ngx_uint_t i = 0; i < n; i++) {
+        known[i] = r->variables[i].valid || r->variables[i].not_found;
     }
     const bool ruled_out = ngx_http_test_predicates(r, rules) != NGX_OK;
-    for (ngx_uint_t i = 0; i < settable.nelts; i++) {
+    for (ngx_uint_t i = 0; i < n; i++) {
         if (!known[i]) {
-            r->variables[index[i]].valid = 0;
-            r->variables[index[i]].not_found = 0;
+            r->variables[i].valid = 0;
+            r->variables[i].not_found = 0;
         }
     }
     return ruled_out;
@@ -112,27 +123,26 @@ Next miss(Ctx* ctx) noexcept {
     LocConf* conf = ctx->conf;
     ctx->status = CacheStatus::kMiss;
     if (!ctx->zone->missing || !(ctx->digest == ctx->primary)) {   // else start() has done it
-        ctx->zone->store.lease_prefetch(ctx->digest);
+        ctx->zone->store.lease_prefetch(lease_digest(ctx));
     }
     ctx->zone->missing = true;
     const bool authorized = ctx->request->headers_in.authorization != nullptr;
     const http::Reason refused =
-        uncacheable_reason(ctx->zone, mark_digest(ctx->digest, authorized));
+        uncacheable_reason(ctx->zone, mark_digest(ctx->digest, ctx->identity, mark_kind(ctx->request)));
     if (refused != http::Reason::kNone) {
         return pass_marked(ctx, refused);
     }
     if (conf->min_uses > 1 && ctx->rounds == 0
-        && ctx->zone->store.bump_uses(ctx->digest) < conf->min_uses) {
+        && ctx->zone->store.bump_uses(lease_digest(ctx)) < conf->min_uses) {
         pass(ctx, http::Reason::kMinUses);
         return Next::kMore;
     }
-    // What slab_no_cache rules out already now would be fetched under a lease for nothing.
+    // What slab_no_cache rules out already now nobody should wait for. It is asked again when there is an answer.
     if (is_ruled_out(ctx->request, conf->no_cache)) {
-        pass(ctx, http::Reason::kNoCacheRule);
-        return Next::kMore;
+        return pass_looking(ctx, http::Reason::kNoCacheRule);
     }
-    // Its answer may be for its sender alone: nobody should wait for it.
-    ctx->unlocked = ctx->unlocked || authorized;
+    // Its answer may be for its sender alone, or come from a handler that nothing is known of: nobody should wait for it.
+    ctx->unlocked = ctx->unlocked || authorized || (!is_clonable(ctx) && !conf->habit->stores_within);
     return fill_or_wait(ctx);
 }
 
@@ -150,7 +160,7 @@ Next expired(Ctx* ctx, const http::StoredFacts& facts, bool soft_purged) noexcep
             ctx->stale_servable = true;
         }
     }
-    if (ctx->stale_servable && origin_failing(ctx->zone, ctx->digest)) {
+    if (ctx->stale_servable && origin_failing(ctx->zone, lease_digest(ctx))) {
         ctx->pin = ctx->stale;   // it failed a moment ago: leave it in peace
         ctx->stale = {};
         serve_with(ctx, CacheStatus::kStale);
@@ -194,7 +204,7 @@ Next decide(Ctx* ctx, Found found) noexcept {
         serve_with(ctx, CacheStatus::kHit);
         return Next::kMore;
     case http::ReuseKind::kStaleWhileRevalidate:
-        if (ctx->conf->background_update) {
+        if (ctx->conf->background_update && is_clonable(ctx)) {
             store.touch(ctx->pin);
             ctx->reason = answer.reason;
             serve_with(ctx, refresh_in_background(ctx) ? CacheStatus::kStale
@@ -215,7 +225,7 @@ Next decide(Ctx* ctx, Found found) noexcept {
     return miss(ctx);
 }
 
-Next lookup(Ctx* ctx) noexcept {
+Next look_up(Ctx* ctx) noexcept {
     ctx->zone->store.unpin(&ctx->stale);
     ctx->stored_ref = 0;   // a ref may name another entry once ours was let go
     ctx->ticket = {};
@@ -272,8 +282,16 @@ Next hear_fill(Ctx* ctx) noexcept {
         return Next::kMore;
     case FillNews::kServeStale:
         return serve_stale(ctx);
+    case FillNews::kRedirect:
+        ctx->step = Step::kRedirect;
+        return Next::kMore;
+    case FillNews::kElsewhere:
+        pass(ctx, http::Reason::kElsewhere);
+        return Next::kMore;
     case FillNews::kError:
-        ctx->reason = http::Reason::kOriginError;
+        if (ctx->reason == http::Reason::kNone) {
+            ctx->reason = http::Reason::kOriginError;
+        }
         return Next::kError;
     }
     return Next::kError;
@@ -326,103 +344,18 @@ Next hear_lease(Ctx* ctx) noexcept {
     return park(ctx);
 }
 
-Next wait(Ctx* ctx) noexcept {
+Next hear(Ctx* ctx) noexcept {
     if (ctx->fill != nullptr || ctx->news != FillNews::kNone) {
         return hear_fill(ctx);
     }
     return ctx->ticket ? hear_lease(ctx) : hear_fill(ctx);
 }
 
-Next step(Ctx* ctx) noexcept {
-    switch (ctx->step) {
-    case Step::kStart:  return start(ctx);
-    case Step::kBody:   return begin_lookup(ctx);
-    case Step::kLookup: return lookup(ctx);
-    case Step::kWait:   return wait(ctx);
-    case Step::kServe:
-    case Step::kRelay:  return Next::kServe;
-    case Step::kDirect: return Next::kDirect;
-    case Step::kPass:   return Next::kDecline;
-    case Step::kStreaming:
-    case Step::kRelaying:
-    case Step::kAnswered: break;   // its phases are over
-    }
-    return Next::kError;
-}
-
-ngx_int_t leave_parked(Ctx* ctx) noexcept {
-    ngx_http_request_t* r = ctx->request;
-    r->write_event_handler = ngx_http_core_run_phases;
-    if (r == r->main && r->read_event_handler == ngx_http_test_reading) {
-        r->read_event_handler = ngx_http_block_reading;
-    }
-    return NGX_OK;
-}
-
-ngx_int_t run(ngx_http_request_t* r, Ctx* ctx) noexcept {
-    for (;;) {
-        ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0, "slab_cache: step %d, round %d",
-                       static_cast<int>(ctx->step), static_cast<int>(ctx->rounds));
-        switch (step(ctx)) {
-        case Next::kMore:
-            continue;
-        case Next::kWait:
-            return NGX_AGAIN;
-        case Next::kReading:
-            return NGX_DONE;
-        case Next::kDecline:
-            leave_parked(ctx);
-            count_pass(ctx);
-            expect_interim(r);
-            return NGX_DECLINED;
-        case Next::kDirect:
-            leave_parked(ctx);
-            return run_directly(r, ctx);
-        case Next::kServe:
-            leave_parked(ctx);
-            count_served(ctx);
-            r->content_handler = ctx->step == Step::kRelay ? relay_handler : serve_handler;
-            return NGX_OK;
-        case Next::kError:
-            leave_parked(ctx);
-            ctx->step = Step::kAnswered;   // an error_page may go another way: nothing wakes this one any more
-            return ctx->error_status >= NGX_HTTP_BAD_REQUEST
-                       ? static_cast<ngx_int_t>(ctx->error_status)
-                       : static_cast<ngx_int_t>(NGX_HTTP_BAD_GATEWAY);
-        }
-    }
-}
-
 }  // namespace
 
-void resume(void* data) noexcept {
-    auto* ctx = static_cast<Ctx*>(data);
-    ngx_http_request_t* r = ctx->request;
-    ngx_connection_t* c = r->connection;
-    switch (ctx->step) {
-    case Step::kStreaming:
-        resume_stream(ctx);
-        break;
-    case Step::kRelaying:
-        resume_relay(ctx);
-        break;
-    case Step::kWait:
-        ngx_http_set_log_request(c->log, r);
-        r->write_event_handler = ngx_http_core_run_phases;
-        ngx_http_core_run_phases(r);
-        break;
-    case Step::kStart:
-    case Step::kBody:
-    case Step::kLookup:
-    case Step::kServe:
-    case Step::kRelay:
-    case Step::kAnswered:
-    case Step::kDirect:
-    case Step::kPass:
-        return;
-    }
-    ngx_http_run_posted_requests(c);
-}
+Next lookup(Ctx* ctx) noexcept { return look_up(ctx); }
+
+Next wait(Ctx* ctx) noexcept { return hear(ctx); }
 
 Next park(Ctx* ctx) noexcept {
     ngx_http_request_t* r = ctx->request;
@@ -441,8 +374,15 @@ Next park(Ctx* ctx) noexcept {
 }
 
 Next fill_as_leader(Ctx* ctx, const shm::Ticket& lease) noexcept {
-    if (may_fill_directly(ctx, lease) && begin_direct(ctx, lease)) {
+    const bool clonable = is_clonable(ctx);
+    const Trust trust = may_fill_directly(ctx, lease) ? Trust::kWhole : Trust::kNone;
+    if ((trust == Trust::kWhole || (!clonable && may_fill_within(ctx))) && begin_direct(ctx, lease, trust)) {
         ctx->step = Step::kDirect;
+        return Next::kMore;
+    }
+    if (!clonable) {   // it may do what only the client's own request can
+        give_back(ctx->zone, lease);
+        pass(ctx, ctx->reason != http::Reason::kNone ? ctx->reason : http::Reason::kNotWhole);
         return Next::kMore;
     }
     ctx->wait_since_ms = now_ms();
@@ -454,28 +394,6 @@ Next fill_as_leader(Ctx* ctx, const shm::Ticket& lease) noexcept {
     }
     ctx->step = Step::kWait;
     return ctx->news != FillNews::kNone ? Next::kMore : park(ctx);
-}
-
-ngx_int_t precontent_handler(ngx_http_request_t* r) noexcept {
-    auto* conf = loc_conf<LocConf>(r);
-    if (conf->zone == nullptr && conf->zone_value == nullptr) {
-        return NGX_DECLINED;
-    }
-    if (is_clone(r->connection) || conf->api) {
-        return NGX_DECLINED;   // a fill is what we are waiting for; the admin location is no content
-    }
-    if (is_purge(r, conf->purge)) {
-        r->content_handler = purge_handler;
-        return NGX_OK;
-    }
-    Ctx* ctx = get_ctx(r);
-    if (ctx == nullptr) {
-        ctx = make_ctx(r, conf);
-        if (ctx == nullptr) {
-            return NGX_ERROR;
-        }
-    }
-    return run(r, ctx);
 }
 
 }  // namespace slab_cache::ngx

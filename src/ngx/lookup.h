@@ -1,4 +1,4 @@
-// ngx/lookup.h — the phase handler: from a request to an object, a wait, or nginx's ordinary path.
+// ngx/lookup.h — from a request to an object, a wait, or nginx's ordinary path.
 #pragma once
 
 #include "ngx/ngx.h"
@@ -7,9 +7,12 @@
 
 namespace slab_cache::ngx {
 
-// PRECONTENT, after every access check. NGX_DECLINED: go on as if we were not there. NGX_OK: our content handler
-// will answer. NGX_AGAIN: parked, an event resumes us.
-ngx_int_t precontent_handler(ngx_http_request_t* r) noexcept;
+// PRECONTENT, before try_files: PURGE alone.
+ngx_int_t purge_phase_handler(ngx_http_request_t* r) noexcept;
+
+// Where nginx would call the content handler (phases.h). NGX_DECLINED: go on as if we were not there. NGX_OK:
+// r->content_handler is ours, and answers. NGX_AGAIN: parked, an event resumes us. NGX_DONE: under way.
+ngx_int_t content_handler(ngx_http_request_t* r) noexcept;
 
 // The zone this location caches in, nullptr for none.
 Zone* zone_for(ngx_http_request_t* r, const LocConf* conf) noexcept;

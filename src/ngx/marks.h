@@ -16,9 +16,12 @@ inline constexpr uint8_t kMaxBackoffShift = 5;   // 1, 2, 4 … 32 s
 // Twice the pause: so that the next failure finds the last one's count.
 inline constexpr int64_t kFailureMemorySec = 2;
 
-// What an answer to a request with Authorization shows says nothing about requests without: they have marks of their own.
-inline shm::Digest mark_digest(const shm::Digest& d, bool authorized) noexcept {
-    return authorized ? shm::Digest{d.lo, ~d.hi} : d;
+// What one request could not store says nothing about requests of another kind: those with credentials, with a cookie,
+// with neither have marks of their own. So have requests of another identity (identity.h).
+enum MarkKind : uint8_t { kAnybody = 0, kHasCookie = 1, kHasCredentials = 2 };
+
+inline shm::Digest mark_digest(const shm::Digest& d, uint64_t identity, uint8_t kind) noexcept {
+    return {d.lo ^ identity, d.hi ^ (kind * 0x9E3779B97F4A7C15ull)};
 }
 
 inline void mark_uncacheable(Zone* zone, const shm::Digest& d, http::Reason why) noexcept {

@@ -6,8 +6,10 @@
 #include "ngx/conf.h"
 #include "ngx/ctx.h"
 #include "ngx/direct.h"
+#include "ngx/directive_watch.h"
 #include "ngx/invalidate.h"
 #include "ngx/lookup.h"
+#include "ngx/phases.h"
 #include "ngx/status.h"
 #include "ngx/tee.h"
 #include "ngx/variables.h"
@@ -24,6 +26,8 @@ ngx_int_t header_filter(ngx_http_request_t* r) noexcept {
         if (Fill* fill = fill_of(r)) {
             return capture_header(fill);
         }
+    } else {
+        note_subrequest(r);
     }
     auto* conf = loc_conf<LocConf>(r);
     if (conf->zone != nullptr || conf->zone_value != nullptr) {
@@ -53,7 +57,7 @@ ngx_int_t body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept {
         tee_body(ctx, in);
     }
     if (ctx != nullptr && ctx->direct != nullptr) {
-        spare_slow_client(r, ctx);
+        direct_body(r, ctx, in);
     }
     return next_body_filter(r, in);
 }
@@ -66,12 +70,13 @@ ngx_int_t postconfiguration(ngx_conf_t* cf) noexcept {
     if (handler == nullptr) {
         return NGX_ERROR;
     }
-    *handler = precontent_handler;
+    *handler = purge_phase_handler;
+    unwatch_directives();
     next_header_filter = ngx_http_top_header_filter;
     ngx_http_top_header_filter = header_filter;
     next_body_filter = ngx_http_top_body_filter;
     ngx_http_top_body_filter = body_filter;
-    return NGX_OK;
+    return find_redirecting_handlers(cf);
 }
 
 // In the master, when a configuration is complete and before workers are forked. No side effects: nginx -t comes here too.
@@ -82,6 +87,7 @@ ngx_int_t init_module(ngx_cycle_t* cycle) noexcept {
     auto* mcf = static_cast<MainConf*>(
         ngx_http_cycle_get_module_main_conf(cycle, ngx_http_slab_cache_module));
     look_behind_upstream_variables(cycle);
+    stand_in_phases(cycle, mcf);
     const ngx_int_t rc = find_carried_variables(cycle, mcf);
     if (rc == NGX_OK) {
         name_zone_files(cycle);  // none are fresh under nginx -t

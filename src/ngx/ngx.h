@@ -98,6 +98,20 @@ inline base::Arena arena_of(ngx_pool_t* pool) noexcept {
             }};
 }
 
+// Reads into memory that has no alignment: a descriptor opened for directio wants one, and is spared it meanwhile.
+inline ssize_t read_file(ngx_file_t* file, u_char* to, size_t n, off_t at) noexcept {
+#if (NGX_HAVE_O_DIRECT)
+    const bool direct = file->directio != 0 && ngx_directio_off(file->fd) != NGX_FILE_ERROR;
+    const ssize_t got = ngx_read_file(file, to, n, at);
+    if (direct) {
+        (void) ngx_directio_on(file->fd);
+    }
+    return got;
+#else
+    return ngx_read_file(file, to, n, at);
+#endif
+}
+
 template <class T>
 T* loc_conf(ngx_http_request_t* r) noexcept {
     return static_cast<T*>(ngx_http_get_module_loc_conf(r, ngx_http_slab_cache_module));
@@ -139,6 +153,21 @@ inline bool append_multi(ngx_pool_t* pool, void* base, size_t offset, ngx_table_
     *slot = h;
     return true;
 }
+#endif
+
+#if SLAB_NGX_LINKED_HEADERS
+inline bool has_cookie(const ngx_http_headers_in_t& in) noexcept { return in.cookie != nullptr; }
+#else
+inline bool has_cookie(const ngx_http_headers_in_t& in) noexcept { return in.cookies.nelts != 0; }
+#endif
+
+// gzip_static and its kind encode by Accept-Encoding, and leave Vary to nginx's header filter.
+#if (NGX_HTTP_GZIP)
+inline bool leaves_vary_to_nginx(const ngx_http_request_t* r) noexcept { return r->gzip_vary; }
+inline void leave_vary_to_nginx(ngx_http_request_t* r) noexcept { r->gzip_vary = 1; }
+#else
+inline bool leaves_vary_to_nginx(const ngx_http_request_t*) noexcept { return false; }
+inline void leave_vary_to_nginx(ngx_http_request_t*) noexcept {}
 #endif
 
 // 1.29.0 tells a 103 from a final response, and has a directive for sending it on; other 1xx are final to it as ever.

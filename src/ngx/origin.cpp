@@ -18,35 +18,23 @@ ngx_uint_t last_upstream_status(ngx_http_request_t* r) noexcept {
     return states[r->upstream_states->nelts - 1].status;
 }
 
-bool has_line(ngx_list_t& list, Bytes name) noexcept {
-    bool found = false;
-    each_header(list, [&](ngx_table_elt_t& h) {
-        found = found || (h.hash != 0 && base::equal_nocase(view(h.key), name));
-        return true;
-    });
-    return found;
-}
+// nginx makes a page for this status itself: its handler for that has been here. So it is in every answer to an error
+// that led to this location; then nobody can tell.
+bool is_special(const ngx_http_request_t* r) noexcept { return r->err_status != 0; }
 
-// proxy_intercept_errors made a page of the origin's error, and the page has nothing of its own to say about caching.
-// Its upstream is done with then; one that is not is the page's.
+// The status is the origin's, and proxy_intercept_errors took the rest of its answer away.
 bool is_intercepted(ngx_http_request_t* r) noexcept {
     ngx_http_upstream_t* u = r->upstream;
-    if (!r->error_page || u == nullptr || u->cleanup != nullptr || u->headers_in.status_n < NGX_HTTP_SPECIAL_RESPONSE
-        || u->headers_in.x_accel_redirect != nullptr) {
-        return false;
-    }
-    if (last_upstream_status(r) != u->headers_in.status_n) {
-        return false;   // it began as this error, and then failed in earnest
-    }
-    auto& page = r->headers_out.headers;
-    return !has_line(page, "Cache-Control") && !has_line(page, "Set-Cookie") && !has_line(page, "Vary");
+    return is_special(r) && u != nullptr && u->cleanup == nullptr && u->headers_in.status_n >= NGX_HTTP_SPECIAL_RESPONSE
+           && u->headers_in.status_n == r->headers_out.status && u->headers_in.x_accel_redirect == nullptr
+           && last_upstream_status(r) == u->headers_in.status_n;   // else it began as this error, and then failed in earnest
 }
 
 bool read_response(ngx_http_request_t* r, int64_t asked_sec, OriginResponse* out) noexcept {
     ngx_http_upstream_t* u = r->upstream;
     *out = {};
-    out->accel_redirect = u != nullptr && u->headers_in.x_accel_redirect != nullptr;
-    out->from_upstream = u != nullptr && !r->error_page && !out->accel_redirect
+    out->kind = is_special(r) ? AnswerKind::kStatus : AnswerKind::kBody;
+    out->from_upstream = u != nullptr && !is_special(r) && u->headers_in.x_accel_redirect == nullptr
                          && u->headers_in.status_n == r->headers_out.status;
     out->response.status = static_cast<uint16_t>(r->headers_out.status);
     out->response.request_time = asked_sec;
@@ -102,15 +90,31 @@ bool read_origin(Fill* fill, OriginResponse* out) noexcept {
     if (!read_response(r, fill->started_sec, out)) {
         return false;
     }
-    fill->expected = r->headers_out.content_length_n;
-    http::Response said = out->response;
-    if (out->intercepted) {
-        said.status = static_cast<uint16_t>(r->upstream->headers_in.status_n);
-    }
+    fill->expected = out->kind == AnswerKind::kBody ? r->headers_out.content_length_n : 0;
     out->freshness =
-        http::evaluate_freshness(said, fill->conf->policy, static_cast<uint32_t>(ngx_random()));
-    // The page's validators, if it has any, mean nothing to the origin.
-    out->freshness.has_validator = out->freshness.has_validator && !r->error_page;
+        http::evaluate_freshness(out->response, fill->conf->policy, static_cast<uint32_t>(ngx_random()));
+    // Only what is kept with its body can be asked about.
+    out->freshness.has_validator = out->freshness.has_validator && out->kind == AnswerKind::kBody;
+    return true;
+}
+
+bool read_redirect(Fill* fill, OriginResponse* out) noexcept {
+    ngx_http_request_t* r = fill->request;
+    ngx_http_upstream_t* u = r->upstream;
+    if (u == nullptr || u->headers_in.x_accel_redirect == nullptr) {
+        return false;
+    }
+    *out = {};
+    out->kind = AnswerKind::kRedirect;
+    out->from_upstream = true;
+    out->origin_status = u->headers_in.status_n;
+    out->response.status = static_cast<uint16_t>(u->headers_in.status_n);
+    out->response.request_time = fill->started_sec;
+    out->response.response_time = now_sec();
+    out->response.fields = list_fields(r->pool, &u->headers_in.headers, 0, nullptr);
+    fill->expected = 0;
+    out->freshness =
+        http::evaluate_freshness(out->response, fill->conf->policy, static_cast<uint32_t>(ngx_random()));
     return true;
 }
 
@@ -135,9 +139,6 @@ bool stale_instead(Fill* fill, const OriginResponse& origin) noexcept {
 
 http::Reason why_not_stored(Fill* fill, const OriginResponse& origin) noexcept {
     ngx_http_request_t* r = fill->request;
-    if (origin.accel_redirect) {
-        return http::Reason::kAccelRedirect;
-    }
     if (r->http_version < NGX_HTTP_VERSION_10) {
         return http::Reason::kStatus;   // no header at all: nginx takes that for HTTP/0.9
     }
@@ -148,8 +149,8 @@ http::Reason why_not_stored(Fill* fill, const OriginResponse& origin) noexcept {
     if (!verdict) {
         return verdict.reason;
     }
-    // A page about a failure is nobody's answer for longer, unless slab_cache_valid or the origin's error itself says so.
-    if (r->error_page && !origin.intercepted && origin.freshness.source != http::Source::kValid) {
+    // A failure is nobody's answer for longer, unless slab_cache_valid or the origin's error itself says so.
+    if (origin.kind == AnswerKind::kStatus && !origin.intercepted && origin.freshness.source != http::Source::kValid) {
         return http::Reason::kErrorPage;
     }
     if (fill->stale) {

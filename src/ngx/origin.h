@@ -9,16 +9,25 @@
 
 namespace slab_cache::ngx {
 
+// What is kept of it.
+enum class AnswerKind : uint8_t {
+    kBody,       // header and body
+    kStatus,     // nginx's own page, or the answer of an origin whose status it intercepts: the page is each client's own
+    kRedirect,   // X-Accel-Redirect: the way is each client's own
+};
+
 struct OriginResponse {
+    AnswerKind kind;
     http::Response response;      // raw fields where an upstream sent it
     http::Freshness freshness;
     bool from_upstream;           // the origin's own answer, not nginx's page about its failure
-    bool intercepted;             // an error of the origin's, for which nginx has a page: `fields` are the error's
-    bool accel_redirect;
+    bool intercepted;             // kStatus: the origin's own status: `fields` are the origin's
     ngx_uint_t origin_status;     // what the origin made of it, whatever error_page shows
 };
 
 bool read_origin(Fill* fill, OriginResponse* out) noexcept;
+// The same of an answer that redirects; false where it was no origin that did.
+bool read_redirect(Fill* fill, OriginResponse* out) noexcept;
 // Is it the 304 that says that what the fill started from is still right?
 bool confirms_stored(Fill* fill, const OriginResponse& origin) noexcept;
 // Would a stale object that the fill started from be the better answer?

@@ -128,14 +128,52 @@ bool give_to_leader(Ctx* leader, const http::Field& field, size_t room) noexcept
     return true;
 }
 
-// Of an error page they are its file's: the origin, asked with them, would confirm the page by what it thinks of its own.
-bool is_validator(Bytes name) noexcept {
-    return base::equal_nocase(name, "ETag") || base::equal_nocase(name, "Last-Modified");
+// Of a status nginx keeps only what belongs to it, whoever made it: the rest is the page's.
+bool status_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexcept {
+    ngx_http_request_t* r = fill->request;
+    http::Field* all = nullptr;
+    const http::Fields out = list_fields(r->pool, &r->headers_out.headers, 1, &all);
+    if (all == nullptr) {
+        return false;
+    }
+    *lines = {all, 0};   // filtered in place
+    for (const http::Field& field : out) {
+        if (base::equal_nocase(field.name, "Location") || base::equal_nocase(field.name, "WWW-Authenticate")) {
+            const http::Field copy = field;
+            lines->add(copy.name, copy.value);
+        }
+    }
+    return add_date(r, origin.response, origin.freshness.date, lines);
+}
+
+// Of a redirect all that may be stored, X-Accel-… among it: what nginx takes to the new location is taken on each way there.
+bool redirect_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexcept {
+    ngx_http_request_t* r = fill->request;
+    lines->data = static_cast<http::Field*>(
+        ngx_palloc(r->pool, (origin.response.fields.size + 2) * sizeof(http::Field)));
+    lines->size = 0;
+    if (lines->data == nullptr) {
+        return false;
+    }
+    const FieldJudge judge(origin.response.fields, fill->conf->policy);
+    for (const http::Field& field : origin.response.fields) {
+        if (!base::equal_nocase(field.name, "Content-Length") && !is_tag_line(fill->conf, field.name)
+            && judge.may_store(field.name)) {
+            lines->add(field.name, field.value);
+        }
+    }
+    return add_date(r, origin.response, origin.freshness.date, lines);
 }
 
 // What the client would have been sent, as far as it may be stored, in the origin's order.
 bool stored_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexcept {
     ngx_http_request_t* r = fill->request;
+    if (origin.kind == AnswerKind::kStatus) {
+        return status_lines(fill, origin, lines);
+    }
+    if (origin.kind == AnswerKind::kRedirect) {
+        return redirect_lines(fill, origin, lines);
+    }
     http::Field* all = nullptr;
     const http::Fields out = list_fields(r->pool, &r->headers_out.headers, 4, &all);
     lines->data = static_cast<http::Field*>(
@@ -147,8 +185,7 @@ bool stored_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexce
     const FieldJudge judge(origin.response.fields, fill->conf->policy);
     for (const http::Field& field : out) {
         if (base::equal_nocase(field.name, "Content-Length")
-            || base::equal_nocase(field.name, "Content-Type") || is_tag_line(fill->conf, field.name)
-            || (r->error_page && is_validator(field.name))) {
+            || base::equal_nocase(field.name, "Content-Type") || is_tag_line(fill->conf, field.name)) {
             continue;
         }
         if (!judge.may_store(field.name)) {
@@ -159,7 +196,7 @@ bool stored_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexce
         }
         lines->add(field.name, field.value);
     }
-    if (!origin.from_upstream && !r->error_page && !lines->has("Last-Modified")) {
+    if (!origin.from_upstream && !lines->has("Last-Modified")) {
         if (const http::Field* field = origin.response.fields.find("Last-Modified")) {
             lines->add(field->name, field->value);
         }
@@ -212,17 +249,75 @@ void set_times(shm::NewEntry* what, Fill* fill, const http::Response& response,
     what->fill_cost_us = cost < UINT32_MAX ? static_cast<uint32_t>(cost) : UINT32_MAX;
 }
 
+uint32_t kind_flags(const Fill* fill, const OriginResponse& origin) noexcept {
+    switch (origin.kind) {
+    case AnswerKind::kStatus:
+        return cache::kStatusFlag;
+    case AnswerKind::kRedirect:
+        return cache::kRedirectFlag;
+    case AnswerKind::kBody:
+        break;
+    }
+    return leaves_vary_to_nginx(fill->request) ? cache::kGzipVaryFlag : 0;
+}
+
+// The fields that decide about variants: those of the response, and what nginx would say for its content handler.
+bool varying_fields(Fill* fill, const OriginResponse& origin, uint32_t flags, http::Fields* out) noexcept {
+    *out = origin.response.fields;
+    if ((flags & cache::kGzipVaryFlag) == 0) {
+        return true;
+    }
+    const size_t n = out->size;
+    auto* lines = static_cast<http::Field*>(ngx_palloc(fill->request->pool, (n + 1) * sizeof(http::Field)));
+    if (lines == nullptr) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        lines[i] = origin.response.fields.data[i];
+    }
+    lines[n] = {"Vary", "Accept-Encoding"};
+    *out = {lines, n + 1, out->names | http::name_bit("Vary")};
+    return true;
+}
+
+// A coding that the request's set does not stand for would reach others who do not take it.
+bool is_coding_taken(Fill* fill, const http::Fields& fields, const Lines& lines) noexcept {
+    const http::Fields stored{lines.data, lines.size};
+    const http::Field* coding = stored.find("Content-Encoding");
+    bool varies = false;
+    for (const http::Field& line : fields.lines("Vary")) {
+        varies = varies || http::list_has(line.value, "Accept-Encoding");
+    }
+    if (coding == nullptr || !varies) {
+        return true;
+    }
+    const http::Fields request = request_fields(fill->request);
+    return !request.has("Accept-Encoding")   // then any will do (RFC 9110 §12.5.3), and that is a variant of its own
+           || http::takes_encoding(request, http::trim(coding->value));
+}
+
 }  // namespace
 
 shm::Status begin_object(Fill* fill, const OriginResponse& origin, http::Reason* reason) noexcept {
     Lines lines;
     Bytes head;
+    http::Fields varying;
+    const uint32_t flags = kind_flags(fill, origin);
+    if (!varying_fields(fill, origin, flags, &varying)) {
+        *reason = http::Reason::kInternal;
+        return shm::Status::kNoSpace;
+    }
     if (!stored_lines(fill, origin, &lines)) {
         *reason = http::Reason::kInternal;
         return shm::Status::kNoSpace;
     }
     if (!build_head(fill, lines, origin.response, origin.freshness, &head)) {
         *reason = http::Reason::kHeadersTooBig;
+        return shm::Status::kTooLarge;
+    }
+    if (!is_coding_taken(fill, varying, lines)) {
+        *reason = http::Reason::kVariant;
+        fill->is_quiet = true;   // it says nothing of what others get
         return shm::Status::kTooLarge;
     }
     fill->head = head;
@@ -239,8 +334,9 @@ shm::Status begin_object(Fill* fill, const OriginResponse& origin, http::Reason*
     what.selectors = selectors;
     what.selector_count = count;
     what.body_bytes = fill->expected;
+    what.flags = flags;
     set_times(&what, fill, origin.response, origin.freshness);
-    if (!choose_variant(fill, origin.response.fields, &what, reason)) {
+    if (!choose_variant(fill, varying, &what, reason)) {
         return shm::Status::kTooLarge;
     }
     return fill->zone->store.begin(what, now_sec(), &fill->writer);
@@ -348,6 +444,7 @@ shm::Status publish_validated(Fill* fill, const OriginResponse& origin, shm::Pin
     what.digest = fill->primary;
     what.head = head;
     what.body_bytes = shm::Store::body_length(fill->stale);
+    what.flags = shm::Store::flags(fill->stale) & cache::kKindFlags;
     set_times(&what, fill, response, freshness);
     what.fill_cost_us = shm::Store::fill_cost_us(fill->stale);   // of the whole thing, not of the 304
     http::Reason reason = http::Reason::kNone;

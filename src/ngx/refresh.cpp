@@ -7,15 +7,16 @@
 #include "ngx/counters.h"
 #include "ngx/fill.h"
 #include "ngx/marks.h"
+#include "ngx/steps.h"
 
 namespace slab_cache::ngx {
 
 bool refresh_in_background(Ctx* ctx) noexcept {
-    if (origin_failing(ctx->zone, ctx->digest)) {
+    if (!is_clonable(ctx) || origin_failing(ctx->zone, lease_digest(ctx))) {
         return false;
     }
     shm::Ticket ticket;
-    if (ctx->zone->store.lease_acquire(ctx->digest, now_ms(),
+    if (ctx->zone->store.lease_acquire(lease_digest(ctx), now_ms(),
                                        static_cast<uint32_t>(ctx->conf->lock_age), &ticket)
         != shm::LeaseAnswer::kOwned) {
         return false;

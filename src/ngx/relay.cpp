@@ -2,6 +2,7 @@
 
 #include "ngx/relay.h"
 
+#include "ngx/client_io.h"
 #include "ngx/header.h"
 
 namespace slab_cache::ngx {
@@ -12,6 +13,7 @@ struct Relay {
     ngx_chain_t* free;
     ngx_chain_t* busy;
     size_t queued;               // bytes in queue and busy
+    size_t bound;                // of these: more than the queue's own where a filter holds on to what it gets
     bool ended;                  // the fill is over
     bool whole;                  // ... and the response complete
     bool header_sent;
@@ -24,15 +26,6 @@ constexpr size_t kBufferBytes = 16 * 1024;
 constexpr size_t kQueueBytes = 128 * 1024;
 constexpr unsigned kFillBuffered = 0x08;   // r->buffered bit of a fill with pending bufs
 const ngx_buf_tag_t kTag = reinterpret_cast<ngx_buf_tag_t>(&relay_handler);
-
-bool blocked(ngx_http_request_t* r) noexcept {
-    return r->buffered != 0 || r->connection->buffered != 0 || r->postponed != nullptr;
-}
-
-// The socket is this request's to wait for: the main one's, or that of the subrequest whose turn it is.
-bool has_socket(ngx_http_request_t* r) noexcept {
-    return r == r->main || r == r->connection->data;
-}
 
 size_t chain_bytes(ngx_chain_t* cl) noexcept {
     size_t n = 0;
@@ -124,7 +117,10 @@ void finish(ngx_http_request_t* r, Ctx* ctx, ngx_int_t rc) noexcept {
 void send_more(ngx_http_request_t* r, Ctx* ctx) noexcept {
     Relay* relay = ctx->relay;
     for (;;) {
-        if (relay->queue != nullptr || blocked(r)) {
+        if (is_behind_subrequests(r)) {
+            return;
+        }
+        if (relay->queue != nullptr || is_socket_full(r) || r->buffered != 0) {
             ngx_chain_t* out = relay->queue;
             relay->queue = nullptr;
             relay->queue_end = &relay->queue;
@@ -141,7 +137,7 @@ void send_more(ngx_http_request_t* r, Ctx* ctx) noexcept {
                 return;
             }
         }
-        if (blocked(r) && has_socket(r)) {
+        if (is_socket_full(r) && has_socket(r)) {
             ngx_http_core_loc_conf_t* clcf = core_loc_conf(r);
             ngx_event_t* wev = r->connection->write;
             if (!wev->delayed) {
@@ -165,11 +161,14 @@ void send_more(ngx_http_request_t* r, Ctx* ctx) noexcept {
             }
             return;
         }
-        if (!r->connection->sent && ngx_http_send_special(r, NGX_HTTP_FLUSH) == NGX_ERROR) {
+        if (is_header_waiting(r) && ngx_http_send_special(r, NGX_HTTP_FLUSH) == NGX_ERROR) {
             finish(r, ctx, NGX_ERROR);   // the header goes at once, even if the body takes its time
             return;
         }
-        if (ctx->fill != nullptr && ctx->fill->pending != nullptr && relay->queued < kQueueBytes / 2) {
+        if (ctx->fill != nullptr && ctx->fill->pending != nullptr) {
+            if (relay->queued >= relay->bound / 2) {
+                relay->bound = relay->queued + kQueueBytes;   // no socket holds it: some filter wants more
+            }
             continue_fill(ctx->fill);
         }
         wait_for(&ctx->waiter, {}, kSafetyNetMs);
@@ -195,7 +194,7 @@ void on_writable(ngx_http_request_t* r) noexcept {
 // Copies one buf as far as the queue has room. True when it was taken whole.
 bool take_buf(Ctx* leader, Fill* fill, ngx_buf_t* b) noexcept {
     Relay* relay = leader->relay;
-    while (relay->queued < kQueueBytes) {
+    while (relay->queued < relay->bound) {
         if (ngx_buf_in_memory(b)) {
             const auto left = static_cast<size_t>(b->last - b->pos);
             if (left == 0) {
@@ -212,7 +211,7 @@ bool take_buf(Ctx* leader, Fill* fill, ngx_buf_t* b) noexcept {
             const off_t left = b->file_last - b->file_pos;
             const size_t n = left < static_cast<off_t>(kBufferBytes) ? static_cast<size_t>(left)
                                                                     : kBufferBytes;
-            const ssize_t got = ngx_read_file(b->file, to->pos, n, b->file_pos);
+            const ssize_t got = read_file(b->file, to->pos, n, b->file_pos);
             if (got <= 0) {
                 drop_fill(fill);
                 return false;
@@ -237,6 +236,7 @@ bool start_relay(Ctx* leader, Fill* fill) noexcept {
     }
     relay->queue_end = &relay->queue;
     relay->header_sent = header_sent;
+    relay->bound = kQueueBytes;
     leader->relay = relay;
     return true;
 }

@@ -6,20 +6,14 @@
 
 #include "cache/key.h"
 #include "http/args.h"
+#include "ngx/identity.h"
+#include "ngx/marks.h"
 #include "ngx/variants.h"
 
 namespace slab_cache::ngx {
 namespace {
 
-// The path as the client wrote it where that is what the location got; else what rewrites made of it.
-bool path_of(ngx_http_request_t* r, Bytes* path) noexcept {
-    if (r->valid_unparsed_uri && r == r->main) {
-        const Bytes raw = view(r->unparsed_uri);
-        *path = base::slice(raw, 0, raw.find('?'));
-        if (!path->empty() && path->front() == '/') {
-            return true;
-        }
-    }
+bool escaped_path(ngx_http_request_t* r, Bytes* path) noexcept {
     const uintptr_t escapes = ngx_escape_uri(nullptr, r->uri.data, r->uri.len, NGX_ESCAPE_URI);
     if (escapes == 0) {
         *path = view(r->uri);
@@ -33,6 +27,27 @@ bool path_of(ngx_http_request_t* r, Bytes* path) noexcept {
     ngx_escape_uri(p, r->uri.data, r->uri.len, NGX_ESCAPE_URI);
     *path = {reinterpret_cast<char*>(p), size};
     return true;
+}
+
+struct Written {
+    Bytes path;
+    Bytes args;
+    bool has_mark;   // a "?", though nothing stands behind it
+};
+
+// The URL as the client wrote it, whatever rewrites made of it. A subrequest has no client: its own.
+bool written_url(ngx_http_request_t* r, Written* out) noexcept {
+    const Bytes raw = view(r->unparsed_uri);
+    if (r == r->main && !raw.empty() && raw.front() == '/') {
+        const size_t mark = raw.find('?');
+        out->path = base::slice(raw, 0, mark);
+        out->has_mark = mark != Bytes::npos;
+        out->args = out->has_mark ? base::slice(raw, mark + 1) : Bytes{};
+        return true;
+    }
+    out->args = view(r->args);
+    out->has_mark = !out->args.empty();
+    return escaped_path(r, &out->path);
 }
 
 // What the Host header says beyond the host that nginx chose: an application may put it into links, so that requests
@@ -189,47 +204,88 @@ Bytes host_of(ngx_http_request_t* r) noexcept {
     return view(cscf->server_name);
 }
 
-bool canonical_uri(ngx_http_request_t* r, const LocConf* conf, Bytes* uri) noexcept {
-    Bytes path;
-    if (!path_of(r, &path)) {
-        return false;
-    }
-    const Bytes args = view(r->args);
-    if (args.empty()) {
-        *uri = path;
+namespace {
+
+bool canonical(ngx_pool_t* pool, const Written& url, const LocConf* conf, Bytes* uri) noexcept {
+    const Bytes args = url.args;
+    if (!url.has_mark || (args.empty() && conf->key_args != nullptr)) {
+        *uri = url.path;
         return true;
     }
     Scratch s;
-    if (!scratch(r->pool, path.size() + 1 + args.size(), &s)) {
+    if (!scratch(pool, url.path.size() + 1 + args.size(), &s)) {
         return false;
     }
-    ngx_memcpy(s.data, path.data(), path.size());
-    s.data[path.size()] = '?';
+    ngx_memcpy(s.data, url.path.data(), url.path.size());
+    s.data[url.path.size()] = '?';
     size_t n = args.size();
-    char* to = s.data + path.size() + 1;
+    char* to = s.data + url.path.size() + 1;
     if (conf->key_args == nullptr) {
         ngx_memcpy(to, args.data(), n);
-    } else {
-        n = http::canonical_args(args, *conf->key_args, to, n);
+        *uri = {s.data, s.size};
+        return true;
     }
-    *uri = {s.data, path.size() + (n != 0 ? 1 + n : 0)};
+    n = http::canonical_args(args, *conf->key_args, to, n);
+    *uri = {s.data, url.path.size() + (n != 0 ? 1 + n : 0)};
     return true;
+}
+
+// Arguments as the origin shall get them: without what the key leaves out, and in its order where it has one.
+bool args_of_fill(ngx_pool_t* pool, Bytes args, const LocConf* conf, Bytes* out) noexcept {
+    *out = args;
+    if (conf->key_args == nullptr || args.empty()) {
+        return true;
+    }
+    Scratch s;
+    if (!scratch(pool, args.size(), &s)) {
+        return false;
+    }
+    const size_t n = conf->key_args->sort ? http::canonical_args(args, *conf->key_args, s.data, s.size)
+                                          : http::fill_args(args, *conf->key_args, s.data, s.size);
+    *out = {s.data, n};
+    return true;
+}
+
+// What rewrites and redirects made of it, where that is another URL than the client's.
+bool read_inner(Ctx* ctx) noexcept {
+    ngx_http_request_t* r = ctx->request;
+    ctx->inner_differs = r == r->main && !r->valid_unparsed_uri;
+    if (!ctx->inner_differs) {
+        return true;
+    }
+    ctx->inner_path = view(r->uri);
+    ctx->inner_args = view(r->args);
+    if (ctx->conf->key_args == nullptr || ctx->inner_args.empty()) {
+        return true;
+    }
+    Scratch s;
+    if (!scratch(r->pool, ctx->inner_args.size(), &s)) {
+        return false;
+    }
+    const size_t n = http::canonical_args(ctx->inner_args, *ctx->conf->key_args, s.data, s.size);
+    ctx->inner_args = {s.data, n};
+    return true;
+}
+
+}  // namespace
+
+bool canonical_uri(ngx_http_request_t* r, const LocConf* conf, Bytes* uri) noexcept {
+    Written url;
+    return written_url(r, &url) && canonical(r->pool, url, conf, uri);
 }
 
 bool read_url(Ctx* ctx) noexcept {
     ngx_http_request_t* r = ctx->request;
+    Written url;
     ctx->host = host_of(r);
-    ctx->fill_args = view(r->args);
-    if (ctx->conf->key_args != nullptr && !ctx->fill_args.empty()) {
-        Scratch s;
-        if (!scratch(r->pool, ctx->fill_args.size(), &s)) {
-            return false;
-        }
-        const size_t n = http::fill_args(view(r->args), *ctx->conf->key_args, s.data, s.size);
-        ctx->fill_args = {s.data, n};
-        ctx->fill_args_differ = ctx->fill_args != view(r->args);
+    if (!written_url(r, &url) || !canonical(r->pool, url, ctx->conf, &ctx->uri)
+        || !args_of_fill(r->pool, view(r->args), ctx->conf, &ctx->fill_args)
+        || !args_of_fill(r->pool, url.args, ctx->conf, &ctx->written_args) || !read_inner(ctx)) {
+        return false;
     }
-    return canonical_uri(r, ctx->conf, &ctx->uri);
+    ctx->fill_args_differ = ctx->fill_args != view(r->args) || ctx->written_args != url.args
+                            || (url.has_mark && url.args.empty() && ctx->conf->key_args != nullptr);
+    return true;
 }
 
 http::Reason read_key(Ctx* ctx) noexcept {
@@ -237,12 +293,32 @@ http::Reason read_key(Ctx* ctx) noexcept {
     if (no == http::Reason::kNone && view(ctx->request->method_name) == "QUERY") {
         no = add_query(ctx);
     }
+    if (no == http::Reason::kNone && !read_identity(ctx)) {
+        no = http::Reason::kInternal;
+    }
     if (no == http::Reason::kNone) {
-        ctx->primary = cache::digest(ctx->key, ctx->zone->store.secret());
-        ctx->variant_key = ctx->key;
-        ctx->digest = ctx->primary;
+        ctx->url_key = ctx->key;
+        ctx->url_digest = cache::digest(ctx->key, ctx->zone->store.secret());
+        (void) use_slot(ctx, 0);
     }
     return no;
+}
+
+bool use_slot(Ctx* ctx, uint32_t slot) noexcept {
+    ctx->key = ctx->url_key;
+    ctx->primary = ctx->url_digest;
+    if (slot != 0) {
+        Scratch s;
+        if (!scratch(ctx->request->pool, ctx->url_key.size() + cache::kSlotBytes, &s)) {
+            return false;
+        }
+        ngx_memcpy(s.data, ctx->url_key.data(), ctx->url_key.size());
+        ctx->key = cache::add_slot(s.data, ctx->url_key.size(), slot);
+        ctx->primary = cache::digest(ctx->key, ctx->zone->store.secret());
+    }
+    ctx->variant_key = ctx->key;
+    ctx->digest = ctx->primary;
+    return true;
 }
 
 bool read_variant(Ctx* ctx, Bytes spec) noexcept {
@@ -253,6 +329,13 @@ bool read_variant(Ctx* ctx, Bytes spec) noexcept {
     }
     ctx->digest = cache::digest(ctx->variant_key, ctx->zone->store.secret());
     return true;
+}
+
+uint8_t mark_kind(const ngx_http_request_t* r) noexcept {
+    if (r->headers_in.authorization != nullptr) {
+        return kHasCredentials;
+    }
+    return has_cookie(r->headers_in) ? kHasCookie : kAnybody;
 }
 
 http::Request request_facts(ngx_http_request_t* r) noexcept {

@@ -8,13 +8,17 @@
 
 namespace slab_cache::ngx {
 
-// Fills ctx->host, uri, fill_args. False when memory ran out.
+// Fills ctx->host, uri, inner_…, …_args. False when memory ran out.
 bool read_url(Ctx* ctx) noexcept;
-// Fills ctx->key and ctx->primary. kNone, kKeyTooLong or kInternal.
+// Fills ctx->key, primary and identity. kNone, kKeyTooLong or kInternal.
 http::Reason read_key(Ctx* ctx) noexcept;
+// The key under which the URL's n-th object lies (cache/key.h), from 0. False when memory ran out.
+bool use_slot(Ctx* ctx, uint32_t slot) noexcept;
 // The variant's key for this request under `spec` (http/vary.h) into ctx->variant_key and ctx->digest.
 bool read_variant(Ctx* ctx, Bytes spec) noexcept;
 
+// Of which kind of requests this is (marks.h).
+uint8_t mark_kind(const ngx_http_request_t* r) noexcept;
 // Facts that are at hand without looking through the header. `fields` is empty: see request_fields().
 http::Request request_facts(ngx_http_request_t* r) noexcept;
 // All header lines, copied once into an array on the request's pool; empty when memory ran out.

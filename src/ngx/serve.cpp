@@ -4,7 +4,9 @@
 
 #include "cache/entry.h"
 #include "http/validator.h"
+#include "cache/variant.h"
 #include "ngx/header.h"
+#include "ngx/redirect.h"
 #include "ngx/stream.h"
 
 namespace slab_cache::ngx {
@@ -89,6 +91,9 @@ ngx_int_t send_copy(ngx_http_request_t* r, Ctx* ctx) noexcept {
 ngx_int_t serve_handler(ngx_http_request_t* r) noexcept {
     Ctx* ctx = get_ctx(r);
     ctx->step = Step::kAnswered;
+    if ((shm::Store::flags(ctx->pin) & (cache::kStatusFlag | cache::kRedirectFlag)) != 0) {
+        return act_on_stored(r, ctx);
+    }
     const ngx_int_t discard = ngx_http_discard_request_body(r);
     if (discard != NGX_OK) {
         return discard;

@@ -3,6 +3,7 @@
 
 #include "http/storable.h"
 #include "ngx/fill.h"
+#include "ngx/identity.h"
 #include "ngx/lookup.h"
 #include "ngx/marks.h"
 #include "ngx/request.h"
@@ -69,6 +70,7 @@ Next begin_lookup(Ctx* ctx) noexcept {
         ctx->status = CacheStatus::kBypass;
         ctx->reason = http::Reason::kBypass;
         ctx->unlocked = true;
+        ctx->is_quiet = true;
         return fill_as_leader(ctx, {});
     default:
         return Next::kError;
@@ -96,8 +98,8 @@ Next start(Ctx* ctx) noexcept {
     if ((r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) != 0 && read_key(ctx) == http::Reason::kNone) {
         ctx->zone->store.find_prefetch(ctx->primary);
         if (ctx->zone->missing) {   // then this one is likely to miss too
-            ctx->zone->store.mark_prefetch(mark_digest(ctx->primary, r->headers_in.authorization != nullptr));
-            ctx->zone->store.lease_prefetch(ctx->primary);
+            ctx->zone->store.mark_prefetch(mark_digest(ctx->primary, ctx->identity, mark_kind(r)));
+            ctx->zone->store.lease_prefetch(lease_digest(ctx));
         }
     }
     const http::Request request = request_facts(r);

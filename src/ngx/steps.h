@@ -1,11 +1,12 @@
 // ngx/steps.h — the steps of a request that lookup.cpp drives: what they return, and those that live elsewhere.
 //
-// A step never blocks and never calls nginx's phases; it sets ctx->step and says how to go on.
+// A step never blocks and never calls nginx's phases (but for a direct fill, at its end); it sets ctx->step and says how to go on.
 #pragma once
 
 #include "ngx/ngx.h"
 
 #include "ngx/ctx.h"
+#include "ngx/identity.h"
 
 namespace slab_cache::ngx {
 
@@ -23,7 +24,12 @@ enum class Next : uint8_t {
 Next start(Ctx* ctx) noexcept;
 Next begin_lookup(Ctx* ctx) noexcept;   // a QUERY's body has been read
 
+// What leases and counts of uses are kept under: answers of several identities are not each other's.
+inline shm::Digest lease_digest(const Ctx* ctx) noexcept { return with_identity(ctx->digest, ctx->identity); }
+
 // lookup.cpp
+Next lookup(Ctx* ctx) noexcept;
+Next wait(Ctx* ctx) noexcept;           // something may have come that this request waits for
 Next park(Ctx* ctx) noexcept;
 Next fill_as_leader(Ctx* ctx, const shm::Ticket& lease) noexcept;
 void resume(void* ctx) noexcept;        // Waiter::resume of every request

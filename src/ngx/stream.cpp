@@ -2,6 +2,7 @@
 
 #include "ngx/stream.h"
 
+#include "ngx/client_io.h"
 #include "ngx/fill.h"
 #include "ngx/relay.h"
 
@@ -12,10 +13,6 @@ constexpr uint32_t kSegmentsPerTurn = 32;
 const ngx_buf_tag_t kTag = reinterpret_cast<ngx_buf_tag_t>(&ngx_http_slab_cache_module);
 
 enum class Growth : uint8_t { kMore, kComplete, kBroken, kWait };
-
-bool blocked(ngx_http_request_t* r) noexcept {
-    return r->buffered != 0 || r->connection->buffered != 0 || r->postponed != nullptr;
-}
 
 // Where the client's part of the body ends: a range may end before the whole does.
 bool has_all(const Ctx* ctx) noexcept {
@@ -123,7 +120,10 @@ bool goes_on_by_relay(Ctx* ctx) noexcept { return ctx->relay != nullptr; }
 
 void run(ngx_http_request_t* r, Ctx* ctx) noexcept {
     for (;;) {
-        if (blocked(r) && r == r->main) {
+        if (is_behind_subrequests(r)) {
+            return;
+        }
+        if (is_socket_full(r) && r == r->main) {
             wait_writable(r, ctx);
             return;
         }
@@ -155,7 +155,7 @@ void run(ngx_http_request_t* r, Ctx* ctx) noexcept {
                 start_relay_body(r, ctx);
                 return;
             }
-            if (!r->connection->sent && ngx_http_send_special(r, NGX_HTTP_FLUSH) == NGX_ERROR) {
+            if (is_header_waiting(r) && ngx_http_send_special(r, NGX_HTTP_FLUSH) == NGX_ERROR) {
                 finish(r, ctx, NGX_ERROR);   // the header goes at once, even if the body takes its time
                 return;
             }
@@ -185,7 +185,7 @@ void on_writable(ngx_http_request_t* r) noexcept {
         wait_writable(r, ctx);
         return;
     }
-    if (blocked(r)) {
+    if (is_socket_full(r) || r->buffered != 0) {
         if (send(r, ctx, nullptr) == NGX_ERROR) {
             finish(r, ctx, NGX_ERROR);
             return;

@@ -65,13 +65,24 @@ bool add_configured_tags(Selectors* to, Fill* fill) noexcept {
     return true;
 }
 
+bool add_url(Selectors* to, Fill* fill, const cache::Url& url) noexcept {
+    uint64_t selector[cache::kMaxSelectors];
+    const uint32_t n = cache::url_selectors(url, fill->zone->store.secret(), selector, cache::kMaxSelectors);
+    for (uint32_t i = 0; i < n; i++) {
+        to->add(selector[i]);
+    }
+    return n != 0;
+}
+
+// Whose answer it is; what clients call it; what it is called inside.
 bool collect(Selectors* to, Fill* fill, const http::Fields& response) noexcept {
+    to->add(fill->identity);
     cache::Url url;
-    if (!cache::split_url(arena_of(fill->request->pool), fill->host, fill->uri, &url)) {
+    if (!cache::split_url(arena_of(fill->request->pool), fill->host, fill->uri, &url) || !add_url(to, fill, url)) {
         return false;
     }
-    to->count = cache::url_selectors(url, fill->zone->store.secret(), to->out, cache::kMaxSelectors);
-    if (to->count == 0) {
+    if (fill->inner_differs && !fill->inner_path.empty() && fill->inner_path.front() == '/'
+        && !add_url(to, fill, {fill->host, fill->inner_path, fill->inner_args})) {
         return false;
     }
     switch (fill->conf->tags_mode) {

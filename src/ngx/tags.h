@@ -9,7 +9,7 @@
 
 namespace slab_cache::ngx {
 
-// Selectors of the fill's URL and of the response's tags, into cache::kMaxSelectors places. 0: more than fit (the response
+// The fill's identity first, then selectors of its URL, outer and inner, and of the response's tags, into cache::kMaxSelectors places. 0: more than fit (the response
 // must not be stored: a purge of what was left out would miss it).
 uint32_t collect_selectors(Fill* fill, const http::Fields& response, uint64_t* out) noexcept;
 // The same, and all those of fill->stale: a 304 need not repeat the tags.

@@ -5,6 +5,7 @@
 #include "cache/key.h"
 #include "cache/variant.h"
 #include "http/vary.h"
+#include "ngx/identity.h"
 #include "ngx/request.h"
 #include "ngx/verdict.h"
 
@@ -21,7 +22,7 @@ void move_lease(Fill* fill) noexcept {
     }
     shm::Ticket ticket;
     const shm::LeaseAnswer answer = fill->zone->store.lease_acquire(
-        fill->digest, now_ms(), static_cast<uint32_t>(fill->conf->lock_age), &ticket);
+        with_identity(fill->digest, fill->identity), now_ms(), static_cast<uint32_t>(fill->conf->lock_age), &ticket);
     end_lease(fill, shm::LeaseState::kPublished, 0);
     if (answer == shm::LeaseAnswer::kOwned) {
         fill->ticket = ticket;

@@ -25,7 +25,7 @@ namespace slab_cache::shm {
 using base::Atom;
 
 inline constexpr uint64_t kZoneMagic = 0x3165686361436253ULL;
-inline constexpr uint32_t kLayoutVersion = 4;
+inline constexpr uint32_t kLayoutVersion = 5;
 inline constexpr uint32_t kRefBytes = 64;
 inline constexpr uint32_t kLineBytes = 64;
 inline constexpr uint32_t kBlockBytes = 64 * 1024;

@@ -98,7 +98,7 @@ def test_otherwise_the_first_to_find_it_stale_waits(cached, origin, directives):
 
 # ---- error pages ---------------------------------------------------------------------------------------------------
 PAGE = """proxy_intercept_errors on; error_page 403 404 500 502 {how} /page;
-          location = /page { internal; root html; try_files /page.html =500; }"""
+          location = /page { internal; slab_cache off; root html; try_files /page.html =500; }"""
 
 
 @pytest.fixture

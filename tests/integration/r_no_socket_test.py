@@ -29,16 +29,3 @@ def test_closing_without_an_answer_resets_no_socket(nginx, origin):
         c.send("/a")
         with pytest.raises((EOFError, ConnectionError)):
             c.read_header()
-
-
-def test_send_timeout_of_the_fills_location_does_not_end_a_fill_that_waits_for_its_client(nginx):
-    body = bytes(range(256)) * 32_000      # more than all sockets and queues take
-    (nginx.prefix / "html/a").write_bytes(body)
-    nginx.start(f"""
-        location /a {{ slab_cache one; root /nowhere; try_files /nothing @file; }}
-        location @file {{ root {nginx.prefix}/html; send_timeout 20ms; }}""")
-    with nginx.connect(receive_buffer=200_000) as c:
-        c.send("/a")
-        header = c.read_header()
-        threading.Event().wait(0.2)        # that it does not happen cannot be waited for
-        assert c.read_body(header).body == body

@@ -121,11 +121,9 @@ TEST(StorableResponse, a_past_x_accel_expires_keeps_it_to_be_asked_about) {
     EXPECT_EQ(why_not({"X-Accel-Expires: @60", "Cache-Control: private"}), Reason::kPrivate);
 }
 
-TEST(StorableResponse, x_accel_redirect_is_not_stored_unless_ignored) {
-    EXPECT_EQ(why_not({kMaxAge, "X-Accel-Redirect: /x"}), Reason::kAccelRedirect);
-    Policy policy;
-    policy.ignore = ignore::kAccelRedirect;
-    EXPECT_EQ(why_not({kMaxAge, "X-Accel-Redirect: /x"}, policy), Reason::kNone);
+TEST(StorableResponse, x_accel_redirect_is_an_answer_like_any_other) {
+    EXPECT_EQ(why_not({kMaxAge, "X-Accel-Redirect: /x"}), Reason::kNone);
+    EXPECT_EQ(why_not({"X-Accel-Redirect: /x"}), Reason::kNoFreshness);
 }
 
 TEST(StorableResponse, set_cookie_is_refused_by_default) {

@@ -1,0 +1,33 @@
+// ngx/client_io.h — is it the client's socket that a response waits for?
+//
+// What        nginx's filters set bits of r->buffered and c->buffered while they hold what they were given: gzip waits for
+//             more input, sub_filter for the rest of a match. Only the write filter's bit, and those of what lies
+//             below it (TLS, HTTP/2, HTTP/3), mean that the socket is full.
+#pragma once
+
+#include "ngx/ngx.h"
+
+namespace slab_cache::ngx {
+
+// The socket takes nothing at the moment. (NGX_LOWLEVEL_BUFFERED has image_filter's bit in it.)
+inline bool is_socket_full(const ngx_http_request_t* r) noexcept {
+    return (r->connection->buffered & (NGX_HTTP_WRITE_BUFFERED | NGX_SSL_BUFFERED | NGX_HTTP_V2_BUFFERED)) != 0;
+}
+
+// Subrequests' output comes first; nginx calls the write handler when it has gone.
+inline bool is_behind_subrequests(const ngx_http_request_t* r) noexcept {
+    return r->postponed != nullptr && r != r->connection->data;
+}
+
+// The socket is this request's to wait for: the main one's, or that of the subrequest whose turn it is.
+inline bool has_socket(const ngx_http_request_t* r) noexcept {
+    return r == r->main || r == r->connection->data;
+}
+
+// The header has gone out and nothing of the body has: the client need not wait for that to see it. A filter that holds
+// the header back (image_filter, xslt) must see no empty buf either.
+inline bool is_header_waiting(const ngx_http_request_t* r) noexcept {
+    return r->header_sent && !r->connection->sent;
+}
+
+}  // namespace slab_cache::ngx

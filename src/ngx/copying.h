@@ -1,0 +1,24 @@
+// ngx/copying.h — storing an answer while it goes by to its client.
+//
+// What        The header has been judged; the body's bufs are read, not consumed, before the rest of nginx's chain gets them.
+//             The object is published when the last of them has come, before its bytes are sent; whoever waits on the
+//             fill's lease looks again then, or when it came to nothing. Nobody reads it while it grows: its pace is
+//             its client's.
+// Used by     direct.cpp, and tee.cpp for what a POST answers.
+#pragma once
+
+#include "ngx/ngx.h"
+
+#include "ngx/fill.h"
+#include "ngx/origin.h"
+
+namespace slab_cache::ngx {
+
+// kNone: the object is begun, and fill->phase is kStoring.
+http::Reason begin_copying(Fill* fill, const OriginResponse& origin) noexcept;
+// The next of the body.
+void copy_chain(Fill* fill, ngx_chain_t* in) noexcept;
+// It comes to nothing; kNone: it was published. Idempotent.
+void stop_copying(Fill* fill, http::Reason reason) noexcept;
+
+}  // namespace slab_cache::ngx

@@ -1,0 +1,175 @@
+#include "ngx/ngx.h"
+
+#include "ngx/identity.h"
+
+#include "cache/key.h"
+#include "ngx/conf.h"
+#include "ngx/zone.h"
+
+namespace slab_cache::ngx {
+namespace {
+
+// Lives on its own pool, so that a request's identity costs its own bytes only.
+struct Parts {
+    const uint8_t* secret;
+    uint64_t value;
+
+    void add(Bytes part) noexcept { value = cache::keyed_hash(part, value, secret); }
+};
+
+uint64_t add_number(uint64_t to, uint64_t n) noexcept {
+    return cache::stable_hash({reinterpret_cast<const char*>(&n), sizeof(n)}, to);
+}
+
+// Names and addresses of the server block: what tells it from the others, however the file around it changes.
+uint64_t server_identity(ngx_conf_t* cf) noexcept {
+    auto* cscf = static_cast<ngx_http_core_srv_conf_t*>(
+        ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module));
+    auto* cmcf = static_cast<ngx_http_core_main_conf_t*>(
+        ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module));
+    uint64_t id = 0;
+    auto* name = static_cast<ngx_http_server_name_t*>(cscf->server_names.elts);
+    for (ngx_uint_t i = 0; i < cscf->server_names.nelts; i++) {
+        id = cache::stable_hash(view(name[i].name), id);
+    }
+    uint64_t addresses = 0;   // a sum: their order in the file plays no part
+    auto* port = cmcf->ports != nullptr ? static_cast<ngx_http_conf_port_t*>(cmcf->ports->elts) : nullptr;
+    for (ngx_uint_t p = 0; port != nullptr && p < cmcf->ports->nelts; p++) {
+        auto* addr = static_cast<ngx_http_conf_addr_t*>(port[p].addrs.elts);
+        for (ngx_uint_t a = 0; a < port[p].addrs.nelts; a++) {
+            auto** server = static_cast<ngx_http_core_srv_conf_t**>(addr[a].servers.elts);
+            for (ngx_uint_t s = 0; s < addr[a].servers.nelts; s++) {
+                if (server[s] == cscf) {
+                    addresses += cache::stable_hash(view(addr[a].opt.addr_text), 0);
+                }
+            }
+        }
+    }
+    return add_number(id, addresses);
+}
+
+uint64_t kind_of(const ngx_http_core_loc_conf_t* clcf) noexcept {
+    uint64_t kind = (clcf->exact_match ? 1U : 0U) | (clcf->noregex ? 2U : 0U) | (clcf->named ? 4U : 0U)
+                    | (clcf->noname ? 8U : 0U) | (clcf->lmt_excpt ? 16U : 0U);
+#if (NGX_PCRE)
+    kind |= clcf->regex != nullptr ? 32U : 0U;
+#endif
+    return kind;
+}
+
+bool add_root(ngx_http_request_t* r, Parts* parts) noexcept {
+    ngx_http_core_loc_conf_t* clcf = core_loc_conf(r);
+    if (clcf->root_lengths == nullptr) {
+        return true;
+    }
+    ngx_str_t root;
+    if (ngx_http_script_run(r, &root, clcf->root_lengths->elts, 0, clcf->root_values->elts) == nullptr) {
+        return false;
+    }
+    parts->add(view(root));
+    return true;
+}
+
+bool has_foreign_context(const ngx_http_request_t* r, const MainConf* mcf) noexcept {
+    return mcf->lua_index >= 0 && r->ctx[mcf->lua_index] != nullptr;
+}
+
+}  // namespace
+
+bool note_pass(ngx_conf_t* cf) noexcept {
+    auto* clcf = static_cast<ngx_http_core_loc_conf_t*>(
+        ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+    auto* conf = static_cast<LocConf*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_slab_cache_module));
+    conf->pass_handler = clcf->handler;
+    auto* word = static_cast<ngx_str_t*>(cf->args->elts);
+    if (cf->args->nelts < 2 || ngx_http_script_variables_count(&word[1]) == 0) {
+        return true;
+    }
+    conf->target = pool_new<ngx_http_complex_value_t>(cf->pool);
+    if (conf->target == nullptr) {
+        return false;
+    }
+    ngx_http_compile_complex_value_t ccv;
+    ngx_memzero(&ccv, sizeof(ccv));
+    ccv.cf = cf;
+    ccv.value = &word[1];
+    ccv.complex_value = conf->target;
+    return ngx_http_compile_complex_value(&ccv) == NGX_OK;
+}
+
+bool merge_identity(ngx_conf_t* cf, LocConf* prev, LocConf* conf) noexcept {
+    auto* clcf = static_cast<ngx_http_core_loc_conf_t*>(
+        ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+    const bool is_server = prev->identity == 0;   // the http block's own has none
+    if (is_server) {
+        conf->identity = server_identity(cf);
+    } else {
+        conf->identity = add_number(cache::stable_hash(view(clcf->name), prev->identity), kind_of(clcf));
+    }
+    if (clcf->noname) {   // if, limit_except: parts of a location, told apart by their order
+        conf->identity = add_number(conf->identity, ++prev->parts);
+        if (conf->pass_handler == nullptr) {
+            conf->pass_handler = prev->pass_handler;
+            conf->target = prev->target;
+        }
+    }
+    if (conf->identity <= kPushedIdentity) {
+        conf->identity += kPushedIdentity + 1;
+    }
+    auto* known = static_cast<uint64_t*>(ngx_array_push(&main_conf(cf)->identities));
+    if (known == nullptr) {
+        return false;
+    }
+    *known = conf->identity;
+    conf->identity_varies = conf->target != nullptr || clcf->root_lengths != nullptr;
+    return true;
+}
+
+bool read_identity(Ctx* ctx) noexcept {
+    const LocConf* conf = ctx->conf;
+    ngx_http_request_t* r = ctx->request;
+    ctx->is_plain = false;
+    if (conf->key != nullptr) {
+        ctx->identity = kExplicitIdentity;
+        return true;
+    }
+    ctx->is_plain = !ctx->inner_differs && !r->internal;
+    ctx->identity = conf->identity;
+    if (!conf->identity_varies && !ctx->inner_differs) {
+        return true;
+    }
+    Parts parts{ctx->zone->store.secret(), conf->identity};
+    if (ctx->inner_differs) {
+        parts.add(ctx->inner_path);
+        parts.add(ctx->inner_args);
+    }
+    if (conf->target != nullptr) {
+        ngx_str_t target;
+        if (ngx_http_complex_value(r, conf->target, &target) != NGX_OK) {
+            return false;
+        }
+        parts.add(view(target));
+    }
+    if (!add_root(r, &parts)) {
+        return false;
+    }
+    ctx->identity = parts.value <= kPushedIdentity ? parts.value + kPushedIdentity + 1 : parts.value;
+    return true;
+}
+
+bool is_of(const Ctx* ctx, const shm::Pin& pin) noexcept {
+    uint32_t n = 0;
+    const uint64_t* selector = shm::Store::selectors(pin, &n);
+    return n != 0 && (selector[0] == ctx->identity || (selector[0] == kPushedIdentity && ctx->is_plain));
+}
+
+bool is_clonable(const Ctx* ctx) noexcept {
+    const ngx_http_request_t* r = ctx->request;
+    if (r->content_handler != nullptr && r->content_handler != ctx->conf->pass_handler) {
+        return false;
+    }
+    const MainConf* mcf = main_conf(ctx->request);
+    return !mcf->has_foreign_balancer || !has_foreign_context(r, mcf);
+}
+
+}  // namespace slab_cache::ngx

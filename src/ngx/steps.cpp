@@ -1,0 +1,166 @@
+#include "ngx/ngx.h"
+
+#include "ngx/steps.h"
+
+#include "ngx/clone.h"
+#include "ngx/counters.h"
+#include "ngx/direct.h"
+#include "ngx/interim.h"
+#include "ngx/lookup.h"
+#include "ngx/purge.h"
+#include "ngx/redirect.h"
+#include "ngx/relay.h"
+#include "ngx/serve.h"
+#include "ngx/stream.h"
+
+namespace slab_cache::ngx {
+namespace {
+
+Next step(Ctx* ctx) noexcept {
+    switch (ctx->step) {
+    case Step::kStart:  return start(ctx);
+    case Step::kBody:   return begin_lookup(ctx);
+    case Step::kLookup: return lookup(ctx);
+    case Step::kWait:   return wait(ctx);
+    case Step::kServe:
+    case Step::kRelay:
+    case Step::kRedirect: return Next::kServe;
+    case Step::kDirect: return Next::kDirect;
+    case Step::kPass:   return Next::kDecline;
+    case Step::kStreaming:
+    case Step::kRelaying:
+    case Step::kAsking:
+    case Step::kAnswered: break;   // its phases are over
+    }
+    return Next::kError;
+}
+
+ngx_int_t leave_parked(Ctx* ctx) noexcept {
+    ngx_http_request_t* r = ctx->request;
+    r->write_event_handler = ngx_http_core_run_phases;
+    if (r == r->main && r->read_event_handler == ngx_http_test_reading) {
+        r->read_event_handler = ngx_http_block_reading;
+    }
+    return NGX_OK;
+}
+
+ngx_http_handler_pt handler_of(Step step) noexcept {
+    return step == Step::kRelay      ? relay_handler
+           : step == Step::kRedirect ? redirect_handler
+                                     : serve_handler;
+}
+
+ngx_int_t run(ngx_http_request_t* r, Ctx* ctx) noexcept {
+    for (;;) {
+        ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0, "slab_cache: step %d, round %d",
+                       static_cast<int>(ctx->step), static_cast<int>(ctx->rounds));
+        switch (step(ctx)) {
+        case Next::kMore:
+            continue;
+        case Next::kWait:
+            return NGX_AGAIN;
+        case Next::kReading:
+            return NGX_DONE;
+        case Next::kDecline:
+            leave_parked(ctx);
+            count_pass(ctx);
+            expect_interim(r);
+            return NGX_DECLINED;
+        case Next::kDirect:
+            leave_parked(ctx);
+            return run_directly(r, ctx);
+        case Next::kServe:
+            leave_parked(ctx);
+            count_served(ctx);
+            r->content_handler = handler_of(ctx->step);
+            return NGX_OK;
+        case Next::kError:
+            leave_parked(ctx);
+            ctx->step = Step::kAnswered;   // an error_page may go another way: nothing wakes this one any more
+            return ctx->error_status >= NGX_HTTP_SPECIAL_RESPONSE
+                       ? static_cast<ngx_int_t>(ctx->error_status)
+                       : static_cast<ngx_int_t>(NGX_HTTP_BAD_GATEWAY);
+        }
+    }
+}
+
+}  // namespace
+
+void resume(void* data) noexcept {
+    auto* ctx = static_cast<Ctx*>(data);
+    ngx_http_request_t* r = ctx->request;
+    ngx_connection_t* c = r->connection;
+    switch (ctx->step) {
+    case Step::kStreaming:
+        resume_stream(ctx);
+        break;
+    case Step::kRelaying:
+        resume_relay(ctx);
+        break;
+    case Step::kWait:
+        ngx_http_set_log_request(c->log, r);
+        r->write_event_handler = ngx_http_core_run_phases;
+        ngx_http_core_run_phases(r);
+        break;
+    case Step::kStart:
+    case Step::kBody:
+    case Step::kLookup:
+    case Step::kServe:
+    case Step::kRelay:
+    case Step::kRedirect:
+    case Step::kAnswered:
+    case Step::kDirect:
+    case Step::kAsking:
+    case Step::kPass:
+        return;
+    }
+    ngx_http_run_posted_requests(c);
+}
+
+ngx_int_t purge_phase_handler(ngx_http_request_t* r) noexcept {
+    auto* conf = loc_conf<LocConf>(r);
+    if ((conf->zone == nullptr && conf->zone_value == nullptr) || is_clone(r->connection) || conf->api) {
+        return NGX_DECLINED;
+    }
+    // Not where an error led: whoever sent it was refused.
+    if (!r->error_page && is_purge(r, conf->purge)) {
+        r->content_handler = purge_handler;
+        return NGX_OK;
+    }
+    if (get_ctx(r) == nullptr) {   // should another location answer, that is what the log says
+        Ctx* ctx = make_ctx(r, conf);
+        if (ctx == nullptr) {
+            return NGX_ERROR;
+        }
+        ctx->status = CacheStatus::kMiss;
+        ctx->reason = http::Reason::kElsewhere;
+    }
+    return NGX_DECLINED;
+}
+
+ngx_int_t content_handler(ngx_http_request_t* r) noexcept {
+    auto* conf = loc_conf<LocConf>(r);
+    if (conf->zone == nullptr && conf->zone_value == nullptr) {
+        return NGX_DECLINED;
+    }
+    if (is_clone(r->connection) || conf->api || r->content_handler == purge_handler) {
+        return NGX_DECLINED;   // a fill is what we are waiting for; the admin location is no content
+    }
+    Ctx* ctx = get_ctx(r);
+    if (ctx == nullptr || ctx->conf != conf) {
+        ctx = make_ctx(r, conf);
+        if (ctx == nullptr) {
+            return NGX_ERROR;
+        }
+    }
+    if (ctx->step == Step::kPass || ctx->step == Step::kAsking) {
+        return NGX_DECLINED;   // under way
+    }
+    if (ctx->step == Step::kStart) {
+        ctx->status = CacheStatus::kNone;
+        ctx->reason = http::Reason::kNone;
+    }
+    return run(r, ctx);
+}
+
+}  // namespace slab_cache::ngx
