@@ -29,6 +29,10 @@ constexpr bool starts_with(Bytes b, Bytes prefix) noexcept {
     return b.size() >= prefix.size() && slice(b, 0, prefix.size()) == prefix;
 }
 
+constexpr bool ends_with(Bytes b, Bytes end) noexcept {
+    return b.size() >= end.size() && slice(b, b.size() - end.size()) == end;
+}
+
 // ASCII only, as RFC 9110 §5.1 wants of field names; locale plays no part.
 constexpr char lower(char c) noexcept {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;

@@ -103,7 +103,8 @@ bool may_serve_stale(const StoredFacts& facts, StaleOn failure, const Policy& po
     if ((failure & kStaleUpdating) != 0 && (facts.flags & fact::kOwnStaleWhile) != 0) {
         return now < facts.stale_while_until;
     }
-    if ((facts.flags & fact::kMustRevalidate) != 0) {
+    const bool is_error = facts.status >= 500;   // an old failure is no better than a new one
+    if ((facts.flags & fact::kMustRevalidate) != 0 || is_error) {
         return false;
     }
     const bool is_covered =

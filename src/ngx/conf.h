@@ -105,9 +105,9 @@ struct LocConf {
     // identity.h
     uint64_t identity;
     uint32_t parts;                // `if` and limit_except blocks counted at merge
-    bool identity_varies;          // variables in proxy_pass or root: to be evaluated for each request
+    bool identity_varies;          // there are inputs, or variables in root: to be evaluated for each request
     ngx_http_handler_pt pass_handler;     // of proxy_pass and its kind
-    ngx_http_complex_value_t* target;     // their words, where these have variables
+    ngx_array_t* inputs;           // of ngx_http_complex_value_t: what the answer hangs on beside the URL
 
     Habit* habit;                  // this worker's
     http::Policy policy;           // the rules above in the form src/http reads, built at merge

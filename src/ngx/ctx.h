@@ -61,6 +61,7 @@ struct Ctx {
     bool fill_seen;              // ... which came to its end
     bool unlocked;               // fills without a lease
     bool is_quiet;               // its fill marks nothing: others have not asked for what it asks
+    bool has_type;               // of an answer that redirected here: files keep it
     bool is_passing;             // goes nginx's ordinary way, looked at
     bool under_mark;             // passes because the key was found uncacheable a moment ago
     uint8_t rounds;              // lookups after waiting, bounded

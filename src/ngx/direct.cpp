@@ -25,6 +25,11 @@ bool shapes_answer(const ngx_http_headers_in_t& in) noexcept {
            || in.content_length != nullptr || in.transfer_encoding != nullptr || in.te != nullptr;
 }
 
+// Those of an answer that redirected here are this client's, and no part of what is stored.
+bool has_fields(const ngx_http_headers_out_t& out) noexcept {
+    return out.headers.part.nelts != 0 || out.content_type.len != 0;
+}
+
 // What was sent to the origin begins like a GET of HTTP/1: not with the preface of proxy_http_version 2, nor with the HEAD
 // of a proxy_method.
 bool is_plain_get(const ngx_chain_t* sent) noexcept {
@@ -246,7 +251,7 @@ bool is_asking(const Ctx* ctx) noexcept {
 bool may_fill_within(const Ctx* ctx) noexcept {
     const ngx_http_request_t* r = ctx->request;
     return ctx->direct == nullptr && r == r->main && r->method == NGX_HTTP_GET && r->err_status == 0
-           && !ctx->fill_args_differ;
+           && !ctx->fill_args_differ && !has_fields(r->headers_out);
 }
 
 bool may_fill_directly(const Ctx* ctx, const shm::Ticket& lease) noexcept {
@@ -255,7 +260,7 @@ bool may_fill_directly(const Ctx* ctx, const shm::Ticket& lease) noexcept {
     return habit.whole_in_row >= habit.needed && lease && !ctx->stale && ctx->direct == nullptr
            && ctx->status == CacheStatus::kMiss && r == r->main && r->method == NGX_HTTP_GET
            && r->http_version == NGX_HTTP_VERSION_11 && r->content_handler != nullptr && !r->post_action
-           && !ctx->fill_args_differ && r->headers_out.headers.part.nelts == 0
+           && !ctx->fill_args_differ && !has_fields(r->headers_out)
            && r->limit_rate == 0 && core_loc_conf(r)->limit_rate == nullptr
            && core_loc_conf(r)->error_pages == nullptr && is_clonable(ctx) && !shapes_answer(r->headers_in);
 }

@@ -14,12 +14,16 @@ constexpr Bytes kPass[] = {"proxy_pass", "fastcgi_pass",  "uwsgi_pass",
                            "scgi_pass",  "memcached_pass", "grpc_pass"};
 constexpr Bytes kBalancer[] = {"balancer_by_lua", "balancer_by_lua_block", "balancer_by_lua_file"};
 
+// What is done to each client's answer with values of its request, and which script a gateway is told to run.
+constexpr Bytes kInputs[] = {"proxy_redirect", "proxy_cookie_domain", "proxy_cookie_path",
+                             "proxy_cookie_flags", "fastcgi_param", "uwsgi_param", "scgi_param"};
+
 struct Watched {
     ngx_command_t* command;
     Setter setter;  // the module's own
 };
 
-constexpr size_t kMostWatched = 16;
+constexpr size_t kMostWatched = 24;
 Watched watched[kMostWatched];
 size_t watched_count;
 
@@ -43,6 +47,9 @@ char* call_and_look(ngx_conf_t* cf, ngx_command_t* command, void* conf) noexcept
         }
         if (is_one_of(view(command->name), kPass, sizeof(kPass) / sizeof(kPass[0]))) {
             return note_pass(cf) ? NGX_CONF_OK : static_cast<char*>(NGX_CONF_ERROR);
+        }
+        if (is_one_of(view(command->name), kInputs, sizeof(kInputs) / sizeof(kInputs[0]))) {
+            return note_inputs(cf) ? NGX_CONF_OK : static_cast<char*>(NGX_CONF_ERROR);
         }
         main_conf(cf)->has_foreign_balancer = true;
         return NGX_CONF_OK;
@@ -69,7 +76,8 @@ bool watch_directives(ngx_conf_t* cf) noexcept {
         for (ngx_command_t* c = module->commands; c->name.len != 0; c++) {
             const Bytes name = view(c->name);
             const bool wanted = is_one_of(name, kPass, sizeof(kPass) / sizeof(kPass[0]))
-                                || is_one_of(name, kBalancer, sizeof(kBalancer) / sizeof(kBalancer[0]));
+                                || is_one_of(name, kBalancer, sizeof(kBalancer) / sizeof(kBalancer[0]))
+                                || is_one_of(name, kInputs, sizeof(kInputs) / sizeof(kInputs[0]));
             if (wanted && watched_count < kMostWatched) {
                 watched[watched_count++] = {c, c->set};
                 c->set = call_and_look;

@@ -85,7 +85,7 @@ bool add_age(ngx_http_request_t* r, int64_t age) noexcept {
     return true;
 }
 
-bool add_fields(ngx_http_request_t* r, const cache::StoredResponse& stored, bool only_304) noexcept {
+bool add_fields(ngx_http_request_t* r, const Ctx* ctx, const cache::StoredResponse& stored, bool only_304) noexcept {
     Bytes rest = stored.fields;
     cache::StoredField field;
     while (cache::next_field(&rest, &field)) {
@@ -93,6 +93,9 @@ bool add_fields(ngx_http_request_t* r, const cache::StoredResponse& stored, bool
             continue;
         }
         if (field.id == Known::kContentType) {
+            if (ctx->has_type) {
+                continue;
+            }
             set_content_type(r, field.value, stored.content_type_len);
             continue;
         }
@@ -169,8 +172,9 @@ ngx_int_t build_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
 
 ngx_int_t put_header(ngx_http_request_t* r, Ctx* ctx, const cache::StoredResponse& stored, int64_t length,
                      bool complete) noexcept {
+    // The answer to an error keeps its status, and has nothing to be asked about.
     const http::Condition met =
-        r == r->main ? condition(r, stored) : http::Condition::kProceed;
+        r == r->main && r->err_status == 0 ? condition(r, stored) : http::Condition::kProceed;
     if (met == http::Condition::kFailed) {
         return NGX_HTTP_PRECONDITION_FAILED;
     }
@@ -182,7 +186,7 @@ ngx_int_t put_header(ngx_http_request_t* r, Ctx* ctx, const cache::StoredRespons
     r->disable_not_modified = 1;   // answered above, by RFC 9110's order
     r->allow_ranges = range_allowed(r, {stored.etag, stored.last_modified, stored.facts.date});
     r->single_range = !complete;
-    if (!add_fields(r, stored, not_modified)) {
+    if (!add_fields(r, ctx, stored, not_modified)) {
         return NGX_ERROR;
     }
     ctx->ttl = stored.facts.fresh_until - now_sec();

@@ -70,6 +70,94 @@ bool add_root(ngx_http_request_t* r, Parts* parts) noexcept {
     return true;
 }
 
+// The client's URL, or the inner one and the root, which identity and key have already.
+bool is_decided_by_url(Bytes variable) noexcept {
+    static constexpr Bytes kNames[] = {
+        "scheme",       "host",           "request_uri",  "uri",          "document_uri",        "args",
+        "query_string", "is_args",        "document_root", "realpath_root", "fastcgi_script_name", "fastcgi_path_info",
+        "server_name",  "request_method", "https",        "request_filename", "hostname",        "nginx_version"};
+    for (Bytes name : kNames) {
+        if (variable == name) {
+            return true;
+        }
+    }
+    return base::starts_with(variable, "arg_");
+}
+
+// What a number stands for: a capture of the directive's own pattern, or of what led here, an `if` perhaps.
+enum class Captures : uint8_t { kOfDirective, kOfLocation };
+
+// Does the text name a variable that the URL does not decide?
+bool has_input(Bytes text, Captures captures) noexcept {
+    for (size_t at = text.find('$'); at != Bytes::npos; at = text.find('$', at + 1)) {
+        size_t from = at + 1;
+        from += from < text.size() && text[from] == '{' ? 1 : 0;
+        size_t to = from;
+        while (to < text.size() && (text[to] == '_' || (text[to] >= 'a' && text[to] <= 'z')
+                                    || (text[to] >= 'A' && text[to] <= 'Z') || (text[to] >= '0' && text[to] <= '9'))) {
+            to++;
+        }
+        const Bytes name = base::slice(text, from, to - from);
+        const bool is_capture = name.size() == 1 && name[0] >= '0' && name[0] <= '9';
+        if (is_capture ? captures == Captures::kOfLocation : !name.empty() && !is_decided_by_url(name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool note_input(ngx_conf_t* cf, LocConf* conf, const ngx_str_t& text, Captures captures) noexcept {
+    if (!has_input(view(text), captures)) {
+        return true;
+    }
+    if (conf->inputs == nullptr) {
+        conf->inputs = ngx_array_create(cf->pool, 2, sizeof(ngx_http_complex_value_t));
+    }
+    auto* value = conf->inputs != nullptr ? static_cast<ngx_http_complex_value_t*>(ngx_array_push(conf->inputs)) : nullptr;
+    ngx_str_t copy = text;
+    if (value == nullptr) {
+        return false;
+    }
+    ngx_memzero(value, sizeof(*value));
+    ngx_http_compile_complex_value_t ccv;
+    ngx_memzero(&ccv, sizeof(ccv));
+    ccv.cf = cf;
+    ccv.value = &copy;
+    ccv.complex_value = value;
+    return ngx_http_compile_complex_value(&ccv) == NGX_OK;
+}
+
+// Of a gateway's parameters those that say which program runs, and on what.
+bool names_script(Bytes param) noexcept {
+    static constexpr Bytes kNames[] = {"SCRIPT_FILENAME", "SCRIPT_NAME",  "DOCUMENT_ROOT", "DOCUMENT_URI", "PATH_INFO",
+                                       "PATH_TRANSLATED", "QUERY_STRING", "REQUEST_URI",   "UWSGI_SCRIPT", "UWSGI_FILE",
+                                       "UWSGI_MODULE",    "UWSGI_APPID",  "UWSGI_CHDIR",   "HTTP_HOST",    "SERVER_NAME"};
+    for (Bytes name : kNames) {
+        if (param == name) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// What an outer level says counts where nginx takes it from there; where it does not, more is told apart than need be.
+bool inherit_inputs(ngx_conf_t* cf, const LocConf* prev, LocConf* conf) noexcept {
+    if (prev->inputs == nullptr || conf->inputs == nullptr) {
+        conf->inputs = conf->inputs != nullptr ? conf->inputs : prev->inputs;
+        return true;
+    }
+    auto* all = ngx_array_create(cf->pool, prev->inputs->nelts + conf->inputs->nelts, sizeof(ngx_http_complex_value_t));
+    if (all == nullptr) {
+        return false;
+    }
+    for (ngx_array_t* from : {prev->inputs, conf->inputs}) {
+        auto* to = static_cast<ngx_http_complex_value_t*>(ngx_array_push_n(all, from->nelts));
+        ngx_memcpy(to, from->elts, from->nelts * sizeof(ngx_http_complex_value_t));
+    }
+    conf->inputs = all;
+    return true;
+}
+
 bool has_foreign_context(const ngx_http_request_t* r, const MainConf* mcf) noexcept {
     return mcf->lua_index >= 0 && r->ctx[mcf->lua_index] != nullptr;
 }
@@ -82,19 +170,22 @@ bool note_pass(ngx_conf_t* cf) noexcept {
     auto* conf = static_cast<LocConf*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_slab_cache_module));
     conf->pass_handler = clcf->handler;
     auto* word = static_cast<ngx_str_t*>(cf->args->elts);
-    if (cf->args->nelts < 2 || ngx_http_script_variables_count(&word[1]) == 0) {
+    return cf->args->nelts < 2 || note_input(cf, conf, word[1], Captures::kOfLocation);
+}
+
+bool note_inputs(ngx_conf_t* cf) noexcept {
+    auto* conf = static_cast<LocConf*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_slab_cache_module));
+    auto* word = static_cast<ngx_str_t*>(cf->args->elts);
+    const bool is_param = base::ends_with(view(word[0]), "_param");
+    if (is_param && !names_script(view(word[1]))) {
         return true;
     }
-    conf->target = pool_new<ngx_http_complex_value_t>(cf->pool);
-    if (conf->target == nullptr) {
-        return false;
+    for (ngx_uint_t i = 1; i < cf->args->nelts; i++) {
+        if (!note_input(cf, conf, word[i], is_param ? Captures::kOfLocation : Captures::kOfDirective)) {
+            return false;
+        }
     }
-    ngx_http_compile_complex_value_t ccv;
-    ngx_memzero(&ccv, sizeof(ccv));
-    ccv.cf = cf;
-    ccv.value = &word[1];
-    ccv.complex_value = conf->target;
-    return ngx_http_compile_complex_value(&ccv) == NGX_OK;
+    return true;
 }
 
 bool merge_identity(ngx_conf_t* cf, LocConf* prev, LocConf* conf) noexcept {
@@ -110,8 +201,10 @@ bool merge_identity(ngx_conf_t* cf, LocConf* prev, LocConf* conf) noexcept {
         conf->identity = add_number(conf->identity, ++prev->parts);
         if (conf->pass_handler == nullptr) {
             conf->pass_handler = prev->pass_handler;
-            conf->target = prev->target;
         }
+    }
+    if (!inherit_inputs(cf, prev, conf)) {
+        return false;
     }
     if (conf->identity <= kPushedIdentity) {
         conf->identity += kPushedIdentity + 1;
@@ -121,7 +214,7 @@ bool merge_identity(ngx_conf_t* cf, LocConf* prev, LocConf* conf) noexcept {
         return false;
     }
     *known = conf->identity;
-    conf->identity_varies = conf->target != nullptr || clcf->root_lengths != nullptr;
+    conf->identity_varies = conf->inputs != nullptr || clcf->root_lengths != nullptr;
     return true;
 }
 
@@ -143,12 +236,13 @@ bool read_identity(Ctx* ctx) noexcept {
         parts.add(ctx->inner_path);
         parts.add(ctx->inner_args);
     }
-    if (conf->target != nullptr) {
-        ngx_str_t target;
-        if (ngx_http_complex_value(r, conf->target, &target) != NGX_OK) {
+    auto* input = conf->inputs != nullptr ? static_cast<ngx_http_complex_value_t*>(conf->inputs->elts) : nullptr;
+    for (ngx_uint_t i = 0; input != nullptr && i < conf->inputs->nelts; i++) {
+        ngx_str_t value;
+        if (ngx_http_complex_value(r, &input[i], &value) != NGX_OK) {
             return false;
         }
-        parts.add(view(target));
+        parts.add(view(value));
     }
     if (!add_root(r, &parts)) {
         return false;

@@ -20,9 +20,11 @@ namespace slab_cache::ngx {
 inline constexpr uint64_t kExplicitIdentity = 1;
 inline constexpr uint64_t kPushedIdentity = 2;
 
-// Behind the setter of proxy_pass and its kind: who answers this location, and where the words have variables, what
-// they come to for a request. False when memory ran out.
+// Behind the setter of proxy_pass and its kind: who answers this location, and where the words have variables that the
+// URL does not decide, what they come to for a request. False when memory ran out.
 bool note_pass(ngx_conf_t* cf) noexcept;
+// The same of directives that use a request's values on its answer (proxy_redirect), or name a script.
+bool note_inputs(ngx_conf_t* cf) noexcept;
 // At merge: LocConf::identity, and what an `if` or limit_except block has from its location.
 bool merge_identity(ngx_conf_t* cf, LocConf* prev, LocConf* conf) noexcept;
 

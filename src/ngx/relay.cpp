@@ -69,6 +69,13 @@ ngx_buf_t* last_buffer(Relay* relay) noexcept {
     return last;
 }
 
+bool copy_type(ngx_http_request_t* r, const ngx_http_headers_out_t& in) noexcept {
+    auto& out = r->headers_out;
+    out.content_type_len = in.content_type_len;
+    out.content_type_lowcase = nullptr;
+    return pool_copy(r->pool, in.content_type, &out.content_type) && pool_copy(r->pool, in.charset, &out.charset);
+}
+
 bool copy_header(Ctx* leader, Fill* fill) noexcept {
     ngx_http_request_t* from = fill->request;
     ngx_http_request_t* r = leader->request;
@@ -81,11 +88,7 @@ bool copy_header(Ctx* leader, Fill* fill) noexcept {
     out.status = in.status;
     out.content_length_n = in.content_length_n;
     out.last_modified_time = in.last_modified_time;
-    out.content_type_len = in.content_type_len;
-    out.content_type_lowcase = nullptr;
-    if (!pool_copy(r->pool, in.content_type, &out.content_type)
-        || !pool_copy(r->pool, in.charset, &out.charset)
-        || !pool_copy(r->pool, in.status_line, &out.status_line)) {
+    if (!pool_copy(r->pool, in.status_line, &out.status_line) || (!leader->has_type && !copy_type(r, in))) {
         return false;
     }
     bool ok = true;

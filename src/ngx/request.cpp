@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 
 #include "cache/key.h"
+#include "cache/target.h"
 #include "http/args.h"
 #include "ngx/identity.h"
 #include "ngx/marks.h"
@@ -247,9 +248,24 @@ bool args_of_fill(ngx_pool_t* pool, Bytes args, const LocConf* conf, Bytes* out)
 }
 
 // What rewrites and redirects made of it, where that is another URL than the client's.
-bool read_inner(Ctx* ctx) noexcept {
+// nginx forgets that where try_files put a file in place of the URL.
+bool is_inner_another(ngx_http_request_t* r, Bytes written_path) noexcept {
+    if (r != r->main) {
+        return false;
+    }
+    if (!r->valid_unparsed_uri) {
+        return true;
+    }
+    if (written_path == view(r->uri)) {
+        return false;
+    }
+    cache::Url url;
+    return !cache::split_url(arena_of(r->pool), {}, written_path, &url) || url.path != view(r->uri);
+}
+
+bool read_inner(Ctx* ctx, Bytes written_path) noexcept {
     ngx_http_request_t* r = ctx->request;
-    ctx->inner_differs = r == r->main && !r->valid_unparsed_uri;
+    ctx->inner_differs = is_inner_another(r, written_path);
     if (!ctx->inner_differs) {
         return true;
     }
@@ -280,7 +296,7 @@ bool read_url(Ctx* ctx) noexcept {
     ctx->host = host_of(r);
     if (!written_url(r, &url) || !canonical(r->pool, url, ctx->conf, &ctx->uri)
         || !args_of_fill(r->pool, view(r->args), ctx->conf, &ctx->fill_args)
-        || !args_of_fill(r->pool, url.args, ctx->conf, &ctx->written_args) || !read_inner(ctx)) {
+        || !args_of_fill(r->pool, url.args, ctx->conf, &ctx->written_args) || !read_inner(ctx, url.path)) {
         return false;
     }
     ctx->fill_args_differ = ctx->fill_args != view(r->args) || ctx->written_args != url.args

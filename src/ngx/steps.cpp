@@ -159,6 +159,7 @@ ngx_int_t content_handler(ngx_http_request_t* r) noexcept {
     if (ctx->step == Step::kStart) {
         ctx->status = CacheStatus::kNone;
         ctx->reason = http::Reason::kNone;
+        ctx->has_type = r->content_handler == nullptr && r->headers_out.content_type.len != 0;
     }
     return run(r, ctx);
 }
