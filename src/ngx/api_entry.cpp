@@ -178,11 +178,10 @@ json_t* explanation(Call* call, const Target& target, Bytes key) noexcept {
     if (!look_up(&scan, key)) {
         scan_zone(&scan);
     }
-    char text[1024];
     json_t* answer = json_object();
     json_object_set_new(answer, "host", json_text(target.url.host));
     json_object_set_new(answer, "uri", json_text(target.uri));
-    json_object_set_new(answer, "key", json_text({text, cache::printable_key(key, text, sizeof(text))}));
+    json_object_set_new(answer, "key", key_json(key, secret));
     json_object_set_new(answer, "stored", json_boolean(scan.is_stored));
     json_object_set_new(answer, "entries", scan.list);
     json_object_set_new(answer, "complete", json_boolean(scan.is_complete));

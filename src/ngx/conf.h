@@ -50,6 +50,12 @@ struct MainConf {
     ngx_http_handler_pt redirecting[2];   // content handlers that only send elsewhere: index, random_index
 };
 
+// A field of slab_cache_key, or where it has something to hide, a part of one.
+struct KeyPart {
+    ngx_http_complex_value_t value;
+    uint16_t marks;                // cache/key.h
+};
+
 // What a worker has seen of a location's answers lately (direct.h). The one part that workers write: each has its own copy.
 struct Habit {
     uint32_t whole_in_row;
@@ -62,7 +68,7 @@ struct LocConf {
     Zone* zone;
     ngx_http_complex_value_t* zone_value;
 
-    ngx_array_t* key;              // of ngx_http_complex_value_t; nullptr = default key
+    ngx_array_t* key;              // of KeyPart; nullptr = default key
     http::ArgsPolicy* key_args;    // nullptr = all
     ngx_uint_t methods;
 
