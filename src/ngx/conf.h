@@ -13,7 +13,8 @@
 
 namespace slab_cache::ngx {
 
-struct Zone;   // zone.h
+struct Zone;     // zone.h
+struct Beside;   // leftovers.h
 
 enum class StatusHeader : ngx_uint_t { kOff, kOn, kDetail };
 
@@ -116,6 +117,7 @@ struct LocConf {
     ngx_http_complex_value_t* target;     // their words, where these have variables
 
     Habit* habit;                  // this worker's
+    Beside* beside;                // nginx's own caches; means something while the configuration is read
     http::Policy policy;           // the rules above in the form src/http reads, built at merge
 };
 
