@@ -5,9 +5,14 @@
 namespace slab_cache::cache {
 namespace {
 
-bool ends_as_prefix(const Url& url) noexcept {
+// "/a/*", and "/a/.*" as WordPress' plugins write it: what begins with a dot there goes as well. The prefix, or nothing.
+Bytes prefix_of(const Url& url) noexcept {
     const size_t n = url.path.size();
-    return n >= 2 && url.path.find('*') == n - 1 && url.path[n - 2] == '/' && url.args.empty();
+    if (n < 2 || url.path.find('*') != n - 1 || !url.args.empty()) {
+        return {};
+    }
+    const Bytes path = base::slice(url.path, 0, url.path[n - 2] == '.' ? n - 2 : n - 1);
+    return !path.empty() && path.back() == '/' ? path : Bytes{};
 }
 
 bool has_star(const Url& url) noexcept {
@@ -92,8 +97,7 @@ bool select_exactly(Selection* s, const Url& url) noexcept {
 }
 
 bool select_request_url(Selection* s, const Url& url) noexcept {
-    if (ends_as_prefix(url)) {
-        const Bytes prefix = base::slice(url.path, 0, url.path.size() - 1);
+    if (const Bytes prefix = prefix_of(url); !prefix.empty()) {
         return add_thing(s, prefix_selector(url.host, prefix, s->secret));
     }
     return has_star(url) ? add_pattern(s, url) : select_exactly(s, url);
@@ -111,7 +115,8 @@ bool select_prefix(Selection* s, Bytes text) noexcept {
         return false;
     }
     const Url& url = target.url;
-    Bytes path = ends_as_prefix(url) ? base::slice(url.path, 0, url.path.size() - 1) : url.path;
+    const Bytes prefix = prefix_of(url);
+    Bytes path = !prefix.empty() ? prefix : url.path;
     if (path.back() != '/') {
         if (!with_slash(s->arena, path, &path)) {
             return false;
@@ -128,8 +133,12 @@ bool select_host(Selection* s, Bytes text) noexcept {
            add_thing(s, host_selector(target.url.host, s->secret));
 }
 
+bool is_tag(Bytes text) noexcept {
+    return !text.empty() && text.find_first_of(Bytes{" \t,\r\n\0", 6}) == Bytes::npos;
+}
+
 bool select_tag(Selection* s, Bytes tag) noexcept {
-    return !tag.empty() && add_thing(s, tag_selector(tag, s->secret));
+    return is_tag(tag) && add_thing(s, tag_selector(tag, s->secret));
 }
 
 void select_all(Selection* s) noexcept {

@@ -41,6 +41,8 @@ bool select_exactly(Selection* s, const Url& url) noexcept;  // a '*' is a star
 bool select_prefix(Selection* s,
                    Bytes url) noexcept;  // of whole path segments, the page at the prefix included
 bool select_host(Selection* s, Bytes host) noexcept;
+// Responses' tags are split on space and comma: what has one of them in it is no tag that anything carries.
+bool is_tag(Bytes text) noexcept;
 bool select_tag(Selection* s, Bytes tag) noexcept;
 bool select_request_url(Selection* s, const Url& url) noexcept;  // of a PURGE
 void select_all(Selection* s) noexcept;

@@ -30,6 +30,7 @@ constexpr Action kActions[] = {
     {Resource::kFastlyPurge, NGX_HTTP_POST, true, true, purge_as_fastly},
     {Resource::kFastlyPurgeAll, NGX_HTTP_POST, true, true, purge_all_as_fastly},
     {Resource::kCloudflarePurge, NGX_HTTP_POST | NGX_HTTP_DELETE, true, true, purge_as_cloudflare},
+    {Resource::kCloudflareInvalidate, NGX_HTTP_POST, true, true, invalidate_as_cloudflare},
 };
 
 }  // namespace

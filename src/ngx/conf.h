@@ -34,10 +34,19 @@ struct Cidrs {
 };
 
 struct PurgeConf {
+    PurgeConf* next;       // of another method
     ngx_str_t method;
     bool soft;
     Cidrs from;
 };
+
+// Of exactly that method; nullptr: none.
+inline const PurgeConf* find_purge(const PurgeConf* list, Bytes method) noexcept {
+    while (list != nullptr && view(list->method) != method) {
+        list = list->next;
+    }
+    return list;
+}
 
 struct MainConf {
     ngx_array_t zones;             // of Zone*
