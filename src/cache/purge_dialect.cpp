@@ -144,6 +144,7 @@ Pattern select_tag_pattern(Selection* to, Bytes value) noexcept {
     }
     const uint32_t count = to->count;
     const uint32_t accepted = to->accepted;
+    const uint32_t understood = to->understood_count;
     for (auto* read : {read_magento, read_fos}) {
         PatternReader reader{to, value};
         if (read(&reader)) {
@@ -151,6 +152,7 @@ Pattern select_tag_pattern(Selection* to, Bytes value) noexcept {
         }
         to->count = count;   // half of a pattern is none
         to->accepted = accepted;
+        to->understood_count = understood;
         if (reader.verdict == Pattern::kTooMany) {
             return Pattern::kTooMany;
         }

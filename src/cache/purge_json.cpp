@@ -45,11 +45,18 @@ struct Reading {
 struct ListField {
     Bytes name;
     bool (*add)(Selection*, Bytes) noexcept;
+    Bytes otherwise;
 };
 
+constexpr Bytes kNoUrl = " is no URL (scheme://host/path, host/path or, unsigned, /path), or one pattern too many or too long";
+
 constexpr ListField kLists[] = {
-    {"urls", select_url},   {"files", select_url}, {"prefixes", select_prefix},
-    {"hosts", select_host}, {"tags", select_tag},  {"globs", select_url},
+    {"urls", select_url, kNoUrl},
+    {"files", select_url, kNoUrl},
+    {"globs", select_url, kNoUrl},
+    {"prefixes", select_prefix, " is no URL without arguments and patterns (scheme://host/path, host/path or, unsigned, /path)"},
+    {"hosts", select_host, " is no host name"},
+    {"tags", select_tag, " is no tag: tags have neither spaces nor commas in them, and are not empty"},
 };
 
 Bytes text_of(const json_t* string) noexcept {
@@ -65,8 +72,11 @@ bool read_list(const Reading& p, const ListField& field, json_t* value) noexcept
     json_array_foreach(value, index, item) {
         // Cloudflare also writes files as {"url": …}.
         json_t* text = json_is_object(item) ? json_object_get(item, "url") : item;
-        if (!json_is_string(text) || !field.add(p.to, text_of(text))) {
-            return p.complain_of(field.name).say("[").say_number(index).say("] is not valid").end();
+        if (!json_is_string(text)) {
+            return p.complain_of(field.name).say("[").say_number(index).say("] must be a string").end();
+        }
+        if (!field.add(p.to, text_of(text))) {
+            return p.complain_of(field.name).say("[").say_number(index).say("]").say(field.otherwise).end();
         }
     }
     return true;
@@ -78,7 +88,7 @@ bool read_field(const Reading& p, Bytes name, json_t* value) noexcept {
             return read_list(p, field, value);
         }
     }
-    if (name == "all" || name == "purge_everything") {
+    if (name == "all" || name == "purge_everything" || name == "invalidate_everything") {
         if (json_is_true(value)) {
             select_all(p.to);
         }
@@ -90,7 +100,11 @@ bool read_field(const Reading& p, Bytes name, json_t* value) noexcept {
         return p.to->soft || mode == "hard" ||
                p.complain_of(name).say(" must be \"hard\" or \"soft\"").end();
     }
-    return p.complain().say("unknown field \"").say(name).say("\"").end();
+    return p.complain()
+        .say("unknown field \"")
+        .say(name)
+        .say("\": urls, prefixes, hosts, tags, globs, all, mode are known, and files and purge_everything")
+        .end();
 }
 
 size_t count_items(json_t* root) noexcept {

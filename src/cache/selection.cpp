@@ -27,13 +27,23 @@ void add(Selection* s, uint64_t selector) noexcept {
     s->selector[s->count++] = selector;
 }
 
+void note(Selection* s, const Understood& what) noexcept {
+    if (s->understood == nullptr) {
+        s->understood = s->arena.get<Understood>(kMaxUnderstood);
+    }
+    if (s->understood != nullptr && s->understood_count < kMaxUnderstood) {
+        s->understood[s->understood_count++] = what;
+    }
+}
+
 // One thing that is one selector.
-bool add_thing(Selection* s, uint64_t selector) noexcept {
+bool add_thing(Selection* s, uint64_t selector, const Understood& what) noexcept {
     if (!has_room(*s, 1)) {
         return false;
     }
     add(s, selector);
     s->accepted++;
+    note(s, what);
     return true;
 }
 
@@ -65,7 +75,7 @@ bool add_pattern(Selection* s, const Url& url) noexcept {
         return false;
     }
     // What literally has a star in it; and the purge that gives the pattern its counter.
-    if (!add_thing(s, url_selector(url, s->secret))) {
+    if (!add_thing(s, url_selector(url, s->secret), {Thing::kPattern, url.host, pattern})) {
         return false;
     }
     s->glob[s->glob_count++] = {url.host, pattern};
@@ -86,19 +96,21 @@ bool with_slash(const base::Arena& arena, Bytes path, Bytes* out) noexcept {
 }  // namespace
 
 bool make_room(Selection* s, size_t selectors) noexcept {
-    *s = {s->arena, s->secret, s->asker, nullptr, 0, 0, nullptr, 0, 0, false, false};
+    *s = {s->arena, s->secret, s->asker, nullptr, 0, 0, nullptr, 0, 0, false, false, nullptr, 0};
     s->selector = selectors <= UINT32_MAX ? s->arena.get<uint64_t>(selectors) : nullptr;
     s->capacity = s->selector != nullptr ? static_cast<uint32_t>(selectors) : 0;
     return s->selector != nullptr;
 }
 
 bool select_exactly(Selection* s, const Url& url) noexcept {
-    return add_thing(s, url_selector(url, s->secret));
+    Bytes text = url.path;
+    (void)pattern_of(s->arena, url, &text);
+    return add_thing(s, url_selector(url, s->secret), {Thing::kUrl, url.host, text});
 }
 
 bool select_request_url(Selection* s, const Url& url) noexcept {
     if (const Bytes prefix = prefix_of(url); !prefix.empty()) {
-        return add_thing(s, prefix_selector(url.host, prefix, s->secret));
+        return add_thing(s, prefix_selector(url.host, prefix, s->secret), {Thing::kPrefix, url.host, prefix});
     }
     return has_star(url) ? add_pattern(s, url) : select_exactly(s, url);
 }
@@ -123,14 +135,14 @@ bool select_prefix(Selection* s, Bytes text) noexcept {
         }
         add(s, url_selector(url, s->secret));
     }
-    return add_thing(s, prefix_selector(url.host, path, s->secret));
+    return add_thing(s, prefix_selector(url.host, path, s->secret), {Thing::kPrefix, url.host, path});
 }
 
 bool select_host(Selection* s, Bytes text) noexcept {
     Target target;
     return text.find_first_of("/?") == Bytes::npos &&
            parse_target(s->arena, s->asker, text, &target) &&
-           add_thing(s, host_selector(target.url.host, s->secret));
+           add_thing(s, host_selector(target.url.host, s->secret), {Thing::kHost, target.url.host, {}});
 }
 
 bool is_tag(Bytes text) noexcept {
@@ -138,7 +150,15 @@ bool is_tag(Bytes text) noexcept {
 }
 
 bool select_tag(Selection* s, Bytes tag) noexcept {
-    return is_tag(tag) && add_thing(s, tag_selector(tag, s->secret));
+    if (!is_tag(tag)) {
+        return false;
+    }
+    // Its text may be gone when the purge is answered.
+    char* p = s->understood_count < kMaxUnderstood ? s->arena.get(tag.size()) : nullptr;
+    if (p != nullptr) {
+        std::memcpy(p, tag.data(), tag.size());
+    }
+    return add_thing(s, tag_selector(tag, s->secret), {Thing::kTag, {}, p != nullptr ? Bytes{p, tag.size()} : Bytes{}});
 }
 
 void select_all(Selection* s) noexcept {

@@ -15,6 +15,15 @@ struct SelectedGlob {
     Bytes pattern;
 };
 
+// What was meant, as it was understood: a purge answers with it.
+enum class Thing : uint8_t { kUrl, kPrefix, kHost, kPattern, kTag };
+struct Understood {
+    Thing thing;
+    Bytes host;  // of a tag: none
+    Bytes text;  // path, pattern or tag
+};
+inline constexpr uint32_t kMaxUnderstood = 32;  // the first of them
+
 struct Selection {
     base::Arena arena;
     const uint8_t* secret;
@@ -27,6 +36,8 @@ struct Selection {
     uint32_t accepted;  // things named, as the client counts
     bool all;
     bool soft;
+    Understood* understood;  // nullptr where memory ran out
+    uint32_t understood_count;
 };
 
 inline constexpr uint32_t kMaxGlobs = 32;  // in one request

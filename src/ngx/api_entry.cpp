@@ -26,12 +26,12 @@ constexpr size_t kMaxListed = 64;
 
 bool read_target(Call* call, Target* target, ngx_int_t* rc) noexcept {
     Bytes text;
-    if (!query_argument(call->request, "url", &text)) {
-        *rc = send_problem(call->request, NGX_HTTP_BAD_REQUEST, "no URL", "say entry?url=…");
+    if (!query_argument(call->request, "url", &text) || text.empty()) {
+        *rc = send_problem(call->request, NGX_HTTP_BAD_REQUEST, "no URL", kNoTarget);
         return false;
     }
     if (!parse_target(call->request, text, target)) {
-        *rc = send_problem(call->request, NGX_HTTP_BAD_REQUEST, "invalid URL", text);
+        *rc = send_problem(call->request, NGX_HTTP_BAD_REQUEST, "invalid URL", kBadTarget);
         return false;
     }
     return true;

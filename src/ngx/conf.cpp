@@ -6,6 +6,7 @@
 #include "ngx/directives.h"
 #include "ngx/identity.h"
 #include "ngx/leftovers.h"
+#include "ngx/zone.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -120,6 +121,17 @@ void build_policy(LocConf* conf) noexcept {
     }
 }
 
+void note_default_key(ngx_conf_t* cf, const LocConf* conf) noexcept {
+    if (conf->key != nullptr || conf->api) {
+        return;
+    }
+    if (conf->zone != nullptr) {
+        conf->zone->is_default_key_used = true;
+    } else if (conf->zone_value != nullptr) {
+        main_conf(cf)->has_zone_by_name = true;
+    }
+}
+
 }  // namespace
 
 void* create_main_conf(ngx_conf_t* cf) noexcept {
@@ -221,6 +233,7 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
         (NGX_CONF_BITMASK_SET | kInvalidateUnsafe | kInvalidateGroups));
     ngx_conf_merge_uint_value(conf->status_header, prev->status_header,
                               static_cast<ngx_uint_t>(StatusHeader::kOff));
+    note_default_key(cf, conf);
     build_policy(conf);
     return merge_identity(cf, prev, conf) && merge_beside(cf, prev, conf) ? NGX_CONF_OK
                                                                          : static_cast<char*>(NGX_CONF_ERROR);

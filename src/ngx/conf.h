@@ -53,6 +53,7 @@ struct MainConf {
     // Indices of variables, see clone.h
     ngx_array_t carried_variables;
     ngx_array_t settable_variables;
+    bool has_zone_by_name;         // slab_cache with variables: any zone may be meant
     ngx_int_t slice_range;         // of $slice_range; -1 where no directive uses it
     ngx_array_t identities;        // uint64_t of each location (identity.h)
     bool has_foreign_balancer;     // some upstream's peers are chosen by code that may look into a request's contexts
