@@ -18,6 +18,11 @@ const char* forwarded(const Ctx* ctx) noexcept {
         return "method";
     case http::Reason::kBypass:
         return "bypass";
+    case http::Reason::kVariant:   // also of a coding that no key tells apart: the lookup ended at the URL then
+        if (!(ctx->digest == ctx->primary)) {
+            return "vary-miss";
+        }
+        break;
     default:
         break;
     }
