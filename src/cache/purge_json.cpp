@@ -48,6 +48,7 @@ struct ListField {
     Bytes otherwise;
 };
 
+constexpr Bytes kNoTag = " is no tag: tags have neither spaces nor commas in them, and are not empty";
 constexpr Bytes kNoUrl = " is no URL (scheme://host/path, host/path or, unsigned, /path), or one pattern too many or too long";
 
 constexpr ListField kLists[] = {
@@ -56,7 +57,7 @@ constexpr ListField kLists[] = {
     {"globs", select_url, kNoUrl},
     {"prefixes", select_prefix, " is no URL without arguments and patterns (scheme://host/path, host/path or, unsigned, /path)"},
     {"hosts", select_host, " is no host name"},
-    {"tags", select_tag, " is no tag: tags have neither spaces nor commas in them, and are not empty"},
+    {"tags", select_tag, kNoTag},
 };
 
 Bytes text_of(const json_t* string) noexcept {
@@ -100,11 +101,53 @@ bool read_field(const Reading& p, Bytes name, json_t* value) noexcept {
         return p.to->soft || mode == "hard" ||
                p.complain_of(name).say(" must be \"hard\" or \"soft\"").end();
     }
+    if (name == "tags_all" || name == "not") {
+        return true;   // read_tag_set() reads both
+    }
     return p.complain()
         .say("unknown field \"")
         .say(name)
-        .say("\": urls, prefixes, hosts, tags, globs, all, mode are known, and files and purge_everything")
+        .say("\": urls, prefixes, hosts, tags, tags_all with not, globs, all, mode are known, and files and purge_everything")
         .end();
+}
+
+bool read_tag_list(const Reading& p, Bytes name, json_t* list, Bytes* tag, uint32_t* count) noexcept {
+    if (list != nullptr && !json_is_array(list)) {
+        return p.complain_of(name).say(" must be a list of strings").end();
+    }
+    if (json_array_size(list) > kMaxTagsOfRule) {
+        return p.complain_of(name).say(" has too many tags: 28 in one condition").end();
+    }
+    size_t index = 0;
+    json_t* item = nullptr;
+    json_array_foreach(list, index, item) {
+        if (!json_is_string(item)) {
+            return p.complain_of(name).say("[").say_number(index).say("] must be a string").end();
+        }
+        if (!is_tag(text_of(item))) {
+            return p.complain_of(name).say("[").say_number(index).say("]").say(kNoTag).end();
+        }
+        tag[(*count)++] = text_of(item);
+    }
+    return true;
+}
+
+// {"tags_all":["a","b"],"not":["c"]}: one condition in a request.
+bool read_tag_set(const Reading& p, json_t* root) noexcept {
+    json_t* all = json_object_get(root, "tags_all");
+    json_t* none = json_object_get(root, "not");
+    if (all == nullptr && none == nullptr) {
+        return true;
+    }
+    Bytes tag[2][kMaxTagsOfRule];
+    TagSet set{tag[0], 0, tag[1], 0};
+    if (!read_tag_list(p, "tags_all", all, tag[0], &set.all_count) || !read_tag_list(p, "not", none, tag[1], &set.none_count)) {
+        return false;
+    }
+    if (set.all_count == 0) {
+        return p.complain().say("\"not\" goes with \"tags_all\", which names a tag at least").end();
+    }
+    return select_tags(p.to, set) || p.complain().say("\"tags_all\" and \"not\" have too many tags: 28 in one condition").end();
 }
 
 size_t count_items(json_t* root) noexcept {
@@ -134,6 +177,9 @@ bool read_document(const Reading& p, json_t* root) noexcept {
         if (!read_field(p, key, value)) {
             return false;
         }
+    }
+    if (!read_tag_set(p, root)) {
+        return false;
     }
     return !is_empty(*p.to) || p.complain().say("nothing to purge in the body").end();
 }

@@ -1,6 +1,6 @@
 // cache/purge_json.h — purges as JSON: our own, Cloudflare's (the same with other names), Fastly's.
 //
-// What        {"urls":[],"prefixes":[],"hosts":[],"tags":[],"globs":[],"all":false,"mode":"hard"|"soft"}, and
+// What        {"urls":[],"prefixes":[],"hosts":[],"tags":[],"globs":[],"tags_all":[],"not":[],"all":false,"mode":"hard"|"soft"}, and
 //             "files", "purge_everything" and "invalidate_everything". Unknown fields and wrong types are errors that say what was wrong where.
 #pragma once
 

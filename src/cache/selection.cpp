@@ -2,6 +2,8 @@
 
 #include "cache/globs.h"
 
+#include <cstring>
+
 namespace slab_cache::cache {
 namespace {
 
@@ -65,12 +67,21 @@ bool pattern_of(const base::Arena& arena, const Url& url, Bytes* out) noexcept {
     return true;
 }
 
-bool add_pattern(Selection* s, const Url& url) noexcept {
+bool has_rule_room(Selection* s) noexcept {
     if (s->glob == nullptr) {
         s->glob = s->arena.get<SelectedGlob>(kMaxGlobs);
     }
+    return s->glob != nullptr && s->glob_count < kMaxGlobs;
+}
+
+bool add_rule(Selection* s, const SelectedGlob& rule) noexcept {
+    s->glob[s->glob_count++] = rule;
+    return true;
+}
+
+bool add_pattern(Selection* s, const Url& url) noexcept {
     Bytes pattern;
-    if (s->glob == nullptr || s->glob_count == kMaxGlobs || !pattern_of(s->arena, url, &pattern) ||
+    if (!has_rule_room(s) || !pattern_of(s->arena, url, &pattern) ||
         !fits_rule({url.host, pattern, false})) {
         return false;
     }
@@ -78,8 +89,7 @@ bool add_pattern(Selection* s, const Url& url) noexcept {
     if (!add_thing(s, url_selector(url, s->secret), {Thing::kPattern, url.host, pattern})) {
         return false;
     }
-    s->glob[s->glob_count++] = {url.host, pattern};
-    return true;
+    return add_rule(s, {url.host, pattern});
 }
 
 bool with_slash(const base::Arena& arena, Bytes path, Bytes* out) noexcept {
@@ -159,6 +169,51 @@ bool select_tag(Selection* s, Bytes tag) noexcept {
         std::memcpy(p, tag.data(), tag.size());
     }
     return add_thing(s, tag_selector(tag, s->secret), {Thing::kTag, {}, p != nullptr ? Bytes{p, tag.size()} : Bytes{}});
+}
+
+namespace {
+
+// The selectors of tags, packed behind `lead` bytes of zero; and their text.
+bool pack_tags(const Selection& s, const Bytes* tag, uint32_t count, size_t lead, Bytes* packed, Bytes* text) noexcept {
+    size_t size = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        size += tag[i].size() + 1;
+        if (!is_tag(tag[i])) {
+            return false;
+        }
+    }
+    char* p = s.arena.get(lead + 8 * size_t{count} + 1);
+    char* words = s.arena.get(size + 1);
+    if (p == nullptr || words == nullptr) {
+        return false;
+    }
+    size_t used = 0;
+    std::memset(p, 0, lead);
+    for (uint32_t i = 0; i < count; i++) {
+        const uint64_t selector = tag_selector(tag[i], s.secret);
+        std::memcpy(p + lead + 8 * size_t{i}, &selector, 8);
+        std::memcpy(words + used, tag[i].data(), tag[i].size());
+        used += tag[i].size();
+        words[used++] = ' ';
+    }
+    *packed = {p, lead + 8 * size_t{count}};
+    *text = {words, used != 0 ? used - 1 : 0};
+    return true;
+}
+
+}  // namespace
+
+bool select_tags(Selection* s, const TagSet& tags) noexcept {
+    Bytes all;
+    Bytes none;
+    Understood what{Thing::kTags, {}, {}};
+    if (tags.all_count == 0 || tags.all_count > kMaxTagsOfRule || tags.none_count > kMaxTagsOfRule - tags.all_count ||
+        !pack_tags(*s, tags.all, tags.all_count, 1, &all, &what.host) ||
+        !pack_tags(*s, tags.none, tags.none_count, 0, &none, &what.text)) {
+        return false;
+    }
+    // The purge that gives the rule its counter: of what nothing carries.
+    return has_rule_room(s) && add_thing(s, tag_selector(all, s->secret), what) && add_rule(s, {all, none});
 }
 
 void select_all(Selection* s) noexcept {

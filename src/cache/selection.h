@@ -16,11 +16,11 @@ struct SelectedGlob {
 };
 
 // What was meant, as it was understood: a purge answers with it.
-enum class Thing : uint8_t { kUrl, kPrefix, kHost, kPattern, kTag };
+enum class Thing : uint8_t { kUrl, kPrefix, kHost, kPattern, kTag, kTags };
 struct Understood {
     Thing thing;
-    Bytes host;  // of a tag: none
-    Bytes text;  // path, pattern or tag
+    Bytes host;  // of a tag: none; of tags: those that must all be there, with spaces between them
+    Bytes text;  // path, pattern or tag; of tags: those that must not
 };
 inline constexpr uint32_t kMaxUnderstood = 32;  // the first of them
 
@@ -57,6 +57,16 @@ bool is_tag(Bytes text) noexcept;
 bool select_tag(Selection* s, Bytes tag) noexcept;
 bool select_request_url(Selection* s, const Url& url) noexcept;  // of a PURGE
 void select_all(Selection* s) noexcept;
+
+// What carries all of some tags and none of others. False: a tag that is none, none that must be there, or too many.
+inline constexpr uint32_t kMaxTagsOfRule = 28;
+struct TagSet {
+    const Bytes* all;
+    uint32_t all_count;
+    const Bytes* none;
+    uint32_t none_count;
+};
+bool select_tags(Selection* s, const TagSet& tags) noexcept;
 
 bool is_empty(const Selection& s) noexcept;
 

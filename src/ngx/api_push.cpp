@@ -262,7 +262,7 @@ bool purged_by_glob(const Push* p) noexcept {
     const UserArea* area = user_area(p->call->zone);
     const cache::Url& url = p->target.url;
     return area != nullptr && area->globs.newest.load_acquire() > p->birth  // [glob-newest]
-           && cache::judge_globs(area->globs, url.host, url.path, url.args, p->birth) !=
+           && cache::judge_globs(area->globs, {url.host, url.path, url.args, p->selector, p->selector_count}, p->birth) !=
                   cache::GlobAnswer::kNone;
 }
 

@@ -46,6 +46,17 @@ uint64_t purge_selection(Selection* s) noexcept {
 
 namespace {
 
+// "a b" as ["a", "b"].
+json_t* words_json(Bytes text) noexcept {
+    json_t* list = json_array();
+    while (!text.empty()) {
+        const size_t space = text.find(' ');
+        json_array_append_new(list, json_text(base::slice(text, 0, space)));
+        text = space == Bytes::npos ? Bytes{} : base::slice(text, space + 1);
+    }
+    return list;
+}
+
 json_t* understood_json(const cache::Understood& what) noexcept {
     switch (what.thing) {
     case cache::Thing::kUrl:
@@ -56,6 +67,8 @@ json_t* understood_json(const cache::Understood& what) noexcept {
         return json_pack("{s:o, s:o}", "host", json_text(what.host), "pattern", json_text(what.text));
     case cache::Thing::kHost:
         return json_pack("{s:o}", "host", json_text(what.host));
+    case cache::Thing::kTags:
+        return json_pack("{s:o, s:o}", "tags_all", words_json(what.host), "not", words_json(what.text));
     case cache::Thing::kTag:
         break;
     }

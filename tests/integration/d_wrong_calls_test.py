@@ -61,8 +61,11 @@ WRONG = [
     (purge(tags=["a,b"]), 400, '"tags"[0] is no tag', purge(tags=["a", "b"])),
     (purge(tags=[""]), 400, '"tags"[0] is no tag', purge(tags=["a"])),
     (purge(tag=["a"]), 400, 'unknown field "tag": urls, prefixes, hosts, tags', purge(tags=["a"])),
-    (purge(tags=["a"], tags_all=["a", "b"]), 400, 'unknown field "tags_all"', purge(tags=["a"])),
-    (purge(tags=["a"], **{"not": ["b"]}), 400, 'unknown field "not"', purge(tags=["a"])),
+    (purge(tags_any=["a"]), 400, 'unknown field "tags_any"', purge(tags=["a"])),
+    (purge(tags_all=["a b"]), 400, '"tags_all"[0] is no tag', purge(tags_all=["a", "b"])),
+    (purge(tags=["a"], **{"not": ["b"]}), 400, '"not" goes with "tags_all"', purge(tags_all=["a"], **{"not": ["b"]})),
+    (purge(tags_all=["a"], **{"not": "b"}), 400, '"not" must be a list of strings', purge(tags_all=["a"], **{"not": ["b"]})),
+    (purge(tags_all=[f"t{i}" for i in range(29)]), 400, "28 in one condition", purge(tags_all=[f"t{i}" for i in range(28)])),
     (purge(all="yes"), 400, '"all" must be true or false', GOOD),
     (purge(all=True, mode="gentle"), 400, '"mode" must be "hard" or "soft"', purge(all=True, mode="soft")),
     (purge(), 400, "nothing to purge in the body", GOOD),
@@ -172,6 +175,7 @@ def test_signed_call_names_the_host(api):
     (dict(urls=["http://localhost"]), [{"host": "localhost", "path": "/"}]),
     (dict(urls=["/a/*"], globs=["/b*.html"]), [{"host": "localhost", "prefix": "/a/"}, {"host": "localhost", "pattern": "/b*.html"}]),
     (dict(prefixes=["localhost/a"], hosts=["Example.com"]), [{"host": "localhost", "prefix": "/a/"}, {"host": "example.com"}]),
+    (dict(tags_all=["a", "b"], **{"not": ["c"]}), [{"tags_all": ["a", "b"], "not": ["c"]}]),
     (dict(tags=["red"], all=True), [{"tag": "red"}, {"all": True}]),
 ])
 def test_purge_says_what_it_understood(api, what, understood):

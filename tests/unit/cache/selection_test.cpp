@@ -187,7 +187,7 @@ TEST(PurgeJson, says_what_is_wrong_and_where) {
     EXPECT_EQ(refusal(R"({"all":1})"), "\"all\" must be true or false");
     EXPECT_EQ(refusal(R"({"tags":["a"],"mode":"x"})"), "\"mode\" must be \"hard\" or \"soft\"");
     EXPECT_EQ(refusal(R"({"tags":["a"],"mode":1})"), "\"mode\" must be \"hard\" or \"soft\"");
-    EXPECT_EQ(refusal(R"({"tag":["a"]})"), "unknown field \"tag\": urls, prefixes, hosts, tags, globs, all, mode are known, and files and purge_everything");
+    EXPECT_EQ(refusal(R"({"tag":["a"]})"), "unknown field \"tag\": urls, prefixes, hosts, tags, tags_all with not, globs, all, mode are known, and files and purge_everything");
     EXPECT_EQ(refusal(R"({"tags":[],"all":false})"), "nothing to purge in the body");
     EXPECT_EQ(refusal("").substr(0, 10), "not JSON: ");
     EXPECT_EQ(refusal(R"({"tags":["a"],"tags":["b"]})").substr(0, 10), "not JSON: ");
