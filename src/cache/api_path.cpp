@@ -65,7 +65,7 @@ Route fastly_route(Bytes path) noexcept {
     return route;
 }
 
-// client/v4/zones/{id}/purge_cache
+// client/v4/zones/{id}/purge_cache, client/v4/zones/{id}/invalidate_cache
 Route cloudflare_route(Bytes path) noexcept {
     Route route;
     if (take_segment(&path) != "v4" || take_segment(&path) != "zones") {
@@ -73,8 +73,11 @@ Route cloudflare_route(Bytes path) noexcept {
     }
     route.zone_name = take_segment(&path);
     route.has_zone = route.any_zone = true;
-    if (take_segment(&path) == "purge_cache" && path.empty()) {
+    const Bytes what = take_segment(&path);
+    if (what == "purge_cache" && path.empty()) {
         route.resource = Resource::kCloudflarePurge;
+    } else if (what == "invalidate_cache" && path.empty()) {
+        route.resource = Resource::kCloudflareInvalidate;
     }
     return route;
 }
@@ -113,6 +116,7 @@ Bytes allowed_methods(Resource resource) noexcept {
         case Resource::kPurge:
         case Resource::kFastlyPurge:
         case Resource::kFastlyPurgeAll:
+        case Resource::kCloudflareInvalidate:
             return "POST";
         case Resource::kNone:
         case Resource::kPage:

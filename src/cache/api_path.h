@@ -21,7 +21,8 @@ enum class Resource : uint8_t {
     kTop,
     kFastlyPurge,
     kFastlyPurgeAll,
-    kCloudflarePurge
+    kCloudflarePurge,
+    kCloudflareInvalidate
 };
 
 struct Route {

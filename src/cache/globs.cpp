@@ -1,5 +1,7 @@
 #include "cache/globs.h"
 
+#include "cache/key.h"
+
 namespace slab_cache::cache {
 namespace {
 
@@ -53,6 +55,37 @@ bool same(const GlobRule& rule, const Glob& glob) noexcept {
            && copy.soft == glob.soft;
 }
 
+uint64_t selector_at(Bytes packed, size_t at) noexcept {
+    uint64_t selector = 0;
+    std::memcpy(&selector, packed.data() + at, sizeof(selector));
+    return selector;
+}
+
+bool carries(const Judged& object, uint64_t selector) noexcept {
+    for (uint32_t i = 0; i < object.selectors; i++) {
+        if (object.selector[i] == selector) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool tags_match(Bytes all, Bytes none, const Judged& object) noexcept {
+    for (size_t at = 0; at + 8 <= all.size(); at += 8) {
+        if (!carries(object, selector_at(all, at))) {
+            return false;
+        }
+    }
+    for (size_t at = 0; at + 8 <= none.size(); at += 8) {
+        if (carries(object, selector_at(none, at))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+Bytes raised(Bytes host) noexcept { return is_of_tags(host) ? base::slice(host, 0, 9) : host; }
+
 GlobRule* pick_locked(GlobTable* table, const Glob& glob) noexcept {
     GlobRule* pick = nullptr;
     for (GlobRule& rule : table->rule) {
@@ -95,7 +128,13 @@ bool glob_matches(Bytes pattern, Bytes text) noexcept {
     return text.size() >= pattern.size() && base::slice(text, text.size() - pattern.size()) == pattern;
 }
 
-GlobAnswer judge_globs(const GlobTable& table, Bytes host, Bytes path, Bytes args, uint64_t birth) noexcept {
+uint64_t raised_selector(Bytes host, const uint8_t* secret) noexcept {
+    return is_of_tags(host) && host.size() >= 9 ? selector_at(host, 1) : host_selector(host, secret);
+}
+
+GlobAnswer judge_globs(const GlobTable& table, const Judged& object, uint64_t birth) noexcept {
+    const Bytes path = object.path;
+    const Bytes args = object.args;
     char whole[kGlobSubject];
     GlobAnswer answer = GlobAnswer::kNone;
     if (path.size() + args.size() + 1 > kGlobSubject) {
@@ -116,7 +155,10 @@ GlobAnswer judge_globs(const GlobTable& table, Bytes host, Bytes path, Bytes arg
         // Overwritten under our eyes: what it said is unknown, so it counts.
         const bool torn = rule.seq.load_acquire() != seq;  // [glob-rule]
         const bool over_args = copy.pattern.find('?') != Bytes::npos;
-        if (torn || (copy.host == host && glob_matches(copy.pattern, over_args ? uri : path))) {
+        const bool matches = is_of_tags(copy.host)
+                                 ? tags_match(base::slice(copy.host, 1), copy.pattern, object)
+                                 : copy.host == object.host && glob_matches(copy.pattern, over_args ? uri : path);
+        if (torn || matches) {
             if (torn || !copy.soft) {
                 return GlobAnswer::kHard;
             }
@@ -144,7 +186,7 @@ bool add_glob(GlobTable* table, const Glob& glob, uint64_t seq, RaiseFn raise, v
     }
     Copy old;
     if (had != 0 && copy_rule(*rule, &old)) {
-        raise(old.host, old.soft, context);
+        raise(raised(old.host), old.soft, context);
     }
     write_rule_locked(rule, glob, seq);
     return true;
@@ -178,7 +220,7 @@ uint64_t each_younger_glob(const GlobTable& table, uint64_t since, YoungerFn fn,
         Copy copy;
         // One that is overwritten meanwhile has its host among the purges, and what comes is younger than `newest`.
         if (rule.seq.load_acquire() > since && copy_rule(rule, &copy)) {  // [glob-rule]
-            fn(copy.host, copy.soft, context);
+            fn(raised(copy.host), copy.soft, context);
         }
     }
     return newest;

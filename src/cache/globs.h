@@ -3,8 +3,11 @@
 // What        A rule is a host, a pattern with '*' over the path (over path?args where the pattern has a '?'), hard or soft, and
 //             the purge counter at which it was given. An object whose birth is older than a rule that matches its URL is
 //             purged. '*' stands for any bytes, '/' too; matching is linear but for the stars, no regular expressions.
+// Tags        A rule may be one of tags instead: all of some, and none of others. Its host is a NUL and the selectors of the ones, its
+//             pattern the selectors of the others: no host begins so. An object's selectors are asked, not its URL.
 // Again       a pattern that has a rule raises that rule's counter, in place: at no moment does it not count.
-// Full        the oldest rule makes room, after its whole host was purged (`raise`): too much goes, never too little.
+// Full        the oldest rule makes room, after its whole host was purged (`raise`), or the first of its tags: too much goes, never
+//             too little.
 // Threading   judge_globs(): anybody, no lock. add_glob(): inside a purge section (shm/store.h), under the purge lock. There the
 //             counter is given out and the rule written in one: else a younger rule could be published before an older one,
 //             and an object found valid up to the younger would never be held against the older.
@@ -49,16 +52,29 @@ struct Glob {
     bool soft;
 };
 
+constexpr bool is_of_tags(Bytes host) noexcept { return !host.empty() && host.front() == '\0'; }
+// What purges at least what a rule does, by the host that it has or `raise` was given.
+uint64_t raised_selector(Bytes host, const uint8_t* secret) noexcept;
+
+// What an object is judged by.
+struct Judged {
+    Bytes host;
+    Bytes path;
+    Bytes args;      // without '?'
+    const uint64_t* selector = nullptr;
+    uint32_t selectors = 0;
+};
+
 bool is_glob(Bytes pattern) noexcept;                     // has a '*'
 bool fits_rule(const Glob& glob) noexcept;
 bool glob_matches(Bytes pattern, Bytes text) noexcept;
 
 enum class GlobAnswer : uint8_t { kNone, kSoft, kHard };
 
-// Rules younger than `birth` that match. `args` without '?'.
-GlobAnswer judge_globs(const GlobTable& table, Bytes host, Bytes path, Bytes args, uint64_t birth) noexcept;
+// Rules younger than `birth` that match.
+GlobAnswer judge_globs(const GlobTable& table, const Judged& object, uint64_t birth) noexcept;
 
-// Purges all of a host, because its rule has to go. Returns before that rule is touched.
+// Purges all of a host (or what raised_selector() says), because its rule has to go. Returns before that rule is touched.
 using RaiseFn = void (*)(Bytes host, bool soft, void* context);
 
 // REQUIRES the purge lock; `seq` is what its section has. False: the glob does not fit, or all rules are younger than

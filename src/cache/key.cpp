@@ -26,37 +26,24 @@ uint64_t finish(Kind kind, uint64_t h) noexcept {
 
 }  // namespace
 
-void KeyBuilder::add(Bytes field) noexcept {
-    if (field.size() > 0xFFFF || overflowed_ || capacity_ - size_ < needed(field.size())) {
+void KeyBuilder::add(Bytes field, uint16_t marks) noexcept {
+    if (field.size() > kMaxPartBytes || overflowed_ || capacity_ - size_ < needed(field.size())) {
         overflowed_ = true;
         return;
     }
-    buffer_[size_++] = static_cast<char>(field.size() >> 8);
-    buffer_[size_++] = static_cast<char>(field.size() & 0xFF);
+    const size_t length = field.size() | marks;
+    buffer_[size_++] = static_cast<char>(length >> 8);
+    buffer_[size_++] = static_cast<char>(length & 0xFF);
     if (!field.empty()) {
         std::memcpy(buffer_ + size_, field.data(), field.size());
         size_ += field.size();
     }
 }
 
-size_t printable_key(Bytes key, char* out, size_t capacity) noexcept {
-    size_t n = 0;
-    bool first = true;
-    while (key.size() >= 2) {
-        const auto hi = static_cast<unsigned char>(key[0]);
-        const auto lo = static_cast<unsigned char>(key[1]);
-        const Bytes field = base::slice(key, 2, static_cast<size_t>(hi) << 8 | lo);
-        if (!first && n < capacity) {
-            out[n++] = '|';
-        }
-        first = false;
-        for (size_t i = 0; i < field.size() && n < capacity; i++) {
-            const auto c = static_cast<unsigned char>(field[i]);
-            out[n++] = c < 0x20 || c == 0x7F ? '?' : field[i];
-        }
-        key = base::slice(key, 2 + field.size());
-    }
-    return n;
+void put_variant_mark(char* out, size_t spec_bytes) noexcept {
+    out[0] = out[1] = static_cast<char>(0xFF);
+    out[2] = static_cast<char>(spec_bytes >> 8);
+    out[3] = static_cast<char>(spec_bytes & 0xFF);
 }
 
 Bytes add_slot(char* key, size_t size, uint32_t slot) noexcept {

@@ -2,6 +2,9 @@
 //
 // What        A key is a list of fields, each with its length in front, so that no two different lists ever give the same
 //             bytes. Its digest is 128 bits of XXH3 under the zone's secret; entries compare the full bytes as well.
+//             A field may come in parts, and a part may be hidden: people see a short keyed hash in its place (cache/hidden.h).
+//             | marks:2 length:14 | bytes | for each part; then, for slots and variants,
+//             | 0xFFFE | slot:8 |, | 0xFFFF | length:16 spec | values | (http/vary.h), all of whose values are hidden.
 //             Selectors are 64-bit fingerprints of what a purge may name: a URL, a host, a path prefix, a tag.
 // Threading   pure functions of their arguments.
 // Ownership   output goes to the caller's buffer.
@@ -20,12 +23,17 @@ using base::Bytes;
 inline constexpr size_t kSecretBytes = 192;
 inline constexpr size_t kMaxKeyBytes = 16 * 1024;
 
+// What the two highest bits of a length say. A key has 16 KB at most: no length needs them.
+inline constexpr uint16_t kPartHidden = 0x4000;
+inline constexpr uint16_t kPartGoesOn = 0x8000;   // the field of the part before goes on
+inline constexpr size_t kMaxPartBytes = 0x3FFD;   // no length with marks is 0xFFFE or 0xFFFF: these begin a slot, a variant
+
 // Appends length-prefixed fields to a caller's buffer. Overflow is remembered, never written.
 class KeyBuilder {
 public:
     KeyBuilder(char* buffer, size_t capacity) noexcept : buffer_(buffer), capacity_(capacity) {}
 
-    void add(Bytes field) noexcept;
+    void add(Bytes field, uint16_t marks = 0) noexcept;
     bool overflowed() const noexcept { return overflowed_; }
     Bytes key() const noexcept { return {buffer_, size_}; }
 
@@ -45,8 +53,13 @@ inline constexpr size_t kSlotBytes = 3;
 // Behind `key`, which has room for kSlotBytes more. Returns the whole.
 Bytes add_slot(char* key, size_t size, uint32_t slot) noexcept;
 
-// The fields of a key for people: "http|example.com|/path". Returns the length; at most `capacity` bytes are written.
-size_t printable_key(Bytes key, char* out, size_t capacity) noexcept;
+// Where the key of a variant goes on behind the primary key.
+inline constexpr size_t kVariantMarkBytes = 4;
+void put_variant_mark(char* out, size_t spec_bytes) noexcept;
+
+// The fields of a key for people: "http|example.com|/path", of a variant "…|cookie=#7d1c03a9": nothing that a client sent
+// to be told apart by. Returns the length that is needed; at most `capacity` bytes are written.
+size_t printable_key(Bytes key, const uint8_t* secret, char* out, size_t capacity) noexcept;
 
 shm::Digest digest(Bytes key, const uint8_t* secret) noexcept;
 

@@ -45,11 +45,19 @@ struct Reading {
 struct ListField {
     Bytes name;
     bool (*add)(Selection*, Bytes) noexcept;
+    Bytes otherwise;
 };
 
+constexpr Bytes kNoTag = " is no tag: tags have neither spaces nor commas in them, and are not empty";
+constexpr Bytes kNoUrl = " is no URL (scheme://host/path, host/path or, unsigned, /path), or one pattern too many or too long";
+
 constexpr ListField kLists[] = {
-    {"urls", select_url},   {"files", select_url}, {"prefixes", select_prefix},
-    {"hosts", select_host}, {"tags", select_tag},  {"globs", select_url},
+    {"urls", select_url, kNoUrl},
+    {"files", select_url, kNoUrl},
+    {"globs", select_url, kNoUrl},
+    {"prefixes", select_prefix, " is no URL without arguments and patterns (scheme://host/path, host/path or, unsigned, /path)"},
+    {"hosts", select_host, " is no host name"},
+    {"tags", select_tag, kNoTag},
 };
 
 Bytes text_of(const json_t* string) noexcept {
@@ -65,8 +73,11 @@ bool read_list(const Reading& p, const ListField& field, json_t* value) noexcept
     json_array_foreach(value, index, item) {
         // Cloudflare also writes files as {"url": …}.
         json_t* text = json_is_object(item) ? json_object_get(item, "url") : item;
-        if (!json_is_string(text) || !field.add(p.to, text_of(text))) {
-            return p.complain_of(field.name).say("[").say_number(index).say("] is not valid").end();
+        if (!json_is_string(text)) {
+            return p.complain_of(field.name).say("[").say_number(index).say("] must be a string").end();
+        }
+        if (!field.add(p.to, text_of(text))) {
+            return p.complain_of(field.name).say("[").say_number(index).say("]").say(field.otherwise).end();
         }
     }
     return true;
@@ -78,7 +89,7 @@ bool read_field(const Reading& p, Bytes name, json_t* value) noexcept {
             return read_list(p, field, value);
         }
     }
-    if (name == "all" || name == "purge_everything") {
+    if (name == "all" || name == "purge_everything" || name == "invalidate_everything") {
         if (json_is_true(value)) {
             select_all(p.to);
         }
@@ -90,7 +101,53 @@ bool read_field(const Reading& p, Bytes name, json_t* value) noexcept {
         return p.to->soft || mode == "hard" ||
                p.complain_of(name).say(" must be \"hard\" or \"soft\"").end();
     }
-    return p.complain().say("unknown field \"").say(name).say("\"").end();
+    if (name == "tags_all" || name == "not") {
+        return true;   // read_tag_set() reads both
+    }
+    return p.complain()
+        .say("unknown field \"")
+        .say(name)
+        .say("\": urls, prefixes, hosts, tags, tags_all with not, globs, all, mode are known, and files and purge_everything")
+        .end();
+}
+
+bool read_tag_list(const Reading& p, Bytes name, json_t* list, Bytes* tag, uint32_t* count) noexcept {
+    if (list != nullptr && !json_is_array(list)) {
+        return p.complain_of(name).say(" must be a list of strings").end();
+    }
+    if (json_array_size(list) > kMaxTagsOfRule) {
+        return p.complain_of(name).say(" has too many tags: 28 in one condition").end();
+    }
+    size_t index = 0;
+    json_t* item = nullptr;
+    json_array_foreach(list, index, item) {
+        if (!json_is_string(item)) {
+            return p.complain_of(name).say("[").say_number(index).say("] must be a string").end();
+        }
+        if (!is_tag(text_of(item))) {
+            return p.complain_of(name).say("[").say_number(index).say("]").say(kNoTag).end();
+        }
+        tag[(*count)++] = text_of(item);
+    }
+    return true;
+}
+
+// {"tags_all":["a","b"],"not":["c"]}: one condition in a request.
+bool read_tag_set(const Reading& p, json_t* root) noexcept {
+    json_t* all = json_object_get(root, "tags_all");
+    json_t* none = json_object_get(root, "not");
+    if (all == nullptr && none == nullptr) {
+        return true;
+    }
+    Bytes tag[2][kMaxTagsOfRule];
+    TagSet set{tag[0], 0, tag[1], 0};
+    if (!read_tag_list(p, "tags_all", all, tag[0], &set.all_count) || !read_tag_list(p, "not", none, tag[1], &set.none_count)) {
+        return false;
+    }
+    if (set.all_count == 0) {
+        return p.complain().say("\"not\" goes with \"tags_all\", which names a tag at least").end();
+    }
+    return select_tags(p.to, set) || p.complain().say("\"tags_all\" and \"not\" have too many tags: 28 in one condition").end();
 }
 
 size_t count_items(json_t* root) noexcept {
@@ -120,6 +177,9 @@ bool read_document(const Reading& p, json_t* root) noexcept {
         if (!read_field(p, key, value)) {
             return false;
         }
+    }
+    if (!read_tag_set(p, root)) {
+        return false;
     }
     return !is_empty(*p.to) || p.complain().say("nothing to purge in the body").end();
 }

@@ -1,7 +1,7 @@
 // cache/purge_json.h — purges as JSON: our own, Cloudflare's (the same with other names), Fastly's.
 //
-// What        {"urls":[],"prefixes":[],"hosts":[],"tags":[],"globs":[],"all":false,"mode":"hard"|"soft"}, and
-//             "files" and "purge_everything". Unknown fields and wrong types are errors that say what was wrong where.
+// What        {"urls":[],"prefixes":[],"hosts":[],"tags":[],"globs":[],"tags_all":[],"not":[],"all":false,"mode":"hard"|"soft"}, and
+//             "files", "purge_everything" and "invalidate_everything". Unknown fields and wrong types are errors that say what was wrong where.
 #pragma once
 
 #include "base/bytes.h"

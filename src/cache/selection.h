@@ -15,6 +15,15 @@ struct SelectedGlob {
     Bytes pattern;
 };
 
+// What was meant, as it was understood: a purge answers with it.
+enum class Thing : uint8_t { kUrl, kPrefix, kHost, kPattern, kTag, kTags };
+struct Understood {
+    Thing thing;
+    Bytes host;  // of a tag: none; of tags: those that must all be there, with spaces between them
+    Bytes text;  // path, pattern or tag; of tags: those that must not
+};
+inline constexpr uint32_t kMaxUnderstood = 32;  // the first of them
+
 struct Selection {
     base::Arena arena;
     const uint8_t* secret;
@@ -27,6 +36,8 @@ struct Selection {
     uint32_t accepted;  // things named, as the client counts
     bool all;
     bool soft;
+    Understood* understood;  // nullptr where memory ran out
+    uint32_t understood_count;
 };
 
 inline constexpr uint32_t kMaxGlobs = 32;  // in one request
@@ -41,9 +52,21 @@ bool select_exactly(Selection* s, const Url& url) noexcept;  // a '*' is a star
 bool select_prefix(Selection* s,
                    Bytes url) noexcept;  // of whole path segments, the page at the prefix included
 bool select_host(Selection* s, Bytes host) noexcept;
+// Responses' tags are split on space and comma: what has one of them in it is no tag that anything carries.
+bool is_tag(Bytes text) noexcept;
 bool select_tag(Selection* s, Bytes tag) noexcept;
 bool select_request_url(Selection* s, const Url& url) noexcept;  // of a PURGE
 void select_all(Selection* s) noexcept;
+
+// What carries all of some tags and none of others. False: a tag that is none, none that must be there, or too many.
+inline constexpr uint32_t kMaxTagsOfRule = 28;
+struct TagSet {
+    const Bytes* all;
+    uint32_t all_count;
+    const Bytes* none;
+    uint32_t none_count;
+};
+bool select_tags(Selection* s, const TagSet& tags) noexcept;
 
 bool is_empty(const Selection& s) noexcept;
 

@@ -1,6 +1,7 @@
 #include "cache/target.h"
 
 #include "http/escape.h"
+#include "http/syntax.h"
 
 namespace slab_cache::cache {
 namespace {
@@ -46,9 +47,10 @@ bool take_port(Bytes* host, Bytes* port) noexcept {
     return is_port(base::slice(*port, 1));
 }
 
+// A name, an address, or "[…]". A '*' in it would be no pattern, and stand for nothing.
 bool is_host(Bytes host) noexcept {
     for (char c : host) {
-        if (http::needs_escape(c) || c == '@' || c == '"' || c == '\\') {
+        if (!http::is_alpha(c) && !http::is_digit(c) && Bytes("-._~[]:%+").find(c) == Bytes::npos) {
             return false;
         }
     }
@@ -58,7 +60,8 @@ bool is_host(Bytes host) noexcept {
 bool read_scheme(Bytes* text, Bytes* scheme) noexcept {
     const size_t end = text->find("://");
     if (end == Bytes::npos || end > 5) {
-        return true;
+        const Bytes first = base::slice(*text, 0, text->find('/'));   // "http//host/path" is meant otherwise
+        return !base::equal_nocase(first, "http") && !base::equal_nocase(first, "https");
     }
     const Bytes word = base::slice(*text, 0, end);
     *text = base::slice(*text, end + 3);

@@ -73,6 +73,29 @@ bool find_argument(Bytes query, Bytes name, Bytes* value) noexcept {
     return false;
 }
 
+Bytes unknown_argument(Bytes query, Bytes known) noexcept {
+    while (!query.empty()) {
+        const size_t end = query.find('&');
+        const Bytes name = base::slice(query, 0, query.find_first_of("=&"));
+        query = end == Bytes::npos ? Bytes{} : base::slice(query, end + 1);
+        if (end == 0) {
+            continue;
+        }
+        Bytes rest = known;
+        bool is_known = false;
+        while (!rest.empty() && !is_known) {
+            const size_t space = rest.find(' ');
+            is_known = base::equal_nocase(base::slice(rest, 0, space), name);
+            rest = space == Bytes::npos ? Bytes{} : base::slice(rest, space + 1);
+        }
+        Bytes again;
+        if (!is_known || find_argument(query, name, &again)) {
+            return name.empty() ? Bytes("=") : name;
+        }
+    }
+    return {};
+}
+
 bool read_decimal(Bytes text, uint64_t low, uint64_t high, uint64_t* value) noexcept {
     uint64_t n = 0;
     for (char c : text) {

@@ -25,6 +25,10 @@ size_t unescape(Bytes from, char* to) noexcept;
 // The first argument of that name (in any case), as it is written; false where there is none.
 bool find_argument(Bytes query, Bytes name, Bytes* value) noexcept;
 
+// The name of the first argument that is not one of `known` (names with spaces between them), or that stands there twice;
+// empty where there is none.
+Bytes unknown_argument(Bytes query, Bytes known) noexcept;
+
 // Digits only, in [low, high]; *value stays otherwise.
 bool read_decimal(Bytes text, uint64_t low, uint64_t high, uint64_t* value) noexcept;
 

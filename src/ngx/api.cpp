@@ -3,10 +3,13 @@
 #include "ngx/api.h"
 
 #include "http/cross_origin.h"
+#include "http/escape.h"
+#include "http/syntax.h"
 #include "ngx/api_route.h"
 #include "ngx/api_secret.h"
 #include "ngx/body.h"
 #include "ngx/reply.h"
+#include "ngx/request.h"
 #include "ngx/zone.h"
 
 namespace slab_cache::ngx {
@@ -91,9 +94,55 @@ bool is_rebound(ngx_http_request_t* r) noexcept {
     return !is_address && !is_local && !is_known_name(r, host);
 }
 
-bool is_form_type(ngx_http_request_t* r) noexcept {
-    return r->headers_in.content_type != nullptr &&
-           http::is_form_type(view(r->headers_in.content_type->value));
+// A body that a form of a page could have sent. What `curl -d` sends looks like one, and comes from no browser.
+bool may_be_a_form(ngx_http_request_t* r) noexcept {
+    const Bytes type = r->headers_in.content_type != nullptr ? view(r->headers_in.content_type->value) : Bytes{};
+    return http::is_form_type(type) && (!http::is_urlencoded(type) || http::may_be_a_page(request_fields(r)));
+}
+
+ngx_int_t send_two(ngx_http_request_t* r, ngx_uint_t status, Bytes title, Bytes first, Bytes second) noexcept {
+    auto* p = static_cast<u_char*>(ngx_pnalloc(r->pool, first.size() + second.size() + 1));
+    if (p == nullptr) {
+        return NGX_ERROR;
+    }
+    u_char* end = ngx_cpymem(p, first.data(), first.size());
+    end = ngx_cpymem(end, second.data(), second.size());
+    return send_problem(r, status, title, {reinterpret_cast<char*>(p), static_cast<size_t>(end - p)});
+}
+
+ngx_int_t send_no_zone(ngx_http_request_t* r) noexcept {
+    MainConf* mcf = main_conf(r);
+    auto** zones = static_cast<Zone**>(mcf->zones.elts);
+    char text[256];
+    http::Output out(text, sizeof(text));
+    for (ngx_uint_t i = 0; i < mcf->zones.nelts; i++) {
+        out.put(i == 0 ? Bytes{} : Bytes{", "});
+        out.put(view(zones[i]->name));
+    }
+    return send_two(r, NGX_HTTP_NOT_FOUND, "no such zone", "there are: ", {text, out.fits() ? out.length() : sizeof(text)});
+}
+
+// False: it has been answered, with *rc. Most of all a URL that is not encoded, and is cut at its first '&'.
+bool knows_arguments(ngx_http_request_t* r, const Action& action, ngx_int_t* rc) noexcept {
+    if (action.arguments == nullptr) {
+        return true;
+    }
+    const Bytes name = http::unknown_argument(view(r->args), action.arguments);
+    if (name.empty()) {
+        return true;
+    }
+    char text[256];
+    http::Output out(text, sizeof(text));
+    out.put("\"");
+    out.put(base::slice(name, 0, 64));
+    out.put("\" is no argument here, or stands there twice; ");
+    out.put(*action.arguments == '\0' ? Bytes("there are none") : Bytes("there are: "));
+    out.put(action.arguments);
+    if (action.resource == Resource::kEntry) {
+        out.put("; url= is percent-encoded, with %26 for &");
+    }
+    *rc = send_problem(r, NGX_HTTP_BAD_REQUEST, "unknown argument", {text, out.fits() ? out.length() : sizeof(text)});
+    return false;
 }
 
 // False: it has been answered, with *rc.
@@ -113,9 +162,9 @@ bool may_write(ngx_http_request_t* r, const LocConf* conf, const Action& action,
                            "a browser asks under a name that this server does not have: add it to server_name");
         return false;
     }
-    if (action.needs_type && is_form_type(r)) {
+    if (action.needs_type && may_be_a_form(r)) {
         *rc = send_problem(r, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE, "not JSON",
-                           "send Content-Type: application/json");
+                           "a page's form could have sent this: send Content-Type: application/json");
         return false;
     }
     return true;
@@ -128,8 +177,8 @@ void on_body(ngx_http_request_t* r) noexcept {
         rc = send_problem(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "body too large",
                           "longer than this resource takes");
     } else if (call != nullptr) {
-        rc = call->is_unproven && !is_proven(r, call->conf, call->body) ? send_unproven(r)
-                                                                       : call->answer(call);
+        const auto proof = call->is_unproven ? proof_of(r, call->conf, call->body) : cache::TokenVerdict::kGood;
+        rc = proof != cache::TokenVerdict::kGood ? send_unproven(r, proof) : call->answer(call);
     }
     ngx_http_finalize_request(r, rc);
 }
@@ -174,24 +223,25 @@ bool exists(ngx_http_request_t* r, const Route& route) noexcept {
 // Who asks is known, or will be when the body is there.
 ngx_int_t answer_route(ngx_http_request_t* r, const LocConf* conf, const Route& route) noexcept {
     if (route.resource == Resource::kNone) {
-        return send_problem(r, NGX_HTTP_NOT_FOUND, "not found", "no such resource in this API");
+        return send_problem(r, NGX_HTTP_NOT_FOUND, "not found",
+                            "no such resource in this API: there are metrics, v1/zones, v1/zones/{zone}, and below that purge, entry, top");
     }
     Zone* zone = route.has_zone ? zone_of(r, route) : nullptr;
     if (route.has_zone && zone == nullptr) {
-        return send_problem(r, NGX_HTTP_NOT_FOUND, "no such zone", route.zone_name);
+        return send_no_zone(r);
     }
     const Action* action = action_of(r, route.resource);
     if (action == nullptr) {
         const Bytes methods = cache::allowed_methods(route.resource);
         (void)add_answer_header(r, "Allow", methods);
-        return send_problem(r, NGX_HTTP_NOT_ALLOWED, "method not allowed", methods);
+        return send_two(r, NGX_HTTP_NOT_ALLOWED, "method not allowed", "allowed here: ", methods);
     }
     if (zone != nullptr && !usable(zone) && action->resource != Resource::kZone) {
         return send_problem(r, NGX_HTTP_SERVICE_UNAVAILABLE, "zone not available",
                             "this worker found no free worker record");
     }
     ngx_int_t rc = NGX_OK;
-    if (action->writes && !may_write(r, conf, *action, &rc)) {
+    if ((action->writes && !may_write(r, conf, *action, &rc)) || !knows_arguments(r, *action, &rc)) {
         return rc;
     }
     return start_call(r, conf, *action, route, zone);
@@ -216,8 +266,9 @@ bool is_trusted(ngx_http_request_t* r) noexcept {
 ngx_int_t api_handler(ngx_http_request_t* r) noexcept {
     auto* conf = loc_conf<LocConf>(r);
     if (is_signed(r, conf)) {
-        if (!signature_covers_body(r, conf) && !is_proven(r, conf, {})) {
-            return send_unproven(r);
+        const auto proof = signature_covers_body(r, conf) ? cache::TokenVerdict::kGood : proof_of(r, conf, {});
+        if (proof != cache::TokenVerdict::kGood) {
+            return send_unproven(r, proof);
         }
     } else if (!is_trusted(r)) {
         return send_problem(r, NGX_HTTP_FORBIDDEN, "forbidden",
@@ -226,7 +277,7 @@ ngx_int_t api_handler(ngx_http_request_t* r) noexcept {
     const Route route = route_of(r, conf);
     // Who has not proven anything yet is not told what there is.
     if (signature_covers_body(r, conf) && !exists(r, route)) {
-        return send_unproven(r);
+        return send_unproven(r, cache::TokenVerdict::kWrong);
     }
     return answer_route(r, conf, route);
 }

@@ -94,6 +94,19 @@ ngx_int_t cloudflare_error(Call* call, Bytes problem) noexcept {
                                "message", json_text(problem), "messages", "result"));
 }
 
+ngx_int_t cloudflare_purge(Call* call, bool soft) noexcept {
+    Selection selection;
+    cache::Problem problem;
+    if (!read_purge(call, &selection, &problem)) {
+        return cloudflare_error(call, problem.view());
+    }
+    selection.soft = selection.soft || soft;
+    (void) purge_selection(&selection);
+    return send_json(call->request, NGX_HTTP_OK,
+                     json_pack("{s:b, s:[], s:[], s:{s:o}}", "success", 1, "errors", "messages", "result",
+                               "id", json_text(view(call->zone->name))));
+}
+
 }  // namespace
 
 ngx_int_t purge_as_fastly(Call* call) noexcept {
@@ -120,16 +133,9 @@ ngx_int_t purge_all_as_fastly(Call* call) noexcept {
     return send_status(call, purge_selection(&selection));
 }
 
-ngx_int_t purge_as_cloudflare(Call* call) noexcept {
-    Selection selection;
-    cache::Problem problem;
-    if (!read_purge(call, &selection, &problem)) {
-        return cloudflare_error(call, problem.view());
-    }
-    (void) purge_selection(&selection);
-    return send_json(call->request, NGX_HTTP_OK,
-                     json_pack("{s:b, s:[], s:[], s:{s:o}}", "success", 1, "errors", "messages", "result",
-                               "id", json_text(view(call->zone->name))));
-}
+ngx_int_t purge_as_cloudflare(Call* call) noexcept { return cloudflare_purge(call, false); }
+
+// What Cloudflare calls invalidating: the same names, but what they stand for gets stale.
+ngx_int_t invalidate_as_cloudflare(Call* call) noexcept { return cloudflare_purge(call, true); }
 
 }  // namespace slab_cache::ngx

@@ -2,7 +2,7 @@
 //
 // What        POST …/service/{id}/purge/{key}, POST …/service/{id}/purge with a Surrogate-Key field or
 //             {"surrogate_keys":[…]}, POST …/service/{id}/purge_all; Fastly-Soft-Purge: 1.
-//             POST …/client/v4/zones/{id}/purge_cache with Cloudflare's JSON.
+//             POST …/client/v4/zones/{id}/purge_cache, …/invalidate_cache with Cloudflare's JSON.
 //             {id} is a zone's name; where there is one zone only, any id means it.
 #pragma once
 
@@ -15,5 +15,6 @@ struct Call;
 ngx_int_t purge_as_fastly(Call* call) noexcept;
 ngx_int_t purge_all_as_fastly(Call* call) noexcept;
 ngx_int_t purge_as_cloudflare(Call* call) noexcept;
+ngx_int_t invalidate_as_cloudflare(Call* call) noexcept;
 
 }  // namespace slab_cache::ngx

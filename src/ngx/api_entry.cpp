@@ -26,12 +26,12 @@ constexpr size_t kMaxListed = 64;
 
 bool read_target(Call* call, Target* target, ngx_int_t* rc) noexcept {
     Bytes text;
-    if (!query_argument(call->request, "url", &text)) {
-        *rc = send_problem(call->request, NGX_HTTP_BAD_REQUEST, "no URL", "say entry?url=…");
+    if (!query_argument(call->request, "url", &text) || text.empty()) {
+        *rc = send_problem(call->request, NGX_HTTP_BAD_REQUEST, "no URL", kNoTarget);
         return false;
     }
     if (!parse_target(call->request, text, target)) {
-        *rc = send_problem(call->request, NGX_HTTP_BAD_REQUEST, "invalid URL", text);
+        *rc = send_problem(call->request, NGX_HTTP_BAD_REQUEST, "invalid URL", kBadTarget);
         return false;
     }
     return true;
@@ -178,11 +178,10 @@ json_t* explanation(Call* call, const Target& target, Bytes key) noexcept {
     if (!look_up(&scan, key)) {
         scan_zone(&scan);
     }
-    char text[1024];
     json_t* answer = json_object();
     json_object_set_new(answer, "host", json_text(target.url.host));
     json_object_set_new(answer, "uri", json_text(target.uri));
-    json_object_set_new(answer, "key", json_text({text, cache::printable_key(key, text, sizeof(text))}));
+    json_object_set_new(answer, "key", key_json(key, secret));
     json_object_set_new(answer, "stored", json_boolean(scan.is_stored));
     json_object_set_new(answer, "entries", scan.list);
     json_object_set_new(answer, "complete", json_boolean(scan.is_complete));

@@ -10,7 +10,7 @@ namespace slab_cache::ngx {
 
 struct Call;
 
-// Answers {"seq":n,"accepted":n}.
+// Answers as purge_and_answer() does.
 ngx_int_t purge_by_json(Call* call) noexcept;
 
 // What the call's body names.

@@ -2,7 +2,10 @@
 
 #include "ngx/api_push.h"
 
+#include <jansson.h>
+
 #include "cache/entry.h"
+#include "http/cross_origin.h"
 #include "http/date.h"
 #include "http/push.h"
 #include "http/storable.h"
@@ -11,6 +14,7 @@
 #include "http/vary.h"
 #include "ngx/api.h"
 #include "ngx/counters.h"
+#include "ngx/entry_json.h"
 #include "ngx/identity.h"
 #include "ngx/reply.h"
 #include "ngx/request.h"
@@ -55,6 +59,18 @@ bool has_prefix(Bytes name, Bytes prefix) noexcept {
            base::equal_nocase(base::slice(name, 0, prefix.size()), prefix);
 }
 
+// What curl says of every body that it was given on its command line.
+bool says_nothing_of_the_response(const http::Field& field) noexcept {
+    return base::equal_nocase(field.name, "Content-Type") && http::is_urlencoded(field.value);
+}
+
+// Objects are pushed under the default key.
+bool is_served(Push* p) noexcept {
+    return p->call->zone->is_default_key_used || main_conf(p->call->request)->has_zone_by_name ||
+           refuse(p, 422, "not served",
+                  "no location would serve it: none has slab_cache with this zone and without slab_cache_key");
+}
+
 bool read_fields(Push* p) noexcept {
     ngx_http_request_t* r = p->call->request;
     const http::Fields all = request_fields(r);
@@ -64,6 +80,9 @@ bool read_fields(Push* p) noexcept {
         return refuse(p, NGX_HTTP_INTERNAL_SERVER_ERROR, "out of memory", {});
     }
     for (const http::Field& field : all) {
+        if (says_nothing_of_the_response(field)) {
+            continue;
+        }
         if (const Bytes name = http::pushed_name(field.name); !name.empty()) {
             p->line[p->lines++] = {name, field.value};
         } else if (has_prefix(field.name, kRequestPrefix)) {
@@ -243,7 +262,7 @@ bool purged_by_glob(const Push* p) noexcept {
     const UserArea* area = user_area(p->call->zone);
     const cache::Url& url = p->target.url;
     return area != nullptr && area->globs.newest.load_acquire() > p->birth  // [glob-newest]
-           && cache::judge_globs(area->globs, url.host, url.path, url.args, p->birth) !=
+           && cache::judge_globs(area->globs, {url.host, url.path, url.args, p->selector, p->selector_count}, p->birth) !=
                   cache::GlobAnswer::kNone;
 }
 
@@ -303,24 +322,23 @@ ngx_int_t push_entry(Call* call) noexcept {
         return NGX_ERROR;
     }
     p->call = call;
-    if (!query_argument(call->request, "url", &url) ||
-        !parse_target(call->request, url, &p->target)) {
-        (void)bad(p, "say entry?url=…");
+    if (!query_argument(call->request, "url", &url) || url.empty()) {
+        (void)bad(p, kNoTarget);
+        return p->answered;
+    }
+    if (!parse_target(call->request, url, &p->target)) {
+        (void)bad(p, kBadTarget);
         return p->answered;
     }
     if (!read_fields(p) || !read_response(p) || !find_key(p) || !read_fence(p) ||
-        !read_selectors(p) || !build_head(p) || !store(p)) {
+        !read_selectors(p) || !build_head(p) || !is_served(p) || !store(p)) {
         return p->answered;
     }
     count(call->zone, Counter::kPushes);
-    auto* text = static_cast<u_char*>(ngx_pnalloc(call->request->pool, 128));
-    if (text == nullptr) {
-        return NGX_ERROR;
-    }
-    u_char* end = ngx_sprintf(text, "{\"stored\":true,\"birth\":%uL,\"ttl_sec\":%L}" CRLF, p->birth,
-                              p->freshness.fresh_until - now_sec());
     return send_json(call->request, NGX_HTTP_CREATED,
-                     Bytes{reinterpret_cast<char*>(text), static_cast<size_t>(end - text)});
+                     json_pack("{s:b, s:I, s:I, s:o}", "stored", 1, "birth", static_cast<json_int_t>(p->birth), "ttl_sec",
+                               static_cast<json_int_t>(p->freshness.fresh_until - now_sec()), "key",
+                               key_json(p->place.key, call->zone->store.secret())));
 }
 
 }  // namespace slab_cache::ngx

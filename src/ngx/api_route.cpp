@@ -18,18 +18,19 @@ namespace {
 constexpr ngx_uint_t kRead = NGX_HTTP_GET | NGX_HTTP_HEAD;
 
 constexpr Action kActions[] = {
-    {Resource::kPage, kRead, false, false, send_page},
-    {Resource::kMetrics, kRead, false, false, send_metrics},
-    {Resource::kZones, kRead, false, false, send_zones},
-    {Resource::kZone, kRead, false, false, send_zone},
-    {Resource::kPurge, NGX_HTTP_POST, true, true, purge_by_json},
-    {Resource::kTop, kRead, false, false, send_top},
-    {Resource::kEntry, kRead, false, false, explain_entry},
-    {Resource::kEntry, NGX_HTTP_PUT, true, false, push_entry},
-    {Resource::kEntry, NGX_HTTP_DELETE, true, false, purge_entry},
-    {Resource::kFastlyPurge, NGX_HTTP_POST, true, true, purge_as_fastly},
-    {Resource::kFastlyPurgeAll, NGX_HTTP_POST, true, true, purge_all_as_fastly},
-    {Resource::kCloudflarePurge, NGX_HTTP_POST | NGX_HTTP_DELETE, true, true, purge_as_cloudflare},
+    {Resource::kPage, kRead, false, false, nullptr, send_page},
+    {Resource::kMetrics, kRead, false, false, nullptr, send_metrics},
+    {Resource::kZones, kRead, false, false, "", send_zones},
+    {Resource::kZone, kRead, false, false, "", send_zone},
+    {Resource::kPurge, NGX_HTTP_POST, true, true, "", purge_by_json},
+    {Resource::kTop, kRead, false, false, "by n", send_top},
+    {Resource::kEntry, kRead, false, false, "url tag", explain_entry},
+    {Resource::kEntry, NGX_HTTP_PUT, true, false, "url status ttl", push_entry},
+    {Resource::kEntry, NGX_HTTP_DELETE, true, false, "url", purge_entry},
+    {Resource::kFastlyPurge, NGX_HTTP_POST, true, true, nullptr, purge_as_fastly},
+    {Resource::kFastlyPurgeAll, NGX_HTTP_POST, true, true, nullptr, purge_all_as_fastly},
+    {Resource::kCloudflarePurge, NGX_HTTP_POST | NGX_HTTP_DELETE, true, true, nullptr, purge_as_cloudflare},
+    {Resource::kCloudflareInvalidate, NGX_HTTP_POST, true, true, nullptr, invalidate_as_cloudflare},
 };
 
 }  // namespace

@@ -19,6 +19,7 @@ struct Action {
     ngx_uint_t methods;     // NGX_HTTP_…
     bool writes;
     bool needs_type;        // a browser's form could send it: its body must say that it is JSON
+    const char* arguments;  // names with spaces between them; nullptr: any
     Answer answer;
 };
 

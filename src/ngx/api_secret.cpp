@@ -58,6 +58,21 @@ bool signed_fields(ngx_http_request_t* r, Bytes* out) noexcept {
     return true;
 }
 
+Bytes why_unproven(cache::TokenVerdict verdict) noexcept {
+    switch (verdict) {
+    case cache::TokenVerdict::kMalformed:
+        return "malformed: Authorization: SlabCache <seconds since 1970>:<64 hex digits>";
+    case cache::TokenVerdict::kExpired:
+        return "expired: the signature is right, but was valid until a time that is over";
+    case cache::TokenVerdict::kTooFar:
+        return "expires too late: the signature is right, but valid for more than an hour from now";
+    case cache::TokenVerdict::kWrong:
+    case cache::TokenVerdict::kGood:
+        break;
+    }
+    return "wrong signature: it is not that of this method, path with query, expiry, body and fields under this secret";
+}
+
 }  // namespace
 
 char* read_api_secret(ngx_conf_t* cf, ngx_str_t path, ngx_str_t* secret) noexcept {
@@ -92,19 +107,18 @@ bool signature_covers_body(ngx_http_request_t* r, const LocConf* conf) noexcept 
     return is_signed(r, conf) && has_body && (r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) == 0;
 }
 
-bool is_proven(ngx_http_request_t* r, const LocConf* conf, Bytes body) noexcept {
+cache::TokenVerdict proof_of(ngx_http_request_t* r, const LocConf* conf, Bytes body) noexcept {
     Bytes fields;
     if (!signed_fields(r, &fields)) {
-        return false;
+        return cache::TokenVerdict::kWrong;
     }
     const cache::SignedRequest request{view(r->method_name), view(r->unparsed_uri), body, fields};
-    return cache::check_token(view(r->headers_in.authorization->value), view(conf->api_secret), request, now_sec())
-           == cache::TokenVerdict::kGood;
+    return cache::check_token(view(r->headers_in.authorization->value), view(conf->api_secret), request, now_sec());
 }
 
-ngx_int_t send_unproven(ngx_http_request_t* r) noexcept {
+ngx_int_t send_unproven(ngx_http_request_t* r, cache::TokenVerdict verdict) noexcept {
     (void) add_answer_header(r, "WWW-Authenticate", "SlabCache");
-    return send_problem(r, NGX_HTTP_UNAUTHORIZED, "unauthorized", "the signature is not valid for this request now");
+    return send_problem(r, NGX_HTTP_UNAUTHORIZED, "unauthorized", why_unproven(verdict));
 }
 
 }  // namespace slab_cache::ngx

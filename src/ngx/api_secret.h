@@ -3,6 +3,7 @@
 
 #include "ngx/ngx.h"
 
+#include "cache/token.h"
 #include "ngx/conf.h"
 
 namespace slab_cache::ngx {
@@ -14,7 +15,8 @@ char* read_api_secret(ngx_conf_t* cf, ngx_str_t path, ngx_str_t* secret) noexcep
 bool is_signed(ngx_http_request_t* r, const LocConf* conf) noexcept;
 // … and it cannot be judged before the body is there.
 bool signature_covers_body(ngx_http_request_t* r, const LocConf* conf) noexcept;
-bool is_proven(ngx_http_request_t* r, const LocConf* conf, Bytes body) noexcept;
-ngx_int_t send_unproven(ngx_http_request_t* r) noexcept;   // 401, whatever was wrong with it
+cache::TokenVerdict proof_of(ngx_http_request_t* r, const LocConf* conf, Bytes body) noexcept;
+// 401, with what was wrong. That a token expired is told only to who could sign it (cache/token.cpp).
+ngx_int_t send_unproven(ngx_http_request_t* r, cache::TokenVerdict verdict) noexcept;
 
 }  // namespace slab_cache::ngx

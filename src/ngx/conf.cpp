@@ -5,6 +5,8 @@
 #include "ngx/directive_watch.h"
 #include "ngx/directives.h"
 #include "ngx/identity.h"
+#include "ngx/leftovers.h"
+#include "ngx/zone.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -119,12 +121,23 @@ void build_policy(LocConf* conf) noexcept {
     }
 }
 
+void note_default_key(ngx_conf_t* cf, const LocConf* conf) noexcept {
+    if (conf->key != nullptr || conf->api) {
+        return;
+    }
+    if (conf->zone != nullptr) {
+        conf->zone->is_default_key_used = true;
+    } else if (conf->zone_value != nullptr) {
+        main_conf(cf)->has_zone_by_name = true;
+    }
+}
+
 }  // namespace
 
 void* create_main_conf(ngx_conf_t* cf) noexcept {
     auto* conf = pool_new<MainConf>(cf->pool);
     if (conf == nullptr || ngx_array_init(&conf->zones, cf->pool, 2, sizeof(Zone*)) != NGX_OK
-        || ngx_array_init(&conf->identities, cf->pool, 16, sizeof(uint64_t)) != NGX_OK || !watch_directives(cf)) {
+        || ngx_array_init(&conf->identities, cf->pool, 16, sizeof(uint64_t)) != NGX_OK || !begin_leftovers(cf) || !watch_directives(cf)) {
         return nullptr;
     }
     conf->lua_index = -1;
@@ -137,7 +150,8 @@ void* create_loc_conf(ngx_conf_t* cf) noexcept {
         return nullptr;
     }
     conf->habit = pool_new<Habit>(cf->pool);
-    if (conf->habit == nullptr) {
+    conf->beside = create_beside(cf->pool);
+    if (conf->habit == nullptr || conf->beside == nullptr) {
         return nullptr;
     }
     conf->habit->needed = kWholeNeeded;
@@ -219,8 +233,10 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
         (NGX_CONF_BITMASK_SET | kInvalidateUnsafe | kInvalidateGroups));
     ngx_conf_merge_uint_value(conf->status_header, prev->status_header,
                               static_cast<ngx_uint_t>(StatusHeader::kOff));
+    note_default_key(cf, conf);
     build_policy(conf);
-    return merge_identity(cf, prev, conf) ? NGX_CONF_OK : static_cast<char*>(NGX_CONF_ERROR);
+    return merge_identity(cf, prev, conf) && merge_beside(cf, prev, conf) ? NGX_CONF_OK
+                                                                         : static_cast<char*>(NGX_CONF_ERROR);
 }
 
 #define SLAB_AT(field) offsetof(LocConf, field)   // NOLINT: the command table wants offsets

@@ -13,7 +13,8 @@
 
 namespace slab_cache::ngx {
 
-struct Zone;   // zone.h
+struct Zone;     // zone.h
+struct Beside;   // leftovers.h
 
 enum class StatusHeader : ngx_uint_t { kOff, kOn, kDetail };
 
@@ -33,21 +34,37 @@ struct Cidrs {
 };
 
 struct PurgeConf {
+    PurgeConf* next;       // of another method
     ngx_str_t method;
     bool soft;
     Cidrs from;
 };
+
+// Of exactly that method; nullptr: none.
+inline const PurgeConf* find_purge(const PurgeConf* list, Bytes method) noexcept {
+    while (list != nullptr && view(list->method) != method) {
+        list = list->next;
+    }
+    return list;
+}
 
 struct MainConf {
     ngx_array_t zones;             // of Zone*
     // Indices of variables, see clone.h
     ngx_array_t carried_variables;
     ngx_array_t settable_variables;
+    bool has_zone_by_name;         // slab_cache with variables: any zone may be meant
     ngx_int_t slice_range;         // of $slice_range; -1 where no directive uses it
     ngx_array_t identities;        // uint64_t of each location (identity.h)
     bool has_foreign_balancer;     // some upstream's peers are chosen by code that may look into a request's contexts
     ngx_int_t lua_index;           // of that code's context; -1: none
     ngx_http_handler_pt redirecting[2];   // content handlers that only send elsewhere: index, random_index
+};
+
+// A field of slab_cache_key, or where it has something to hide, a part of one.
+struct KeyPart {
+    ngx_http_complex_value_t value;
+    uint16_t marks;                // cache/key.h
 };
 
 // What a worker has seen of a location's answers lately (direct.h). The one part that workers write: each has its own copy.
@@ -62,7 +79,7 @@ struct LocConf {
     Zone* zone;
     ngx_http_complex_value_t* zone_value;
 
-    ngx_array_t* key;              // of ngx_http_complex_value_t; nullptr = default key
+    ngx_array_t* key;              // of KeyPart; nullptr = default key
     http::ArgsPolicy* key_args;    // nullptr = all
     ngx_uint_t methods;
 
@@ -110,6 +127,7 @@ struct LocConf {
     ngx_array_t* inputs;           // of ngx_http_complex_value_t: what the answer hangs on beside the URL
 
     Habit* habit;                  // this worker's
+    Beside* beside;                // nginx's own caches; means something while the configuration is read
     http::Policy policy;           // the rules above in the form src/http reads, built at merge
 };
 

@@ -4,6 +4,7 @@
 
 #include "ngx/conf.h"
 #include "ngx/identity.h"
+#include "ngx/leftovers.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -23,7 +24,7 @@ struct Watched {
     Setter setter;  // the module's own
 };
 
-constexpr size_t kMostWatched = 24;
+constexpr size_t kMostWatched = 64;
 Watched watched[kMostWatched];
 size_t watched_count;
 
@@ -41,6 +42,9 @@ char* call_and_look(ngx_conf_t* cf, ngx_command_t* command, void* conf) noexcept
         if (watched[i].command != command) {
             continue;
         }
+        if (!note_leftover(cf, command)) {
+            return static_cast<char*>(NGX_CONF_ERROR);
+        }
         char* rc = watched[i].setter(cf, command, conf);
         if (rc != NGX_CONF_OK) {
             return rc;
@@ -51,7 +55,9 @@ char* call_and_look(ngx_conf_t* cf, ngx_command_t* command, void* conf) noexcept
         if (is_one_of(view(command->name), kInputs, sizeof(kInputs) / sizeof(kInputs[0]))) {
             return note_inputs(cf) ? NGX_CONF_OK : static_cast<char*>(NGX_CONF_ERROR);
         }
-        main_conf(cf)->has_foreign_balancer = true;
+        if (is_one_of(view(command->name), kBalancer, sizeof(kBalancer) / sizeof(kBalancer[0]))) {
+            main_conf(cf)->has_foreign_balancer = true;
+        }
         return NGX_CONF_OK;
     }
     return static_cast<char*>(NGX_CONF_ERROR);  // a row that is watched is in the list: cannot happen
@@ -77,7 +83,8 @@ bool watch_directives(ngx_conf_t* cf) noexcept {
             const Bytes name = view(c->name);
             const bool wanted = is_one_of(name, kPass, sizeof(kPass) / sizeof(kPass[0]))
                                 || is_one_of(name, kBalancer, sizeof(kBalancer) / sizeof(kBalancer[0]))
-                                || is_one_of(name, kInputs, sizeof(kInputs) / sizeof(kInputs[0]));
+                                || is_one_of(name, kInputs, sizeof(kInputs) / sizeof(kInputs[0]))
+                                || is_of_leftovers(name);
             if (wanted && watched_count < kMostWatched) {
                 watched[watched_count++] = {c, c->set};
                 c->set = call_and_look;

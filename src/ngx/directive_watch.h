@@ -1,4 +1,5 @@
-// ngx/directive_watch.h — what other modules' directives say, as far as an answer's identity hangs on it.
+// ngx/directive_watch.h — what other modules' directives say, as far as an answer's identity hangs on it (identity.h), and
+// what of nginx's own caches is left beside ours (leftovers.h).
 //
 // What        `proxy_pass` and its kind make a location's content handler, and name the backend, by variables perhaps.
 //             Their configuration is private to their modules. While the http block is read, the setters of these

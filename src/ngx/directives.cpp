@@ -100,11 +100,6 @@ bool split_list(ngx_conf_t* cf, const ngx_str_t& value, const Bytes** out, uint3
     return true;
 }
 
-char* set_key(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
-    auto* lcf = static_cast<LocConf*>(conf);
-    return lcf->key != NGX_CONF_UNSET_PTR ? phrase("is duplicate") : compile_values(cf, &lcf->key);
-}
-
 char* set_key_args(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
     auto* lcf = static_cast<LocConf*>(conf);
     if (lcf->key_args != NGX_CONF_UNSET_PTR) {

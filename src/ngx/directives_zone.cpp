@@ -248,24 +248,11 @@ char* set_cache(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
     return NGX_CONF_OK;
 }
 
-char* set_purge(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
-    auto* lcf = static_cast<LocConf*>(conf);
-    if (lcf->purge != NGX_CONF_UNSET_PTR) {
-        return const_cast<char*>("is duplicate");
-    }
+namespace {
+
+// METHOD [soft] from ADDRESS …
+char* read_purge(ngx_conf_t* cf, PurgeConf* purge) noexcept {
     ngx_str_t* value = args(cf);
-    if (view(value[1]) == "off") {
-        if (cf->args->nelts != 2) {
-            return invalid_parameter(cf, value[2]);
-        }
-        lcf->purge = nullptr;
-        return NGX_CONF_OK;
-    }
-    auto* purge = pool_new<PurgeConf>(cf->pool);
-    if (purge == nullptr
-        || ngx_array_init(&purge->from.list, cf->pool, 4, sizeof(ngx_cidr_t)) != NGX_OK) {
-        return static_cast<char*>(NGX_CONF_ERROR);
-    }
     purge->method = value[1];
     const Bytes method = view(value[1]);
     if (!is_method(method)) {
@@ -288,8 +275,34 @@ char* set_purge(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
             return rv;
         }
     }
-    lcf->purge = purge;
     return NGX_CONF_OK;
+}
+
+}  // namespace
+
+// Once for each method.
+char* set_purge(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
+    auto* lcf = static_cast<LocConf*>(conf);
+    const ngx_str_t* value = args(cf);
+    if (view(value[1]) == "off") {
+        if (lcf->purge != NGX_CONF_UNSET_PTR) {
+            return const_cast<char*>("is duplicate");
+        }
+        lcf->purge = nullptr;
+        return cf->args->nelts == 2 ? NGX_CONF_OK : invalid_parameter(cf, value[2]);
+    }
+    PurgeConf* first = lcf->purge != NGX_CONF_UNSET_PTR ? lcf->purge : nullptr;
+    if (lcf->purge == nullptr || find_purge(first, view(value[1])) != nullptr) {
+        return const_cast<char*>("is duplicate");
+    }
+    auto* purge = pool_new<PurgeConf>(cf->pool);
+    if (purge == nullptr
+        || ngx_array_init(&purge->from.list, cf->pool, 4, sizeof(ngx_cidr_t)) != NGX_OK) {
+        return static_cast<char*>(NGX_CONF_ERROR);
+    }
+    purge->next = first;
+    lcf->purge = purge;
+    return read_purge(cf, purge);
 }
 
 char* set_api(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {

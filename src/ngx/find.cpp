@@ -56,6 +56,9 @@ Found find_variant(Ctx* ctx, Bytes marker_head) noexcept {
     if (marker.spec_count > 1 && !read_variant(ctx, marker.spec[0])) {
         return Found::kFailed;
     }
+    if (ctx->reason == http::Reason::kNone) {
+        ctx->reason = http::Reason::kVariant;
+    }
     return Found::kNothing;
 }
 

@@ -29,6 +29,9 @@ constexpr uint8_t kMaxRounds = 8;   // lookups after waiting before a request st
 
 void serve_with(Ctx* ctx, CacheStatus status) noexcept {
     ctx->status = status;
+    if (status == CacheStatus::kHit) {
+        ctx->reason = http::Reason::kNone;   // of a look before
+    }
     ctx->step = Step::kServe;
 }
 
@@ -163,6 +166,7 @@ Next expired(Ctx* ctx, const http::StoredFacts& facts, bool soft_purged) noexcep
     if (ctx->stale_servable && origin_failing(ctx->zone, lease_digest(ctx))) {
         ctx->pin = ctx->stale;   // it failed a moment ago: leave it in peace
         ctx->stale = {};
+        ctx->reason = http::Reason::kOriginError;
         serve_with(ctx, CacheStatus::kStale);
         return Next::kMore;
     }
@@ -253,6 +257,7 @@ Next serve_stale(Ctx* ctx) noexcept {
     ctx->pin = ctx->stale;
     ctx->stale = {};
     ctx->ticket = {};
+    ctx->reason = http::Reason::kOriginError;
     serve_with(ctx, CacheStatus::kStale);
     return Next::kMore;
 }

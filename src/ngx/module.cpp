@@ -8,6 +8,7 @@
 #include "ngx/direct.h"
 #include "ngx/directive_watch.h"
 #include "ngx/invalidate.h"
+#include "ngx/leftovers.h"
 #include "ngx/lookup.h"
 #include "ngx/phases.h"
 #include "ngx/status.h"
@@ -76,6 +77,7 @@ ngx_int_t postconfiguration(ngx_conf_t* cf) noexcept {
     ngx_http_top_header_filter = header_filter;
     next_body_filter = ngx_http_top_body_filter;
     ngx_http_top_body_filter = body_filter;
+    tell_leftovers(cf);
     return find_redirecting_handlers(cf);
 }
 

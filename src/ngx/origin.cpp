@@ -83,6 +83,13 @@ uint32_t failure_bits(Fill* fill, const OriginResponse& origin) noexcept {
     return spoke ? http::kStaleInvalidHeader : http::kStaleError;
 }
 
+// nginx's own page, since the origin was dead, slow or made no sense.
+bool is_about_a_failure(const Fill* fill, const OriginResponse& origin) noexcept {
+    const ngx_http_upstream_t* u = fill->request->upstream;
+    return u != nullptr && !origin.from_upstream && origin.origin_status >= NGX_HTTP_INTERNAL_SERVER_ERROR
+           && u->headers_in.status_n != origin.origin_status;
+}
+
 }  // namespace
 
 bool read_origin(Fill* fill, OriginResponse* out) noexcept {
@@ -147,7 +154,7 @@ http::Reason why_not_stored(Fill* fill, const OriginResponse& origin) noexcept {
     const http::Verdict verdict =
         http::storable(request, origin.response, origin.freshness, fill->conf->policy);
     if (!verdict) {
-        return verdict.reason;
+        return is_about_a_failure(fill, origin) ? http::Reason::kOriginError : verdict.reason;
     }
     // A failure is nobody's answer for longer, unless slab_cache_valid or the origin's error itself says so.
     if (origin.kind == AnswerKind::kStatus && !origin.intercepted && origin.freshness.source != http::Source::kValid) {

@@ -11,30 +11,60 @@
 namespace slab_cache::ngx {
 namespace {
 
-// False where there are too many tags.
-bool read_fields(ngx_http_request_t* r, Selection* to) noexcept {
-    bool ok = true;
-    each_header(r->headers_in.headers, [&](ngx_table_elt_t& h) {
-        ok = cache::read_purge_field(to, view(h.key), view(h.value));
-        return ok;
-    });
-    return ok;
+// The one for this request: its own method's; PURGE's also stands for PURGEKEYS.
+const PurgeConf* purge_of(ngx_http_request_t* r, const PurgeConf* list) noexcept {
+    const Bytes method = view(r->method_name);
+    const PurgeConf* purge = find_purge(list, method);
+    for (const PurgeConf* p = list; purge == nullptr && p != nullptr; p = p->next) {
+        purge = cache::is_purge_method(method, view(p->method)) ? p : nullptr;
+    }
+    return purge;
 }
 
-ngx_int_t add_url(ngx_http_request_t* r, const LocConf* conf, Selection* to) noexcept {
-    switch (cache::purge_names(*to, view(r->method_name))) {
-        case cache::PurgeNames::kTags:
-            return NGX_OK;
-        case cache::PurgeNames::kNothing:
-            return NGX_HTTP_BAD_REQUEST;
-        case cache::PurgeNames::kUrl:
-            break;
-    }
+ngx_int_t refuse(ngx_http_request_t* r, ngx_uint_t status, Bytes why) noexcept {
+    return send_problem(r, status, "invalid purge request", why);
+}
+
+cache::FieldRead read_fields(ngx_http_request_t* r, cache::PurgeRequest* purge) noexcept {
+    cache::FieldRead read = cache::FieldRead::kFine;
+    each_header(r->headers_in.headers, [&](ngx_table_elt_t& h) {
+        read = cache::read_purge_field(purge, view(h.key), view(h.value));
+        return read == cache::FieldRead::kFine;
+    });
+    return read;
+}
+
+ngx_int_t purge_url(ngx_http_request_t* r, const LocConf* conf, Selection* to, cache::PurgeRequest* purge) noexcept {
     Bytes uri;
+    cache::Url url;
     if (!canonical_uri(r, conf, &uri)) {
         return NGX_ERROR;
     }
-    return cache::select_own_url(to, host_of(r), uri) ? NGX_OK : NGX_HTTP_BAD_REQUEST;   // a pattern that fits no rule
+    if (!cache::select_own_url(purge, host_of(r), uri, &url)) {
+        return refuse(r, NGX_HTTP_BAD_REQUEST, purge->complaint);
+    }
+    return purge_and_answer(to);
+}
+
+ngx_int_t purge_named(ngx_http_request_t* r, const LocConf* conf, Selection* to) noexcept {
+    cache::PurgeRequest purge{to, view(r->method_name), conf->tags_mode == kTagsConfigured, false, false, {}};
+    switch (read_fields(r, &purge)) {
+        case cache::FieldRead::kTooManyTags:
+            return refuse(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "more than 1024 tags in one request");
+        case cache::FieldRead::kRefused:
+            return refuse(r, NGX_HTTP_BAD_REQUEST, purge.complaint);
+        case cache::FieldRead::kFine:
+            break;
+    }
+    switch (cache::purge_names(purge)) {
+        case cache::PurgeNames::kNothing:
+            return refuse(r, NGX_HTTP_BAD_REQUEST, "PURGEKEYS names tags, in xkey-purge or xkey-softpurge");
+        case cache::PurgeNames::kUrl:
+            return purge_url(r, conf, to, &purge);
+        case cache::PurgeNames::kTags:
+            break;
+    }
+    return purge_and_answer(to);
 }
 
 }  // namespace
@@ -48,13 +78,14 @@ bool address_listed(ngx_http_request_t* r, const Cidrs& from) noexcept {
     return list->nelts != 0 && ngx_cidr_match(c->sockaddr, list) == NGX_OK;
 }
 
-bool is_purge(ngx_http_request_t* r, const PurgeConf* purge) noexcept {
-    return purge != nullptr && cache::is_purge_method(view(r->method_name), view(purge->method));
+bool is_purge(ngx_http_request_t* r, const PurgeConf* list) noexcept {
+    return list != nullptr && purge_of(r, list) != nullptr;
 }
 
 ngx_int_t purge_handler(ngx_http_request_t* r) noexcept {
     auto* conf = loc_conf<LocConf>(r);
-    if (!address_listed(r, conf->purge->from)) {
+    const PurgeConf* purge = purge_of(r, conf->purge);
+    if (purge == nullptr || !address_listed(r, purge->from)) {
         return NGX_HTTP_FORBIDDEN;
     }
     const ngx_int_t discard = ngx_http_discard_request_body(r);
@@ -69,12 +100,8 @@ ngx_int_t purge_handler(ngx_http_request_t* r) noexcept {
     if (!init_selection(&selection, r, zone, cache::kMaxPurgeTags)) {
         return NGX_ERROR;
     }
-    selection.soft = conf->purge->soft;
-    if (!read_fields(r, &selection)) {
-        return NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
-    }
-    const ngx_int_t rc = add_url(r, conf, &selection);
-    return rc == NGX_OK ? purge_and_answer(&selection) : rc;
+    selection.soft = purge->soft;
+    return purge_named(r, conf, &selection);
 }
 
 }  // namespace slab_cache::ngx

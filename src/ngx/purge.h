@@ -13,7 +13,7 @@ namespace slab_cache::ngx {
 ngx_int_t purge_handler(ngx_http_request_t* r) noexcept;
 
 // Is this request one for purge_handler()? PURGE also means PURGEKEYS, which names tags only.
-bool is_purge(ngx_http_request_t* r, const PurgeConf* purge) noexcept;
+bool is_purge(ngx_http_request_t* r, const PurgeConf* list) noexcept;
 
 bool address_listed(ngx_http_request_t* r, const Cidrs& from) noexcept;
 

@@ -115,7 +115,7 @@ http::Reason default_key(Ctx* ctx) noexcept {
 
 http::Reason configured_key(Ctx* ctx) noexcept {
     ngx_http_request_t* r = ctx->request;
-    auto* value = static_cast<ngx_http_complex_value_t*>(ctx->conf->key->elts);
+    auto* part = static_cast<KeyPart*>(ctx->conf->key->elts);
     const ngx_uint_t n = ctx->conf->key->nelts;
     auto* field = static_cast<ngx_str_t*>(ngx_palloc(r->pool, n * sizeof(ngx_str_t)));
     if (field == nullptr) {
@@ -123,7 +123,7 @@ http::Reason configured_key(Ctx* ctx) noexcept {
     }
     size_t size = 0;
     for (ngx_uint_t i = 0; i < n; i++) {
-        if (ngx_http_complex_value(r, &value[i], &field[i]) != NGX_OK) {
+        if (ngx_http_complex_value(r, &part[i].value, &field[i]) != NGX_OK) {
             return http::Reason::kInternal;
         }
         size += cache::KeyBuilder::needed(field[i].len);
@@ -137,7 +137,7 @@ http::Reason configured_key(Ctx* ctx) noexcept {
     }
     cache::KeyBuilder builder(s.data, s.size);
     for (ngx_uint_t i = 0; i < n; i++) {
-        builder.add(view(field[i]));
+        builder.add(view(field[i]), part[i].marks);
     }
     if (builder.overflowed()) {
         return http::Reason::kKeyTooLong;
@@ -180,7 +180,7 @@ http::Reason add_query(Ctx* ctx) noexcept {
     cache::KeyBuilder builder(s.data + ctx->key.size(), more);
     builder.add("QUERY");
     builder.add(type);
-    builder.add({reinterpret_cast<char*>(body), sizeof(body)});
+    builder.add({reinterpret_cast<char*>(body), sizeof(body)}, cache::kPartHidden);
     ctx->key = {s.data, ctx->key.size() + builder.key().size()};
     return http::Reason::kNone;
 }

@@ -2,6 +2,8 @@
 
 #include "ngx/selection.h"
 
+#include <jansson.h>
+
 #include "ngx/counters.h"
 #include "ngx/reply.h"
 #include "ngx/target.h"
@@ -42,15 +44,51 @@ uint64_t purge_selection(Selection* s) noexcept {
     return seq;
 }
 
+namespace {
+
+// "a b" as ["a", "b"].
+json_t* words_json(Bytes text) noexcept {
+    json_t* list = json_array();
+    while (!text.empty()) {
+        const size_t space = text.find(' ');
+        json_array_append_new(list, json_text(base::slice(text, 0, space)));
+        text = space == Bytes::npos ? Bytes{} : base::slice(text, space + 1);
+    }
+    return list;
+}
+
+json_t* understood_json(const cache::Understood& what) noexcept {
+    switch (what.thing) {
+    case cache::Thing::kUrl:
+        return json_pack("{s:o, s:o}", "host", json_text(what.host), "path", json_text(what.text));
+    case cache::Thing::kPrefix:
+        return json_pack("{s:o, s:o}", "host", json_text(what.host), "prefix", json_text(what.text));
+    case cache::Thing::kPattern:
+        return json_pack("{s:o, s:o}", "host", json_text(what.host), "pattern", json_text(what.text));
+    case cache::Thing::kHost:
+        return json_pack("{s:o}", "host", json_text(what.host));
+    case cache::Thing::kTags:
+        return json_pack("{s:o, s:o}", "tags_all", words_json(what.host), "not", words_json(what.text));
+    case cache::Thing::kTag:
+        break;
+    }
+    return json_pack("{s:o}", "tag", json_text(what.text));
+}
+
+}  // namespace
+
 ngx_int_t purge_and_answer(Selection* s) noexcept {
     const uint64_t seq = purge_selection(s);
-    auto* text = static_cast<u_char*>(ngx_pnalloc(s->request->pool, 128));
-    if (text == nullptr) {
-        return NGX_ERROR;
+    json_t* list = json_array();
+    for (uint32_t i = 0; i < s->understood_count; i++) {
+        json_array_append_new(list, understood_json(s->understood[i]));
     }
-    u_char* end = ngx_sprintf(text, "{\"seq\":%uL,\"accepted\":%uD}" CRLF, seq, s->accepted);
+    if (s->all) {
+        json_array_append_new(list, json_pack("{s:b}", "all", 1));
+    }
     return send_json(s->request, NGX_HTTP_OK,
-                     Bytes{reinterpret_cast<char*>(text), static_cast<size_t>(end - text)});
+                     json_pack("{s:I, s:I, s:o}", "seq", static_cast<json_int_t>(seq), "accepted", json_int_t{s->accepted},
+                               "understood", list));
 }
 
 }  // namespace slab_cache::ngx

@@ -22,7 +22,7 @@ bool init_selection(Selection* s, ngx_http_request_t* r, Zone* zone, size_t sele
 
 // Visible to every worker when it returns. The purge counter after it.
 uint64_t purge_selection(Selection* s) noexcept;
-// Purges, and answers {"seq":n,"accepted":n}.
+// Purges, and answers {"seq":n,"accepted":n,"understood":[…]}.
 ngx_int_t purge_and_answer(Selection* s) noexcept;
 
 }  // namespace slab_cache::ngx

@@ -18,6 +18,11 @@ const char* forwarded(const Ctx* ctx) noexcept {
         return "method";
     case http::Reason::kBypass:
         return "bypass";
+    case http::Reason::kVariant:   // also of a coding that no key tells apart: the lookup ended at the URL then
+        if (!(ctx->digest == ctx->primary)) {
+            return "vary-miss";
+        }
+        break;
     default:
         break;
     }
@@ -40,9 +45,10 @@ bool from_store(CacheStatus status) noexcept {
 }
 
 // The key as a quoted string: what a string may not hold is left out.
-u_char* put_key(u_char* p, Bytes key) noexcept {
+u_char* put_key(u_char* p, Bytes key, const uint8_t* secret) noexcept {
     char text[kKeyShown];
-    const size_t n = cache::printable_key(key, text, sizeof(text));
+    const size_t size = cache::printable_key(key, secret, text, sizeof(text));
+    const size_t n = size < sizeof(text) ? size : sizeof(text);
     p = ngx_sprintf(p, "; key=\"");
     for (size_t i = 0; i < n; i++) {
         if (text[i] == '"' || text[i] == '\\') {
@@ -67,7 +73,7 @@ u_char* put_details(u_char* p, const Ctx* ctx) noexcept {
         p = ngx_sprintf(p, "; collapsed");
     }
     if (!ctx->key.empty()) {
-        p = put_key(p, ctx->key);
+        p = put_key(p, ctx->key, ctx->zone->store.secret());
     }
     const ngx_str_t word = to_str(http::reason_word(ctx->reason));
     return word.len != 0 ? ngx_sprintf(p, "; detail=%V", &word) : p;

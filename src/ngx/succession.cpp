@@ -170,7 +170,7 @@ shm::Carried carry(Zone* zone, const Zone& old, uint64_t started_ms) noexcept {
 
 void purge_host(Bytes host, bool soft, void* data) noexcept {
     auto* zone = static_cast<Zone*>(data);
-    const uint64_t selector = cache::host_selector(host, zone->store.secret());
+    const uint64_t selector = cache::raised_selector(host, zone->store.secret());
     (void) zone->store.purge(&selector, 1, soft ? shm::PurgeMode::kSoft : shm::PurgeMode::kHard);
 }
 

@@ -15,14 +15,14 @@
 
 namespace slab_cache::ngx {
 
-inline constexpr uint32_t kUserAreaVersion = 3;
+inline constexpr uint32_t kUserAreaVersion = 4;
 
 struct UserArea {
     base::Atom<uint32_t> version;   // 0: fresh
     uint32_t pad0;
     base::Atom<uint64_t> prior_globs[shm::Store::kPriors];   // the newest pattern of each prior zone that counts here too
     uint32_t pad1[4];
-    cache::GlobTable globs;         // purges by pattern
+    cache::GlobTable globs;         // purges by pattern, and by several tags
     cache::Sketch served;           // routes by origin time saved (sampled)
     cache::Sketch lost;             // routes by origin time spent, with the last reason
 };

@@ -85,11 +85,13 @@ ngx_int_t get_key(ngx_http_request_t* r, Value* v, uintptr_t) noexcept {
     if (ctx == nullptr || ctx->key.empty()) {
         return set_text(v, {});
     }
-    auto* p = static_cast<char*>(ngx_pnalloc(r->pool, ctx->key.size()));
+    const uint8_t* secret = ctx->zone->store.secret();
+    const size_t size = cache::printable_key(ctx->key, secret, nullptr, 0);
+    auto* p = static_cast<char*>(ngx_pnalloc(r->pool, size));
     if (p == nullptr) {
         return NGX_ERROR;
     }
-    return set_text(v, {p, cache::printable_key(ctx->key, p, ctx->key.size())});
+    return set_text(v, {p, cache::printable_key(ctx->key, secret, p, size)});
 }
 
 ngx_int_t get_wait_time(ngx_http_request_t* r, Value* v, uintptr_t) noexcept {

@@ -96,7 +96,7 @@ bool variant_key(ngx_pool_t* pool, Bytes primary, Bytes spec, const http::Fields
                  const http::VaryPolicy& policy, Bytes* out) noexcept {
     char small[256];
     const size_t need = http::build_vary_key(spec, request, policy, small, sizeof(small));
-    const size_t size = primary.size() + 2 + spec.size() + need;
+    const size_t size = primary.size() + cache::kVariantMarkBytes + spec.size() + need;
     if (size > 2 * cache::kMaxKeyBytes) {
         return false;
     }
@@ -107,8 +107,8 @@ bool variant_key(ngx_pool_t* pool, Bytes primary, Bytes spec, const http::Fields
     char* p = data;
     ngx_memcpy(p, primary.data(), primary.size());
     p += primary.size();
-    *p++ = static_cast<char>(0xFF);
-    *p++ = static_cast<char>(0xFF);
+    cache::put_variant_mark(p, spec.size());
+    p += cache::kVariantMarkBytes;
     ngx_memcpy(p, spec.data(), spec.size());
     p += spec.size();
     if (need <= sizeof(small)) {

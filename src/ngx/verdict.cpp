@@ -15,7 +15,7 @@ struct PatternPurge {
 
 void purge_host(Bytes host, bool soft, void* data) noexcept {
     const auto* purge = static_cast<PatternPurge*>(data);
-    purge->section->add(cache::host_selector(host, purge->secret),
+    purge->section->add(cache::raised_selector(host, purge->secret),
                         soft ? shm::PurgeMode::kSoft : shm::PurgeMode::kHard);
 }
 
@@ -38,7 +38,9 @@ shm::Validity verdict_with_globs(Zone* zone, const UrlOf& where, const shm::Pin&
         return shm::Validity::kPurged;
     }
     const uint64_t newest = area->globs.newest.load_acquire();  // [glob-newest] before the rules
-    switch (cache::judge_globs(area->globs, url.host, url.path, url.args, shm::Store::birth(pin))) {
+    cache::Judged object{url.host, url.path, url.args};
+    object.selector = shm::Store::selectors(pin, &object.selectors);
+    switch (cache::judge_globs(area->globs, object, shm::Store::birth(pin))) {
     case cache::GlobAnswer::kHard:
         return shm::Validity::kPurged;
     case cache::GlobAnswer::kSoft:

@@ -31,6 +31,7 @@ struct Zone {
         prior[shm::Store::kPriors];  // zones whose place it took, where their workers may still run
     uint32_t priors;                 // how many of these there are
     ngx_shm_zone_t* shm_zone;
+    bool is_default_key_used;      // by some location: what is pushed can be found
     shm::Store store;
 
     // ---- run time, private to this worker ----

@@ -114,7 +114,7 @@ struct Patterns {
         if (newest <= *birth) {
             return false;
         }
-        if (cache::judge_globs(*table, "h", path, {}, *birth) != cache::GlobAnswer::kNone) {
+        if (cache::judge_globs(*table, {"h", path, {}}, *birth) != cache::GlobAnswer::kNone) {
             return true;
         }
         const uint64_t host = fingerprint("h");

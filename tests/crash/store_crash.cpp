@@ -146,7 +146,7 @@ void purge_pattern(Store& s, const std::string& text) {
 // Of an object with birth 1 on that host.
 bool is_purged(const Store& s, const std::string& path) {
     const uint64_t host = fingerprint("host");
-    return cache::judge_globs(*rules(), "h", path, {}, 1) != cache::GlobAnswer::kNone ||
+    return cache::judge_globs(*rules(), {"h", path, {}}, 1) != cache::GlobAnswer::kNone ||
            s.validity_of(&host, 1, 1) != shm::Validity::kValid;
 }
 
@@ -225,7 +225,7 @@ std::vector<Deed> deeds() {
              }
              const uint64_t birth = s.birth_stamp();
              purge_pattern(s, "/again*");
-             return cache::judge_globs(*rules(), "h", "/again", {}, birth) == cache::GlobAnswer::kHard
+             return cache::judge_globs(*rules(), {"h", "/again", {}}, birth) == cache::GlobAnswer::kHard
                         ? "" : "no purge by pattern after the death of one";
          }},
         {"purge, and nobody purges after it", one, [](Store& s) { s.purge_all(shm::PurgeMode::kHard); },

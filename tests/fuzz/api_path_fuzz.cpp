@@ -27,6 +27,7 @@ void check_path(Bytes path) {
         case cache::Resource::kFastlyPurge:
         case cache::Resource::kFastlyPurgeAll:
         case cache::Resource::kCloudflarePurge:
+        case cache::Resource::kCloudflareInvalidate:
             check(route.has_zone && route.any_zone);
             break;
         case cache::Resource::kPage:

@@ -70,7 +70,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     http::check(glob_matches(pattern, path) == matches &&
                 http::glob_match(pattern, path) == matches);
 
-    (void)judge_globs(*table, "host", path, args, 3);
+    (void)judge_globs(*table, {"host", path, args}, 3);
     int raised = 0;
     const Glob glob{"host", pattern, false};
     const uint64_t seq = uint64_t{1} << 62;
@@ -79,7 +79,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     http::check(!added || fits_rule(glob));
     http::check(added || changes != 0 || !fits_rule(glob));
     if (added && matches && pattern.find('?') == Bytes::npos) {
-        http::check(judge_globs(*table, "host", path, args, seq - 1) == GlobAnswer::kHard);
+        http::check(judge_globs(*table, {"host", path, args}, seq - 1) == GlobAnswer::kHard);
     }
     return 0;
 }

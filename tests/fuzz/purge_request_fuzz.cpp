@@ -65,19 +65,21 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (!make_room(&s, 64)) {
         return 0;
     }
-    bool ok = true;
-    for (size_t i = 4; i < lines.size() && ok; i++) {
+    PurgeRequest purge{&s, method, size % 2 == 0, false, false, {}};
+    FieldRead read = FieldRead::kFine;
+    for (size_t i = 4; i < lines.size() && read == FieldRead::kFine; i++) {
         const Bytes line = lines[i].value;
         const size_t colon = line.find(':');
-        ok = read_purge_field(&s, base::slice(line, 0, colon),
-                              colon == Bytes::npos ? Bytes{} : base::slice(line, colon + 1));
+        read = read_purge_field(&purge, base::slice(line, 0, colon),
+                                colon == Bytes::npos ? Bytes{} : base::slice(line, colon + 1));
     }
     test::check_selection(s);
-    http::check(ok || s.count == 64);
-    if (!ok) {
+    http::check((read == FieldRead::kRefused) == !purge.complaint.empty());
+    if (read != FieldRead::kFine) {
         return 0;
     }
-    switch (purge_names(s, method)) {
+    Url understood;
+    switch (purge_names(purge)) {
         case PurgeNames::kTags:
             http::check(!is_empty(s));
             break;
@@ -85,8 +87,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
             http::check(is_empty(s) && method == "PURGEKEYS");
             break;
         case PurgeNames::kUrl:
-            if (select_own_url(&s, lines[2].value, uri)) {
-                check_url(s, lines[2].value, uri);
+            if (select_own_url(&purge, lines[2].value, uri, &understood)) {
+                if (!s.all && !purge.is_by_pattern) {
+                    check_url(s, lines[2].value, uri);
+                }
             } else {
                 http::check(is_empty(s));
             }

@@ -16,7 +16,7 @@ inline void check_selection(const cache::Selection& s) {
     }
     for (uint32_t i = 0; i < s.glob_count; i++) {
         const cache::Glob glob{s.glob[i].host, s.glob[i].pattern, s.soft};
-        http::check(cache::fits_rule(glob) && cache::is_glob(glob.pattern));
+        http::check(cache::fits_rule(glob) && (cache::is_of_tags(glob.host) || cache::is_glob(glob.pattern)));
     }
 }
 

@@ -197,7 +197,7 @@ void use_area(Store& store, Area* area) {
     if (area == nullptr) {
         return;
     }
-    (void)cache::judge_globs(area->globs, "host", "/3x.html", "a=b", 2);
+    (void)cache::judge_globs(area->globs, {"host", "/3x.html", "a=b"}, 2);
     const uint64_t selector = selector_of(4);
     store.purge(&selector, 1, PurgeMode::kHard, add_rule, area);
     cache::publish_globs(&area->globs, store.purge_seq());

@@ -74,6 +74,16 @@ def test_purge_and_api(example):
     assert n.request("/_cache/v1/zones/pages/purge", "POST", body=body, host="127.0.0.1:8080").status == 200
 
 
+def test_commands_of_purge_and_api_work_as_they_stand(example):
+    n = example("purge-and-api.conf")
+    commands = [line[2:].strip() for line in n.text.splitlines() if line.startswith("#     curl")]
+    assert len(commands) == 5
+    for command in commands:
+        p = subprocess.run(command.replace("curl", "curl -sSf --noproxy '*'", 1), shell=True, stdin=subprocess.DEVNULL, capture_output=True,
+                           text=True, check=False)
+        assert p.returncode == 0, (command, p.stderr)
+
+
 def test_tuning(example):
     n = example("tuning.conf")
     assert statuses(n, "/x?utm_source=a", 3) == ["MISS", "MISS", "HIT"]

@@ -77,6 +77,9 @@ def test_wordpress(example):
         answer = n.get(how) if how else n.purge("/post/")
         assert answer.status == 200
         assert n.get("/post/").cache == "MISS"
+    assert n.get("/post/").cache == "HIT"
+    assert n.purge("/purgeall").status == 200
+    assert n.get("/post/").cache == "MISS"
 
 
 def test_grafana_asks_for_metrics_that_exist(example):

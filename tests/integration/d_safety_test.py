@@ -10,6 +10,7 @@ from harness.origin import Reply
 FRESH = ("Cache-Control: max-age=600",)
 SECRET = "correct horse battery staple"
 JSON = "Content-Type: application/json"
+FORM = "Content-Type: application/x-www-form-urlencoded"
 ELSEWHERE = "X-Real-IP: 192.0.2.7"
 REALIP = "set_real_ip_from 127.0.0.1; real_ip_header X-Real-IP;"
 PURGE = "/_cache/v1/zones/one/purge"
@@ -87,7 +88,9 @@ def test_without_write_nothing_is_changed(site):
 @pytest.mark.parametrize("headers, status", [
     (("Origin: http://evil.example", JSON), 403), (("Origin: null", JSON), 403), (("Sec-Fetch-Site: cross-site", JSON), 403),
     (("Sec-Fetch-Site: same-site", JSON), 403), (("Content-Type: text/plain",), 415),
-    (("Content-Type: application/x-www-form-urlencoded",), 415), (("Content-Type: multipart/form-data; boundary=x",), 415),
+    ((FORM, "User-Agent: Mozilla/5.0 (X11; Linux x86_64)"), 415), ((FORM, "Referer: http://evil.example/"), 415),
+    ((FORM, "Cookie: a=b"), 415), ((FORM, "Sec-Fetch-Mode: navigate"), 415), ((FORM, "Origin: http://localhost"), 415),
+    (("Content-Type: multipart/form-data; boundary=x",), 415),
     (("content-type: Text/Plain;charset=utf-8",), 415), (("Origin: http://evil.example",), 403),
     (("Origin: http://localhost.evil.example", JSON), 403),
 ])
@@ -96,6 +99,15 @@ def test_a_page_of_another_origin_cannot_purge(site, headers, status):
     for path in (PURGE, "/_cache/service/one/purge_all", "/_cache/client/v4/zones/one/purge_cache"):
         assert is_problem(n.request(path, "POST", body=ALL, headers=headers), status), path
     assert is_stored(n)
+
+
+def test_a_body_from_the_command_line_is_taken_for_what_it_is(site):
+    """`curl -d` says of every body that a form sent it."""
+    n = site("write=on")
+    assert is_problem(n.request(PURGE, "POST", body=b"all=true", headers=(FORM, "User-Agent: curl/7.88.1")), 400)
+    assert is_stored(n)
+    assert n.request(PURGE, "POST", body=ALL, headers=(FORM, "User-Agent: curl/7.88.1")).status == 200
+    assert not is_stored(n)
 
 
 def test_other_origins_are_not_told_that_they_may(site):

@@ -27,7 +27,7 @@ struct Globs {
         return added;
     }
     GlobAnswer judge(Bytes path, uint64_t birth, Bytes args = {}, Bytes host = "h") const {
-        return judge_globs(*table, host, path, args, birth);
+        return judge_globs(*table, {host, path, args}, birth);
     }
 };
 
@@ -204,7 +204,7 @@ TEST(GlobRules, overwritten_while_they_are_read_purge_too_much_never_too_little)
     uint64_t missed = 0;
     while (!stop) {
         const uint64_t seen = told.load();
-        if (seen != 0 && judge_globs(*table, "h", "/aaaab", {}, seen - 1) != GlobAnswer::kHard) {
+        if (seen != 0 && judge_globs(*table, {"h", "/aaaab", {}}, seen - 1) != GlobAnswer::kHard) {
             missed += host_purged.load() < seen;
         }
     }
@@ -236,6 +236,45 @@ TEST(GlobTable, tells_which_rules_are_younger) {
     ASSERT_TRUE(globs.add("/a*", 9, false, "early"));     // again makes it younger
     each_younger_glob(*globs.table, 8, Raised::note, &younger);
     EXPECT_EQ(younger.hosts, (std::vector<std::string>{"late", "early"}));
+}
+
+// ---- of tags -----------------------------------------------------------------------------------------------------
+
+std::string packed(const std::vector<uint64_t>& selectors, size_t lead) {
+    std::string out(lead, '\0');
+    for (const uint64_t s : selectors) {
+        out.append(reinterpret_cast<const char*>(&s), sizeof(s));
+    }
+    return out;
+}
+
+GlobAnswer judged(const GlobTable& table, const std::vector<uint64_t>& carried, uint64_t birth = 1) {
+    return judge_globs(table, {"h", "/a", {}, carried.data(), static_cast<uint32_t>(carried.size())}, birth);
+}
+
+TEST(TagRule, takes_what_carries_all_of_some_tags_and_none_of_others) {
+    Globs globs;
+    const std::string all = packed({11, 12}, 1);
+    const std::string none = packed({13}, 0);
+    ASSERT_TRUE(add_glob(globs.table.get(), {all, none, false}, 5, Raised::note, &globs.raised));
+    publish_globs(globs.table.get(), 5);
+    EXPECT_EQ(judged(*globs.table, {10, 12, 11}), GlobAnswer::kHard);
+    EXPECT_EQ(judged(*globs.table, {11, 12, 13}), GlobAnswer::kNone);
+    EXPECT_EQ(judged(*globs.table, {11}), GlobAnswer::kNone);
+    EXPECT_EQ(judged(*globs.table, {}), GlobAnswer::kNone);
+    EXPECT_EQ(judged(*globs.table, {11, 12}, 5), GlobAnswer::kNone);
+}
+
+TEST(TagRule, that_has_to_go_raises_the_first_of_its_tags) {
+    Globs globs;
+    const std::string all = packed({11, 12}, 1);
+    uint64_t seq = 1;
+    ASSERT_TRUE(add_glob(globs.table.get(), {all, {}, true}, seq++, Raised::note, &globs.raised));
+    for (uint32_t i = 0; i < kGlobRules; i++) {
+        ASSERT_TRUE(add_glob(globs.table.get(), {"h", "/*" + std::to_string(i), false}, seq++, Raised::note, &globs.raised));
+    }
+    ASSERT_EQ(globs.raised.hosts.size(), 1u);
+    EXPECT_EQ(raised_selector(globs.raised.hosts[0], nullptr), 11u);
 }
 
 }  // namespace

@@ -57,16 +57,76 @@ TEST(Key, that_does_not_fit_is_refused_and_writes_nothing_beyond) {
 }
 
 TEST(Key, with_a_field_longer_than_its_length_can_say_is_refused) {
-    EXPECT_NE(key_of({std::string(65535, 'x')}), "overflow");
-    EXPECT_EQ(key_of({std::string(65536, 'x')}), "overflow");
+    EXPECT_NE(key_of({std::string(kMaxPartBytes, 'x')}), "overflow");
+    EXPECT_EQ(key_of({std::string(kMaxPartBytes + 1, 'x')}), "overflow");
+}
+
+TEST(Key, with_a_hidden_part_is_another_than_with_the_same_text) {
+    char a[16];
+    char b[16];
+    KeyBuilder plain(a, sizeof(a));
+    plain.add("ab");
+    KeyBuilder parts(b, sizeof(b));
+    parts.add("a");
+    parts.add("b", kPartGoesOn | kPartHidden);
+    EXPECT_NE(plain.key(), parts.key());
+}
+
+std::string printed(Bytes key, size_t capacity = 256) {
+    std::string out(capacity, '\0');
+    const size_t n = printable_key(key, kSecret, out.data(), capacity);
+    return out.substr(0, n < capacity ? n : capacity);
+}
+
+std::string variant(const std::string& spec, const std::string& values) {
+    std::string mark(kVariantMarkBytes, '\0');
+    put_variant_mark(mark.data(), spec.size());
+    return key_of({"h", "/a"}) + mark + spec + values;
 }
 
 TEST(PrintableKey, has_bars_between_fields_and_no_control_characters) {
-    char out[64];
     const std::string key = key_of({"http", "host", "/a\nb"});
-    EXPECT_EQ(std::string(out, printable_key(key, out, sizeof(out))), "http|host|/a?b");
-    EXPECT_EQ(printable_key(key, out, 6), 6u);
-    EXPECT_EQ(std::string(out, printable_key(std::string("\0\xFF" "ab", 4), out, sizeof(out))), "ab");
+    EXPECT_EQ(printed(key), "http|host|/a?b");
+    EXPECT_EQ(printable_key(key, kSecret, nullptr, 0), 14u);
+    EXPECT_EQ(printed(key, 6), "http|h");
+    EXPECT_EQ(printed(std::string("\0\xFF" "ab", 4)), "ab");
+}
+
+TEST(PrintableKey, shows_a_keyed_hash_of_what_is_hidden) {
+    char buffer[64];
+    KeyBuilder b(buffer, sizeof(buffer));
+    b.add("/a");
+    b.add("verysecret", kPartHidden | kPartGoesOn);
+    b.add("", kPartHidden);
+    const std::string shown = printed(b.key());
+    EXPECT_EQ(shown.size(), 2 + 9 + 1u);
+    EXPECT_EQ(shown.substr(0, 3), "/a#");
+    EXPECT_EQ(shown.back(), '|');
+    EXPECT_EQ(shown, printed(b.key()));
+    std::string other = kSecretText;
+    other[0] ^= 1;
+    char text[64];
+    const size_t n = printable_key(b.key(), reinterpret_cast<const uint8_t*>(other.data()), text, sizeof(text));
+    EXPECT_NE(std::string(text, n), shown);
+}
+
+TEST(PrintableKey, of_a_variant_shows_names_and_no_values) {
+    const std::string absent(4, '\0');
+    const std::string gzip_br("\2\0\0\0\3", 5);
+    const std::string value("\7\0\0\0secret", 10);
+    const std::string shown = printed(variant("accept-encoding,cookie,x-kind", gzip_br + value + absent));
+    EXPECT_EQ(shown.substr(0, 36), "h|/a|accept-encoding=gzip+br|cookie=");
+    EXPECT_EQ(shown.substr(45), "|x-kind");
+    EXPECT_EQ(shown.find("secret"), std::string::npos);
+}
+
+TEST(PrintableKey, of_a_variant_that_is_nonsense_shows_nothing_of_it) {
+    const std::string value("\7\0\0\0secret", 10);
+    for (const std::string& key : {variant("cookie", value + "x"), variant("cookie", value.substr(0, 9)), variant("co okie", value),
+                                   variant("cookie,x", value), key_of({"h", "/a"}) + "\xFF\xFF" + "cookie" + value}) {
+        EXPECT_EQ(printed(key).substr(0, 6), "h|/a|#");
+        EXPECT_EQ(printed(key).size(), 14u);
+    }
 }
 
 TEST(KeyDigest, depends_on_the_key_and_on_the_secret) {

@@ -101,38 +101,62 @@ TEST(PurgeMethod, is_the_one_configured_and_purge_includes_purgekeys) {
     EXPECT_FALSE(is_purge_method("purge", "PURGE"));
 }
 
+struct Asked : Selected {
+    PurgeRequest purge;
+    explicit Asked(Bytes method = "PURGE", size_t room = 16) : Selected(room), purge{this, method, false, false, false, {}} {}
+    bool read(Bytes name, Bytes value) { return read_purge_field(&purge, name, value) == FieldRead::kFine; }
+};
+
 TEST(PurgeField, names_tags_in_any_of_their_fields) {
-    Selected s;
+    Asked s;
     for (const Bytes name :
          {Bytes("Surrogate-Key"), Bytes("cache-tag"), Bytes("xkey"), Bytes("Xkey-Purge")}) {
-        EXPECT_TRUE(read_purge_field(&s, name, " a, b\t"));
+        EXPECT_TRUE(s.read(name, " a, b\t"));
     }
     EXPECT_TRUE(s.count == 8 && !s.soft && has(s, tag_selector("a", kSecret)) &&
                 has(s, tag_selector("b", kSecret)));
-    EXPECT_TRUE(read_purge_field(&s, "Accept", "c"));
+    EXPECT_TRUE(s.read("Accept", "c"));
     EXPECT_EQ(s.count, 8u);
-    EXPECT_EQ(purge_names(s, "PURGE"), PurgeNames::kTags);
+    EXPECT_EQ(purge_names(s.purge), PurgeNames::kTags);
 }
 
 TEST(PurgeField, makes_it_soft) {
-    Selected a, b, c;
-    EXPECT_TRUE(read_purge_field(&a, "fastly-soft-purge", "1") && a.soft && is_empty(a));
-    EXPECT_TRUE(read_purge_field(&b, "xkey-softpurge", "t") && b.soft && b.count == 1);
-    EXPECT_TRUE(read_purge_field(&c, "Fastly-Soft-Purge", "0") && !c.soft);
+    Asked a, b, c;
+    EXPECT_TRUE(a.read("fastly-soft-purge", "1") && a.soft && is_empty(a));
+    EXPECT_TRUE(b.read("xkey-softpurge", "t") && b.soft && b.count == 1);
+    EXPECT_TRUE(c.read("Fastly-Soft-Purge", "0") && !c.soft);
 }
 
 TEST(PurgeField, with_too_many_tags_is_refused) {
-    Selected s(2);
-    EXPECT_TRUE(read_purge_field(&s, "xkey", "a b"));
-    EXPECT_FALSE(read_purge_field(&s, "xkey", "c"));
+    Asked s("PURGE", 2);
+    EXPECT_TRUE(s.read("xkey", "a b"));
+    EXPECT_EQ(read_purge_field(&s.purge, "xkey", "c"), FieldRead::kTooManyTags);
+}
+
+TEST(PurgeField, of_tags_that_nothing_carries_is_refused) {
+    Asked s;
+    EXPECT_EQ(read_purge_field(&s.purge, "X-Cache-Tags", "a"), FieldRead::kRefused);
+    EXPECT_NE(s.purge.complaint.find("slab_cache_tags"), Bytes::npos);
+    s.purge.has_own_tags = true;
+    EXPECT_TRUE(s.read("X-Cache-Tags", "a"));
 }
 
 TEST(PurgeNames, the_url_counts_where_no_tags_are_named) {
-    Selected s;
-    EXPECT_EQ(purge_names(s, "PURGE"), PurgeNames::kUrl);
-    EXPECT_EQ(purge_names(s, "PURGEKEYS"), PurgeNames::kNothing);
-    EXPECT_TRUE(select_own_url(&s, "h", "/%61/*"));
+    Asked s;
+    Asked keys("PURGEKEYS");
+    Url url;
+    EXPECT_EQ(purge_names(s.purge), PurgeNames::kUrl);
+    EXPECT_EQ(purge_names(keys.purge), PurgeNames::kNothing);
+    EXPECT_TRUE(select_own_url(&s.purge, "h", "/%61/*", &url));
     EXPECT_TRUE(has(s, prefix_selector("h", "/a/", kSecret)));
+    EXPECT_EQ(url.path, "/a/*");
+}
+
+TEST(Tag, with_what_tags_are_split_on_is_none) {
+    for (const Bytes text : {Bytes(""), Bytes("a b"), Bytes("a,b"), Bytes("a\tb"), Bytes(" a"), Bytes("a\n")}) {
+        EXPECT_FALSE(is_tag(text)) << text;
+    }
+    EXPECT_TRUE(is_tag("a:b/c|d"));
 }
 
 // ---- JSON ----------------------------------------------------------------------------------------------------
@@ -158,12 +182,12 @@ TEST(PurgeJson, selects_what_it_lists) {
 TEST(PurgeJson, says_what_is_wrong_and_where) {
     EXPECT_EQ(refusal("[]"), "the body must be a JSON object");
     EXPECT_EQ(refusal(R"({"urls":"a"})"), "\"urls\" must be a list of strings");
-    EXPECT_EQ(refusal(R"({"tags":["a",7]})"), "\"tags\"[1] is not valid");
-    EXPECT_EQ(refusal(R"({"hosts":["a/b"]})"), "\"hosts\"[0] is not valid");
+    EXPECT_EQ(refusal(R"({"tags":["a",7]})"), "\"tags\"[1] must be a string");
+    EXPECT_EQ(refusal(R"({"hosts":["a/b"]})"), "\"hosts\"[0] is no host name");
     EXPECT_EQ(refusal(R"({"all":1})"), "\"all\" must be true or false");
     EXPECT_EQ(refusal(R"({"tags":["a"],"mode":"x"})"), "\"mode\" must be \"hard\" or \"soft\"");
     EXPECT_EQ(refusal(R"({"tags":["a"],"mode":1})"), "\"mode\" must be \"hard\" or \"soft\"");
-    EXPECT_EQ(refusal(R"({"tag":["a"]})"), "unknown field \"tag\"");
+    EXPECT_EQ(refusal(R"({"tag":["a"]})"), "unknown field \"tag\": urls, prefixes, hosts, tags, tags_all with not, globs, all, mode are known, and files and purge_everything");
     EXPECT_EQ(refusal(R"({"tags":[],"all":false})"), "nothing to purge in the body");
     EXPECT_EQ(refusal("").substr(0, 10), "not JSON: ");
     EXPECT_EQ(refusal(R"({"tags":["a"],"tags":["b"]})").substr(0, 10), "not JSON: ");

@@ -40,5 +40,24 @@ TEST(FormType, is_what_a_form_sends_whatever_the_parameters) {
     EXPECT_FALSE(is_form_type(""));
 }
 
+TEST(Urlencoded, is_one_form_type_alone) {
+    EXPECT_TRUE(is_urlencoded("Application/X-WWW-form-urlencoded; charset=utf-8"));
+    EXPECT_FALSE(is_urlencoded("text/plain"));
+}
+
+TEST(Page, shows_by_what_only_browsers_send) {
+    const auto shows = [](Bytes name, Bytes value) {
+        const Field field{name, value};
+        return may_be_a_page({&field, 1});
+    };
+    EXPECT_TRUE(shows("origin", "null"));
+    EXPECT_TRUE(shows("Sec-Fetch-Dest", "document"));
+    EXPECT_TRUE(shows("Referer", "http://h/"));
+    EXPECT_TRUE(shows("Cookie", "a=b"));
+    EXPECT_TRUE(shows("User-Agent", "Mozilla/5.0 (X11)"));
+    EXPECT_FALSE(shows("User-Agent", "curl/7.88.1"));
+    EXPECT_FALSE(shows("Accept", "*/*"));
+}
+
 }  // namespace
 }  // namespace slab_cache::http

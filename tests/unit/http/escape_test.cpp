@@ -98,5 +98,16 @@ TEST(DotSegments, go_as_servers_take_them) {  // RFC 3986 §5.2.4
     EXPECT_FALSE(may_have_dot_segments("/a/b.c/d"));
 }
 
+TEST(UnknownArgument, is_the_first_that_is_not_known_or_stands_there_twice) {
+    EXPECT_EQ(unknown_argument("url=a&tag=b", "url tag"), "");
+    EXPECT_EQ(unknown_argument("URL=a&&", "url tag"), "");
+    EXPECT_EQ(unknown_argument("url=http://h/?a=1&b=2", "url tag"), "b");
+    EXPECT_EQ(unknown_argument("url=a&url=b", "url tag"), "url");
+    EXPECT_EQ(unknown_argument("x", ""), "x");
+    EXPECT_EQ(unknown_argument("=x", "url"), "=");
+    EXPECT_EQ(unknown_argument("", ""), "");
+    EXPECT_EQ(unknown_argument("ur=a", "url"), "ur");
+}
+
 }  // namespace
 }  // namespace slab_cache::http
