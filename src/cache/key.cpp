@@ -7,7 +7,7 @@ namespace slab_cache::cache {
 namespace {
 
 // One letter per kind keeps a tag named "example.com" apart from the host of that name.
-enum class Kind : uint64_t { kUrl = 'u', kHost = 'h', kPrefix = 'p', kTag = 't', kGroup = 'g' };
+enum class Kind : uint64_t { kUrl = 'u', kHost = 'h', kPrefix = 'p', kTag = 't', kGroup = 'g', kInner = 'n' };
 
 uint64_t hash64(Bytes b, const uint8_t* secret) noexcept {
     return XXH3_64bits_withSecret(b.data(), b.size(), secret, kSecretBytes);
@@ -22,6 +22,21 @@ uint64_t combine(uint64_t a, uint64_t b) noexcept {
 uint64_t finish(Kind kind, uint64_t h) noexcept {
     const uint64_t f = combine(h, static_cast<uint64_t>(kind));
     return f != 0 ? f : 1;   // 0 means "no record" in the purge table
+}
+
+uint64_t selector_of(Kind kind, const Url& url, const uint8_t* secret) noexcept {
+    uint64_t args = 0;
+    Bytes rest = url.args;
+    while (!rest.empty()) {
+        const size_t end = rest.find('&');
+        const Bytes one = base::slice(rest, 0, end);
+        if (!one.empty()) {
+            args += hash64(one, secret);   // a sum: the order of arguments plays no part
+        }
+        rest = end == Bytes::npos ? Bytes{} : base::slice(rest, end + 1);
+    }
+    return finish(kind,
+                  combine(combine(hash64(url.host, secret), hash64(url.path, secret)), args));
 }
 
 }  // namespace
@@ -67,18 +82,11 @@ shm::Digest digest(Bytes key, const uint8_t* secret) noexcept {
 }
 
 uint64_t url_selector(const Url& url, const uint8_t* secret) noexcept {
-    uint64_t args = 0;
-    Bytes rest = url.args;
-    while (!rest.empty()) {
-        const size_t end = rest.find('&');
-        const Bytes one = base::slice(rest, 0, end);
-        if (!one.empty()) {
-            args += hash64(one, secret);   // a sum: the order of arguments plays no part
-        }
-        rest = end == Bytes::npos ? Bytes{} : base::slice(rest, end + 1);
-    }
-    return finish(Kind::kUrl,
-                  combine(combine(hash64(url.host, secret), hash64(url.path, secret)), args));
+    return selector_of(Kind::kUrl, url, secret);
+}
+
+uint64_t inner_url_selector(const Url& url, const uint8_t* secret) noexcept {
+    return selector_of(Kind::kInner, url, secret);
 }
 
 uint64_t host_selector(Bytes host, const uint8_t* secret) noexcept {
@@ -100,13 +108,13 @@ uint64_t group_selector(Bytes host, Bytes group, const uint8_t* secret) noexcept
     return finish(Kind::kGroup, combine(hash64(host, secret), hash64(group, secret)));
 }
 
-uint32_t url_selectors(const Url& url, const uint8_t* secret, uint64_t* out,
-                       uint32_t capacity) noexcept {
+uint32_t url_selectors(const Url& url, const uint8_t* secret, uint64_t* out, uint32_t capacity,
+                       Side side) noexcept {
     uint32_t n = 0;
     if (capacity < 2) {
         return 0;
     }
-    out[n++] = url_selector(url, secret);
+    out[n++] = side == Side::kInner ? inner_url_selector(url, secret) : url_selector(url, secret);
     out[n++] = host_selector(url.host, secret);
     for (size_t i = 1; i < url.path.size(); i++) {   // the prefix "/" is the host
         if (url.path[i] != '/') {

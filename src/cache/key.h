@@ -72,6 +72,9 @@ struct Url {
 };
 
 uint64_t url_selector(const Url& url, const uint8_t* secret) noexcept;
+// The URL that rewrites and redirects made of a client's: apart from those of clients, so that an unsafe request to a front
+// controller does not purge all that it answers.
+uint64_t inner_url_selector(const Url& url, const uint8_t* secret) noexcept;
 uint64_t host_selector(Bytes host, const uint8_t* secret) noexcept;
 // `prefix` starts and ends with '/'. The prefix "/" is the whole host, and has the host's selector.
 uint64_t prefix_selector(Bytes host, Bytes prefix, const uint8_t* secret) noexcept;
@@ -85,8 +88,11 @@ uint64_t keyed_hash(Bytes part, uint64_t seed, const uint8_t* secret) noexcept;
 
 inline constexpr uint32_t kMaxSelectors = 128;
 
+enum class Side : bool { kClients, kInner };
+
 // All selectors of a URL: itself, its host, each directory prefix of its path.
 // Returns their number, or 0 when they do not fit: such a response must not be stored.
-uint32_t url_selectors(const Url& url, const uint8_t* secret, uint64_t* out, uint32_t capacity) noexcept;
+uint32_t url_selectors(const Url& url, const uint8_t* secret, uint64_t* out, uint32_t capacity,
+                       Side side = Side::kClients) noexcept;
 
 }  // namespace slab_cache::cache

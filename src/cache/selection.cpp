@@ -38,6 +38,11 @@ void note(Selection* s, const Understood& what) noexcept {
     }
 }
 
+// An operator's URL may be one that clients never see.
+void add_inner(Selection* s, const Url& url) noexcept {
+    s->inner[s->inner_count++] = inner_url_selector(url, s->secret);   // at most one for each selector
+}
+
 // One thing that is one selector.
 bool add_thing(Selection* s, uint64_t selector, const Understood& what) noexcept {
     if (!has_room(*s, 1)) {
@@ -106,16 +111,27 @@ bool with_slash(const base::Arena& arena, Bytes path, Bytes* out) noexcept {
 }  // namespace
 
 bool make_room(Selection* s, size_t selectors) noexcept {
-    *s = {s->arena, s->secret, s->asker, nullptr, 0, 0, nullptr, 0, 0, false, false, nullptr, 0};
-    s->selector = selectors <= UINT32_MAX ? s->arena.get<uint64_t>(selectors) : nullptr;
+    const base::Arena arena = s->arena;
+    const uint8_t* secret = s->secret;
+    const Asker asker = s->asker;
+    *s = {};
+    s->arena = arena;
+    s->secret = secret;
+    s->asker = asker;
+    s->selector = selectors <= UINT32_MAX / 2 ? s->arena.get<uint64_t>(2 * selectors) : nullptr;
     s->capacity = s->selector != nullptr ? static_cast<uint32_t>(selectors) : 0;
+    s->inner = s->selector != nullptr ? s->selector + selectors : nullptr;
     return s->selector != nullptr;
 }
 
 bool select_exactly(Selection* s, const Url& url) noexcept {
     Bytes text = url.path;
     (void)pattern_of(s->arena, url, &text);
-    return add_thing(s, url_selector(url, s->secret), {Thing::kUrl, url.host, text});
+    if (!add_thing(s, url_selector(url, s->secret), {Thing::kUrl, url.host, text})) {
+        return false;
+    }
+    add_inner(s, url);
+    return true;
 }
 
 bool select_request_url(Selection* s, const Url& url) noexcept {
@@ -144,6 +160,7 @@ bool select_prefix(Selection* s, Bytes text) noexcept {
             return false;
         }
         add(s, url_selector(url, s->secret));
+        add_inner(s, url);
     }
     return add_thing(s, prefix_selector(url.host, path, s->secret), {Thing::kPrefix, url.host, path});
 }
@@ -219,6 +236,13 @@ bool select_tags(Selection* s, const TagSet& tags) noexcept {
 void select_all(Selection* s) noexcept {
     s->accepted += s->all ? 0 : 1;
     s->all = true;
+}
+
+uint32_t join_inner(Selection* s) noexcept {
+    if (s->inner_count != 0) {
+        std::memmove(s->selector + s->count, s->inner, s->inner_count * sizeof(uint64_t));
+    }
+    return s->count + s->inner_count;
 }
 
 bool is_empty(const Selection& s) noexcept {

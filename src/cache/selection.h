@@ -31,6 +31,8 @@ struct Selection {
     uint64_t* selector;
     uint32_t count;
     uint32_t capacity;
+    uint64_t* inner;     // the same URLs as what is behind the clients' (key.h); behind `selector` once join_inner() was called
+    uint32_t inner_count;
     SelectedGlob* glob;  // patterns, at most kMaxGlobs
     uint32_t glob_count;
     uint32_t accepted;  // things named, as the client counts
@@ -69,5 +71,7 @@ struct TagSet {
 bool select_tags(Selection* s, const TagSet& tags) noexcept;
 
 bool is_empty(const Selection& s) noexcept;
+// All that is to be purged, in one piece: how many there are from `selector` on. Nothing may be added afterwards.
+uint32_t join_inner(Selection* s) noexcept;
 
 }  // namespace slab_cache::cache

@@ -172,12 +172,15 @@ bool resolve_same_origin(Bytes reference, const Target& base, char* buffer, size
 }
 
 Invalidation invalidation_of(Method method, uint16_t status, const Target& target,
-                             const Fields& response, char* buffer, size_t cap) noexcept {
+                             const Fields& response, Named named, char* buffer, size_t cap) noexcept {
     Invalidation found;
     if (is_safe(method) || status < 200 || status > 399) {
         return found;
     }
     found.paths[found.count++] = base::slice(target.path, 0, find_any(target.path, "#"));
+    if (named == Named::kKeep) {
+        return found;
+    }
     for (const Bytes name : {Bytes{"Location"}, Bytes{"Content-Location"}}) {
         const Field* field = response.find(name);
         Bytes path;

@@ -17,10 +17,14 @@ struct Invalidation {
     Bytes paths[3];       // the target's first; duplicates left out
 };
 
+// Whether what the response names (Location, Content-Location) goes too: RFC 9111 §4.4 says MAY. A login that
+// redirects to "/" would purge "/" for everybody.
+enum class Named : bool { kKeep, kInvalidate };
+
 // `buffer` takes resolved references; one that does not fit (twice the longest header line
 // suffices) is left out. A fragment is no part of what is invalidated.
 Invalidation invalidation_of(Method method, uint16_t status, const Target& target,
-                             const Fields& response, char* buffer, size_t cap) noexcept;
+                             const Fields& response, Named named, char* buffer, size_t cap) noexcept;
 
 // Resolves `reference` against `base`. True when the result is of the same origin: then *path is
 // its path and query, written to `buffer` (length needed: at most base.path + reference + 1).

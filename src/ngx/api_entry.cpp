@@ -41,6 +41,7 @@ struct Scan {
     Zone* zone;
     UrlOf url;
     uint64_t selector;
+    uint64_t inner;      // what it is called behind another URL
     json_t* list;
     bool is_complete;
     bool is_stored;      // something that is no marker and may be served
@@ -48,7 +49,7 @@ struct Scan {
 
 void look_at(const shm::Pin& pin, void* data) noexcept {
     auto* scan = static_cast<Scan*>(data);
-    if (!has_selector(pin, scan->selector)) {
+    if (!has_selector(pin, scan->selector) && !has_selector(pin, scan->inner)) {
         return;
     }
     const shm::Validity validity = verdict(scan->zone, scan->url, pin);
@@ -174,7 +175,8 @@ json_t* tag_json(Call* call, const Target& target) noexcept {
 json_t* explanation(Call* call, const Target& target, Bytes key) noexcept {
     const uint8_t* secret = call->zone->store.secret();
     const shm::Digest digest = cache::digest(key, secret);
-    Scan scan{call->zone, {call->request->pool, target.url.host, target.uri}, cache::url_selector(target.url, secret), json_array(), true, false};
+    Scan scan{call->zone, {call->request->pool, target.url.host, target.uri}, cache::url_selector(target.url, secret),
+              cache::inner_url_selector(target.url, secret), json_array(), true, false};
     if (!look_up(&scan, key)) {
         scan_zone(&scan);
     }

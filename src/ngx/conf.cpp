@@ -67,6 +67,7 @@ ngx_conf_bitmask_t method_bits[] = {
 ngx_conf_bitmask_t invalidate_bits[] = {
     {ngx_string("off"), kInvalidateOff},
     {ngx_string("unsafe"), kInvalidateUnsafe},
+    {ngx_string("location"), kInvalidateLocation},
     {ngx_string("groups"), kInvalidateGroups},
     {ngx_null_string, 0},
 };

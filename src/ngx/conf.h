@@ -22,6 +22,7 @@ enum class StatusHeader : ngx_uint_t { kOff, kOn, kDetail };
 inline constexpr ngx_uint_t kInvalidateOff = 0x2;
 inline constexpr ngx_uint_t kInvalidateUnsafe = 0x4;
 inline constexpr ngx_uint_t kInvalidateGroups = 0x8;
+inline constexpr ngx_uint_t kInvalidateLocation = 0x10;
 
 // Where tags come from: the usual response fields, nowhere, or the directive's own values.
 inline constexpr ngx_uint_t kTagsFromResponse = 0;

@@ -39,7 +39,7 @@ bool target_of(Ctx* ctx, http::Target* target) noexcept {
     return !target->path.empty() && target->path.front() == '/';
 }
 
-void collect_urls(Ctx* ctx, const http::Fields& fields, Purge* purge) noexcept {
+void collect_urls(Ctx* ctx, const http::Fields& fields, http::Named named, Purge* purge) noexcept {
     ngx_http_request_t* r = ctx->request;
     http::Target target;
     size_t longest = 256;
@@ -53,7 +53,7 @@ void collect_urls(Ctx* ctx, const http::Fields& fields, Purge* purge) noexcept {
     }
     const http::Invalidation uris =
         http::invalidation_of(http::parse_method(view(r->method_name)),
-                              static_cast<uint16_t>(r->headers_out.status), target, fields, buffer, room);
+                              static_cast<uint16_t>(r->headers_out.status), target, fields, named, buffer, room);
     for (uint32_t i = 0; i < uris.count; i++) {
         cache::Url url;
         if (cache::split_url(arena_of(r->pool), ctx->host, uris.paths[i], &url)) {
@@ -81,8 +81,9 @@ void invalidate(Ctx* ctx, const LocConf* conf) noexcept {
     const http::Fields fields = list_fields(
         r->pool, u != nullptr ? &u->headers_in.headers : &r->headers_out.headers, 0, nullptr);
     Purge purge;
-    if ((conf->invalidate & kInvalidateUnsafe) != 0) {
-        collect_urls(ctx, fields, &purge);
+    if ((conf->invalidate & (kInvalidateUnsafe | kInvalidateLocation)) != 0) {
+        collect_urls(ctx, fields,
+                     (conf->invalidate & kInvalidateLocation) != 0 ? http::Named::kInvalidate : http::Named::kKeep, &purge);
     }
     const ngx_uint_t status = r->headers_out.status;
     if ((conf->invalidate & kInvalidateGroups) != 0 && status >= NGX_HTTP_OK

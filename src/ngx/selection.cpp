@@ -30,7 +30,7 @@ uint64_t purge_selection(Selection* s) noexcept {
     const shm::PurgeMode mode = s->soft ? shm::PurgeMode::kSoft : shm::PurgeMode::kHard;
     uint64_t seq = s->zone->store.purge_seq();
     if (s->count != 0) {
-        seq = s->zone->store.purge(s->selector, s->count, mode, s->glob_count != 0 ? purge_globs : nullptr, s);
+        seq = s->zone->store.purge(s->selector, cache::join_inner(s), mode, s->glob_count != 0 ? purge_globs : nullptr, s);
         UserArea* area = user_area(s->zone);
         if (s->glob_count != 0 && area != nullptr) {
             cache::publish_globs(&area->globs, seq);

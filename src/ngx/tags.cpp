@@ -65,9 +65,9 @@ bool add_configured_tags(Selectors* to, Fill* fill) noexcept {
     return true;
 }
 
-bool add_url(Selectors* to, Fill* fill, const cache::Url& url) noexcept {
+bool add_url(Selectors* to, Fill* fill, const cache::Url& url, cache::Side side) noexcept {
     uint64_t selector[cache::kMaxSelectors];
-    const uint32_t n = cache::url_selectors(url, fill->zone->store.secret(), selector, cache::kMaxSelectors);
+    const uint32_t n = cache::url_selectors(url, fill->zone->store.secret(), selector, cache::kMaxSelectors, side);
     for (uint32_t i = 0; i < n; i++) {
         to->add(selector[i]);
     }
@@ -78,11 +78,12 @@ bool add_url(Selectors* to, Fill* fill, const cache::Url& url) noexcept {
 bool collect(Selectors* to, Fill* fill, const http::Fields& response) noexcept {
     to->add(fill->identity);
     cache::Url url;
-    if (!cache::split_url(arena_of(fill->request->pool), fill->host, fill->uri, &url) || !add_url(to, fill, url)) {
+    if (!cache::split_url(arena_of(fill->request->pool), fill->host, fill->uri, &url) 
+        || !add_url(to, fill, url, cache::Side::kClients)) {
         return false;
     }
     if (fill->inner_differs && !fill->inner_path.empty() && fill->inner_path.front() == '/'
-        && !add_url(to, fill, {fill->host, fill->inner_path, fill->inner_args})) {
+        && !add_url(to, fill, {fill->host, fill->inner_path, fill->inner_args}, cache::Side::kInner)) {
         return false;
     }
     switch (fill->conf->tags_mode) {

@@ -9,10 +9,11 @@ namespace {
 
 const Target kTarget{"https", "h.example", "/a/b?c"};
 
-std::vector<std::string> paths(Method method, uint16_t status, const Message& response) {
+std::vector<std::string> paths(Method method, uint16_t status, const Message& response,
+                               Named named = Named::kInvalidate) {
     char buffer[256];
     const Invalidation found =
-        invalidation_of(method, status, kTarget, response, buffer, sizeof(buffer));
+        invalidation_of(method, status, kTarget, response, named, buffer, sizeof(buffer));
     std::vector<std::string> out;
     for (uint32_t i = 0; i < found.count; i++) {
         out.emplace_back(found.paths[i]);
@@ -49,6 +50,11 @@ TEST(InvalidationRule, location_and_content_location_of_the_same_origin_go_too) 
     EXPECT_EQ(
         paths(Method::kPost, 201, {"Location: /new", "Content-Location: https://H.example/x?y"}),
         (Strings{"/a/b?c", "/new", "/x?y"}));
+}
+
+TEST(InvalidationRule, what_the_response_names_stays_unless_asked_for) {
+    EXPECT_EQ(paths(Method::kPost, 302, {"Location: /", "Content-Location: /x"}, Named::kKeep),
+              Strings{"/a/b?c"});
 }
 
 TEST(InvalidationRule, other_origins_are_left_alone) {
