@@ -86,10 +86,11 @@ bool read_zone_parameter(ngx_conf_t* cf, const ngx_str_t& value, Zone* zone) noe
 }
 
 // One file is one zone: two handles in one process would not see each other's locks.
-bool is_taken(MainConf* mcf, const ngx_str_t& path) noexcept {
+bool is_taken(MainConf* mcf, const FilePlace& place) noexcept {
     auto** zones = static_cast<Zone**>(mcf->zones.elts);
     for (ngx_uint_t i = 0; i < mcf->zones.nelts; i++) {
-        if (view(zones[i]->file.path) == view(path)) {
+        const FilePlace& other = zones[i]->file.place;
+        if (other.device == place.device && other.inode == place.inode && other.name == place.name) {
             return true;
         }
     }
@@ -110,10 +111,14 @@ char* check_file(ngx_conf_t* cf, MainConf* mcf, Zone* zone) noexcept {
     if (zone->file.path.len == 0) {
         return NGX_CONF_OK;
     }
-    if (is_taken(mcf, zone->file.path)) {
+    const char* why = why_no_zone_file(zone->file.path, zone->size, &zone->file.place);
+    if (why == nullptr && is_taken(mcf, zone->file.place)) {
         return fail(cf, "another slab_cache zone has the file \"%V\"", zone->file.path);
     }
-    if (const char* why = why_no_zone_file(zone->file.path, zone->size)) {
+    if (why == nullptr) {
+        why = why_not_replaced(reinterpret_cast<char*>(zone->file.path.data), is_zone_file_in_use);
+    }
+    if (why != nullptr) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "slab_cache zone \"%V\" cannot have the file \"%V\": %s",
                            &zone->name, &zone->file.path, why);
         return static_cast<char*>(NGX_CONF_ERROR);

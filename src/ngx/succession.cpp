@@ -196,12 +196,16 @@ MainConf* earlier_conf() noexcept {
     return static_cast<MainConf*>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_slab_cache_module));
 }
 
-ngx_int_t take_over(Zone* zone, ngx_log_t* log) noexcept {
-    Zone* old = predecessor(*zone);
+bool has_predecessor(const Zone& zone) noexcept {
     // Without a master old and new are one process, which has the old zone's mapping taken away under its feet.
-    if (old == nullptr || ngx_process != NGX_PROCESS_MASTER || ngx_test_config) {
+    return ngx_process == NGX_PROCESS_MASTER && !ngx_test_config && predecessor(zone) != nullptr;
+}
+
+ngx_int_t take_over(Zone* zone, ngx_log_t* log) noexcept {
+    if (!has_predecessor(*zone)) {
         return NGX_OK;
     }
+    Zone* old = predecessor(*zone);
     const uint64_t started_ms = clock_ms();
     if (const char* why = map_priors(zone, *old)) {
         ngx_log_error(NGX_LOG_EMERG, log, 0, "slab_cache zone \"%V\" cannot change now: %s", &zone->name, why);
