@@ -67,7 +67,10 @@ bool map_again(void* addr, size_t bytes, int fd, PriorMap* to) noexcept {
         }
         return false;
     }
-    *to = {p, bytes, own + 1, false};
+    *to = {p, bytes, own + 1, false, {}};
+    if (own != -1) {
+        guard(&to->guarded, p, bytes, nullptr);
+    }
     return true;
 }
 
@@ -198,7 +201,8 @@ MainConf* earlier_conf() noexcept {
 
 bool has_predecessor(const Zone& zone) noexcept {
     // Without a master old and new are one process, which has the old zone's mapping taken away under its feet.
-    return ngx_process == NGX_PROCESS_MASTER && !ngx_test_config && predecessor(zone) != nullptr;
+    const Zone* old = ngx_process == NGX_PROCESS_MASTER && !ngx_test_config ? predecessor(zone) : nullptr;
+    return old != nullptr && is_sound(*old);
 }
 
 ngx_int_t take_over(Zone* zone, ngx_log_t* log) noexcept {
@@ -224,6 +228,9 @@ ngx_int_t take_over(Zone* zone, ngx_log_t* log) noexcept {
     zone->priors = count_priors(*zone);
     copy_patterns(zone, old, marks);
     const shm::Carried carried = carry(zone, *old, started_ms);
+    if (!is_sound(*old)) {
+        zone->store.purge_all(shm::PurgeMode::kHard);   // it was cut short meanwhile: what was copied may be anything
+    }
     ngx_log_error(NGX_LOG_NOTICE, log, 0,
                   "slab_cache zone \"%V\": %uL of %uL objects, %uL bytes, came along from %uz to %uz bytes in %uL ms%s",
                   &zone->name, carried.entries, carried.found, carried.bytes, old->size, zone->size,
@@ -249,6 +256,7 @@ void drop_priors(void* data) noexcept {
     zone->priors = 0;
     for (PriorMap& prior : zone->prior) {
         if (prior.addr != nullptr) {
+            unguard(&prior.guarded);
             munmap(prior.addr, prior.bytes);
             prior.addr = nullptr;
             if (prior.file != 0) {

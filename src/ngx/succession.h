@@ -13,6 +13,8 @@
 
 #include "ngx/ngx.h"
 
+#include "ngx/zone_guard.h"
+
 namespace slab_cache::ngx {
 
 struct MainConf;
@@ -23,6 +25,7 @@ struct PriorMap {
     size_t bytes;
     int file;         // 1 + a descriptor of the file it is a mapping of; 0: anonymous
     bool given_back;  // this process has seen its memory given back
+    Mapping guarded;
 };
 
 // The configuration that is being replaced in this very process, if this very module is in it; else nullptr.

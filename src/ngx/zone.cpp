@@ -25,7 +25,7 @@ constexpr uint32_t kSweepLeast = 4096;   // buckets in a second
 void join(Zone* zone, ngx_log_t* log) noexcept {
     shm::WorkerId self;
     self.pid = static_cast<uint32_t>(ngx_pid);
-    if (!zone->formatted || !shm::read_start_time(self.pid, &self.start_time)) {
+    if (!zone->formatted || !watch_zone_file(zone, log) || !shm::read_start_time(self.pid, &self.start_time)) {
         return;
     }
     if (zone->store.join(self) != shm::Status::kOk) {
@@ -75,6 +75,9 @@ void begin_sweep(Zone* zone) noexcept {
 
 void on_upkeep(ngx_event_t* ev) noexcept {
     auto* zone = static_cast<Zone*>(ev->data);
+    if (!watch_zone_file(zone, ev->log)) {
+        return;   // nor is it looked at again
+    }
     if (!usable(zone)) {
         join(zone, ev->log);
     } else {

@@ -43,6 +43,7 @@ bool lock_file(int fd, short type) noexcept {
 }
 
 void release(ZoneFile* f, size_t size) noexcept {
+    unguard(&f->guarded);
     if (f->addr != nullptr) {
         munmap(f->addr, size);
         f->addr = nullptr;
@@ -53,10 +54,15 @@ void release(ZoneFile* f, size_t size) noexcept {
     }
 }
 
-bool map(ZoneFile* f, size_t size) noexcept {
-    void* p = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, 0);
-    f->addr = p != MAP_FAILED ? p : nullptr;
-    return f->addr != nullptr;
+bool map(Zone* zone) noexcept {
+    ZoneFile* f = &zone->file;
+    void* p = mmap(nullptr, zone->size, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, 0);
+    if (p == MAP_FAILED) {
+        return false;
+    }
+    f->addr = p;
+    guard(&f->guarded, p, zone->size, &zone->store);
+    return true;
 }
 
 // On hugetlbfs all pages are huge already.
@@ -133,7 +139,7 @@ const char* why_not_whole(const struct stat& st, const ZoneFile& f) noexcept {
 }
 
 const char* why_not_attached(Zone* zone, ngx_log_t* log) noexcept {
-    if (!map(&zone->file, zone->size)) {
+    if (!map(zone)) {
         return "it cannot be mapped";
     }
     advise(*zone, log);
@@ -336,7 +342,7 @@ bool make_file(Zone* zone, ngx_log_t* log, const char* name) noexcept {
         (void) ftruncate(f->fd, 0);   // what it got is not missing from the figure
         return complain_of_space(zone, log, err);
     }
-    if (!map(f, zone->size)) {
+    if (!map(zone)) {
         return complain(zone, log, ngx_errno, "mmap()", name);
     }
     advise(*zone, log);
@@ -373,7 +379,44 @@ void each_zone(ngx_cycle_t* cycle, Fn fn) noexcept {
     }
 }
 
+// What became of our file would be refused at the next start as no zone of ours.
+void remove_ruin(const ZoneFile& f) noexcept {
+    struct stat st;
+    const char* path = reinterpret_cast<char*>(f.path.data);
+    if (lstat(path, &st) == 0 && st.st_dev == f.device && st.st_ino == f.inode) {
+        (void) unlink(path);
+    }
+}
+
 }  // namespace
+
+bool is_sound(const Zone& zone) noexcept {
+    const ZoneFile& f = zone.file;
+    if (f.path.len == 0) {
+        return zone.store.is_intact();
+    }
+    return f.addr != nullptr && f.guarded.lost == 0 && !is_cut_short(f.fd, zone.size) && zone.store.is_intact()
+           && header_of(f)->magic == kFileMagic && f.guarded.lost == 0;
+}
+
+bool watch_zone_file(Zone* zone, ngx_log_t* log) noexcept {
+    ZoneFile* f = &zone->file;
+    if (f->addr == nullptr || f->given_up) {
+        return f->addr == nullptr;
+    }
+    if (f->guarded.lost == 0 && is_cut_short(f->fd, zone->size)) {
+        give_up(&f->guarded);
+    }
+    if (f->guarded.lost == 0) {
+        return true;
+    }
+    f->given_up = true;
+    ngx_log_error(NGX_LOG_CRIT, log, 0,
+                  "slab_cache zone \"%V\": its file \"%V\" was cut short, or pages of it are gone: "
+                  "nothing is cached until the next reload",
+                  &zone->name, &f->path);
+    return false;
+}
 
 bool is_zone_file_in_use(const struct stat& st) noexcept { return is_of_earlier_cycle(st); }
 
@@ -435,6 +478,10 @@ void note_master(Zone* zone) noexcept {
 void leave_zone_files(ngx_cycle_t* cycle) noexcept {
     each_zone(cycle, [](Zone* zone, ngx_log_t*) {
         if (zone->file.addr == nullptr || !lock_file(zone->file.fd, F_WRLCK)) {
+            return;
+        }
+        if (!is_sound(*zone)) {
+            remove_ruin(zone->file);
             return;
         }
         give_back_priors(zone);   // a draining worker may have outlived those who would have heard of its purges

@@ -18,6 +18,7 @@
 
 #include <sys/types.h>
 
+#include "ngx/zone_guard.h"
 #include "ngx/zone_place.h"
 
 namespace slab_cache::ngx {
@@ -31,12 +32,14 @@ struct ZoneFile {
     ngx_str_t path;        // empty: the zone is anonymous
     int fd;                // -1 while not open
     void* addr;            // nullptr while not mapped
+    Mapping guarded;       // the same, for the signal
     dev_t device;
     ino_t inode;
     FilePlace place;         // where it is, however the path is spelled
     dev_t replaced_device;   // what lay at the path when it was opened; 0: nothing
     ino_t replaced_inode;
     char* fresh_name;  // room for the name of a new file, from the cycle's pool
+    bool given_up;     // this process has seen that it is lost, and said so
     bool fresh;        // a new file is there under that name until the cycle is sure to begin
 };
 
@@ -48,6 +51,11 @@ ngx_int_t open_zone_file(Zone* zone, ngx_log_t* log) noexcept;
 
 // The cycle begins: new files get their names. A reload that fails before leaves the old ones where they are.
 void name_zone_files(ngx_cycle_t* cycle) noexcept;
+
+// It was created or attached, and is still there: neither cut short nor written over. To be asked before it is touched.
+bool is_sound(const Zone& zone) noexcept;
+// Gives it up where it is not, and says so once. False: it is out of use.
+bool watch_zone_file(Zone* zone, ngx_log_t* log) noexcept;
 
 // Pool cleanup.
 void close_zone_file(void* zone) noexcept;
