@@ -160,7 +160,10 @@ shm::Carried carry(Zone* zone, const Zone& old, uint64_t started_ms) noexcept {
     shm::WorkerId self;
     self.pid = static_cast<uint32_t>(ngx_pid);
     shm::Store from = old.store;   // a handle of our own: the old cycle's has joined nothing in this process
-    if (shm::read_start_time(self.pid, &self.start_time) && from.join(self) == shm::Status::kOk) {
+    if (!shm::read_start_time(self.pid, &self.start_time)) {
+        self.start_time = 0;   // the pid alone counts
+    }
+    if (from.join(self) == shm::Status::kOk) {
         if (zone->store.join(self) == shm::Status::kOk) {
             Deadline deadline = {started_ms, 0};
             out = zone->store.carry(&from, {in_time, &deadline, static_cast<int64_t>(ngx_time())});

@@ -12,7 +12,9 @@
 
 #include "ngx/conf.h"
 #include "ngx/zone.h"
+#include "ngx/zone_memory.h"
 #include "ngx/zone_place.h"
+#include "shm/layout.h"
 #include "shm/worker.h"
 
 namespace slab_cache::ngx {
@@ -198,8 +200,8 @@ void take(Zone* zone, Use use, ngx_log_t* log, uint64_t started_ms) noexcept {
         keep_priors(zone);
     }
     ngx_log_error(NGX_LOG_NOTICE, log, 0,
-                  "slab_cache zone \"%V\": %s \"%V\" with %uL objects in %uL ms%s", &zone->name,
-                  words_for(use), &zone->file.path, zone->store.stats().entries, clock_ms() - started_ms,
+                  "slab_cache zone \"%V\": %s, layout %uD, %s \"%V\" with %uL objects in %uL ms%s", &zone->name,
+                  size_text(zone->size).text, shm::kLayoutVersion, words_for(use), &zone->file.path, zone->store.stats().entries, clock_ms() - started_ms,
                   repair ? ", repaired after an unclean stop" : "");
 }
 
@@ -316,8 +318,8 @@ bool complain_of_space(Zone* zone, ngx_log_t* log, int err) noexcept {
     const uint64_t free =
         fstatfs(zone->file.fd, &fs) == 0 ? static_cast<uint64_t>(fs.f_bavail) * static_cast<uint64_t>(fs.f_bsize) : 0;
     ngx_log_error(NGX_LOG_EMERG, log, err,
-                  "slab_cache zone \"%V\" needs %uzk for its file \"%V\", of which %uLk are free", &zone->name,
-                  zone->size / 1024, &zone->file.path, free / 1024);
+                  "slab_cache zone \"%V\" needs %s for its file \"%V\", and there is space for %s", &zone->name,
+                  size_text(zone->size).text, &zone->file.path, size_text(free).text);
     return false;
 }
 
@@ -437,8 +439,8 @@ ngx_int_t open_zone_file(Zone* zone, ngx_log_t* log) noexcept {
         return NGX_ERROR;
     }
     zone->formatted = true;
-    ngx_log_error(NGX_LOG_NOTICE, log, 0, "slab_cache zone \"%V\": new file \"%V\"", &zone->name,
-                  &zone->file.path);
+    ngx_log_error(NGX_LOG_NOTICE, log, 0, "slab_cache zone \"%V\": %s, layout %uD, new file \"%V\", no objects",
+                  &zone->name, size_text(zone->size).text, shm::kLayoutVersion, &zone->file.path);
     return take_over(zone, log);
 }
 

@@ -230,6 +230,9 @@ public:
     // Bytes that `config` needs at least, so that a configuration can be refused with the figure.
     static uint64_t min_bytes(const Config& config) noexcept;
 
+    // The most that max_object, objects and purge_records may say in so many bytes; more would be cut.
+    static Config most(uint64_t bytes, const Config& config) noexcept;
+
     // Formats [base, base + bytes). base is page aligned; the first `reserved` bytes (nginx's slab pool header;
     // a multiple of 64, at most 4096) are left alone. seed: 16 random bytes, the zone's secret.
     // kTooSmall, else kOk. Not concurrent with anything.

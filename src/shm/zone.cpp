@@ -131,6 +131,18 @@ bool plan_zone(uint64_t bytes, uint32_t reserved, const Config& config, ZoneHead
     return true;
 }
 
+Config Store::most(uint64_t bytes, const Config& config) noexcept {
+    ZoneHeader z;
+    Shard shards[kMaxShards];
+    Config out = config;
+    out.objects = bytes / 256;
+    out.purge_records = static_cast<uint32_t>(clamp(bytes / 64, 7, UINT32_MAX));
+    Config plan = config;
+    plan.max_object = ~uint64_t{0};
+    out.max_object = plan_zone(bytes, 4096, plan, &z, shards) ? z.max_object : 0;
+    return out;
+}
+
 uint32_t zone_fingerprint() noexcept {
     return layout_fingerprint(base::mix64(kSpaceFingerprint, kEvictFingerprint));
 }

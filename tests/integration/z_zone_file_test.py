@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 
 import pytest
 from harness.nginx import is_alive
@@ -116,7 +117,7 @@ def test_what_is_no_zone_is_refused_and_kept(nginx, slab, kind):
     before = picture(slab.parent)
     zone = f"slab_cache_zone zone=one:16m file={slab};"
     code, said = nginx.test_config(zone=zone)
-    assert code != 0 and f"[emerg] " in said and refusal(slab, nginx, why) in said, said
+    assert code != 0 and "[emerg] " in said and refusal(slab, nginx, why) in said, said
     nginx.expect_log("cannot have the file")
     with pytest.raises(AssertionError, match="cannot have the file"):
         nginx.start(zone=zone)
@@ -236,7 +237,6 @@ class Draining:
 
 @pytest.fixture
 def draining(warm, origin):
-    import threading
     n = warm()
     n.get("/a")
     d = Draining(n, origin, threading.Event())
