@@ -130,7 +130,7 @@ bool is_run(const Context& c, const Shard& s, uint32_t ref, uint32_t owner) noex
     const RunHeader* r = region(c).run(ref);
     const uint32_t len =
         r->len.load_relaxed();  // relaxed here: ordered by the word that led to this run
-    const uint32_t in_block = (ref - first_ref(c, s)) % (kBlockBytes / kRefBytes) * kRefBytes;
+    const uint32_t in_block = (ref - c.geo.first_ref) % (kBlockBytes / kRefBytes) * kRefBytes;
     return r->magic.load_relaxed() == (kRunMagic ^ ref) && r->owner.load_relaxed() == owner &&
            len > kRunHeaderBytes && len % kRefBytes == 0 && len <= kBlockBytes - in_block;
 }

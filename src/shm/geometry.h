@@ -21,6 +21,7 @@ struct Geometry {
     uint32_t bucket_count = 0, overflow_count = 0, block_count = 0;
     uint32_t first_ref = 0;       // of shard 0
     uint32_t shard_refs = 0;      // in one shard's blocks
+    uint32_t all_refs = 0;        // in all of them
     uint32_t shard_count = 0;
     uint64_t evict_bytes = 0;
     uint64_t blocks_offset = 0;   // of shard 0

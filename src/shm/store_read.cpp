@@ -18,7 +18,7 @@ Status probe(const Context& c, const Shard& s, const Atom<uint64_t>& slot, uint6
              const Digest& d, Bytes key, Pin* pin) noexcept {
     for (uint32_t i = 0; i < kTries && word_tag(word) == tag_of(d) && word != 0; i++) {
         const uint32_t ref = word_ref(word);
-        if (!owns(c, s, ref)) {
+        if (!is_in_blocks(c, ref)) {   // of which shard is_readable() asks
             count(c, Counter::kCorruptSeen);
             return Status::kMiss;
         }

@@ -161,6 +161,7 @@ Geometry geometry_of(const ZoneHeader& plan, const Shard& first) noexcept {
     g.block_count = first.block_count;
     g.first_ref = static_cast<uint32_t>(first.blocks_offset / kRefBytes);
     g.shard_refs = first.block_count * (kBlockBytes / kRefBytes);
+    g.all_refs = g.shard_refs * plan.shard_count;
     g.shard_count = plan.shard_count;
     g.evict_bytes = first.evict_bytes;
     g.blocks_offset = first.blocks_offset;

@@ -68,6 +68,9 @@ inline uint32_t first_ref(const Context& c, const Shard& s) noexcept {
 inline bool owns(const Context& c, const Shard& s, uint32_t ref) noexcept {
     return ref - first_ref(c, s) < c.geo.shard_refs;
 }
+inline bool is_in_blocks(const Context& c, uint32_t ref) noexcept {   // of any shard
+    return ref - c.geo.first_ref < c.geo.all_refs;
+}
 inline uint64_t capacity(const Context& c) noexcept {   // of each shard
     return uint64_t{c.geo.block_count} * kBlockBytes;
 }
