@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace slab_cache::ngx {
 namespace {
@@ -18,8 +19,14 @@ bool is_handler_set;
 void hang_up_on_clients() noexcept {
     for (ngx_uint_t i = 0; ngx_cycle != nullptr && ngx_cycle->connections != nullptr && i < ngx_cycle->connection_n; i++) {
         const ngx_connection_t& c = ngx_cycle->connections[i];
-        if (c.fd != static_cast<ngx_socket_t>(-1) && c.listening != nullptr && c.listening->connection != &c
-            && c.listening->handler == ngx_http_init_connection) {
+        if (c.fd == static_cast<ngx_socket_t>(-1) || c.listening == nullptr || c.listening->connection == &c
+            || c.listening->handler != ngx_http_init_connection) {
+            continue;
+        }
+        if (c.type == SOCK_DGRAM) {
+            _exit(1);   // HTTP/3: clients share the socket that is listened on. Another worker takes over
+        }
+        if (!c.shared) {   // else a fill's, which sends nothing
             (void) shutdown(c.fd, SHUT_RDWR);
         }
     }
