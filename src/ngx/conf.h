@@ -51,6 +51,7 @@ inline const PurgeConf* find_purge(const PurgeConf* list, Bytes method) noexcept
 
 struct MainConf {
     ngx_array_t zones;             // of Zone*
+    Zone* awaited;                 // used by slab_cache before their slab_cache_zone, linked by Zone::next_awaited
     // Indices of variables, see clone.h
     ngx_array_t carried_variables;
     ngx_array_t settable_variables;

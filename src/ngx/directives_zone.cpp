@@ -8,6 +8,7 @@
 #include "ngx/conf.h"
 #include "ngx/directives.h"
 #include "ngx/zone.h"
+#include "ngx/zone_memory.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -39,12 +40,91 @@ char* read_name_and_size(ngx_conf_t* cf, const ngx_str_t& whole, const ngx_str_t
     }
     zone->name = {colon, text.data};
     ngx_str_t size = {text.len - colon - 1, text.data + colon + 1};
-    const ssize_t bytes = ngx_parse_size(&size);
+    const off_t bytes = ngx_parse_offset(&size);   // as ngx_parse_size, and it knows of "g"
     if (bytes == NGX_ERROR) {
         return fail(cf, "invalid zone size \"%V\"", whole);
     }
     zone->size = static_cast<size_t>(bytes);
     return NGX_CONF_OK;
+}
+
+// What people bring along from proxy_cache_path, and what there is instead.
+struct Foreign {
+    Bytes begins;
+    const char* instead;
+};
+constexpr char kNoFiles[] = "there are no files: what is stored lies in the zone's memory";
+constexpr char kNoOtherBound[] = "there are no files: the size in \"zone=name:size\" bounds all that is stored";
+constexpr Foreign kForeign[] = {
+    {"levels=", kNoFiles},
+    {"use_temp_path=", kNoFiles},
+    {"loader_", kNoFiles},
+    {"manager_", kNoFiles},
+    {"purger", "there are no files: what is purged is out of use at once, and its memory is taken back by itself"},
+    {"max_size=", kNoOtherBound},
+    {"min_free=", kNoOtherBound},
+    {"size=", "write \"zone=name:size\""},
+    {"name=", "write \"zone=name:size\""},
+    {"keys_zone=", "write \"zone=name:size\": there are no files, the zone holds the responses, not only their keys"},
+    {"path=", "there are no files, unless \"file=path\" keeps the zone on tmpfs"},
+    {"/", "there are no files: write \"zone=name:size\", and \"file=path\" for a zone that outlives nginx"},
+};
+
+char* refuse_parameter(ngx_conf_t* cf, const ngx_str_t& value) noexcept {
+    for (const Foreign& f : kForeign) {
+        if (base::starts_with(view(value), f.begins)) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\", %s", &value, f.instead);
+            return static_cast<char*>(NGX_CONF_ERROR);
+        }
+    }
+    ngx_str_t rest;
+    if (parameter(value, "huge_pages=", &rest)) {
+        return fail(cf, "invalid huge_pages value \"%V\", it must be \"on\" or \"off\"", rest);
+    }
+    if (parameter(value, "eviction=", &rest)) {
+        return fail(cf, "invalid eviction value \"%V\", it must be \"hits\", \"balanced\" or \"bytes\"", rest);
+    }
+    if (view(value).find(':') != Bytes::npos && view(value).find('=') == Bytes::npos) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\", write \"zone=%V\"", &value, &value);
+        return static_cast<char*>(NGX_CONF_ERROR);
+    }
+    return invalid_parameter(cf, value);
+}
+
+// Nothing that was asked for is silently made less.
+char* check_bounds(ngx_conf_t* cf, const Zone& zone) noexcept {
+    const shm::Config most = shm::Store::most(zone.size, zone.config);
+    const struct {
+        const char* name;
+        uint64_t asked, most;
+    } bounds[] = {{"objects", zone.config.objects, most.objects},
+                  {"purge_records", zone.config.purge_records, most.purge_records},
+                  {"max_object", zone.config.max_object, most.max_object}};
+    for (const auto& b : bounds) {
+        if (b.asked > b.most) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid %s value \"%uL\" in slab_cache zone \"%V\" of %s, it must be %uL at most", b.name,
+                               b.asked, &zone.name, size_text(zone.size).text, b.most);
+            return static_cast<char*>(NGX_CONF_ERROR);
+        }
+    }
+    return NGX_CONF_OK;
+}
+
+// A zone that cannot fill without its workers being killed works for a while, so this is no error.
+void warn_of_memory(ngx_conf_t* cf, MainConf* mcf, const Zone& zone) noexcept {
+    const uint64_t limit = memory_limit();
+    uint64_t all = zone.size;
+    auto** zones = static_cast<Zone**>(mcf->zones.elts);
+    for (ngx_uint_t i = 0; i < mcf->zones.nelts; i++) {
+        all += zones[i]->size;
+    }
+    if (limit != 0 && all > limit) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "slab_cache zones up to \"%V\" take %s, and the control group allows %s of memory: "
+                           "processes will be killed when they fill",
+                           &zone.name, size_text(all).text, size_text(limit).text);
+    }
 }
 
 bool read_zone_parameter(ngx_conf_t* cf, const ngx_str_t& value, Zone* zone) noexcept {
@@ -86,10 +166,11 @@ bool read_zone_parameter(ngx_conf_t* cf, const ngx_str_t& value, Zone* zone) noe
 }
 
 // One file is one zone: two handles in one process would not see each other's locks.
-bool is_taken(MainConf* mcf, const ngx_str_t& path) noexcept {
+bool is_taken(MainConf* mcf, const FilePlace& place) noexcept {
     auto** zones = static_cast<Zone**>(mcf->zones.elts);
     for (ngx_uint_t i = 0; i < mcf->zones.nelts; i++) {
-        if (view(zones[i]->file.path) == view(path)) {
+        const FilePlace& other = zones[i]->file.place;
+        if (other.device == place.device && other.inode == place.inode && other.name == place.name) {
             return true;
         }
     }
@@ -110,10 +191,14 @@ char* check_file(ngx_conf_t* cf, MainConf* mcf, Zone* zone) noexcept {
     if (zone->file.path.len == 0) {
         return NGX_CONF_OK;
     }
-    if (is_taken(mcf, zone->file.path)) {
+    const char* why = why_no_zone_file(zone->file.path, zone->size, &zone->file.place);
+    if (why == nullptr && is_taken(mcf, zone->file.place)) {
         return fail(cf, "another slab_cache zone has the file \"%V\"", zone->file.path);
     }
-    if (const char* why = why_no_zone_file(zone->file.path, zone->size)) {
+    if (why == nullptr) {
+        why = why_not_replaced(reinterpret_cast<char*>(zone->file.path.data), is_zone_file_in_use);
+    }
+    if (why != nullptr) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "slab_cache zone \"%V\" cannot have the file \"%V\": %s",
                            &zone->name, &zone->file.path, why);
         return static_cast<char*>(NGX_CONF_ERROR);
@@ -134,6 +219,61 @@ void* zone_tag(const Zone& zone) noexcept {
     h ^= (static_cast<uint64_t>(zone.config.eviction) + 1) * 0x27D4EB2F165667C5ull;
     h ^= h >> 29;
     return reinterpret_cast<char*>(&ngx_http_slab_cache_module) + h % sizeof(ngx_module_t);
+}
+
+Zone* make_zone(ngx_conf_t* cf) noexcept {
+    auto* zone = static_cast<Zone*>(ngx_pcalloc(cf->pool, sizeof(Zone)));
+    return zone != nullptr ? new (zone) Zone{} : nullptr;
+}
+
+Zone* awaited_by_name(const MainConf* mcf, Bytes name) noexcept {
+    Zone* zone = mcf->awaited;
+    while (zone != nullptr && view(zone->name) != name) {
+        zone = zone->next_awaited;
+    }
+    return zone;
+}
+
+// slab_cache of a zone that is not defined yet, as nginx has it of its own zones.
+Zone* await_zone(ngx_conf_t* cf, const ngx_str_t& name) noexcept {
+    MainConf* mcf = main_conf(cf);
+    Zone* zone = awaited_by_name(mcf, view(name));
+    if (zone == nullptr && (zone = make_zone(cf)) != nullptr) {
+        zone->name = name;
+        zone->file.fd = -1;
+        zone->used_in = cf->conf_file->file.name;
+        zone->used_at = cf->conf_file->line;
+        zone->next_awaited = mcf->awaited;
+        mcf->awaited = zone;
+    }
+    return zone;
+}
+
+// Locations may have the zone already: then what was read of it goes where they look.
+Zone* take_awaited(const MainConf* mcf, Zone* zone) noexcept {
+    Zone* awaited = awaited_by_name(mcf, view(zone->name));
+    if (awaited == nullptr) {
+        return zone;
+    }
+    zone->next_awaited = awaited->next_awaited;
+    *awaited = *zone;
+    return awaited;
+}
+
+char* add_zone(ngx_conf_t* cf, MainConf* mcf, Zone* zone) noexcept {
+    const size_t from_nginx = zone->file.path.len != 0 ? kFileStandInBytes : zone->size;
+    zone->shm_zone = ngx_shared_memory_add(cf, &zone->name, from_nginx, zone_tag(*zone));
+    if (zone->shm_zone == nullptr || !at_end_of_cycle(cf, drop_priors, zone)) {
+        return static_cast<char*>(NGX_CONF_ERROR);
+    }
+    zone->shm_zone->init = init_zone;
+    zone->shm_zone->data = zone;
+    auto** slot = static_cast<Zone**>(ngx_array_push(&mcf->zones));
+    if (slot == nullptr) {
+        return static_cast<char*>(NGX_CONF_ERROR);
+    }
+    *slot = zone;
+    return NGX_CONF_OK;
 }
 
 bool is_method(Bytes text) noexcept {
@@ -166,13 +306,23 @@ char* read_cidr(ngx_conf_t* cf, ngx_str_t* value, Cidrs* to) noexcept {
 
 }  // namespace
 
+char* check_zones(ngx_conf_t* cf, void* conf) noexcept {
+    for (const Zone* zone = static_cast<MainConf*>(conf)->awaited; zone != nullptr; zone = zone->next_awaited) {
+        if (zone->shm_zone == nullptr) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "slab_cache zone \"%V\" is unknown in %V:%ui", &zone->name,
+                          &zone->used_in, zone->used_at);
+            return static_cast<char*>(NGX_CONF_ERROR);
+        }
+    }
+    return NGX_CONF_OK;
+}
+
 char* set_zone(ngx_conf_t* cf, ngx_command_t*, void*) noexcept {
     MainConf* mcf = main_conf(cf);
-    auto* zone = static_cast<Zone*>(ngx_pcalloc(cf->pool, sizeof(Zone)));
+    Zone* zone = make_zone(cf);
     if (zone == nullptr) {
         return static_cast<char*>(NGX_CONF_ERROR);
     }
-    new (zone) Zone{};
     zone->config.user_bytes = kUserBytes;
     zone->config.workers = static_cast<uint32_t>(ngx_ncpu);
     ngx_str_t* value = args(cf);
@@ -184,7 +334,7 @@ char* set_zone(ngx_conf_t* cf, ngx_command_t*, void*) noexcept {
                 return rv;
             }
         } else if (!read_zone_parameter(cf, value[i], zone)) {
-            return invalid_parameter(cf, value[i]);
+            return refuse_parameter(cf, value[i]);
         }
     }
     if (zone->name.len == 0) {
@@ -199,22 +349,15 @@ char* set_zone(ngx_conf_t* cf, ngx_command_t*, void*) noexcept {
                            &zone->name, zone->size / 1024, (need + 1023) / 1024);
         return static_cast<char*>(NGX_CONF_ERROR);
     }
+    if (char* rv = check_bounds(cf, *zone); rv != NGX_CONF_OK) {
+        return rv;
+    }
+    zone = take_awaited(mcf, zone);
     if (char* rv = check_file(cf, mcf, zone); rv != NGX_CONF_OK) {
         return rv;
     }
-    const size_t from_nginx = zone->file.path.len != 0 ? kFileStandInBytes : zone->size;
-    zone->shm_zone = ngx_shared_memory_add(cf, &zone->name, from_nginx, zone_tag(*zone));
-    if (zone->shm_zone == nullptr || !at_end_of_cycle(cf, drop_priors, zone)) {
-        return static_cast<char*>(NGX_CONF_ERROR);
-    }
-    zone->shm_zone->init = init_zone;
-    zone->shm_zone->data = zone;
-    auto** slot = static_cast<Zone**>(ngx_array_push(&mcf->zones));
-    if (slot == nullptr) {
-        return static_cast<char*>(NGX_CONF_ERROR);
-    }
-    *slot = zone;
-    return NGX_CONF_OK;
+    warn_of_memory(cf, mcf, *zone);
+    return add_zone(cf, mcf, zone);
 }
 
 char* set_cache(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
@@ -243,9 +386,9 @@ char* set_cache(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
     }
     lcf->zone = zone_by_name(main_conf(cf), view(value[1]));
     if (lcf->zone == nullptr) {
-        return fail(cf, "slab_cache zone \"%V\" is unknown (slab_cache_zone must come first)", value[1]);
+        lcf->zone = await_zone(cf, value[1]);
     }
-    return NGX_CONF_OK;
+    return lcf->zone != nullptr ? NGX_CONF_OK : static_cast<char*>(NGX_CONF_ERROR);
 }
 
 namespace {
@@ -317,6 +460,8 @@ char* set_api(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
             lcf->api_write = 1;
         } else if (view(value[i]) == "write=off") {
             lcf->api_write = 0;
+        } else if (ngx_str_t word; parameter(value[i], "write=", &word)) {
+            return fail(cf, "invalid write value \"%V\", it must be \"on\" or \"off\"", word);
         } else if (ngx_str_t path; parameter(value[i], "secret=", &path)) {
             if (char* rv = read_api_secret(cf, path, &lcf->api_secret); rv != NGX_CONF_OK) {
                 return rv;

@@ -7,6 +7,7 @@
 #include "ngx/ctx.h"
 #include "ngx/direct.h"
 #include "ngx/directive_watch.h"
+#include "ngx/directives.h"
 #include "ngx/invalidate.h"
 #include "ngx/leftovers.h"
 #include "ngx/lookup.h"
@@ -101,7 +102,7 @@ ngx_http_module_t module_ctx = {
     add_variables,      /* preconfiguration */
     postconfiguration,  /* postconfiguration */
     create_main_conf,   /* create main configuration */
-    nullptr,            /* init main configuration */
+    check_zones,        /* init main configuration */
     nullptr,            /* create server configuration */
     nullptr,            /* merge server configuration */
     create_loc_conf,    /* create location configuration */

@@ -67,7 +67,10 @@ bool map_again(void* addr, size_t bytes, int fd, PriorMap* to) noexcept {
         }
         return false;
     }
-    *to = {p, bytes, own + 1, false};
+    *to = {p, bytes, own + 1, false, {}};
+    if (own != -1) {
+        guard(&to->guarded, p, bytes, nullptr);
+    }
     return true;
 }
 
@@ -157,7 +160,10 @@ shm::Carried carry(Zone* zone, const Zone& old, uint64_t started_ms) noexcept {
     shm::WorkerId self;
     self.pid = static_cast<uint32_t>(ngx_pid);
     shm::Store from = old.store;   // a handle of our own: the old cycle's has joined nothing in this process
-    if (shm::read_start_time(self.pid, &self.start_time) && from.join(self) == shm::Status::kOk) {
+    if (!shm::read_start_time(self.pid, &self.start_time)) {
+        self.start_time = 0;   // the pid alone counts
+    }
+    if (from.join(self) == shm::Status::kOk) {
         if (zone->store.join(self) == shm::Status::kOk) {
             Deadline deadline = {started_ms, 0};
             out = zone->store.carry(&from, {in_time, &deadline, static_cast<int64_t>(ngx_time())});
@@ -196,12 +202,17 @@ MainConf* earlier_conf() noexcept {
     return static_cast<MainConf*>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_slab_cache_module));
 }
 
-ngx_int_t take_over(Zone* zone, ngx_log_t* log) noexcept {
-    Zone* old = predecessor(*zone);
+bool has_predecessor(const Zone& zone) noexcept {
     // Without a master old and new are one process, which has the old zone's mapping taken away under its feet.
-    if (old == nullptr || ngx_process != NGX_PROCESS_MASTER || ngx_test_config) {
+    const Zone* old = ngx_process == NGX_PROCESS_MASTER && !ngx_test_config ? predecessor(zone) : nullptr;
+    return old != nullptr && is_sound(*old);
+}
+
+ngx_int_t take_over(Zone* zone, ngx_log_t* log) noexcept {
+    if (!has_predecessor(*zone)) {
         return NGX_OK;
     }
+    Zone* old = predecessor(*zone);
     const uint64_t started_ms = clock_ms();
     if (const char* why = map_priors(zone, *old)) {
         ngx_log_error(NGX_LOG_EMERG, log, 0, "slab_cache zone \"%V\" cannot change now: %s", &zone->name, why);
@@ -220,6 +231,9 @@ ngx_int_t take_over(Zone* zone, ngx_log_t* log) noexcept {
     zone->priors = count_priors(*zone);
     copy_patterns(zone, old, marks);
     const shm::Carried carried = carry(zone, *old, started_ms);
+    if (!is_sound(*old)) {
+        zone->store.purge_all(shm::PurgeMode::kHard);   // it was cut short meanwhile: what was copied may be anything
+    }
     ngx_log_error(NGX_LOG_NOTICE, log, 0,
                   "slab_cache zone \"%V\": %uL of %uL objects, %uL bytes, came along from %uz to %uz bytes in %uL ms%s",
                   &zone->name, carried.entries, carried.found, carried.bytes, old->size, zone->size,
@@ -245,6 +259,7 @@ void drop_priors(void* data) noexcept {
     zone->priors = 0;
     for (PriorMap& prior : zone->prior) {
         if (prior.addr != nullptr) {
+            unguard(&prior.guarded);
             munmap(prior.addr, prior.bytes);
             prior.addr = nullptr;
             if (prior.file != 0) {

@@ -13,6 +13,8 @@
 
 #include "ngx/ngx.h"
 
+#include "ngx/zone_guard.h"
+
 namespace slab_cache::ngx {
 
 struct MainConf;
@@ -23,11 +25,14 @@ struct PriorMap {
     size_t bytes;
     int file;         // 1 + a descriptor of the file it is a mapping of; 0: anonymous
     bool given_back;  // this process has seen its memory given back
+    Mapping guarded;
 };
 
 // The configuration that is being replaced in this very process, if this very module is in it; else nullptr.
 MainConf* earlier_conf() noexcept;
 
+// A zone runs whose objects take_over() will fetch.
+bool has_predecessor(const Zone& zone) noexcept;
 // The new zone is formatted and nobody's yet. Logs what came along. NGX_ERROR: purges could get lost, so the reload must fail.
 ngx_int_t take_over(Zone* zone, ngx_log_t* log) noexcept;
 // The zone stays as it is: so do its priors.

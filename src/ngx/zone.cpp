@@ -10,6 +10,8 @@
 #include "ngx/conf.h"
 #include "ngx/wait.h"
 #include "ngx/wake.h"
+#include "ngx/zone_memory.h"
+#include "shm/layout.h"
 #include "shm/worker.h"
 
 namespace slab_cache::ngx {
@@ -25,8 +27,11 @@ constexpr uint32_t kSweepLeast = 4096;   // buckets in a second
 void join(Zone* zone, ngx_log_t* log) noexcept {
     shm::WorkerId self;
     self.pid = static_cast<uint32_t>(ngx_pid);
-    if (!zone->formatted || !shm::read_start_time(self.pid, &self.start_time)) {
+    if (!zone->formatted || !watch_zone_file(zone, log)) {
         return;
+    }
+    if (!shm::read_start_time(self.pid, &self.start_time)) {
+        self.start_time = 0;   // the pid alone counts
     }
     if (zone->store.join(self) != shm::Status::kOk) {
         ngx_log_error(NGX_LOG_WARN, log, 0,
@@ -75,6 +80,9 @@ void begin_sweep(Zone* zone) noexcept {
 
 void on_upkeep(ngx_event_t* ev) noexcept {
     auto* zone = static_cast<Zone*>(ev->data);
+    if (!watch_zone_file(zone, ev->log)) {
+        return;   // nor is it looked at again
+    }
     if (!usable(zone)) {
         join(zone, ev->log);
     } else {
@@ -137,13 +145,26 @@ void advise_huge_pages(const Zone& zone, void* addr, ngx_log_t* log) noexcept {
 
 ngx_int_t init_zone(ngx_shm_zone_t* shm_zone, void* data) noexcept {
     auto* zone = static_cast<Zone*>(shm_zone->data);
+    uint64_t start = 0;
+    if (!ngx_test_config && !shm::read_start_time(static_cast<uint32_t>(ngx_pid), &start)) {
+        ngx_log_error(NGX_LOG_WARN, shm_zone->shm.log, ngx_errno,
+                      "slab_cache zone \"%V\": /proc cannot be read: workers are told apart by their pids alone",
+                      &zone->name);
+    }
     if (zone->file.path.len != 0) {
         return open_zone_file(zone, shm_zone->shm.log);
     }
     if (data == nullptr) {
         advise_huge_pages(*zone, shm_zone->shm.addr, shm_zone->shm.log);
-        const ngx_int_t rc = format(shm_zone, zone);
-        return rc == NGX_OK ? take_over(zone, shm_zone->shm.log) : rc;
+        if (format(shm_zone, zone) != NGX_OK) {
+            return NGX_ERROR;
+        }
+        if (!ngx_test_config) {
+            ngx_log_error(NGX_LOG_NOTICE, shm_zone->shm.log, 0,
+                          "slab_cache zone \"%V\": %s, layout %uD, in memory, no objects", &zone->name,
+                          size_text(zone->size).text, shm::kLayoutVersion);
+        }
+        return take_over(zone, shm_zone->shm.log);
     }
     // Reload: the tag (see directives.cpp) made sure that the same build with the same layout wrote it.
     if (zone->store.attach(shm_zone->shm.addr, shm_zone->shm.size, kReservedBytes, zone->config)
@@ -156,6 +177,11 @@ ngx_int_t init_zone(ngx_shm_zone_t* shm_zone, void* data) noexcept {
     }
     zone->formatted = true;
     keep_priors(zone);
+    if (!ngx_test_config) {
+        ngx_log_error(NGX_LOG_NOTICE, shm_zone->shm.log, 0,
+                      "slab_cache zone \"%V\": %s, layout %uD, in memory, goes on with %uL objects", &zone->name,
+                      size_text(zone->size).text, shm::kLayoutVersion, zone->store.stats().entries);
+    }
     return NGX_OK;
 }
 

@@ -33,6 +33,9 @@ struct Zone {
     ngx_shm_zone_t* shm_zone;
     bool is_default_key_used;      // by some location: what is pushed can be found
     shm::Store store;
+    Zone* next_awaited;            // configuration only: of those used before they were defined
+    ngx_str_t used_in;             // ... and the file and line
+    ngx_uint_t used_at;
 
     // ---- run time, private to this worker ----
     bool formatted;                // create() or attach() succeeded in the master

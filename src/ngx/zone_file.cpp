@@ -10,49 +10,30 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "base/atom.h"
 #include "ngx/conf.h"
 #include "ngx/zone.h"
+#include "ngx/zone_memory.h"
+#include "ngx/zone_place.h"
+#include "shm/layout.h"
+#include "shm/worker.h"
 
 namespace slab_cache::ngx {
 namespace {
 
-constexpr long kTmpfsMagic = 0x01021994;
-constexpr long kHugetlbfsMagic = 0x958458f6;
-constexpr uint64_t kFileMagic = 0x31656c6966626c73ull;   // "slbfile1"
-constexpr size_t kBootBytes = 40;
 constexpr int kLockTries = 40;                 // of 50 ms: a killed instance needs a moment to be gone
 constexpr useconds_t kLockPauseUs = 50 * 1000;
 
-struct FileHeader {
-    uint64_t magic;
-    uint64_t file_bytes;
-    base::Atom<uint32_t> master;   // pid of the master whose worker spoke last (note_master)
-    uint32_t padding;
-    char boot[kBootBytes];         // /proc/sys/kernel/random/boot_id
-};
-static_assert(sizeof(FileHeader) == 64 && sizeof(FileHeader) <= kReservedBytes);
+static_assert(sizeof(FileHeader) <= kReservedBytes);
 
 enum class Use : uint8_t {
     kAlone,     // nobody else has it: we hold the write lock
     kShared,    // with our parent or our own earlier cycle
+    kOrphans,   // workers have it whose master is gone
     kOthers,    // somebody else's
     kUnknown,   // locks do not work here
 };
 
 FileHeader* header_of(const ZoneFile& f) noexcept { return static_cast<FileHeader*>(f.addr); }
-
-void read_boot(char out[kBootBytes]) noexcept {
-    ngx_memzero(out, kBootBytes);
-    const int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    if (fd != -1) {
-        const ssize_t n = read(fd, out, kBootBytes - 1);
-        if (n < 0) {
-            ngx_memzero(out, kBootBytes);
-        }
-        close(fd);
-    }
-}
 
 bool lock_file(int fd, short type) noexcept {
     struct flock lock;
@@ -64,6 +45,7 @@ bool lock_file(int fd, short type) noexcept {
 }
 
 void release(ZoneFile* f, size_t size) noexcept {
+    unguard(&f->guarded);
     if (f->addr != nullptr) {
         munmap(f->addr, size);
         f->addr = nullptr;
@@ -74,10 +56,15 @@ void release(ZoneFile* f, size_t size) noexcept {
     }
 }
 
-bool map(ZoneFile* f, size_t size) noexcept {
-    void* p = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, 0);
-    f->addr = p != MAP_FAILED ? p : nullptr;
-    return f->addr != nullptr;
+bool map(Zone* zone) noexcept {
+    ZoneFile* f = &zone->file;
+    void* p = mmap(nullptr, zone->size, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, 0);
+    if (p == MAP_FAILED) {
+        return false;
+    }
+    f->addr = p;
+    guard(&f->guarded, p, zone->size, &zone->store);
+    return true;
 }
 
 // On hugetlbfs all pages are huge already.
@@ -89,59 +76,72 @@ void advise(const Zone& zone, ngx_log_t* log) noexcept {
 }
 
 // The configuration that is being replaced, in this very process, has the same file.
-bool is_of_earlier_cycle(const ZoneFile& f) noexcept {
+bool is_of_earlier_cycle(const struct stat& st) noexcept {
     MainConf* mcf = earlier_conf();
     for (ngx_uint_t i = 0; mcf != nullptr && i < mcf->zones.nelts; i++) {
         const ZoneFile& other = static_cast<Zone**>(mcf->zones.elts)[i]->file;
-        if (other.fd != -1 && other.device == f.device && other.inode == f.inode) {
+        if (other.fd != -1 && other.device == st.st_dev && other.inode == st.st_ino) {
             return true;
         }
     }
     return false;
 }
 
-// In a binary upgrade the old master is our parent, and its workers have said so in the header.
-bool is_of_parent(const ZoneFile& f, size_t size) noexcept {
-    FileHeader header;
-    if (ngx_inherited == 0 || size < sizeof(header)
-        || pread(f.fd, &header, sizeof(header), 0) != static_cast<ssize_t>(sizeof(header))) {
-        return false;
-    }
-    return header.magic == kFileMagic && header.master.load_relaxed() == static_cast<uint32_t>(getppid());
+bool read_header(int fd, FileHeader* header) noexcept {
+    return pread(fd, header, sizeof(*header), 0) == static_cast<ssize_t>(sizeof(*header))
+           && header->magic == kFileMagic;
 }
 
-Use who_uses(const ZoneFile& f, size_t size) noexcept {
+// In a binary upgrade the old master is our parent, and its workers have said so in the header.
+bool is_of_parent(int fd) noexcept {
+    FileHeader header;
+    return ngx_inherited != 0 && read_header(fd, &header)
+           && header.master.load_relaxed() == static_cast<uint32_t>(getppid());   // relaxed: a copy
+}
+
+// The master that had it is dead, for certain: what has it open are workers that go on draining. In another pid namespace a
+// number says nothing.
+bool is_of_orphans(int fd) noexcept {
+    FileHeader header;
+    char boot[kBootBytes];
+    read_boot(boot);
+    if (!read_header(fd, &header) || ngx_memcmp(header.boot, boot, kBootBytes) != 0) {
+        return false;
+    }
+    const uint64_t space = header.pid_space.load_relaxed();    // relaxed, all of these: a copy
+    const uint64_t born = header.master_start.load_relaxed();
+    uint64_t start = 0;
+    const shm::Life life = shm::look_at_process(header.master.load_relaxed(), &start);
+    return space != 0 && space == pid_space()
+           && (life == shm::Life::kDead || (life == shm::Life::kAlive && born != 0 && born != start));
+}
+
+Use who_uses(int fd, const struct stat& st) noexcept {
     for (int i = 0; i < kLockTries; i++) {
-        if (lock_file(f.fd, F_WRLCK)) {
+        if (lock_file(fd, F_WRLCK)) {
             return Use::kAlone;
         }
         if (ngx_errno != NGX_EAGAIN && ngx_errno != NGX_EACCES) {
             return Use::kUnknown;
         }
-        if (is_of_earlier_cycle(f) || is_of_parent(f, size)) {
+        if (is_of_earlier_cycle(st) || is_of_parent(fd)) {
             return Use::kShared;
         }
         usleep(kLockPauseUs);
     }
-    return Use::kOthers;
+    return is_of_orphans(fd) ? Use::kOrphans : Use::kOthers;
 }
 
-// Everything about the file that can be told without its contents.
-const char* why_not_ours(const struct stat& st, size_t size) noexcept {
-    if (!S_ISREG(st.st_mode)) {
-        return "it is not a regular file";
-    }
-    if (st.st_uid != geteuid()) {
-        return "it belongs to somebody else";
-    }
-    if ((st.st_mode & 07777) != 0600) {
-        return "its mode is not 0600";
-    }
-    return static_cast<size_t>(st.st_size) != size ? "its size is not the zone's" : nullptr;
+// It may have been cut and made longer again: pages that are not there are asked for now, not when one is written.
+const char* why_not_whole(const struct stat& st, const ZoneFile& f) noexcept {
+    return static_cast<uint64_t>(st.st_blocks) * 512 >= static_cast<uint64_t>(st.st_size)
+                   || posix_fallocate(f.fd, 0, st.st_size) == 0
+               ? nullptr
+               : "parts of it are missing, and there is no space for them";
 }
 
 const char* why_not_attached(Zone* zone, ngx_log_t* log) noexcept {
-    if (!map(&zone->file, zone->size)) {
+    if (!map(zone)) {
         return "it cannot be mapped";
     }
     advise(*zone, log);
@@ -149,7 +149,7 @@ const char* why_not_attached(Zone* zone, ngx_log_t* log) noexcept {
     char boot[kBootBytes];
     read_boot(boot);
     if (header->magic != kFileMagic || header->file_bytes != zone->size) {
-        return "it is not a slab_cache file, or was never finished";
+        return "it was never finished, or was written over";
     }
     if (ngx_memcmp(header->boot, boot, kBootBytes) != 0) {
         return "it is from another boot";
@@ -166,10 +166,32 @@ uint64_t clock_ms() noexcept {
     return static_cast<uint64_t>(ts.tv_sec) * 1000 + static_cast<uint64_t>(ts.tv_nsec) / 1000000;
 }
 
+// Who its master is, for those who come while it runs.
+void claim(const Zone& zone, uint32_t master) noexcept {
+    FileHeader* header = header_of(zone.file);
+    uint64_t start = 0;
+    // relaxed, all of these: figures by themselves, compared with others
+    header->master_start.store_relaxed(shm::read_start_time(master, &start) ? start : 0);
+    header->master.store_relaxed(master);
+    header->pid_space.store_relaxed(pid_space());
+}
+
+const char* words_for(Use use) noexcept {
+    return use == Use::kShared    ? "shares"
+           : use == Use::kOrphans ? "shares, with workers that outlived their master,"
+                                  : "goes on with";
+}
+
 void take(Zone* zone, Use use, ngx_log_t* log, uint64_t started_ms) noexcept {
     const bool repair = use == Use::kAlone && zone->store.is_unclean();
     if (repair) {
         zone->store.recover();
+    }
+    if (use != Use::kShared) {
+        claim(*zone, static_cast<uint32_t>(ngx_pid));
+    }
+    if (use == Use::kOrphans && zone->store.is_following()) {
+        zone->store.purge_all(shm::PurgeMode::kHard);   // what is purged in the zone before this one reaches nobody here
     }
     zone->store.set_unclean(true);
     (void) lock_file(zone->file.fd, F_RDLCK);
@@ -178,43 +200,65 @@ void take(Zone* zone, Use use, ngx_log_t* log, uint64_t started_ms) noexcept {
         keep_priors(zone);
     }
     ngx_log_error(NGX_LOG_NOTICE, log, 0,
-                  "slab_cache zone \"%V\": %s \"%V\" with %uL objects in %uL ms%s", &zone->name,
-                  use == Use::kShared ? "shares" : "goes on with", &zone->file.path,
-                  zone->store.stats().entries, clock_ms() - started_ms,
+                  "slab_cache zone \"%V\": %s, layout %uD, %s \"%V\" with %uL objects in %uL ms%s", &zone->name,
+                  size_text(zone->size).text, shm::kLayoutVersion, words_for(use), &zone->file.path, zone->store.stats().entries, clock_ms() - started_ms,
                   repair ? ", repaired after an unclean stop" : "");
 }
 
-ngx_int_t refuse(Zone* zone, ngx_log_t* log) noexcept {
+ngx_int_t refuse_used(Zone* zone, ngx_log_t* log) noexcept {
     FileHeader header;
-    const bool known = pread(zone->file.fd, &header, sizeof(header), 0) == static_cast<ssize_t>(sizeof(header));
+    const bool known = read_header(zone->file.fd, &header);
+    const uint64_t space = known ? header.pid_space.load_relaxed() : 0;
     ngx_log_error(NGX_LOG_EMERG, log, 0,
-                  "slab_cache zone \"%V\": \"%V\" is in use by another nginx (master %uD)", &zone->name,
-                  &zone->file.path, known ? header.master.load_relaxed() : 0);
+                  "slab_cache zone \"%V\": \"%V\" is in use by another nginx (master %uD%s)", &zone->name,
+                  &zone->file.path, known ? header.master.load_relaxed() : 0,
+                  space != 0 && space != pid_space() ? " in another pid namespace" : "");
     release(&zone->file, zone->size);
     return NGX_ERROR;
+}
+
+ngx_int_t refuse(Zone* zone, ngx_log_t* log, ngx_err_t err, const char* why) noexcept {
+    ngx_log_error(NGX_LOG_EMERG, log, err, "slab_cache zone \"%V\" cannot have the file \"%V\": %s", &zone->name,
+                  &zone->file.path, why);
+    release(&zone->file, zone->size);
+    return NGX_ERROR;
+}
+
+ngx_int_t open_existing(Zone* zone, ngx_log_t* log, struct stat* st) noexcept {
+    ZoneFile* f = &zone->file;
+    f->fd = open(reinterpret_cast<char*>(f->path.data), O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    if (f->fd == -1 || fstat(f->fd, st) == -1) {
+        if (f->fd == -1 && ngx_errno == NGX_ENOENT) {
+            return NGX_DECLINED;
+        }
+        return refuse(zone, log, ngx_errno, "it cannot be opened");
+    }
+    f->device = st->st_dev;
+    f->inode = st->st_ino;
+    f->replaced_device = st->st_dev;
+    f->replaced_inode = st->st_ino;
+    if (const char* why = why_foreign(f->fd, *st, is_of_earlier_cycle(*st))) {
+        return refuse(zone, log, 0, why);   // before its lock is looked at, which may be anybody's
+    }
+    return NGX_OK;
 }
 
 // The path's current file. NGX_OK: in use by us now; NGX_DECLINED: make a new one; NGX_ERROR: give up.
 ngx_int_t use_existing(Zone* zone, ngx_log_t* log) noexcept {
     ZoneFile* f = &zone->file;
     const uint64_t started_ms = clock_ms();
-    f->fd = open(reinterpret_cast<char*>(f->path.data), O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     struct stat st;
-    if (f->fd == -1 || fstat(f->fd, &st) == -1) {
-        if (ngx_errno != NGX_ENOENT) {
-            ngx_log_error(NGX_LOG_WARN, log, ngx_errno,
-                          "slab_cache zone \"%V\": cannot open \"%V\", starting cold", &zone->name, &f->path);
-        }
-        release(f, zone->size);
-        return NGX_DECLINED;
+    if (const ngx_int_t rc = open_existing(zone, log, &st); rc != NGX_OK) {
+        return rc;
     }
-    f->device = st.st_dev;
-    f->inode = st.st_ino;
-    const Use use = S_ISREG(st.st_mode) ? who_uses(*f, static_cast<size_t>(st.st_size)) : Use::kUnknown;
+    const char* why = (st.st_mode & 07777) != 0600 ? "its mode is not 0600" : nullptr;
+    const Use use = why == nullptr ? who_uses(f->fd, st) : Use::kUnknown;   // others may lock what others may open
     if (use == Use::kOthers) {
-        return refuse(zone, log);
+        return refuse_used(zone, log);
     }
-    const char* why = why_not_ours(st, zone->size);
+    if (why == nullptr && static_cast<size_t>(st.st_size) != zone->size) {
+        why = "its size is not the zone's";
+    }
     if (why == nullptr && use == Use::kAlone && is_elsewhere(*zone)) {
         why = "it lacks the purges of the zone that runs";
     }
@@ -222,11 +266,17 @@ ngx_int_t use_existing(Zone* zone, ngx_log_t* log) noexcept {
         why = "it cannot be locked";
     }
     if (why == nullptr) {
+        why = why_not_whole(st, *f);
+    }
+    if (why == nullptr) {
         why = why_not_attached(zone, log);
     }
     if (why != nullptr) {
-        ngx_log_error(NGX_LOG_WARN, log, 0, "slab_cache zone \"%V\": \"%V\" cannot be used: %s; starting cold",
-                      &zone->name, &f->path, why);
+        // At a reload the zone that runs hands its objects on.
+        const bool warm = has_predecessor(*zone);
+        const ngx_uint_t level = warm ? NGX_LOG_NOTICE : NGX_LOG_WARN;
+        ngx_log_error(level, log, 0, "slab_cache zone \"%V\": \"%V\" cannot be used: %s%s",
+                      &zone->name, &f->path, why, warm ? ", a new one is made" : "; starting cold");
         release(f, zone->size);
         return NGX_DECLINED;
     }
@@ -244,7 +294,7 @@ bool format_file(Zone* zone, ngx_log_t* log) noexcept {
     }
     FileHeader* header = header_of(zone->file);
     header->file_bytes = zone->size;
-    header->master.store_relaxed(static_cast<uint32_t>(ngx_pid));   // relaxed: the file has no name yet
+    claim(*zone, static_cast<uint32_t>(ngx_pid));
     read_boot(header->boot);
     zone->store.set_unclean(true);
     header->magic = kFileMagic;
@@ -256,32 +306,67 @@ bool complain(Zone* zone, ngx_log_t* log, ngx_err_t err, const char* call, const
     return false;
 }
 
+// Not on top of anything but what we left there ourselves, dying half-way under this pid.
+int create_file(const char* name) noexcept {
+    constexpr int kFlags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    const int fd = open(name, kFlags, 0600);
+    return fd == -1 && ngx_errno == NGX_EEXIST && is_left_over(name) && unlink(name) == 0 ? open(name, kFlags, 0600) : fd;
+}
+
+bool complain_of_space(Zone* zone, ngx_log_t* log, int err) noexcept {
+    struct statfs fs;
+    const uint64_t free =
+        fstatfs(zone->file.fd, &fs) == 0 ? static_cast<uint64_t>(fs.f_bavail) * static_cast<uint64_t>(fs.f_bsize) : 0;
+    ngx_log_error(NGX_LOG_EMERG, log, err,
+                  "slab_cache zone \"%V\" needs %s for its file \"%V\", and there is space for %s", &zone->name,
+                  size_text(zone->size).text, &zone->file.path, size_text(free).text);
+    return false;
+}
+
 // All of its memory is reserved now: tmpfs that runs full would kill a worker by SIGBUS later.
 bool make_file(Zone* zone, ngx_log_t* log, const char* name) noexcept {
     ZoneFile* f = &zone->file;
-    (void) unlink(name);   // of an instance that died half-way, under our pid
-    f->fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    f->fd = create_file(name);
     struct stat st;
-    if (f->fd == -1 || fstat(f->fd, &st) == -1 || fchmod(f->fd, 0600) == -1) {
+    if (f->fd == -1) {
         return complain(zone, log, ngx_errno, "open()", name);
+    }
+    f->fresh = true;   // from now on it is removed where anything fails
+    if (fstat(f->fd, &st) == -1 || fchmod(f->fd, 0600) == -1) {
+        return complain(zone, log, ngx_errno, "fchmod()", name);
     }
     f->device = st.st_dev;
     f->inode = st.st_ino;
-    if (const int err = posix_fallocate(f->fd, 0, static_cast<off_t>(zone->size)); err != 0) {
-        return complain(zone, log, err, "fallocate()", name);
+    if (pwrite(f->fd, &kUnfinishedMagic, sizeof(kUnfinishedMagic), 0) == -1 && ngx_errno == NGX_ENOSPC) {
+        return complain_of_space(zone, log, NGX_ENOSPC);   // hugetlbfs cannot be written to, and need not
     }
-    if (!map(f, zone->size)) {
+    if (const int err = posix_fallocate(f->fd, 0, static_cast<off_t>(zone->size)); err != 0) {
+        (void) ftruncate(f->fd, 0);   // what it got is not missing from the figure
+        return complain_of_space(zone, log, err);
+    }
+    if (!map(zone)) {
         return complain(zone, log, ngx_errno, "mmap()", name);
     }
     advise(*zone, log);
     if (!lock_file(f->fd, F_RDLCK)) {
         return complain(zone, log, ngx_errno, "locking", name);
     }
-    if (!format_file(zone, log)) {
-        return false;
+    return format_file(zone, log);
+}
+
+// Only over what was looked at when the zone was opened.
+bool name_file(const ZoneFile& f) noexcept {
+    const char* path = reinterpret_cast<char*>(f.path.data);
+    struct stat st;
+    if (lstat(path, &st) == 0) {
+        if (f.replaced_inode != st.st_ino || f.replaced_device != st.st_dev) {
+            ngx_set_errno(NGX_EEXIST);
+            return false;
+        }
+        return rename(f.fresh_name, path) == 0;
     }
-    f->fresh = true;
-    return true;
+    return renameat2(AT_FDCWD, f.fresh_name, AT_FDCWD, path, RENAME_NOREPLACE) == 0
+           || (ngx_errno == NGX_EINVAL && rename(f.fresh_name, path) == 0);
 }
 
 template <class Fn>
@@ -296,30 +381,46 @@ void each_zone(ngx_cycle_t* cycle, Fn fn) noexcept {
     }
 }
 
+// What became of our file would be refused at the next start as no zone of ours.
+void remove_ruin(const ZoneFile& f) noexcept {
+    struct stat st;
+    const char* path = reinterpret_cast<char*>(f.path.data);
+    if (lstat(path, &st) == 0 && st.st_dev == f.device && st.st_ino == f.inode) {
+        (void) unlink(path);
+    }
+}
+
 }  // namespace
 
-const char* why_no_zone_file(const ngx_str_t& path, size_t size) noexcept {
-    char directory[NGX_MAX_PATH];
-    const size_t slash = view(path).rfind('/');
-    if (slash == Bytes::npos || slash + 1 >= path.len || path.len + 32 >= sizeof(directory)) {
-        return "it is not the path of a file";
+bool is_sound(const Zone& zone) noexcept {
+    const ZoneFile& f = zone.file;
+    if (f.path.len == 0) {
+        return zone.store.is_intact();
     }
-    const size_t n = slash == 0 ? 1 : slash;
-    ngx_memcpy(directory, path.data, n);
-    directory[n] = '\0';
-    struct statfs fs;
-    if (statfs(directory, &fs) == -1) {
-        return "its directory cannot be looked at";
-    }
-    const long type = static_cast<long>(fs.f_type) & 0xffffffffL;
-    if (type != kTmpfsMagic && type != kHugetlbfsMagic) {
-        return "it is neither on tmpfs nor on hugetlbfs: a disk would be written to with every object";
-    }
-    if (size % static_cast<size_t>(fs.f_bsize) != 0) {
-        return "the zone's size is not a multiple of its pages";
-    }
-    return nullptr;
+    return f.addr != nullptr && f.guarded.lost == 0 && !is_cut_short(f.fd, zone.size) && zone.store.is_intact()
+           && header_of(f)->magic == kFileMagic && f.guarded.lost == 0;
 }
+
+bool watch_zone_file(Zone* zone, ngx_log_t* log) noexcept {
+    ZoneFile* f = &zone->file;
+    if (f->addr == nullptr || f->given_up) {
+        return f->addr == nullptr;
+    }
+    if (f->guarded.lost == 0 && is_cut_short(f->fd, zone->size)) {
+        give_up(&f->guarded);
+    }
+    if (f->guarded.lost == 0) {
+        return true;
+    }
+    f->given_up = true;
+    ngx_log_error(NGX_LOG_CRIT, log, 0,
+                  "slab_cache zone \"%V\": its file \"%V\" was cut short, or pages of it are gone: "
+                  "nothing is cached until the next reload",
+                  &zone->name, &f->path);
+    return false;
+}
+
+bool is_zone_file_in_use(const struct stat& st) noexcept { return is_of_earlier_cycle(st); }
 
 ngx_int_t open_zone_file(Zone* zone, ngx_log_t* log) noexcept {
     if (ngx_test_config) {
@@ -334,13 +435,12 @@ ngx_int_t open_zone_file(Zone* zone, ngx_log_t* log) noexcept {
         ngx_sprintf(reinterpret_cast<u_char*>(name), "%V.new.%P", &zone->file.path, ngx_pid);
     *end = '\0';
     if (!make_file(zone, log, name)) {
-        (void) unlink(name);
-        release(&zone->file, zone->size);
+        close_zone_file(zone);
         return NGX_ERROR;
     }
     zone->formatted = true;
-    ngx_log_error(NGX_LOG_NOTICE, log, 0, "slab_cache zone \"%V\": new file \"%V\"", &zone->name,
-                  &zone->file.path);
+    ngx_log_error(NGX_LOG_NOTICE, log, 0, "slab_cache zone \"%V\": %s, layout %uD, new file \"%V\", no objects",
+                  &zone->name, size_text(zone->size).text, shm::kLayoutVersion, &zone->file.path);
     return take_over(zone, log);
 }
 
@@ -351,7 +451,7 @@ void name_zone_files(ngx_cycle_t* cycle) noexcept {
         if (!f->fresh) {
             return;
         }
-        if (rename(f->fresh_name, reinterpret_cast<char*>(f->path.data)) == -1) {
+        if (!name_file(*f)) {
             (void)complain(zone, log, ngx_errno, "rename()",
                            f->fresh_name);  // it works, and is gone with this nginx
             (void)unlink(f->fresh_name);
@@ -370,16 +470,20 @@ void close_zone_file(void* data) noexcept {
 }
 
 void note_master(Zone* zone) noexcept {
-    if (zone->file.addr != nullptr) {
-        const ngx_pid_t master = ngx_process == NGX_PROCESS_SINGLE ? ngx_pid : ngx_parent;
-        // relaxed: a pid by itself, compared with another
-        header_of(zone->file)->master.store_relaxed(static_cast<uint32_t>(master));
+    const bool is_single = ngx_process == NGX_PROCESS_SINGLE;
+    // A worker that has lost its master says nothing: the next master may be there already.
+    if (zone->file.addr != nullptr && (is_single || getppid() == ngx_parent)) {
+        claim(*zone, static_cast<uint32_t>(is_single ? ngx_pid : ngx_parent));
     }
 }
 
 void leave_zone_files(ngx_cycle_t* cycle) noexcept {
     each_zone(cycle, [](Zone* zone, ngx_log_t*) {
         if (zone->file.addr == nullptr || !lock_file(zone->file.fd, F_WRLCK)) {
+            return;
+        }
+        if (!is_sound(*zone)) {
+            remove_ruin(zone->file);
             return;
         }
         give_back_priors(zone);   // a draining worker may have outlived those who would have heard of its purges

@@ -12,8 +12,8 @@ namespace {
 
 void add_shard(Context* c, uint32_t i, Stats* out) noexcept {
     Shard* s = shard_at(*c, i);
-    out->capacity_bytes += capacity(*s);
-    out->index_slots += uint64_t{s->bucket_count + s->overflow_count} * Bucket::kSlots;
+    out->capacity_bytes += capacity(*c);
+    out->index_slots += uint64_t{c->geo.bucket_count + c->geo.overflow_count} * Bucket::kSlots;
     ShardLock lock(c, s, ShardLock::Patience::kUpkeep);
     if (!lock) {
         return;
@@ -32,14 +32,14 @@ void add_shard(Context* c, uint32_t i, Stats* out) noexcept {
 }
 
 void add_workers(const Context& c, Stats* out) noexcept {
-    for (uint32_t i = 0; i < c.zone->worker_count; i++) {
+    for (uint32_t i = 0; i < c.geo.worker_count; i++) {
         WorkerRecord* w = worker_record(c, i);
         const uint64_t owner = w->owner.load_acquire();  // [record]
         out->workers_live += owner != 0 && (owner & kReapingBit) == 0 ? 1 : 0;
         out->workers_draining += (owner & kReapingBit) != 0 ? 1 : 0;
         const Atom<uint32_t>* slots = slot_cells(c, w);
         const uint32_t n = w->hiwater.load_acquire();  // [hiwater]
-        for (uint32_t s = 0; s < n && s < c.zone->slots_per_worker; s++) {
+        for (uint32_t s = 0; s < n && s < c.geo.slots_per_worker; s++) {
             out->pins += slots[s].load_relaxed() != 0 ? 1 : 0;
         }
     }
@@ -47,8 +47,8 @@ void add_workers(const Context& c, Stats* out) noexcept {
 
 template <class Fn>
 void for_each_purge_set(const Context& c, Fn fn) noexcept {
-    for (uint32_t i = 0; i < c.zone->purge_sets; i++) {
-        fn(*region(c).at<PurgeSet>(c.zone->purges_offset + uint64_t{i} * sizeof(PurgeSet)));
+    for (uint32_t i = 0; i < c.geo.purge_sets; i++) {
+        fn(*region(c).at<PurgeSet>(c.geo.purges_offset + uint64_t{i} * sizeof(PurgeSet)));
     }
 }
 
@@ -58,7 +58,7 @@ public:
 
     void run() noexcept {
         audit_purges();
-        for (uint32_t i = 0; i < c_->zone->shard_count; i++) {
+        for (uint32_t i = 0; i < c_->geo.shard_count; i++) {
             Shard* s = shard_at(*c_, i);
             ShardLock lock(c_, s, ShardLock::Patience::kUpkeep);
             if (!lock) {
@@ -107,7 +107,7 @@ private:
         Sum sum;
         uint32_t highest = 0;
         uint32_t linked = 0;
-        for (uint32_t i = 0; i < s->bucket_count; i++) {
+        for (uint32_t i = 0; i < c_->geo.bucket_count; i++) {
             uint32_t last = 0;
             for (Bucket* b = bucket_at(*c_, *s, i); b != nullptr;
                  b = next_bucket(*c_, *s, b, &last)) {
@@ -167,7 +167,7 @@ private:
         }
         const Entry* e = region(*c_).entry(ref);
         const Digest d = digest_of(*e);
-        check(bucket_of(s, d) == bucket && tag_of(d) == word_tag(word) && shard_of(*c_, d) == &s,
+        check(bucket_of(*c_, d) == bucket && tag_of(d) == word_tag(word) && shard_of(*c_, d) == &s,
               "I1: an entry is in the wrong bucket");
         const Atom<uint64_t>* first = find_locked(*c_, s, d, key_of(*e));
         check(first != nullptr && first->load_relaxed() == word, "I2: two entries of one key");
@@ -193,11 +193,11 @@ private:
     }
 
     void audit_fills(const Shard& s, Sum* sum) noexcept {
-        for (uint32_t i = 0; i < c_->zone->worker_count; i++) {
+        for (uint32_t i = 0; i < c_->geo.worker_count; i++) {
             const Atom<uint32_t>* fills = fill_cells(*c_, worker_record(*c_, i));
-            for (uint32_t f = 0; f < c_->zone->fills_per_worker; f++) {
+            for (uint32_t f = 0; f < c_->geo.fills_per_worker; f++) {
                 const uint32_t ref = fills[f].load_acquire();  // [fill-publish]
-                if (ref != 0 && owns(s, ref) && audit_chain(s, ref, EntryState::kFilling, sum)) {
+                if (ref != 0 && owns(*c_, s, ref) && audit_chain(s, ref, EntryState::kFilling, sum)) {
                     sum->filling += region(*c_).entry(ref)->occupied.load_relaxed();
                 }
             }
@@ -233,15 +233,15 @@ Stats Store::stats() const noexcept {
     Context c = context_;
     Stats out = {};
     out.zone_bytes = c.bytes;
-    out.overhead_bytes = c.zone->overhead_bytes;
-    out.shards = c.zone->shard_count;
+    out.overhead_bytes = c.geo.overhead_bytes;
+    out.shards = c.geo.shard_count;
     out.purge_seq = purge_counter(c);
     for_each_purge_set(c, [&](const PurgeSet& set) {
         for (const PurgeRecord& r : set.record) {
             out.purge_records += r.fingerprint.load_relaxed() != 0 ? 1 : 0;
         }
     });
-    for (uint32_t i = 0; i < c.zone->shard_count; i++) {
+    for (uint32_t i = 0; i < c.geo.shard_count; i++) {
         add_shard(&c, i, &out);
     }
     add_workers(c, &out);

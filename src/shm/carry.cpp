@@ -53,7 +53,7 @@ int hotter_first(const void* a, const void* b) noexcept {
 }
 
 bool list_all(Context* c, List* list) noexcept {
-    for (uint32_t i = 0; i < c->zone->shard_count; i++) {
+    for (uint32_t i = 0; i < c->geo.shard_count; i++) {
         list->room += shard_at(*c, i)->entries + 1024;  // a hint: others go on storing
     }
     list->room = list->room < c->bytes / kRefBytes ? list->room : c->bytes / kRefBytes;
@@ -61,12 +61,12 @@ bool list_all(Context* c, List* list) noexcept {
     if (list->at == nullptr) {
         return false;
     }
-    for (uint32_t i = 0; i < c->zone->shard_count; i++) {
+    for (uint32_t i = 0; i < c->geo.shard_count; i++) {
         Shard* s = shard_at(*c, i);
-        for (uint32_t at = 0; at < s->bucket_count; at += kSlice) {
+        for (uint32_t at = 0; at < c->geo.bucket_count; at += kSlice) {
             ShardLock lock(c, s, ShardLock::Patience::kUpkeep);
             if (lock) {
-                const uint32_t end = s->bucket_count - at < kSlice ? s->bucket_count : at + kSlice;
+                const uint32_t end = c->geo.bucket_count - at < kSlice ? c->geo.bucket_count : at + kSlice;
                 list_slice_locked(*c, *s, at, end, list);
             }
         }
@@ -103,7 +103,7 @@ private:
     bool has_room(const Pin& pin) noexcept {
         Shard* s = shard_of(*here_, digest_of(*pin.entry));
         const uint64_t used = space_of(*here_, *s).used_bytes();   // nobody else is here: no lock needed
-        return used + pin.entry->occupied.load_relaxed() <= capacity(*s) - capacity(*s) / 16;
+        return used + pin.entry->occupied.load_relaxed() <= capacity(*here_) - capacity(*here_) / 16;
     }
 
     bool copy(const Pin& pin) noexcept {

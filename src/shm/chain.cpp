@@ -65,15 +65,15 @@ void clean_block_locked(RoomContext* room) noexcept {
 }
 
 void prefetch_victim(const Context& c, const Shard& s, uint32_t ref) noexcept {
-    __builtin_prefetch(bucket_at(c, s, bucket_of(s, digest_of(*region(c).entry(ref)))), 1);
-    if (const uint32_t next = region(c).run(ref)->next.load_relaxed(); owns(s, next)) {
+    __builtin_prefetch(bucket_at(c, s, bucket_of(c, digest_of(*region(c).entry(ref)))), 1);
+    if (const uint32_t next = region(c).run(ref)->next.load_relaxed(); owns(c, s, next)) {
         __builtin_prefetch(region(c).run(next), 1);
     }
     space_of(c, s).prefetch(ref);
 }
 
 uint32_t evict_some_locked(RoomContext* room, const VictimRules& rules) noexcept {
-    const uint64_t enough = capacity(*room->shard) / kBatchShare;
+    const uint64_t enough = capacity(*room->c) / kBatchShare;
     uint64_t bytes = 0;
     uint32_t evicted = 0;
     uint32_t pending = 0;  // picked; its bucket and second run are on their way from memory
@@ -124,13 +124,13 @@ uint32_t checksum_of(const EntryFixed& f, uint32_t ref) noexcept {
 }
 
 bool is_run(const Context& c, const Shard& s, uint32_t ref, uint32_t owner) noexcept {
-    if (!owns(s, ref)) {
+    if (!owns(c, s, ref)) {
         return false;
     }
     const RunHeader* r = region(c).run(ref);
     const uint32_t len =
         r->len.load_relaxed();  // relaxed here: ordered by the word that led to this run
-    const uint32_t in_block = (ref - first_ref(s)) % (kBlockBytes / kRefBytes) * kRefBytes;
+    const uint32_t in_block = (ref - c.geo.first_ref) % (kBlockBytes / kRefBytes) * kRefBytes;
     return r->magic.load_relaxed() == (kRunMagic ^ ref) && r->owner.load_relaxed() == owner &&
            len > kRunHeaderBytes && len % kRefBytes == 0 && len <= kBlockBytes - in_block;
 }
@@ -151,7 +151,7 @@ bool is_entry(const Context& c, const Shard& s, uint32_t ref) noexcept {
 bool measure_chain(const Context& c, const Shard& s, uint32_t ref, ChainSize* size) noexcept {
     *size = {};
     for (uint32_t at = ref; at != 0; at = region(c).run(at)->next.load_relaxed()) {
-        if (!is_run(c, s, at, ref) || size->occupied > capacity(s)) {
+        if (!is_run(c, s, at, ref) || size->occupied > capacity(c)) {
             return false;
         }
         const uint32_t len = region(c).run(at)->len.load_relaxed();
@@ -175,7 +175,7 @@ Run make_room_locked(const Context& c, Shard* s, const Ask& ask, int64_t now_sec
     const auto attempt = [&] {
         return space.alloc_run_locked(ask.want_bytes, ask.min_bytes, ask.kind);
     };
-    if (wants_reclaim_locked(*s)) {
+    if (wants_reclaim_locked(c, *s)) {
         reclaim_locked(c, s);
     }
     Run run = attempt();
@@ -229,7 +229,7 @@ void retire_live_locked(const Context& c, Shard* s, uint32_t ref) noexcept {
 }
 
 void unlink_locked(const Context& c, Shard* s, Atom<uint64_t>* slot, uint32_t ref) noexcept {
-    if (!owns(*s, ref)) {
+    if (!owns(c, *s, ref)) {
         report_nonsense_locked(c, s);
         return;
     }

@@ -17,10 +17,12 @@
 namespace slab_cache::shm {
 
 inline Space space_of(const Context& c, const Shard& s) noexcept {
-    return {c.base, s};
+    return {c.base, offset_of(c, s) + c.geo.space_at, blocks_offset(c, s), c.geo.block_count};
 }
 inline EvictQueues queues_of(const Context& c, const Shard& s) noexcept {
-    return {c.base, s, static_cast<Eviction>(c.zone->config_eviction)};
+    return {c.base,
+            {offset_of(c, s) + c.geo.evict_at, c.geo.evict_bytes, blocks_offset(c, s), c.geo.block_count},
+            static_cast<Eviction>(c.geo.eviction)};
 }
 
 // From the end of the run header to the body: Entry, selectors, key, head.

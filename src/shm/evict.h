@@ -74,10 +74,6 @@ public:
           end_ref_(first_ref_ + a.blocks * (kBlockBytes / kRefBytes)),
           ghost_sets_(static_cast<uint32_t>((a.metadata_bytes - sizeof(EvictHeader)) / kLineBytes)),
           policy_(policy) {}
-    EvictQueues(char* zone_base, const Shard& shard, Eviction policy) noexcept
-        : EvictQueues(zone_base,
-                      {shard.evict_offset, shard.evict_bytes, shard.blocks_offset, shard.block_count},
-                      policy) {}
 
     void format_locked(uint64_t metadata_bytes) noexcept;   // as given to the constructor
 

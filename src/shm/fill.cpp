@@ -18,8 +18,8 @@ char* copy_part(char* to, Bytes part) noexcept {
 }
 
 // Fills may take a quarter of a shard: stalled origins must not starve the cache.
-bool may_grow_locked(const Shard& s, uint32_t bytes) noexcept {
-    return s.filling_bytes + bytes <= capacity(s) / 4;
+bool may_grow_locked(const Context& c, const Shard& s, uint32_t bytes) noexcept {
+    return s.filling_bytes + bytes <= capacity(c) / 4;
 }
 
 // While the length is unknown: as much again as there is, between a page and a block.
@@ -122,7 +122,7 @@ bool is_read_by_others(const Context& c, const Entry& e, uint32_t ref) noexcept 
 }  // namespace
 
 uint32_t free_fill(const Context& c, uint32_t hint) noexcept {
-    const uint32_t n = c.zone->fills_per_worker;
+    const uint32_t n = c.geo.fills_per_worker;
     for (uint32_t i = 0; i < n; i++) {
         const uint32_t place = (hint + i) % n;
         if (c.local->fills[place].load_relaxed() == 0) {  // relaxed: ours
@@ -146,7 +146,7 @@ Run first_run_locked(const Context& c, Shard* s, const NewEntry& what, int64_t n
             ask = {round_up(least, kPageBytes), least, Kind::kPage};
         }
     }
-    return may_grow_locked(*s, ask.want_bytes) ? make_room_locked(c, s, ask, now_sec) : Run{};
+    return may_grow_locked(c, *s, ask.want_bytes) ? make_room_locked(c, s, ask, now_sec) : Run{};
 }
 
 void write_front(const Context& c, Run run, const NewEntry& what, int64_t now_sec,
@@ -196,7 +196,7 @@ Status grow(Context* c, Writer* w, uint64_t more, int64_t now_sec) noexcept {
     }
     const Ask ask = ask_for_more(*region(*c).entry(w->ref), *w, more);
     const Run run =
-        may_grow_locked(*s, ask.want_bytes) ? make_room_locked(*c, s, ask, now_sec) : Run{};
+        may_grow_locked(*c, *s, ask.want_bytes) ? make_room_locked(*c, s, ask, now_sec) : Run{};
     if (!run) {
         return Status::kNoSpace;
     }
@@ -258,7 +258,7 @@ void give_up_fill(Context* c, uint32_t place) noexcept {
 }
 
 void retire_orphans(Context* c) noexcept {
-    for (uint32_t place = 0; place < c->zone->fills_per_worker; place++) {
+    for (uint32_t place = 0; place < c->geo.fills_per_worker; place++) {
         const uint64_t bit = uint64_t{1} << (place % 64);
         if ((c->local->orphans[place / 64] & bit) != 0) {
             c->local->orphans[place / 64] &= ~bit;

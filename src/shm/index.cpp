@@ -8,7 +8,7 @@ namespace {
 // Calls fn(slot) for every slot of the digest's chain until it returns true; that slot, else null.
 template <class Fn>
 Atom<uint64_t>* walk(const Context& c, const Shard& s, const Digest& d, Fn fn) noexcept {
-    Bucket* b = bucket_at(c, s, bucket_of(s, d));
+    Bucket* b = bucket_at(c, s, bucket_of(c, d));
     for (uint32_t last = 0; b != nullptr; b = next_bucket(c, s, b, &last)) {
         for (Atom<uint64_t>& slot : b->slot) {
             if (fn(slot.load_relaxed())) {  // relaxed: only lock holders write
@@ -31,18 +31,18 @@ bool is_empty(const Bucket& b) noexcept {
 // 1 + index of an overflow bucket in no chain, 0 when there is none left.
 uint32_t take_overflow_locked(const Context& c, Shard* s) noexcept {
     const uint32_t link = s->overflow_free;
-    if (link != 0 && link <= s->overflow_used && link <= s->overflow_count && is_empty(*overflow_at(c, *s, link - 1))) {
+    if (link != 0 && link <= s->overflow_used && link <= c.geo.overflow_count && is_empty(*overflow_at(c, *s, link - 1))) {
         s->overflow_free = overflow_at(c, *s, link - 1)->gen;
         return link;
     }
     s->overflow_free = 0;
-    return s->overflow_used < s->overflow_count ? ++s->overflow_used : 0;
+    return s->overflow_used < c.geo.overflow_count ? ++s->overflow_used : 0;
 }
 
 // The overflow bucket that this slot lies in; null for a home bucket.
 const Bucket* overflow_of(const Context& c, const Shard& s, const Atom<uint64_t>* slot) noexcept {
     const uint64_t at = reinterpret_cast<uintptr_t>(slot) - reinterpret_cast<uintptr_t>(overflow_at(c, s, 0));
-    return at / sizeof(Bucket) < s.overflow_count ? overflow_at(c, s, static_cast<uint32_t>(at / sizeof(Bucket)))
+    return at / sizeof(Bucket) < c.geo.overflow_count ? overflow_at(c, s, static_cast<uint32_t>(at / sizeof(Bucket)))
                                                   : nullptr;
 }
 
@@ -50,7 +50,7 @@ const Bucket* overflow_of(const Context& c, const Shard& s, const Atom<uint64_t>
 void leave_chain_locked(const Context& c, Shard* s, const Digest& d, const Bucket* empty) noexcept {
     uint32_t last = 0;
     Bucket* before = nullptr;
-    for (Bucket* b = bucket_at(c, *s, bucket_of(*s, d)); b != nullptr; b = next_bucket(c, *s, b, &last)) {
+    for (Bucket* b = bucket_at(c, *s, bucket_of(c, d)); b != nullptr; b = next_bucket(c, *s, b, &last)) {
         if (b == empty && before != nullptr) {
             const uint32_t link = last;
             before->overflow.store_release(b->overflow.load_relaxed());  // [overflow-link]
@@ -91,7 +91,7 @@ Atom<uint64_t>* empty_slot_locked(const Context& c, Shard* s, const Digest& d) n
         return nullptr;
     }
     // Links rise: its place in the chain is before the first that is higher.
-    Bucket* before = bucket_at(c, *s, bucket_of(*s, d));
+    Bucket* before = bucket_at(c, *s, bucket_of(c, d));
     uint32_t last = 0;
     for (Bucket* b = before; b != nullptr && last < link; b = next_bucket(c, *s, b, &last)) {
         before = b;
@@ -111,7 +111,7 @@ Atom<uint64_t>* cheapest_slot_locked(const Context& c, const Shard& s, const Dig
     uint64_t least_word = 0;
     walk(c, s, d, [&](uint64_t w) {
         if (w != 0) {
-            const Entry* e = owns(s, word_ref(w)) ? region(c).entry(word_ref(w)) : nullptr;
+            const Entry* e = owns(c, s, word_ref(w)) ? region(c).entry(word_ref(w)) : nullptr;
             const uint64_t worth =
                 e == nullptr ? 0 : uint64_t{e->freq.load_relaxed()} << 56 | e->value >> 8;
             if (least_word == 0 || worth < least) {
@@ -126,7 +126,7 @@ Atom<uint64_t>* cheapest_slot_locked(const Context& c, const Shard& s, const Dig
 
 void publish_locked(const Context& c, const Shard& s, Atom<uint64_t>* slot, const Digest& d,
                     uint32_t ref) noexcept {
-    Bucket* home = bucket_at(c, s, bucket_of(s, d));
+    Bucket* home = bucket_at(c, s, bucket_of(c, d));
     const uint64_t gen = ++home->gen & 0xffff;
     // [index-publish] everything of the entry is visible to who loads this word. [index-unlink] seq_cst: it also
     // unlinks the entry that was there; a reader that saw the old word either sees this or is seen by the scan.

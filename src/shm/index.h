@@ -29,20 +29,20 @@ constexpr uint32_t word_ref(uint64_t word) noexcept {
     return static_cast<uint32_t>(word);
 }
 
-inline uint32_t bucket_of(const Shard& s, const Digest& d) noexcept {
-    return base::scale_to(d.lo, s.bucket_count);
+inline uint32_t bucket_of(const Context& c, const Digest& d) noexcept {
+    return base::scale_to(d.lo, c.geo.bucket_count);
 }
 inline Bucket* bucket_at(const Context& c, const Shard& s, uint32_t i) noexcept {
-    return region(c).at<Bucket>(s.buckets_offset + uint64_t{i} * sizeof(Bucket));
+    return table_of<Bucket>(s, c.geo.buckets_at) + i;
 }
 inline Bucket* overflow_at(const Context& c, const Shard& s, uint32_t i) noexcept {
-    return region(c).at<Bucket>(s.overflow_offset + uint64_t{i} * sizeof(Bucket));
+    return table_of<Bucket>(s, c.geo.overflow_at) + i;
 }
 
 // The bucket behind `b`, null at the end. `last` is the link followed before (0 at first): links must rise.
 inline Bucket* next_bucket(const Context& c, const Shard& s, const Bucket* b, uint32_t* last) noexcept {
     const uint32_t link = b->overflow.load_acquire();   // [overflow-link] the bucket behind was emptied before
-    if (link <= *last || link > s.overflow_count) {
+    if (link <= *last || link > c.geo.overflow_count) {
         return nullptr;
     }
     *last = link;

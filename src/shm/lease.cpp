@@ -42,14 +42,14 @@ uint64_t tag_of(const Digest& d) noexcept {
 }
 
 LeaseSet* set_at(const Context& c, uint32_t i) noexcept {
-    return region(c).at<LeaseSet>(c.zone->leases_offset + uint64_t{i} * sizeof(LeaseSet));
+    return region(c).at<LeaseSet>(c.geo.leases_offset + uint64_t{i} * sizeof(LeaseSet));
 }
 uint32_t set_index(const Context& c, uint64_t tag) noexcept {
-    return base::scale_to(base::mix64(tag), c.zone->lease_sets);
+    return base::scale_to(base::mix64(tag), c.geo.lease_sets);
 }
 
 LeaseCell* cell_of(const Context& c, const Ticket& t) noexcept {
-    if (t.gen == 0 || t.cell / LeaseSet::kCells >= c.zone->lease_sets) {
+    if (t.gen == 0 || t.cell / LeaseSet::kCells >= c.geo.lease_sets) {
         return nullptr;
     }
     return &set_at(c, t.cell / LeaseSet::kCells)->cell[t.cell % LeaseSet::kCells];
@@ -69,7 +69,7 @@ bool is_overdue(const Context& c, const LeaseCell& cell, const Word& w, uint64_t
     if (w.state == kAbandoned || quiet > silence_ms) {
         return true;
     }
-    if (quiet < kQuietMs || w.owner >= c.zone->worker_count) {
+    if (quiet < kQuietMs || w.owner >= c.geo.worker_count) {
         return false;
     }
     return !is_owner_alive(c, w);
@@ -79,7 +79,7 @@ bool is_overdue(const Context& c, const LeaseCell& cell, const Word& w, uint64_t
 bool is_orphaned(const Context& c, const LeaseCell& cell, uint64_t now_ms) noexcept {
     const uint64_t last = cell.progress_ms.load_acquire();  // [lease-progress]
     const Word w = unpack(cell.word.load_seq_cst());        // [lease-word]
-    if (w.owner >= c.zone->worker_count) {
+    if (w.owner >= c.geo.worker_count) {
         return false;
     }
     const uint64_t owner = worker_record(c, w.owner)->owner.load_acquire();  // [record]
@@ -295,7 +295,7 @@ LeaseView watch_lease(const Context& c, const Ticket& ticket, uint64_t now_ms,
     }
     if (w.state == kAbandoned || (is_active(w) && is_overdue(c, *cell, w, now_ms, silence_ms))) {
         const bool is_dead =
-            w.state == kAbandoned || w.owner >= c.zone->worker_count || !is_owner_alive(c, w);
+            w.state == kAbandoned || w.owner >= c.geo.worker_count || !is_owner_alive(c, w);
         return {LeaseState::kSilent, is_dead ? 1U : 0U};
     }
     return {static_cast<LeaseState>(w.state - 1), w.detail};
@@ -334,7 +334,7 @@ void hide_growing(const Context& c, const Digest& digest, uint32_t ref) noexcept
 }
 
 void abandon_leases(Context* c, uint32_t worker_index, WakeSet* wake) noexcept {
-    for (uint32_t i = 0; i < c->zone->lease_sets * LeaseSet::kCells; i++) {
+    for (uint32_t i = 0; i < c->geo.lease_sets * LeaseSet::kCells; i++) {
         LeaseCell* cell = &set_at(*c, i / LeaseSet::kCells)->cell[i % LeaseSet::kCells];
         uint64_t x = cell->word.load_seq_cst();
         const Word w = unpack(x);
@@ -350,7 +350,7 @@ void abandon_leases(Context* c, uint32_t worker_index, WakeSet* wake) noexcept {
 
 void clear_leases(const Context& c) noexcept {
     std::memset(static_cast<void*>(set_at(c, 0)), 0,
-                uint64_t{c.zone->lease_sets} * sizeof(LeaseSet));
+                uint64_t{c.geo.lease_sets} * sizeof(LeaseSet));
 }
 
 }  // namespace slab_cache::shm

@@ -13,8 +13,8 @@ constexpr uint32_t kLineCells = 31;
 constexpr uint32_t kTellEvery = 64;  // uses counted privately before the shared epoch is advanced
 
 Atom<uint64_t>* mark_group(const Context& c, const Digest& d) noexcept {
-    const uint32_t i = base::scale_to(base::mix64(d.lo), c.zone->mark_groups);
-    return region(c).at<Atom<uint64_t>>(c.zone->marks_offset + uint64_t{i} * kGroup * 8);
+    const uint32_t i = base::scale_to(base::mix64(d.lo), c.geo.mark_groups);
+    return region(c).at<Atom<uint64_t>>(c.geo.marks_offset + uint64_t{i} * kGroup * 8);
 }
 
 uint64_t mark_tag(const Digest& d) noexcept {
@@ -47,7 +47,7 @@ uint16_t uses_epoch(const Context& c) noexcept {
     if (c.local != nullptr && ++c.local->uses % kTellEvery == 0) {
         c.zone->uses_seen.add_relaxed(1);
     }
-    const uint32_t span = c.zone->uses_lines * kLineCells * 10 / kTellEvery + 1;
+    const uint32_t span = c.geo.uses_lines * kLineCells * 10 / kTellEvery + 1;
     return static_cast<uint16_t>(c.zone->uses_seen.load_relaxed() / span);
 }
 
@@ -95,8 +95,8 @@ uint8_t get_mark(const Context& c, const Digest& digest, int64_t now_sec) noexce
 
 uint32_t count_use(const Context& c, const Digest& digest) noexcept {
     const uint64_t h = base::mix64(digest.lo, digest.hi);
-    const uint32_t at = base::scale_to(h, c.zone->uses_lines);
-    auto* line = region(c).at<UsesLine>(c.zone->uses_offset + uint64_t{at} * kLineBytes);
+    const uint32_t at = base::scale_to(h, c.geo.uses_lines);
+    auto* line = region(c).at<UsesLine>(c.geo.uses_offset + uint64_t{at} * kLineBytes);
     age_line(line, uses_epoch(c));
     const auto tag = static_cast<uint16_t>((h & 0xfff) << 4);
     const auto start = static_cast<uint32_t>(h >> 12 & 0xffff) % kLineCells;

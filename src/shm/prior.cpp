@@ -14,7 +14,7 @@ uint64_t lesser(uint64_t a, uint64_t b) noexcept {
 }
 
 PurgeSet* purge_set(const Context& c, uint32_t i) noexcept {
-    return region(c).at<PurgeSet>(c.zone->purges_offset + uint64_t{i} * sizeof(PurgeSet));
+    return region(c).at<PurgeSet>(c.geo.purges_offset + uint64_t{i} * sizeof(PurgeSet));
 }
 
 void raise(Atom<uint64_t>* to, uint64_t x) noexcept {
@@ -25,8 +25,8 @@ void raise(Atom<uint64_t>* to, uint64_t x) noexcept {
 
 // Floors cover what hashes into a set: here those hashes may lie in several sets, or in a part of one.
 void copy_floors(const Context& from, const Context& to, uint32_t i, uint64_t limit) noexcept {
-    const uint64_t n = to.zone->purge_sets;
-    const uint64_t m = from.zone->purge_sets;
+    const uint64_t n = to.geo.purge_sets;
+    const uint64_t m = from.geo.purge_sets;
     const PurgeSet* old = purge_set(from, i);
     const uint64_t hard = lesser(old->hard_floor.load_acquire(), limit);  // [purge-floor]
     const uint64_t soft = lesser(old->soft_floor.load_acquire(), limit);  // [purge-floor]
@@ -39,7 +39,7 @@ void copy_floors(const Context& from, const Context& to, uint32_t i, uint64_t li
 // A record that is newer than `limit` counts as of `limit`: it may have overwritten an older one of the same fingerprint,
 // and whatever it says itself is imported once the old counter has reached it.
 void copy_purges(const Context& from, const Context& to, uint64_t limit) noexcept {
-    for (uint32_t i = 0; i < from.zone->purge_sets; i++) {
+    for (uint32_t i = 0; i < from.geo.purge_sets; i++) {
         for (const PurgeRecord& r : purge_set(from, i)->record) {
             const uint64_t key = r.fingerprint.load_acquire();  // [purge-record]
             const uint64_t seq = r.seq.load_acquire();          // [purge-record]
@@ -58,7 +58,7 @@ struct News {
 
 // What the prior zone purged after news->since, written here as of `seq`.
 void import_records_locked(const Context& from, const Context& to, uint64_t seq, News* news) noexcept {
-    for (uint32_t i = 0; i < from.zone->purge_sets; i++) {
+    for (uint32_t i = 0; i < from.geo.purge_sets; i++) {
         const PurgeSet* set = purge_set(from, i);
         for (const PurgeRecord& r : set->record) {
             const uint64_t key = r.fingerprint.load_acquire();  // [purge-record]
@@ -100,7 +100,8 @@ bool import_from(Context* c, uint32_t place) noexcept {
 void set_prior(Context* c, uint32_t place, void* base, const Context& old) noexcept {
     auto* at = static_cast<char*>(base);
     c->prior[place] = {at, old.bytes,
-                       reinterpret_cast<ZoneHeader*>(at + (reinterpret_cast<char*>(old.zone) - old.base))};
+                       reinterpret_cast<ZoneHeader*>(at + (reinterpret_cast<char*>(old.zone) - old.base)),
+                       old.geo};
     c->priors = place + 1 > c->priors ? place + 1 : c->priors;
 }
 
@@ -114,6 +115,7 @@ bool context_of_prior(const Context& c, uint32_t place, Context* out) noexcept {
     out->base = c.prior[place].base;
     out->bytes = c.prior[place].bytes;
     out->zone = c.prior[place].zone;
+    out->geo = c.prior[place].geo;
     out->priors = 0;
     return true;
 }
@@ -158,6 +160,7 @@ Status Store::add_prior(const Store& old, uint32_t place, void* view) noexcept {
     there.base = old.context_.prior[place].base;
     there.bytes = old.context_.prior[place].bytes;
     there.zone = old.context_.prior[place].zone;
+    there.geo = old.context_.prior[place].geo;
     set_prior(&context_, place + 1, view, there);
     // Before succeed() looks at the old zone's counter: what this figure stands for is then among the old zone's purges.
     context_.zone->prior_seq[place + 1].store_relaxed(
@@ -178,11 +181,12 @@ Status Store::succeed(const Store& old, void* view) noexcept {
     ZoneHeader* z = context_.zone;
     const Context& from = old.context_;
     set_prior(&context_, 0, view, from);
-    if (context_.prior[0].zone->magic != kZoneMagic || context_.prior[0].zone->zone_id != from.zone->zone_id) {
+    if (context_.prior[0].zone->magic != kZoneMagic || context_.prior[0].zone->zone_id != from.geo.zone_id) {
         context_.prior[0] = {};
         return Status::kStaleFormat;
     }
-    std::memcpy(z->secret, from.zone->secret, sizeof(z->secret));
+    std::memcpy(z->secret, from.geo.secret, sizeof(z->secret));
+    std::memcpy(context_.geo.secret, from.geo.secret, sizeof(z->secret));
     const uint64_t seq = purge_counter(from);  // before the records: those that come later are imported
     z->all_hard.store_relaxed(lesser(from.zone->all_hard.load_acquire(), seq));  // [purge-seq]
     z->all_soft.store_relaxed(lesser(from.zone->all_soft.load_acquire(), seq));  // [purge-seq]
@@ -213,7 +217,7 @@ bool Store::has_open_prior() const noexcept {
 
 void* Store::prior_user_area(uint32_t place) const noexcept {
     Context there;
-    return context_of_prior(context_, place, &there) ? there.base + there.zone->user_offset : nullptr;
+    return context_of_prior(context_, place, &there) ? there.base + there.geo.user_offset : nullptr;
 }
 
 bool Store::is_prior_left(uint32_t place) noexcept {
@@ -226,7 +230,7 @@ bool Store::is_prior_left(uint32_t place) noexcept {
     }
     // [closed] seq_cst before the records are looked at: see claim_record().
     old.zone->closed.store_seq_cst(kZoneJoinsNoMore);
-    for (uint32_t i = 0; i < old.zone->worker_count; i++) {
+    for (uint32_t i = 0; i < old.geo.worker_count; i++) {
         const uint64_t owner = worker_record(old, i)->owner.load_seq_cst();  // [record]
         if (owner != 0 && is_alive(old, owner)) {
             return false;
@@ -241,7 +245,7 @@ bool Store::close_prior(uint32_t place, uint64_t* from) noexcept {
     if (!catch_up(&context_) || !context_of_prior(context_, place, &old)) {
         return false;
     }
-    *from = old.zone->shard_offset[0];
+    *from = old.geo.shards_offset;
     old.zone->closed.store_seq_cst(kZoneLeft);  // [closed]
     if (!has_open_prior()) {
         context_.zone->follows.store_release(0);  // [follows]

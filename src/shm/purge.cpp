@@ -17,8 +17,8 @@ uint64_t record_key(uint64_t fingerprint, PurgeMode mode) noexcept {
 }
 
 PurgeSet* set_of(const Context& c, uint64_t key) noexcept {
-    const uint32_t i = base::scale_to(base::mix64(key >> 1), c.zone->purge_sets);
-    return region(c).at<PurgeSet>(c.zone->purges_offset + uint64_t{i} * sizeof(PurgeSet));
+    const uint32_t i = base::scale_to(base::mix64(key >> 1), c.geo.purge_sets);
+    return region(c).at<PurgeSet>(c.geo.purges_offset + uint64_t{i} * sizeof(PurgeSet));
 }
 
 struct Newest {
@@ -211,8 +211,8 @@ void mend_purges(const Context& c) noexcept {
     };
     mend(&c.zone->all_hard);
     mend(&c.zone->all_soft);
-    for (uint32_t i = 0; i < c.zone->purge_sets; i++) {
-        auto* set = region(c).at<PurgeSet>(c.zone->purges_offset + uint64_t{i} * sizeof(PurgeSet));
+    for (uint32_t i = 0; i < c.geo.purge_sets; i++) {
+        auto* set = region(c).at<PurgeSet>(c.geo.purges_offset + uint64_t{i} * sizeof(PurgeSet));
         for (PurgeRecord& r : set->record) {
             mend(&r.seq);
         }

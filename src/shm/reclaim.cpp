@@ -91,7 +91,7 @@ LocalPins* make_local_pins(const Context& c) noexcept {
     l->fills = fill_cells(c, l->record);
     l->slots = slot_cells(c, l->record);
     l->hiwater = 1;
-    for (uint32_t slot = c.zone->slots_per_worker - 1; slot > 0; slot--) {
+    for (uint32_t slot = c.geo.slots_per_worker - 1; slot > 0; slot--) {
         l->free_slots[l->free_count++] = static_cast<uint16_t>(slot);
     }
     return l;
@@ -155,10 +155,10 @@ uint32_t pins_held(const LocalPins& local) noexcept {
 const RefFilter& scan_slots(const Context& c) noexcept {
     LocalPins* l = c.local;
     l->filter.clear(++l->scans);  // a new seed each time: a false yes does not last
-    for (uint32_t i = 0; i < c.zone->worker_count; i++) {
+    for (uint32_t i = 0; i < c.geo.worker_count; i++) {
         WorkerRecord* w = worker_record(c, i);
         uint32_t n = w->hiwater.load_seq_cst();  // [hiwater]
-        n = n < c.zone->slots_per_worker ? n : c.zone->slots_per_worker;
+        n = n < c.geo.slots_per_worker ? n : c.geo.slots_per_worker;
         const Atom<uint32_t>* slots = slot_cells(c, w);
         for (uint32_t s = 0; s < n; s++) {
             if (const uint32_t ref = slots[s].load_seq_cst();
@@ -215,17 +215,17 @@ uint32_t reclaim_locked(const Context& c, Shard* shard) noexcept {
     }
     count(c, Counter::kReclaimed, freed);
     shard->held_bytes.store_relaxed(shard->retired_bytes);
-    count(c, Counter::kPinBudget, shard->retired_bytes > capacity(*shard) / 4 ? 1 : 0);
+    count(c, Counter::kPinBudget, shard->retired_bytes > capacity(c) / 4 ? 1 : 0);
     return freed;
 }
 
-bool wants_reclaim_locked(const Shard& shard) noexcept {
-    return shard.retired_count >= 32 || shard.retired_bytes > capacity(shard) / 64;
+bool wants_reclaim_locked(const Context& c, const Shard& shard) noexcept {
+    return shard.retired_count >= 32 || shard.retired_bytes > capacity(c) / 64;
 }
 
 bool retire_fills(Context* c, WorkerRecord* w) noexcept {
     Atom<uint32_t>* fills = fill_cells(*c, w);
-    for (uint32_t i = 0; i < c->zone->fills_per_worker; i++) {
+    for (uint32_t i = 0; i < c->geo.fills_per_worker; i++) {
         const uint32_t ref = fills[i].load_acquire();  // [fill-publish]
         Shard* shard = ref == 0 ? nullptr : shard_of_ref(*c, ref);
         if (shard == nullptr) {

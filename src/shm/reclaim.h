@@ -99,7 +99,7 @@ void retire_locked(const Context& c, Shard* shard, uint32_t ref) noexcept;
 // Frees what nobody holds; one scan of all slots. Returns the number freed.
 uint32_t reclaim_locked(const Context& c, Shard* shard) noexcept;
 // True when the retired list is long enough for a scan to pay.
-bool wants_reclaim_locked(const Shard& shard) noexcept;
+bool wants_reclaim_locked(const Context& c, const Shard& shard) noexcept;
 
 // Takes back the unfinished stores of a dead process's record. False: some shard lock was not to be had.
 bool retire_fills(Context* c, WorkerRecord* w) noexcept;

@@ -30,7 +30,7 @@ public:
 private:
     // Overflow buckets in use are the highest link seen; a link that does not rise is cut.
     void keep_index() noexcept {
-        for (uint32_t i = 0; i < s_->overflow_count; i++) {
+        for (uint32_t i = 0; i < c_->geo.overflow_count; i++) {
             overflow_at(*c_, *s_, i)->gen = kUnseen;
         }
         keep_chains();
@@ -46,7 +46,7 @@ private:
     }
 
     void keep_chains() noexcept {
-        for (uint32_t i = 0; i < s_->bucket_count; i++) {
+        for (uint32_t i = 0; i < c_->geo.bucket_count; i++) {
             Bucket* b = bucket_at(*c_, *s_, i);
             uint32_t last = 0;
             while (b != nullptr) {
@@ -91,7 +91,7 @@ private:
 
     bool belongs(uint32_t bucket, uint64_t word, const Entry& e) const noexcept {
         const Digest d = digest_of(e);
-        return bucket_of(*s_, d) == bucket && tag_of(d) == word_tag(word) && shard_of(*c_, d) == s_;
+        return bucket_of(*c_, d) == bucket && tag_of(d) == word_tag(word) && shard_of(*c_, d) == s_;
     }
 
     // A published object has all of its body in its chain.
@@ -107,11 +107,11 @@ private:
     // Under the lock a living process's fill[] is always a filling entry. What is none was left by one that died
     // on its way out of commit() or abort(): it must go, or the reaper takes whoever fills at that place next.
     void keep_fills() noexcept {
-        for (uint32_t i = 0; i < c_->zone->worker_count; i++) {
+        for (uint32_t i = 0; i < c_->geo.worker_count; i++) {
             Atom<uint32_t>* fills = fill_cells(*c_, worker_record(*c_, i));
-            for (uint32_t f = 0; f < c_->zone->fills_per_worker; f++) {
+            for (uint32_t f = 0; f < c_->geo.fills_per_worker; f++) {
                 const uint32_t ref = fills[f].load_acquire();  // [fill-publish]
-                if (!owns(*s_, ref)) {
+                if (!owns(*c_, *s_, ref)) {
                     continue;
                 }
                 if (is_entry(*c_, *s_, ref) &&
@@ -127,10 +127,10 @@ private:
     // Out of the index, yet somebody reads it: retired. A slot may also hold a ref that its reader is about to
     // find changed; then there is no sound entry, or its runs are others' by now and mark() refuses.
     void keep_pinned() noexcept {
-        for (uint32_t i = 0; i < c_->zone->worker_count; i++) {
+        for (uint32_t i = 0; i < c_->geo.worker_count; i++) {
             WorkerRecord* w = worker_record(*c_, i);
             Atom<uint32_t>* slots = slot_cells(*c_, w);
-            for (uint32_t s = 0; s < c_->zone->slots_per_worker; s++) {
+            for (uint32_t s = 0; s < c_->geo.slots_per_worker; s++) {
                 const uint32_t ref = slots[s].load_seq_cst();  // [pin-publish]
                 if (ref != 0 && is_entry(*c_, *s_, ref) && mark(ref)) {
                     region(*c_).entry(ref)->queue = 0;

@@ -109,8 +109,6 @@ public:
           header_(reinterpret_cast<SpaceHeader*>(zone_base + metadata_offset)),
           first_ref_(static_cast<uint32_t>(blocks_offset / kRefBytes)),
           blocks_(blocks) {}
-    Space(char* zone_base, const Shard& shard) noexcept
-        : Space(zone_base, shard.space_offset, shard.blocks_offset, shard.block_count) {}
 
     void format_locked() noexcept;
 

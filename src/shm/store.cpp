@@ -35,18 +35,18 @@ void format_shard(const Context& c, const Shard& pattern) noexcept {
     Shard* s = shard_at(c, pattern.index);
     std::memcpy(static_cast<void*>(s), &pattern, sizeof(Shard));
     s->random = 0x2545f491U + pattern.index;
-    zero(c, s->buckets_offset, s->evict_offset);
-    queues_of(c, *s).format_locked(s->evict_bytes);
+    zero(c, offset_of(c, *s) + c.geo.buckets_at, offset_of(c, *s) + c.geo.evict_at);
+    queues_of(c, *s).format_locked(c.geo.evict_bytes);
     space_of(c, *s).format_locked();
 }
 
 // The counters stay: sums never fall.
 void zero_workers(const Context& c) noexcept {
-    for (uint32_t i = 0; i < c.zone->worker_count; i++) {
+    for (uint32_t i = 0; i < c.geo.worker_count; i++) {
         WorkerRecord* w = worker_record(c, i);
         w->owner.store_relaxed(0);
         w->hiwater.store_relaxed(0);
-        std::memset(static_cast<void*>(w + 1), 0, c.zone->worker_bytes - sizeof(WorkerRecord));
+        std::memset(static_cast<void*>(w + 1), 0, c.geo.worker_bytes - sizeof(WorkerRecord));
     }
 }
 
@@ -104,6 +104,7 @@ Status Store::create(void* base, uint64_t bytes, uint32_t reserved, const Config
     derive_secret(seed, plan.secret);
     std::memcpy(&plan.zone_id, plan.secret + 184, 8);
     std::memcpy(static_cast<void*>(z), &plan, sizeof(plan));
+    context_.geo = geometry_of(plan, shards[0]);
     zero(context_, plan.user_offset, plan.shard_offset[0]);
     z->purge_seq.store_relaxed(1);  // births start above 0, the seq of an empty record
     for (uint32_t i = 0; i < plan.shard_count; i++) {
@@ -119,12 +120,14 @@ Status Store::attach(void* base, uint64_t bytes, uint32_t reserved, const Config
         return Status::kStaleFormat;
     }
     auto* z = reinterpret_cast<ZoneHeader*>(static_cast<char*>(base) + reserved);
-    if (!zone_matches(*z, bytes, reserved, config)) {
+    Geometry geo;
+    if (!zone_matches(*z, bytes, reserved, config, &geo)) {
         return Status::kStaleFormat;
     }
     context_.base = static_cast<char*>(base);
     context_.bytes = bytes;
     context_.zone = z;
+    context_.geo = geo;
     return Status::kOk;
 }
 
@@ -145,7 +148,7 @@ void Store::recover() noexcept {
         z->follows.store_release(0);      // [follows]
     }
     unlock(&z->purge_lock);
-    for (uint32_t i = 0; i < z->shard_count; i++) {
+    for (uint32_t i = 0; i < context_.geo.shard_count; i++) {
         Shard* s = shard_at(context_, i);
         repair_locked(&context_, s);
         unlock(&s->lock);
@@ -171,7 +174,7 @@ void Store::set_liveness(IsAliveFn fn, void* context) noexcept {
 
 Status Store::join(const WorkerId& self) noexcept {
     if (context_.worker != 0) {
-        return Status::kOk;
+        return context_.joined ? Status::kOk : Status::kBusy;
     }
     if (const Status s = claim_record(&context_, self); s != Status::kOk) {
         reap_dead(&context_, nullptr);
@@ -186,10 +189,12 @@ Status Store::join(const WorkerId& self) noexcept {
         return Status::kBusy;
     }
     finish_purge_of_dead(&context_);  // until then nothing could be stored
+    context_.joined = true;
     return Status::kOk;
 }
 
 void Store::leave() noexcept {
+    context_.joined = false;
     if (context_.worker == 0) {
         return;
     }
@@ -207,7 +212,22 @@ void Store::leave() noexcept {
 }
 
 bool Store::joined() const noexcept {
-    return context_.worker != 0;
+    return context_.joined;
+}
+
+bool Store::holds_pins() const noexcept {
+    return context_.local != nullptr && pins_held(*context_.local) != 0;
+}
+
+void Store::give_up() noexcept {
+    context_.joined = false;
+}
+
+bool Store::is_intact() const noexcept {
+    const ZoneHeader* z = context_.zone;
+    return z->magic == kZoneMagic && z->fingerprint == zone_fingerprint() && z->zone_bytes == context_.bytes
+           && z->zone_id == context_.geo.zone_id
+           && std::memcmp(z->secret, context_.geo.secret, sizeof(z->secret)) == 0;
 }
 
 uint32_t Store::worker_index() const noexcept {
@@ -215,7 +235,7 @@ uint32_t Store::worker_index() const noexcept {
 }
 
 WorkerId Store::worker_at(uint32_t index) const noexcept {
-    if (index >= context_.zone->worker_count) {
+    if (index >= context_.geo.worker_count) {
         return {};
     }
     const uint64_t word = worker_record(context_, index)->owner.load_acquire();  // [record]
@@ -223,15 +243,15 @@ WorkerId Store::worker_at(uint32_t index) const noexcept {
 }
 
 uint64_t Store::zone_id() const noexcept {
-    return context_.zone->zone_id;
+    return context_.geo.zone_id;
 }
 
 const uint8_t* Store::secret() const noexcept {
-    return context_.zone->secret;
+    return context_.geo.secret;
 }
 
 void* Store::user_area() const noexcept {
-    return context_.base + context_.zone->user_offset;
+    return context_.base + context_.geo.user_offset;
 }
 
 void Store::count(uint32_t counter, uint64_t n) noexcept {
@@ -242,7 +262,7 @@ void Store::count(uint32_t counter, uint64_t n) noexcept {
 
 uint64_t Store::counter_sum(uint32_t counter) const noexcept {
     uint64_t sum = 0;
-    for (uint32_t i = 0; counter < kCounters && i < context_.zone->worker_count; i++) {
+    for (uint32_t i = 0; counter < kCounters && i < context_.geo.worker_count; i++) {
         sum += worker_record(context_, i)->counter[counter].load_relaxed();
     }
     return sum;

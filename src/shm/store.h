@@ -19,6 +19,7 @@
 #include <cstdint>
 
 #include "base/bytes.h"
+#include "shm/geometry.h"
 
 namespace slab_cache::shm {
 
@@ -191,20 +192,23 @@ struct PriorZone {
     char* base = nullptr;
     uint64_t bytes = 0;
     ZoneHeader* zone = nullptr;  // null: none here
+    Geometry geo;
 };
 
 // What the parts behind Store know of this process: the mapping, who it is, how to tell the dead.
 struct Context {
     char* base = nullptr;
     uint64_t bytes = 0;
-    ZoneHeader* zone = nullptr;
+    ZoneHeader* zone = nullptr;   // for what changes; what does not is in geo
     LocalPins* local = nullptr;   // malloc'ed at join(), freed at leave()
     uint64_t self = 0;            // identity word (worker.h), 0 until it is needed
     uint32_t worker = 0;          // record index + 1, 0 = not joined
     IsAliveFn alive = nullptr;    // null: /proc
     void* alive_context = nullptr;
+    bool joined = false;
     bool evicts = true;           // to make room; not while objects come from another zone, worth most first
     uint32_t priors = 0;          // 1 + the highest place in use
+    Geometry geo;
     PriorZone prior[5];           // zones that this one succeeds, where their workers may still run (prior.h)
 };
 
@@ -225,6 +229,9 @@ class Store {
 public:
     // Bytes that `config` needs at least, so that a configuration can be refused with the figure.
     static uint64_t min_bytes(const Config& config) noexcept;
+
+    // The most that max_object, objects and purge_records may say in so many bytes; more would be cut.
+    static Config most(uint64_t bytes, const Config& config) noexcept;
 
     // Formats [base, base + bytes). base is page aligned; the first `reserved` bytes (nginx's slab pool header;
     // a multiple of 64, at most 4096) are left alone. seed: 16 random bytes, the zone's secret.
@@ -280,6 +287,12 @@ public:
     // had, the record stays this process's until it has exited and is reaped: what it reads is not reused before.
     void leave() noexcept;
     bool joined() const noexcept;
+    bool holds_pins() const noexcept;
+    // The zone's memory is gone, and empty memory is in its place: joined() no more, nor ever again by this handle. What is under
+    // way ends as with any nonsense.
+    void give_up() noexcept;
+    // The header still is that of the zone that was created or attached.
+    bool is_intact() const noexcept;
     uint32_t worker_index() const noexcept;        // record number, for WakeSet
     WorkerId worker_at(uint32_t index) const noexcept;
     uint64_t zone_id() const noexcept;             // random; the same for all processes of this zone

@@ -18,7 +18,7 @@ Status probe(const Context& c, const Shard& s, const Atom<uint64_t>& slot, uint6
              const Digest& d, Bytes key, Pin* pin) noexcept {
     for (uint32_t i = 0; i < kTries && word_tag(word) == tag_of(d) && word != 0; i++) {
         const uint32_t ref = word_ref(word);
-        if (!owns(s, ref)) {
+        if (!is_in_blocks(c, ref)) {   // of which shard is_readable() asks
             count(c, Counter::kCorruptSeen);
             return Status::kMiss;
         }
@@ -45,7 +45,7 @@ Status probe(const Context& c, const Shard& s, const Atom<uint64_t>& slot, uint6
 
 void Store::find_prefetch(const Digest& d) const noexcept {
     const Shard& s = *shard_of(context_, d);
-    __builtin_prefetch(bucket_at(context_, s, bucket_of(s, d)));
+    __builtin_prefetch(bucket_at(context_, s, bucket_of(context_, d)));
 }
 
 Status Store::find(const Digest& d, Bytes key, Pin* pin) noexcept {
@@ -56,7 +56,7 @@ Status Store::find(const Digest& d, Bytes key, Pin* pin) noexcept {
     }
     const Shard& s = *shard_of(c, d);
     uint32_t last = 0;
-    for (const Bucket* b = bucket_at(c, s, bucket_of(s, d)); b != nullptr;
+    for (const Bucket* b = bucket_at(c, s, bucket_of(c, d)); b != nullptr;
          b = next_bucket(c, s, b, &last)) {
         for (const Atom<uint64_t>& slot : b->slot) {
             const uint64_t word = slot.load_acquire();  // [index-publish]
@@ -116,10 +116,10 @@ Pin Store::repin(const Pin& pin) noexcept {
 bool Store::is_pin_budget_spent() const noexcept {
     uint64_t held = 0;
     uint64_t all = 0;
-    for (uint32_t i = 0; i < context_.zone->shard_count; i++) {
+    for (uint32_t i = 0; i < context_.geo.shard_count; i++) {
         const Shard* s = shard_at(context_, i);
         held += s->held_bytes.load_relaxed();
-        all += capacity(*s);
+        all += capacity(context_);
     }
     return held > all / 4;
 }

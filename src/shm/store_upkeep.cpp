@@ -53,21 +53,21 @@ void sweep_bucket_locked(const Context& c, Shard* s, uint32_t i, uint32_t now) n
 
 // Up to `n` buckets of the shard at the zone's sweep cursor; the number of buckets done.
 uint32_t sweep_slice(Context* c, uint32_t n, uint32_t now) noexcept {
-    const uint32_t shard = c->zone->sweep_shard.load_relaxed() % c->zone->shard_count;
+    const uint32_t shard = c->zone->sweep_shard.load_relaxed() % c->geo.shard_count;
     Shard* s = shard_at(*c, shard);
     ShardLock lock(c, s, ShardLock::Patience::kStore);
     if (!lock) {
         return n;
     }
     uint32_t at = s->sweep_bucket.load_relaxed();
-    const uint32_t end = at + n < s->bucket_count ? at + n : s->bucket_count;
+    const uint32_t end = at + n < c->geo.bucket_count ? at + n : c->geo.bucket_count;
     const uint32_t done = end > at ? end - at : 0;
     for (; at < end; at++) {
         sweep_bucket_locked(*c, s, at, now);
     }
-    if (at >= s->bucket_count) {
+    if (at >= c->geo.bucket_count) {
         at = 0;
-        c->zone->sweep_shard.store_relaxed((shard + 1) % c->zone->shard_count);
+        c->zone->sweep_shard.store_relaxed((shard + 1) % c->geo.shard_count);
     }
     s->sweep_bucket.store_relaxed(at);
     reclaim_locked(*c, s);
@@ -171,8 +171,8 @@ void Store::reap(WakeSet* wake) noexcept {
 
 uint32_t Store::sweep_quota(uint64_t purged_per_sec) const noexcept {
     const Context& c = context_;
-    const uint64_t buckets = uint64_t{shard_at(c, 0)->bucket_count} * c.zone->shard_count;
-    const uint64_t eighth = uint64_t{c.zone->purge_sets} * PurgeSet::kRecords / 8;
+    const uint64_t buckets = uint64_t{c.geo.bucket_count} * c.geo.shard_count;
+    const uint64_t eighth = uint64_t{c.geo.purge_sets} * PurgeSet::kRecords / 8;
     const uint64_t purged = purged_per_sec < 2 * eighth ? purged_per_sec : 2 * eighth;
     const uint64_t quota = buckets * purged / (eighth != 0 ? eighth : 1);
     return static_cast<uint32_t>(quota < UINT32_MAX ? quota : UINT32_MAX);
@@ -192,8 +192,8 @@ bool Store::sweep(int64_t now_sec, uint64_t now_ms, uint32_t buckets) noexcept {
 
 void Store::visit(uint64_t* cursor, uint32_t max_buckets, VisitFn fn, void* context) noexcept {
     const Context& c = context_;
-    const uint64_t per_shard = shard_at(c, 0)->bucket_count;
-    const uint64_t end = per_shard * c.zone->shard_count;
+    const uint64_t per_shard = c.geo.bucket_count;
+    const uint64_t end = per_shard * c.geo.shard_count;
     for (uint32_t n = 0; c.local != nullptr && n < max_buckets && *cursor < end; n++, ++*cursor) {
         const Shard& s = *shard_at(c, static_cast<uint32_t>(*cursor / per_shard));
         uint32_t last = 0;
@@ -202,7 +202,7 @@ void Store::visit(uint64_t* cursor, uint32_t max_buckets, VisitFn fn, void* cont
             for (const Atom<uint64_t>& slot : b->slot) {
                 const uint64_t word = slot.load_acquire();  // [index-publish]
                 const uint32_t ref = word_ref(word);
-                if (word == 0 || !owns(s, ref) || pin_ref(c, slot, word) != PinAnswer::kPinned) {
+                if (word == 0 || !owns(c, s, ref) || pin_ref(c, slot, word) != PinAnswer::kPinned) {
                     continue;
                 }
                 if (is_readable(c, s, ref)) {

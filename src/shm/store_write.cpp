@@ -24,7 +24,7 @@ bool fits(const Context& c, const NewEntry& what) noexcept {
         sizeof(Entry) + what.selector_count * 8ULL + what.key.size() + what.head.size();
     const uint64_t body = what.body_bytes > 0 ? static_cast<uint64_t>(what.body_bytes) : 0;
     return is_sound(what) && front + kRunHeaderBytes <= kBlockBytes &&
-           what.key.size() + what.head.size() + body <= c.zone->max_object;
+           what.key.size() + what.head.size() + body <= c.geo.max_object;
 }
 
 // Replaces the entry of this key, whose slot is given, or takes an empty slot; in a full chain the entry used least
@@ -39,7 +39,7 @@ void place_locked(const Context& c, Shard* s, uint32_t ref, Atom<uint64_t>* slot
         count(c, Counter::kEvicted);
     }
     publish_locked(c, *s, slot, d, ref);  // the commit point
-    if (old != 0 && owns(*s, old)) {
+    if (old != 0 && owns(c, *s, old)) {
         queues_of(c, *s).remove_locked(old);
         retire_live_locked(c, s, old);
     }
@@ -120,10 +120,10 @@ void Store::prefetch_fill(const Digest& digest) const noexcept {
         return;
     }
     const Shard& s = *shard_of(context_, digest);
-    __builtin_prefetch(bucket_at(context_, s, bucket_of(s, digest)), 1);
+    __builtin_prefetch(bucket_at(context_, s, bucket_of(context_, digest)), 1);
     queues_of(context_, s).prefetch(digest.hi, digest.lo);
     const LocalPins::Ahead& a = l->ahead[s.index % kMaxShards];
-    if (a.ref == 0 || l->trust < kTrusted || !owns(s, a.ref)) {
+    if (a.ref == 0 || l->trust < kTrusted || !owns(context_, s, a.ref)) {
         return;
     }
     const char* at = reinterpret_cast<const char*>(region(context_).run(a.ref));
@@ -180,8 +180,8 @@ Status Store::append(Writer* w, Bytes body, int64_t now_sec) noexcept {
     Entry* e = region(context_).entry(w->ref);
     const uint32_t total = e->body_total.load_relaxed();  // relaxed: ours
     const uint64_t object = uint64_t{e->fixed.key_bytes} + e->fixed.head_bytes + w->written;
-    if (body.size() > context_.zone->max_object ||
-        object + body.size() > context_.zone->max_object ||
+    if (body.size() > context_.geo.max_object ||
+        object + body.size() > context_.geo.max_object ||
         (total != kUnknownLength && w->written + body.size() > total)) {
         shm::count(context_, Counter::kTooLargeSeen);
         return Status::kTooLarge;
@@ -294,7 +294,7 @@ Status unlink_found_locked(Context* c, Shard* s, Atom<uint64_t>* slot) noexcept 
     }
     unlink_locked(*c, s, slot, word_ref(slot->load_relaxed()));
     count(*c, Counter::kRemoved);
-    if (wants_reclaim_locked(*s)) {
+    if (wants_reclaim_locked(*c, *s)) {
         reclaim_locked(*c, s);
     }
     return Status::kOk;

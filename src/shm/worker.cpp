@@ -70,7 +70,7 @@ void clean_record(Context* c, uint32_t index, uint64_t mine, WakeSet* wake) noex
     }
     abandon_leases(c, index, wake);
     Atom<uint32_t>* slots = slot_cells(*c, w);
-    for (uint32_t i = 0; i < c->zone->slots_per_worker; i++) {
+    for (uint32_t i = 0; i < c->geo.slots_per_worker; i++) {
         if (slots[i].load_relaxed() != 0) {  // relaxed: its only writer is dead
             slots[i].store_release(0);       // [slot-clear]
         }
@@ -145,7 +145,7 @@ void count(const Context& c, Counter which, uint64_t n) noexcept {
 
 Status claim_record(Context* c, const WorkerId& self) noexcept {
     const uint64_t word = identity_word(self);
-    for (uint32_t i = 0; i < c->zone->worker_count; i++) {
+    for (uint32_t i = 0; i < c->geo.worker_count; i++) {
         WorkerRecord* w = worker_record(*c, i);
         uint64_t expected = 0;
         if (w->owner.load_relaxed() == 0 && w->owner.cas_seq_cst(expected, word)) {  // [record]
@@ -166,7 +166,7 @@ Status claim_record(Context* c, const WorkerId& self) noexcept {
 void reap_dead(Context* c, WakeSet* wake) noexcept {
     finish_purge_of_dead(c);
     const uint64_t mine = self_word(c) | kReapingBit;
-    for (uint32_t i = 0; i < c->zone->worker_count; i++) {
+    for (uint32_t i = 0; i < c->geo.worker_count; i++) {
         WorkerRecord* w = worker_record(*c, i);
         uint64_t owner = w->owner.load_acquire();  // [record]
         if (owner == 0 || owner == c->self) {

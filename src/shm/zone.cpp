@@ -131,12 +131,64 @@ bool plan_zone(uint64_t bytes, uint32_t reserved, const Config& config, ZoneHead
     return true;
 }
 
+Config Store::most(uint64_t bytes, const Config& config) noexcept {
+    ZoneHeader z;
+    Shard shards[kMaxShards];
+    Config out = config;
+    out.objects = bytes / 256;
+    out.purge_records = static_cast<uint32_t>(clamp(bytes / 64, 7, UINT32_MAX));
+    Config plan = config;
+    plan.max_object = ~uint64_t{0};
+    out.max_object = plan_zone(bytes, 4096, plan, &z, shards) ? z.max_object : 0;
+    return out;
+}
+
 uint32_t zone_fingerprint() noexcept {
     return layout_fingerprint(base::mix64(kSpaceFingerprint, kEvictFingerprint));
 }
 
-bool zone_matches(const ZoneHeader& z, uint64_t bytes, uint32_t reserved,
-                  const Config& config) noexcept {
+Geometry geometry_of(const ZoneHeader& plan, const Shard& first) noexcept {
+    Geometry g;
+    g.shards_offset = plan.shard_offset[0];
+    g.shard_stride = first.space_offset + first.space_bytes - g.shards_offset;
+    g.shard_inverse = ~uint64_t{0} / g.shard_stride + 1;
+    g.buckets_at = first.buckets_offset - g.shards_offset;
+    g.overflow_at = first.overflow_offset - g.shards_offset;
+    g.evict_at = first.evict_offset - g.shards_offset;
+    g.space_at = first.space_offset - g.shards_offset;
+    g.bucket_count = first.bucket_count;
+    g.overflow_count = first.overflow_count;
+    g.block_count = first.block_count;
+    g.first_ref = static_cast<uint32_t>(first.blocks_offset / kRefBytes);
+    g.shard_refs = first.block_count * (kBlockBytes / kRefBytes);
+    g.all_refs = g.shard_refs * plan.shard_count;
+    g.shard_count = plan.shard_count;
+    g.evict_bytes = first.evict_bytes;
+    g.blocks_offset = first.blocks_offset;
+    g.user_offset = plan.user_offset;
+    g.workers_offset = plan.workers_offset;
+    g.leases_offset = plan.leases_offset;
+    g.purges_offset = plan.purges_offset;
+    g.marks_offset = plan.marks_offset;
+    g.uses_offset = plan.uses_offset;
+    g.worker_count = plan.worker_count;
+    g.worker_bytes = plan.worker_bytes;
+    g.slots_per_worker = plan.slots_per_worker;
+    g.fills_per_worker = plan.fills_per_worker;
+    g.lease_sets = plan.lease_sets;
+    g.purge_sets = plan.purge_sets;
+    g.mark_groups = plan.mark_groups;
+    g.uses_lines = plan.uses_lines;
+    g.eviction = plan.config_eviction;
+    g.max_object = plan.max_object;
+    g.overhead_bytes = plan.overhead_bytes;
+    g.zone_id = plan.zone_id;
+    std::memcpy(g.secret, plan.secret, sizeof(g.secret));
+    return g;
+}
+
+bool zone_matches(const ZoneHeader& z, uint64_t bytes, uint32_t reserved, const Config& config,
+                  Geometry* geo) noexcept {
     if (z.magic != kZoneMagic || z.version != kLayoutVersion ||
         z.fingerprint != zone_fingerprint() || z.zone_bytes != bytes ||
         z.reserved_bytes != reserved || z.config_max_object != config.max_object ||
@@ -160,23 +212,25 @@ bool zone_matches(const ZoneHeader& z, uint64_t bytes, uint32_t reserved,
         return false;
     }
     const char* base = reinterpret_cast<const char*>(&z) - reserved;
-    for (uint32_t i = 0; i < z.shard_count; i++) {
+    for (uint32_t i = 0; i < want.shard_count; i++) {
         if (want.shard_offset[i] != z.shard_offset[i] ||
-            !shard_matches(*reinterpret_cast<const Shard*>(base + z.shard_offset[i]), shards[i])) {
+            !shard_matches(*reinterpret_cast<const Shard*>(base + want.shard_offset[i]), shards[i])) {
             return false;
         }
     }
+    want.config_eviction = static_cast<uint32_t>(config.eviction);
+    want.zone_id = z.zone_id;
+    std::memcpy(want.secret, z.secret, sizeof(want.secret));
+    *geo = geometry_of(want, shards[0]);
     return true;
 }
 
 Shard* shard_of_ref(const Context& c, uint32_t ref) noexcept {
-    const Shard* first = shard_at(c, 0);
-    if (ref < first_ref(*first)) {
+    if (ref < c.geo.first_ref) {
         return nullptr;
     }
-    const uint32_t per_shard = first->block_count * (kBlockBytes / kRefBytes);
-    const uint32_t i = (ref - first_ref(*first)) / per_shard;
-    return i < c.zone->shard_count ? shard_at(c, i) : nullptr;
+    const uint32_t i = (ref - c.geo.first_ref) / c.geo.shard_refs;
+    return i < c.geo.shard_count ? shard_at(c, i) : nullptr;
 }
 
 }  // namespace slab_cache::shm

@@ -58,6 +58,7 @@ struct ReapAndRefill : Deed {
         c.base = static_cast<char*>(zone.region.base());
         c.bytes = zone.region.bytes();
         c.zone = reinterpret_cast<shm::ZoneHeader*>(c.base);
+        c.geo = shm::geometry_of(*c.zone, *reinterpret_cast<shm::Shard*>(c.base + c.zone->shard_offset[0]));
         shm::region(c).entry(first.ref)->state.store_relaxed(static_cast<uint8_t>(shm::EntryState::kLive));
         shm::shard_at(c, 0)->lock.owner.store_release(shm::identity_word({2, 1002}));
         shm::shard_at(c, 0)->lock.dirty.store_release(1);

@@ -62,9 +62,18 @@ TEST(Geometry, of_the_largest_zone_leaves_the_last_shard_its_blocks) {
     ZoneHeader z;
     Shard shards[kMaxShards];
     ASSERT_TRUE(plan_zone(uint64_t{1} << 38, 0, config, &z, shards));
-    const Shard& last = shards[z.shard_count - 1];
-    EXPECT_TRUE(owns(last, first_ref(last)));
-    EXPECT_GT(end_ref(last), first_ref(last));
+    char somewhere = 0;
+    Context c;
+    c.base = &somewhere;
+    c.bytes = uint64_t{1} << 38;
+    c.geo = geometry_of(z, shards[0]);
+    const uint64_t last = uint64_t{c.geo.first_ref} + uint64_t{c.geo.shard_refs} * z.shard_count;
+    EXPECT_LE(last, UINT32_MAX);
+    EXPECT_EQ(shards[z.shard_count - 1].blocks_offset / kRefBytes + c.geo.shard_refs, last);
+    for (uint32_t i = 0; i < z.shard_count; i++) {
+        EXPECT_EQ(z.shard_offset[i], c.geo.shards_offset + i * c.geo.shard_stride);
+        EXPECT_EQ(index_of(c, *shard_at(c, i)), i);
+    }
 }
 
 }  // namespace

@@ -25,6 +25,7 @@ struct Inside {
         c.base = static_cast<char*>(zone.region.base());
         c.bytes = zone.region.bytes();
         c.zone = reinterpret_cast<shm::ZoneHeader*>(c.base);
+        c.geo = shm::geometry_of(*c.zone, *reinterpret_cast<shm::Shard*>(c.base + c.zone->shard_offset[0]));
     }
     base::Atom<uint32_t>& fill(uint32_t worker, uint32_t place) const {
         return shm::fill_cells(c, shm::worker_record(c, worker))[place];

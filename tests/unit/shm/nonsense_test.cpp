@@ -154,5 +154,37 @@ TEST(Nonsense, in_a_link_of_an_eviction_queue_is_repaired_by_the_next_writer) {
     EXPECT_AUDIT(zone.store);
 }
 
+// What a running process has worked out it does not read again: sizes and places written over move nothing.
+TEST(Nonsense, in_header_and_shards_of_a_running_zone_moves_nothing) {
+    for (uint32_t seed = 0; seed < 40; seed++) {
+        Zone zone(kBytes);
+        for (uint32_t i = 0; i < kObjects; i++) {
+            ASSERT_EQ(put(zone.store, "k" + std::to_string(i), pattern(500 + i * 37, i)), Status::kOk);
+        }
+        auto* bytes = static_cast<uint8_t*>(zone.region.base());
+        const uint64_t shard = header_of(zone).shard_offset[0];
+        uint32_t x = seed * 2654435761U + 1;
+        // All but what changes: a lock whose owner is made up is waited for.
+        constexpr uint64_t kHeader = offsetof(shm::ZoneHeader, purge_seq);
+        constexpr uint64_t kFrom = offsetof(shm::Shard, buckets_offset);
+        for (uint64_t i = 0; i < kHeader + offsetof(shm::Shard, overflow_used) - kFrom; i++) {
+            x = base::next_random(x);
+            const auto byte = static_cast<uint8_t>(seed == 0 ? 0 : seed == 1 ? 0xff : x >> 24);
+            bytes[i < kHeader ? i : shard + kFrom + i - kHeader] = byte;
+        }
+        EXPECT_FALSE(zone.store.is_intact());
+        read_everything(zone.store, zone.region);
+        for (uint32_t i = 0; i < 300; i++) {
+            ASSERT_EQ(put(zone.store, "new" + std::to_string(i), pattern(2000, i)), Status::kOk);
+            zone.store.sweep(kNow, i, 16);
+        }
+        EXPECT_AUDIT(zone.store);
+        static_cast<void>(zone.store.stats());
+        zone.store.reap();
+        static_cast<void>(zone.store.purge_all(shm::PurgeMode::kHard));
+        read_everything(zone.store, zone.region);
+    }
+}
+
 }  // namespace
 }  // namespace slab_cache::test

@@ -1,0 +1,136 @@
+"""Mistakes people make with a new cache module: each is told with file, line and what would be right."""
+import re
+
+import pytest
+from harness.origin import Reply
+
+NO_FILES = "there are no files: what is stored lies in the zone's memory"
+NO_BOUND = 'there are no files: the size in "zone=name:size" bounds all that is stored'
+SWITCH = 'it must be "on" or "off"'
+
+
+def zone(parameters, said):
+    return "zone", f"slab_cache_zone {parameters};", said
+
+
+def brought_along(word, instead):
+    return zone(f"zone=one:16m {word}", f'invalid parameter "{word}", {instead}')
+
+
+def switch(directive, value):
+    return "location", f"{directive} {value};", f'invalid value "{value}" in "{directive}" directive, {SWITCH}'
+
+
+def location(directive, said):
+    return "location", f"{directive};", said
+
+
+ROWS = [
+    # proxy_cache_path's words
+    *[brought_along(w, NO_FILES) for w in ("levels=1:2", "use_temp_path=off", "loader_files=100", "loader_threshold=200ms",
+                                           "manager_files=100", "manager_sleep=50ms")],
+    *[brought_along(w, NO_BOUND) for w in ("max_size=10g", "min_free=1g")],
+    brought_along("purger=on", "there are no files: what is purged is out of use at once, and its memory is taken back by itself"),
+    brought_along("keys_zone=one:10m", 'write "zone=name:size": there are no files, the zone holds the responses, not only their keys'),
+    brought_along("/var/cache/nginx", 'there are no files: write "zone=name:size", and "file=path" for a zone that outlives nginx'),
+    brought_along("path=/var/cache/nginx", 'there are no files, unless "file=path" keeps the zone on tmpfs'),
+    zone("/var/cache/nginx levels=1:2 keys_zone=one:10m",
+         'invalid parameter "/var/cache/nginx", there are no files: write "zone=name:size", and "file=path" for a zone that outlives nginx'),
+    zone("name=one size=16m", 'invalid parameter "name=one", write "zone=name:size"'),
+    zone("zone=one:16m size=16m", 'invalid parameter "size=16m", write "zone=name:size"'),
+    zone("one:16m", 'invalid parameter "one:16m", write "zone=one:16m"'),
+    # more than the zone can hold: never silently less
+    zone("zone=one:16m objects=65537", 'invalid objects value "65537" in slab_cache zone "one" of 16m, it must be 65536 at most'),
+    zone("zone=one:16m objects=9223372036854775807",
+         'invalid objects value "9223372036854775807" in slab_cache zone "one" of 16m, it must be 65536 at most'),
+    zone("zone=one:16m purge_records=262145",
+         'invalid purge_records value "262145" in slab_cache zone "one" of 16m, it must be 262144 at most'),
+    # words and switches
+    zone("zone=one:16m huge_pages=some", f'invalid huge_pages value "some", {SWITCH}'),
+    zone("zone=one:16m huge_pages=", f'invalid huge_pages value "", {SWITCH}'),
+    zone("zone=one:16m huge_pages=1", f'invalid huge_pages value "1", {SWITCH}'),
+    zone("zone=one:16m eviction=lru", 'invalid eviction value "lru", it must be "hits", "balanced" or "bytes"'),
+    zone("zone=one:16m eviction=", 'invalid eviction value "", it must be "hits", "balanced" or "bytes"'),
+    *[switch(d, v) for d in ("slab_cache_lock", "slab_cache_background_update", "slab_cache_revalidate") for v in ("1h", "yes", "ON1")],
+    location("slab_cache_api write=yes", f'invalid write value "yes", {SWITCH}'),
+    location("slab_cache_api write=", f'invalid write value "", {SWITCH}'),
+    # sizes
+    zone("zone=one:16mb", 'invalid zone size "zone=one:16mb"'),
+    zone("zone=one:1t", 'invalid zone size "zone=one:1t"'),
+    zone("zone=one:1.5g", 'invalid zone size "zone=one:1.5g"'),
+    zone("zone=one", 'invalid zone size "zone=one"'),
+    zone("zone=one:16m inactive=10", None),
+    zone("zone=one:16m inactive=1x", 'invalid parameter "inactive=1x"'),
+    # names
+    location("slab_cache nosuchzone", 'slab_cache zone "nosuchzone" is unknown'),
+    location("slab_cache one:16m", 'slab_cache zone "one:16m" is unknown'),
+    location("slab_cache ONE", 'slab_cache zone "ONE" is unknown'),
+    location("slab_cache on", 'slab_cache zone "on" is unknown'),
+    # values of proxy_cache's directives in ours
+    location("slab_cache_valid 200 10 minutes", 'invalid time value "minutes"'),
+    location("slab_cache_valid 2xx 10m", 'invalid status "2xx"'),
+    location("slab_cache_use_stale off on", 'invalid value "on"'),
+    location("slab_cache_methods DELETE", 'invalid value "DELETE"'),
+    location("slab_cache_min_uses 0", '"slab_cache_min_uses" directive must be from 1 to 15'),
+    location("slab_cache_lock_timeout 5sec", '"slab_cache_lock_timeout" directive invalid value'),
+    location("slab_cache_purge PURGE", '"slab_cache_purge" directive must say "from" which addresses'),
+    location("slab_cache_purge from 127.0.0.1", 'invalid method "from"'),
+    location("slab_cache_purge GET from 127.0.0.1", 'method "GET" is safe and must not purge'),
+]
+
+
+@pytest.mark.parametrize("place, line, said", ROWS, ids=[r[1] for r in ROWS])
+def test_mistake_is_told_with_file_and_line(nginx, place, line, said):
+    more = {"zone": line} if place == "zone" else {"location": f"location / {{\n{line}\n}}"}
+    code, out = nginx.test_config(**more)
+    if said is None:
+        assert code == 0, out
+        return
+    at = max(i for i, text in enumerate(nginx.text.splitlines(), 1) if line in text)
+    assert code != 0 and "[emerg] " in out and f": {said} in {nginx.prefix}/nginx.conf:{at}\n" in out, out
+
+
+def test_there_are_forty_rows():
+    assert len(ROWS) >= 40
+
+
+@pytest.mark.parametrize("parameters", ["objects=65536", "purge_records=262144"])
+def test_bound_that_is_told_is_taken(nginx, parameters):
+    code, out = nginx.test_config(zone=f"slab_cache_zone zone=one:16m {parameters};")
+    assert code == 0, out
+
+
+def test_largest_object_that_is_told_is_stored(nginx, cached, origin):
+    """The bound hangs on the number of workers, which is the machine's."""
+    _, out = nginx.test_config(zone="slab_cache_zone zone=one:16m max_object=1g;")
+    told = re.search(r'invalid max_object value "1073741824" in slab_cache zone "one" of 16m, it must be (\d+) at most in .*nginx.conf:\d+\n', out)
+    assert told, out
+    most = int(told[1])
+    assert nginx.test_config(zone=f"slab_cache_zone zone=one:16m max_object={most + 1};")[0] != 0
+    origin.handle("*", lambda r: Reply(b"x" * (most - 20_000), headers=("Cache-Control: max-age=60",)))
+    n = cached(zone=f"slab_cache_zone zone=one:16m max_object={most};")
+    assert (n.get("/a").cache, n.get("/a").cache) == ("MISS", "HIT")
+
+
+@pytest.mark.parametrize("size", ["1g", "1G", "1024m", "1048576k"])
+def test_sizes_are_nginxs_with_g(nginx, size):
+    assert nginx.test_config(zone=f"slab_cache_zone zone=one:{size};")[0] == 0
+
+
+def test_zone_may_be_defined_below_its_use(nginx, origin):
+    """As proxy_cache and proxy_cache_path."""
+    origin.handle("*", lambda r: Reply("x", headers=("Cache-Control: max-age=60",)))
+    zone = "slab_cache_zone zone=one:16m;"
+    text = nginx.config(zone="", http="slab_cache one;", location=f"""
+        location / {{ slab_cache_purge PURGE from 127.0.0.1; proxy_pass http://{origin.address}; }}
+        location /b/ {{ slab_cache one; proxy_pass http://{origin.address}; }}
+        location /_cache/ {{ slab_cache off; slab_cache_api write=on; }}
+    """)
+    n = nginx.start(text=text.rstrip().removesuffix("}") + zone + "\n}\n")
+    for path in ("/a", "/b/"):
+        assert (n.get(path).cache, n.get(path).cache) == ("MISS", "HIT")
+    n.reload()
+    assert n.get("/a").cache == "HIT"
+    n.purge("/a")
+    assert n.get("/a").cache == "MISS"
+    assert n.get("/_cache/v1/zones/one").status == 200
