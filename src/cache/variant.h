@@ -24,7 +24,10 @@ inline constexpr uint32_t kMarkerFlag = 0x1;
 inline constexpr uint32_t kStatusFlag = 0x2;      // a status alone: nginx makes the page for each client anew
 inline constexpr uint32_t kRedirectFlag = 0x4;    // X-Accel-Redirect: made for each client anew
 inline constexpr uint32_t kGzipVaryFlag = 0x8;    // whoever answered left Vary to nginx (r->gzip_vary)
-inline constexpr uint32_t kKindFlags = kStatusFlag | kRedirectFlag | kGzipVaryFlag;
+inline constexpr uint32_t kInterceptedFlag = 0x10;  // with kStatusFlag: the origin's status, its fields are for variables alone
+inline constexpr uint32_t kOwnLocationFlag = 0x20;  // nginx makes its Location absolute, by each client's address of us
+inline constexpr uint32_t kKindFlags =
+    kStatusFlag | kRedirectFlag | kGzipVaryFlag | kInterceptedFlag | kOwnLocationFlag;
 inline constexpr uint32_t kMaxSpecs = 4;
 inline constexpr uint32_t kMaxVariants = 255;
 

@@ -184,7 +184,8 @@ void refuse_bodyless(Fill* fill, const OriginResponse& origin, http::Reason reas
     }
     leader->reason = reason;
     if (origin.kind == AnswerKind::kStatus) {
-        const bool failed = !keep_status_lines(leader, fill->request);
+        const bool failed = !keep_status_lines(leader, fill->request)
+                            || (origin.intercepted && !keep_redirect(leader, origin.response.fields));
         leader->error_status = failed ? NGX_HTTP_INTERNAL_SERVER_ERROR : origin.response.status;
         tell_leader(fill, FillNews::kError);
     } else if (keep_redirect(leader, origin.response.fields)) {

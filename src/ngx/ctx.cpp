@@ -56,6 +56,19 @@ Ctx* find_ctx(ngx_http_request_t* r) noexcept {
     return nullptr;
 }
 
+bool was_refused(ngx_http_request_t* r) noexcept {
+    if (!r->internal) {
+        return false;
+    }
+    for (ngx_pool_cleanup_t* cln = r->pool->cleanup; cln != nullptr; cln = cln->next) {
+        const auto* ctx = static_cast<Ctx*>(cln->data);
+        if (cln->handler == clean_ctx && ctx->request == r && ctx != get_ctx(r) && !ctx->was_let_in) {
+            return true;
+        }
+    }
+    return false;
+}
+
 Ctx* make_ctx(ngx_http_request_t* r, LocConf* conf) noexcept {
     // One block for both: the hot path pays one pool allocation.
     auto* cln = ngx_pool_cleanup_add(r->pool, sizeof(Ctx));

@@ -62,6 +62,7 @@ struct Ctx {
     bool unlocked;               // fills without a lease
     bool is_quiet;               // its fill marks nothing: others have not asked for what it asks
     bool has_type;               // of an answer that redirected here: files keep it
+    bool was_let_in;             // by the location's access rules
     bool is_passing;             // goes nginx's ordinary way, looked at
     bool under_mark;             // passes because the key was found uncacheable a moment ago
     uint8_t rounds;              // lookups after waiting, bounded
@@ -127,6 +128,8 @@ inline Ctx* get_ctx(ngx_http_request_t* r) noexcept {    // of the current locat
 }
 Ctx* find_ctx(ngx_http_request_t* r) noexcept;   // also across internal redirects; nullptr if never cached
 Ctx* make_ctx(ngx_http_request_t* r, LocConf* conf) noexcept;
+// The access rules of a location sent it away, to a page for that: what it asked for must not happen.
+bool was_refused(ngx_http_request_t* r) noexcept;
 
 // The decoded head of ctx->pin; nullptr when it is nonsense. Decoded once per entry.
 inline const cache::StoredResponse* stored_response(Ctx* ctx) noexcept {

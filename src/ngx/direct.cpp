@@ -155,8 +155,13 @@ ngx_int_t show_stored(ngx_http_request_t* r, Ctx* ctx, const OriginResponse& ori
         return NGX_ERROR;   // written a moment ago: cannot happen
     }
     ctx->origin_age = origin.response.fields.has("Age") ? http::received_age(origin.response.fields) : -1;
+    const bool own_location = is_location_ours(r->headers_out);
     ngx_http_clean_header(r);
-    return put_header(r, ctx, ctx->stored, ctx->direct->expected, true);
+    const ngx_int_t rc = put_header(r, ctx, ctx->stored, ctx->direct->expected, true);
+    if (own_location) {
+        make_location_ours(r);
+    }
+    return rc;
 }
 
 // The origin was asked. From here on nobody but the origin ends this.

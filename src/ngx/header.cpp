@@ -159,6 +159,20 @@ void set_content_type(ngx_http_request_t* r, Bytes value, size_t type_len) noexc
     }
 }
 
+bool is_location_ours(const ngx_http_headers_out_t& out) noexcept {
+    return out.location != nullptr && out.location->hash != 0 && out.location->value.len != 0
+           && out.location->value.data[0] == '/';
+}
+
+void make_location_ours(ngx_http_request_t* r) noexcept {
+    each_header(r->headers_out.headers, [&](ngx_table_elt_t& h) {
+        if (h.hash != 0 && base::equal_nocase(view(h.key), "Location")) {
+            r->headers_out.location = &h;
+        }
+        return true;
+    });
+}
+
 ngx_int_t build_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
     const cache::StoredResponse* decoded = stored_response(ctx);
     if (decoded == nullptr) {
@@ -167,7 +181,12 @@ ngx_int_t build_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
     if ((shm::Store::flags(ctx->pin) & cache::kGzipVaryFlag) != 0) {
         leave_vary_to_nginx(r);
     }
-    return put_header(r, ctx, *decoded, shm::Store::body_length(ctx->pin), shm::Store::is_complete(ctx->pin));
+    const ngx_int_t rc =
+        put_header(r, ctx, *decoded, shm::Store::body_length(ctx->pin), shm::Store::is_complete(ctx->pin));
+    if ((shm::Store::flags(ctx->pin) & cache::kOwnLocationFlag) != 0) {
+        make_location_ours(r);
+    }
+    return rc;
 }
 
 ngx_int_t put_header(ngx_http_request_t* r, Ctx* ctx, const cache::StoredResponse& stored, int64_t length,

@@ -7,6 +7,8 @@
 
 namespace slab_cache::ngx {
 
+// PREACCESS: what the log says should another location answer, and whether this one's access rules let the request in.
+ngx_int_t arrive(ngx_http_request_t* r) noexcept;
 // PRECONTENT, before try_files: PURGE alone.
 ngx_int_t purge_phase_handler(ngx_http_request_t* r) noexcept;
 

@@ -64,15 +64,22 @@ ngx_int_t body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept {
     return next_body_filter(r, in);
 }
 
+bool add_handler(ngx_http_core_main_conf_t* cmcf, ngx_http_phases phase, ngx_http_handler_pt handler) noexcept {
+    auto* slot = static_cast<ngx_http_handler_pt*>(ngx_array_push(&cmcf->phases[phase].handlers));
+    if (slot == nullptr) {
+        return false;
+    }
+    *slot = handler;
+    return true;
+}
+
 ngx_int_t postconfiguration(ngx_conf_t* cf) noexcept {
     auto* cmcf = static_cast<ngx_http_core_main_conf_t*>(
         ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module));
-    auto* handler = static_cast<ngx_http_handler_pt*>(
-        ngx_array_push(&cmcf->phases[NGX_HTTP_PRECONTENT_PHASE].handlers));
-    if (handler == nullptr) {
+    if (!add_handler(cmcf, NGX_HTTP_PREACCESS_PHASE, arrive)
+        || !add_handler(cmcf, NGX_HTTP_PRECONTENT_PHASE, purge_phase_handler)) {
         return NGX_ERROR;
     }
-    *handler = purge_phase_handler;
     unwatch_directives();
     next_header_filter = ngx_http_top_header_filter;
     ngx_http_top_header_filter = header_filter;

@@ -9,6 +9,7 @@
 #include "http/storable.h"
 #include "http/syntax.h"
 #include "http/update.h"
+#include "ngx/header.h"
 #include "ngx/merge.h"
 #include "ngx/request.h"
 #include "ngx/tags.h"
@@ -146,8 +147,9 @@ bool status_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexce
     return add_date(r, origin.response, origin.freshness.date, lines);
 }
 
-// Of a redirect all that may be stored, X-Accel-… among it: what nginx takes to the new location is taken on each way there.
-bool redirect_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexcept {
+// Of a redirect, and of a status that nginx intercepts, all that may be stored, X-Accel-… among it: what nginx takes to the
+// new location is taken on each way there, and variables find the rest.
+bool raw_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexcept {
     ngx_http_request_t* r = fill->request;
     lines->data = static_cast<http::Field*>(
         ngx_palloc(r->pool, (origin.response.fields.size + 2) * sizeof(http::Field)));
@@ -169,10 +171,10 @@ bool redirect_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noex
 bool stored_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexcept {
     ngx_http_request_t* r = fill->request;
     if (origin.kind == AnswerKind::kStatus) {
-        return status_lines(fill, origin, lines);
+        return origin.intercepted ? raw_lines(fill, origin, lines) : status_lines(fill, origin, lines);
     }
     if (origin.kind == AnswerKind::kRedirect) {
-        return redirect_lines(fill, origin, lines);
+        return raw_lines(fill, origin, lines);
     }
     http::Field* all = nullptr;
     const http::Fields out = list_fields(r->pool, &r->headers_out.headers, 4, &all);
@@ -252,13 +254,14 @@ void set_times(shm::NewEntry* what, Fill* fill, const http::Response& response,
 uint32_t kind_flags(const Fill* fill, const OriginResponse& origin) noexcept {
     switch (origin.kind) {
     case AnswerKind::kStatus:
-        return cache::kStatusFlag;
+        return cache::kStatusFlag | (origin.intercepted ? cache::kInterceptedFlag : 0);
     case AnswerKind::kRedirect:
         return cache::kRedirectFlag;
     case AnswerKind::kBody:
         break;
     }
-    return leaves_vary_to_nginx(fill->request) ? cache::kGzipVaryFlag : 0;
+    return (leaves_vary_to_nginx(fill->request) ? cache::kGzipVaryFlag : 0)
+           | (is_location_ours(fill->request->headers_out) ? cache::kOwnLocationFlag : 0);
 }
 
 // The fields that decide about variants: those of the response, and what nginx would say for its content handler.

@@ -34,37 +34,76 @@ cache::FieldRead read_fields(ngx_http_request_t* r, cache::PurgeRequest* purge) 
     return read;
 }
 
-ngx_int_t purge_url(ngx_http_request_t* r, const LocConf* conf, Selection* to, cache::PurgeRequest* purge) noexcept {
+bool name_url(ngx_http_request_t* r, const LocConf* conf, cache::PurgeRequest* purge, ngx_int_t* answered) noexcept {
     Bytes uri;
     cache::Url url;
     if (!canonical_uri(r, conf, &uri)) {
-        return NGX_ERROR;
+        *answered = NGX_ERROR;
+        return false;
     }
     if (!cache::select_own_url(purge, host_of(r), uri, &url)) {
-        return refuse(r, NGX_HTTP_BAD_REQUEST, purge->complaint);
+        *answered = refuse(r, NGX_HTTP_BAD_REQUEST, purge->complaint);
+        return false;
     }
-    return purge_and_answer(to);
+    return true;
 }
 
-ngx_int_t purge_named(ngx_http_request_t* r, const LocConf* conf, Selection* to) noexcept {
+// What the request names, in `to`. False: it was answered with what is wrong.
+bool name_all(ngx_http_request_t* r, const LocConf* conf, Selection* to, ngx_int_t* answered) noexcept {
     cache::PurgeRequest purge{to, view(r->method_name), conf->tags_mode == kTagsConfigured, false, false, {}};
     switch (read_fields(r, &purge)) {
         case cache::FieldRead::kTooManyTags:
-            return refuse(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "more than 1024 tags in one request");
+            *answered = refuse(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "more than 1024 tags in one request");
+            return false;
         case cache::FieldRead::kRefused:
-            return refuse(r, NGX_HTTP_BAD_REQUEST, purge.complaint);
+            *answered = refuse(r, NGX_HTTP_BAD_REQUEST, purge.complaint);
+            return false;
         case cache::FieldRead::kFine:
             break;
     }
     switch (cache::purge_names(purge)) {
         case cache::PurgeNames::kNothing:
-            return refuse(r, NGX_HTTP_BAD_REQUEST, "PURGEKEYS names tags, in xkey-purge or xkey-softpurge");
+            *answered = refuse(r, NGX_HTTP_BAD_REQUEST, "PURGEKEYS names tags, in xkey-purge or xkey-softpurge");
+            return false;
         case cache::PurgeNames::kUrl:
-            return purge_url(r, conf, to, &purge);
+            return name_url(r, conf, &purge, answered);
         case cache::PurgeNames::kTags:
             break;
     }
-    return purge_and_answer(to);
+    return true;
+}
+
+bool select_in(ngx_http_request_t* r, const LocConf* conf, const PurgeConf& purge, Zone* zone, Selection* to,
+               ngx_int_t* answered) noexcept {
+    *answered = NGX_HTTP_SERVICE_UNAVAILABLE;
+    if (zone == nullptr || !usable(zone)) {
+        return false;
+    }
+    *answered = NGX_ERROR;
+    if (!init_selection(to, r, zone, cache::kMaxPurgeTags)) {
+        return false;
+    }
+    to->soft = purge.soft;
+    return name_all(r, conf, to, answered);
+}
+
+// A location without a zone names a URL that another location answers, after try_files or index: all zones forget it. The
+// answer is of the last; the others' purges are the same but for their numbers.
+ngx_int_t purge_everywhere(ngx_http_request_t* r, const LocConf* conf, const PurgeConf& purge) noexcept {
+    MainConf* mcf = main_conf(r);
+    auto** zones = static_cast<Zone**>(mcf->zones.elts);
+    ngx_int_t answered = NGX_HTTP_SERVICE_UNAVAILABLE;
+    for (ngx_uint_t i = 0; i < mcf->zones.nelts; i++) {
+        Selection selection;
+        if (!select_in(r, conf, purge, zones[i], &selection, &answered)) {
+            return answered;
+        }
+        if (i + 1 == mcf->zones.nelts) {
+            return purge_and_answer(&selection);
+        }
+        (void) purge_selection(&selection);
+    }
+    return answered;
 }
 
 }  // namespace
@@ -93,15 +132,12 @@ ngx_int_t purge_handler(ngx_http_request_t* r) noexcept {
         return discard;
     }
     Zone* zone = zone_for(r, conf);
-    if (zone == nullptr || !usable(zone)) {
-        return NGX_HTTP_SERVICE_UNAVAILABLE;
+    if (zone == nullptr) {
+        return purge_everywhere(r, conf, *purge);
     }
     Selection selection;
-    if (!init_selection(&selection, r, zone, cache::kMaxPurgeTags)) {
-        return NGX_ERROR;
-    }
-    selection.soft = purge->soft;
-    return purge_named(r, conf, &selection);
+    ngx_int_t answered = NGX_ERROR;
+    return select_in(r, conf, *purge, zone, &selection, &answered) ? purge_and_answer(&selection) : answered;
 }
 
 }  // namespace slab_cache::ngx

@@ -193,8 +193,11 @@ ngx_int_t act_on_stored(ngx_http_request_t* r, Ctx* ctx) noexcept {
     if ((shm::Store::flags(ctx->pin) & cache::kRedirectFlag) != 0) {
         return redirect_by(r, fields);
     }
+    const bool intercepted = (shm::Store::flags(ctx->pin) & cache::kInterceptedFlag) != 0;
     for (const http::Field& field : fields) {
-        if (!put_status_line(r, field.name, field.value)) {
+        const bool is_kept = !intercepted || (stored->status == NGX_HTTP_UNAUTHORIZED
+                                              && base::equal_nocase(field.name, "WWW-Authenticate"));
+        if (is_kept && !put_status_line(r, field.name, field.value)) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
     }

@@ -107,6 +107,9 @@ bool copy_header(Ctx* leader, Fill* fill) noexcept {
         }
         return ok;
     });
+    if (is_location_ours(in)) {
+        make_location_ours(r);
+    }
     return ok;
 }
 

@@ -222,7 +222,9 @@ bool canonical(ngx_pool_t* pool, const Written& url, const LocConf* conf, Bytes*
     size_t n = args.size();
     char* to = s.data + url.path.size() + 1;
     if (conf->key_args == nullptr) {
-        ngx_memcpy(to, args.data(), n);
+        if (n != 0) {
+            ngx_memcpy(to, args.data(), n);
+        }
         *uri = {s.data, s.size};
         return true;
     }
@@ -367,9 +369,9 @@ http::Request request_facts(ngx_http_request_t* r) noexcept {
 
 namespace {
 
-// Where the origin sent no Date, nginx's proxy module adds an empty one, to keep its own from being added.
+// Where the origin sent no Date or no Server, nginx's proxy module adds an empty one, to keep its own from being added.
 bool is_stand_in(const ngx_table_elt_t& h) noexcept {
-    return h.value.len == 0 && base::equal_nocase(view(h.key), "Date");
+    return h.value.len == 0 && (base::equal_nocase(view(h.key), "Date") || base::equal_nocase(view(h.key), "Server"));
 }
 
 }  // namespace

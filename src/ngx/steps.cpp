@@ -76,6 +76,7 @@ ngx_int_t run(ngx_http_request_t* r, Ctx* ctx) noexcept {
             return NGX_OK;
         case Next::kError:
             leave_parked(ctx);
+            count_served(ctx);
             ctx->step = Step::kAnswered;   // an error_page may go another way: nothing wakes this one any more
             return ctx->error_status >= NGX_HTTP_SPECIAL_RESPONSE
                        ? static_cast<ngx_int_t>(ctx->error_status)
@@ -117,33 +118,43 @@ void resume(void* data) noexcept {
     ngx_http_run_posted_requests(c);
 }
 
-ngx_int_t purge_phase_handler(ngx_http_request_t* r) noexcept {
+namespace {
+
+bool is_cached_here(ngx_http_request_t* r, const LocConf* conf) noexcept {
+    return (conf->zone != nullptr || conf->zone_value != nullptr) && !is_clone(r->connection) && !conf->api;
+}
+
+}  // namespace
+
+ngx_int_t arrive(ngx_http_request_t* r) noexcept {
     auto* conf = loc_conf<LocConf>(r);
-    if ((conf->zone == nullptr && conf->zone_value == nullptr) || is_clone(r->connection) || conf->api) {
+    if (!is_cached_here(r, conf) || get_ctx(r) != nullptr) {
         return NGX_DECLINED;
     }
-    // Not where an error led: whoever sent it was refused.
-    if (!r->error_page && is_purge(r, conf->purge)) {
+    Ctx* ctx = make_ctx(r, conf);
+    if (ctx == nullptr) {
+        return NGX_ERROR;
+    }
+    ctx->status = CacheStatus::kMiss;   // should another location answer, that is what the log says
+    ctx->reason = http::Reason::kElsewhere;
+    return NGX_DECLINED;
+}
+
+ngx_int_t purge_phase_handler(ngx_http_request_t* r) noexcept {
+    if (Ctx* ctx = get_ctx(r)) {
+        ctx->was_let_in = true;
+    }
+    auto* conf = loc_conf<LocConf>(r);
+    if (is_purge(r, conf->purge) && !is_clone(r->connection) && !conf->api && !was_refused(r)) {
         r->content_handler = purge_handler;
         return NGX_OK;
-    }
-    if (get_ctx(r) == nullptr) {   // should another location answer, that is what the log says
-        Ctx* ctx = make_ctx(r, conf);
-        if (ctx == nullptr) {
-            return NGX_ERROR;
-        }
-        ctx->status = CacheStatus::kMiss;
-        ctx->reason = http::Reason::kElsewhere;
     }
     return NGX_DECLINED;
 }
 
 ngx_int_t content_handler(ngx_http_request_t* r) noexcept {
     auto* conf = loc_conf<LocConf>(r);
-    if (conf->zone == nullptr && conf->zone_value == nullptr) {
-        return NGX_DECLINED;
-    }
-    if (is_clone(r->connection) || conf->api || r->content_handler == purge_handler) {
+    if (!is_cached_here(r, conf) || r->content_handler == purge_handler) {
         return NGX_DECLINED;   // a fill is what we are waiting for; the admin location is no content
     }
     Ctx* ctx = get_ctx(r);

@@ -4,6 +4,7 @@
 
 #include "cache/key.h"
 #include "ngx/ctx.h"
+#include "ngx/redirect.h"
 #include "ngx/request.h"
 
 namespace slab_cache::ngx {
@@ -139,6 +140,12 @@ void each_received(ngx_http_request_t* r, Ctx* ctx, Bytes suffix, Fn fn) noexcep
         cache::StoredField field;
         while (cache::next_field(&rest, &field)) {
             if (is_named(field.lowcase, suffix) && !fn(field.value)) {
+                return;
+            }
+        }
+    } else if (ctx->redirect != nullptr) {
+        for (const http::Field& field : ctx->redirect->fields) {
+            if (is_named(field.name, suffix) && !fn(field.value)) {
                 return;
             }
         }

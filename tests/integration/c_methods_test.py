@@ -34,11 +34,20 @@ def test_unsafe_method_invalidates_also_with_an_upgrade_on_offer(cached, origin)
     assert n.get("/a").cache == "MISS"
 
 
-def test_location_of_the_same_host_is_invalidated_too(cached, origin):
+def test_location_stays_without_the_word_for_it(cached, origin):
+    origin.handle("/", lambda r: Reply("home", headers=FRESH))
+    origin.handle("/login", lambda r: Reply("", status=302, headers=("Location: /",)))
+    n = cached()
+    n.get("/")
+    n.request("/login", "POST", body=b"x")
+    assert n.get("/").cache == "HIT"
+
+
+def test_location_of_the_same_host_is_invalidated_too_where_the_word_is_there(cached, origin):
     origin.handle("/made", lambda r: Reply("made", headers=FRESH))
     origin.handle("/other", lambda r: Reply("other", headers=FRESH))
     origin.handle("/form", lambda r: Reply("", status=201, headers=("Location: /made", "Content-Location: http://elsewhere/other")))
-    n = cached()
+    n = cached("slab_cache_invalidate unsafe location groups;")
     n.get("/made"), n.get("/other")
     n.request("/form", "POST", body=b"x")
     assert [n.get(p).cache for p in ("/made", "/other")] == ["MISS", "HIT"]
