@@ -113,6 +113,7 @@ enum class Validity : uint8_t {
     kPurged,       // gone
 };
 
+inline constexpr uint64_t kLeastSeq = uint64_t{1} << 40;   // purge counters begin here or above, at random
 inline constexpr uint32_t kMaxUses = 15;   // bump_uses() counts so far
 
 enum class PurgeMode : uint8_t { kHard, kSoft };
@@ -369,13 +370,19 @@ public:
     uint32_t bump_uses(const Digest& digest) noexcept;  // min_uses sketch: times seen, this one included; up to kMaxUses
 
     // ---- purge ---------------------------------------------------------------------------------------
-    // Each fingerprint gets a record; then the counter is published. Returns the new counter.
-    // Visible to all workers when it returns. O(count).
+    // Each fingerprint gets a record; then the counter is published. Returns the new counter; 0: another purger holds the
+    // lock and does not go on, nothing was purged. Visible to all workers when it returns. O(count).
     // `more` (may be null) runs before the counter is published: short, without a call to the outside.
     uint64_t purge(const uint64_t* fingerprints, uint32_t count, PurgeMode mode, PurgeFn more = nullptr,
                    void* context = nullptr) noexcept;
     uint64_t purge_all(PurgeMode mode) noexcept;
+    uint64_t purge_all_now(PurgeMode mode) noexcept;   // never fails: for purges that nobody would ask for again
+    // Raises the counter, purging nothing: what is born then knows more than any fill before. 0: as purge().
+    uint64_t advance() noexcept;
     uint64_t purge_seq() const noexcept;
+    // Did this zone give out that number, its counter being `counter` now? Or the one whose place it took, before it did.
+    bool is_own_seq(uint64_t seq, uint64_t counter) const noexcept;
+    uint64_t carried_seq() const noexcept;   // the counter of that zone then; 0: there was none
     uint64_t purged() const noexcept;   // fingerprints, in the zone's life
     // Newest purge of any of these since `birth`? (for pushes fenced by If-Purge-Seq)
     Validity validity_of(const uint64_t* fingerprints, uint32_t count, uint64_t birth) const noexcept;

@@ -148,6 +148,14 @@ uint64_t Store::purge_all(PurgeMode mode) noexcept {
     return purge_everything(&context_, mode);
 }
 
+uint64_t Store::purge_all_now(PurgeMode mode) noexcept {
+    return purge_everything_now(&context_, mode);
+}
+
+uint64_t Store::advance() noexcept {
+    return advance_purges(&context_);
+}
+
 uint64_t Store::purged() const noexcept {
     return counter_sum(static_cast<uint32_t>(Counter::kPurges));
 }
