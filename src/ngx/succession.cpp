@@ -137,7 +137,7 @@ void copy_patterns(Zone* zone, Zone* old, const GlobMarks& marks) noexcept {
     for (uint32_t i = 0; i < shm::Store::kPriors; i++) {
         area->prior_globs[i].store_release(marks.of[i]);  // [prior-globs]
     }
-    cache::copy_globs(from->globs, &area->globs, zone->store.purge_seq());
+    cache::copy_globs(from->globs, &area->globs, zone->store.carried_seq());
 }
 
 struct Deadline {
@@ -177,7 +177,10 @@ shm::Carried carry(Zone* zone, const Zone& old, uint64_t started_ms) noexcept {
 void purge_host(Bytes host, bool soft, void* data) noexcept {
     auto* zone = static_cast<Zone*>(data);
     const uint64_t selector = cache::raised_selector(host, zone->store.secret());
-    (void) zone->store.purge(&selector, 1, soft ? shm::PurgeMode::kSoft : shm::PurgeMode::kHard);
+    const shm::PurgeMode mode = soft ? shm::PurgeMode::kSoft : shm::PurgeMode::kHard;
+    if (zone->store.purge(&selector, 1, mode) == 0) {
+        (void) zone->store.purge_all_now(mode);
+    }
 }
 
 void remove_pages(PriorMap* prior, uint64_t from) noexcept {
