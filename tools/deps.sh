@@ -21,6 +21,7 @@ reason() {
         openssl) echo "certificates for tests" ;;
         chromium | chromium-driver | python3-selenium) echo "a browser to test the admin page in" ;;
         prometheus) echo "promtool, to check the metrics" ;;
+        libfaketime) echo "sets the clock under a running nginx" ;;
         gdb) echo "stops a worker in the middle of a purge" ;;
         procps) echo "process tools for tests" ;;
         spin) echo "checks the protocol models" ;;
@@ -37,7 +38,7 @@ packages() {
         build) echo "$build" ;;
         run) echo "$build nginx curl" ;;
         test) echo "$build nginx curl openssl procps libgtest-dev python3-pytest" \
-                   "gunicorn python3-flask uwsgi-core uwsgi-plugin-python3 spin gdb" ;;
+                   "gunicorn python3-flask uwsgi-core uwsgi-plugin-python3 spin gdb libfaketime" ;;
         clang) echo "$build clang libclang-rt-dev" ;;
         bench) echo "$build nginx wrk strace libbenchmark-dev" ;;
         static) echo "$build dpkg-dev" ;;

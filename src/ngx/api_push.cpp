@@ -105,12 +105,12 @@ bool read_response(Push* p) noexcept {
     if (has_ttl && !http::read_pushed_ttl(text, &ttl)) {
         return bad(p, "ttl= is a positive number of seconds");
     }
-    p->response = {status, {p->line, p->lines}, now_sec(), now_sec()};
+    p->response = {status, {p->line, p->lines}, wall_sec(), wall_sec()};
     p->freshness = http::evaluate_freshness(p->response, p->call->conf->policy,
                                             static_cast<uint32_t>(ngx_random()));
     if (has_ttl) {
         p->freshness.lifetime_sec = ttl;
-        p->freshness.fresh_until = now_sec() + ttl - p->freshness.age_at_response;
+        p->freshness.fresh_until = wall_sec() + ttl - p->freshness.age_at_response;
         p->freshness.is_explicit = true;
         p->freshness.source = http::Source::kAccel;
     }
@@ -234,8 +234,8 @@ bool build_head(Push* p) noexcept {
         builder.add("Date", {date, sizeof(date)});
     }
     const int64_t modified =
-        http::parse_date(p->response.fields.get("Last-Modified"), now_sec()).value_or(-1);
-    if (!builder.finish(p->response.status, modified, http::facts_of(p->response, p->freshness))) {
+        http::parse_date(p->response.fields.get("Last-Modified"), wall_sec()).value_or(-1);
+    if (!builder.finish(p->response.status, modified, stored_facts(p->response, p->freshness))) {
         return bad(p, "a header field is too long");
     }
     p->head = builder.head();
@@ -296,7 +296,7 @@ bool store(Push* p) noexcept {
     if (!settle_birth(p)) {
         return false;
     }
-    const http::StoredFacts facts = http::facts_of(p->response, p->freshness);
+    const http::StoredFacts facts = stored_facts(p->response, p->freshness);
     shm::NewEntry what;
     what.key = p->place.key;
     what.digest = cache::digest(what.key, store.secret());
@@ -358,7 +358,7 @@ ngx_int_t push_entry(Call* call) noexcept {
     count(call->zone, Counter::kPushes);
     return send_json(call->request, NGX_HTTP_CREATED,
                      json_pack("{s:b, s:I, s:I, s:o}", "stored", 1, "birth", static_cast<json_int_t>(p->birth), "ttl_sec",
-                               static_cast<json_int_t>(p->freshness.fresh_until - now_sec()), "key",
+                               static_cast<json_int_t>(p->freshness.fresh_until - wall_sec()), "key",
                                key_json(p->place.key, call->zone->store.secret())));
 }
 

@@ -166,7 +166,7 @@ shm::Carried carry(Zone* zone, const Zone& old, uint64_t started_ms) noexcept {
     if (from.join(self) == shm::Status::kOk) {
         if (zone->store.join(self) == shm::Status::kOk) {
             Deadline deadline = {started_ms, 0};
-            out = zone->store.carry(&from, {in_time, &deadline, static_cast<int64_t>(ngx_time())});
+            out = zone->store.carry(&from, {in_time, &deadline, now_sec()});
             zone->store.leave();
         }
         from.leave();

@@ -17,6 +17,7 @@
 namespace slab_cache::ngx {
 namespace {
 
+constexpr int64_t kClockBase = 1'500'000'000;   // dates of two digits are read by the year of `now`
 constexpr ngx_msec_t kUpkeepMs = 1000;
 constexpr ngx_uint_t kReapEvery = 5;             // ticks
 constexpr ngx_msec_t kSweepPauseMs = 10;
@@ -136,6 +137,22 @@ void keep_heap_top() noexcept {
 }
 
 }  // namespace
+
+int64_t now_sec() noexcept {
+    static ngx_msec_t read_at;   // one look per turn of the event loop at most
+    static int64_t sec;
+    if (sec == 0 || read_at != ngx_current_msec) {
+        timespec t;
+        clock_gettime(CLOCK_BOOTTIME, &t);
+        read_at = ngx_current_msec;
+        sec = kClockBase + static_cast<int64_t>(t.tv_sec);
+    }
+    return sec;
+}
+
+http::StoredFacts stored_facts(const http::Response& response, const http::Freshness& freshness) noexcept {
+    return http::moved(http::facts_of(response, freshness), now_sec() - wall_sec());
+}
 
 void advise_huge_pages(const Zone& zone, void* addr, ngx_log_t* log) noexcept {
     if (zone.huge_pages && madvise(addr, zone.size, MADV_HUGEPAGE) == -1) {

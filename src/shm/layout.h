@@ -56,7 +56,7 @@ struct EntryFixed {
     uint64_t digest_lo;
     uint32_t flags;           // the caller's
     uint32_t fill_cost_us;
-    uint32_t stored_sec;      // wall clock at begin()
+    uint32_t stored_sec;      // the caller's clock at begin()
     uint16_t key_bytes;
     uint16_t head_bytes;
     uint8_t selector_count;
@@ -78,7 +78,7 @@ struct Entry {
     EntryFixed fixed;
     Atom<uint64_t> birth;            // purge counter before the origin was asked; a refresh raises it
     Atom<uint64_t> checked;          // purge counter up to which validity is known
-    Atom<uint32_t> fresh_until;      // wall-clock second, saturated to 32 bits
+    Atom<uint32_t> fresh_until;      // second of the caller's clock, saturated to 32 bits
     Atom<uint32_t> stale_until;
     Atom<uint32_t> body_available;   // bytes of body that may be read
     Atom<uint32_t> body_total;       // kUnknownLength while growing

@@ -11,7 +11,7 @@
 //             one commit() or abort(). What a dead process leaves behind is taken back by reap().
 // Errors      Status. Whatever is read from the zone is checked; nonsense is counted and reported as kMiss or
 //             kCorrupt, never a crash.
-// Units       bytes, whole seconds of wall-clock time (`_sec`), milliseconds of CLOCK_MONOTONIC (`_ms`),
+// Units       bytes, whole seconds of the caller's clock (`_sec`), milliseconds of CLOCK_MONOTONIC (`_ms`),
 //             microseconds where a name ends in `_us`.
 #pragma once
 
