@@ -8,6 +8,7 @@
 
 #include "ngx/clock.h"
 #include "ngx/conf.h"
+#include "ngx/heritage.h"
 #include "ngx/wait.h"
 #include "ngx/wake.h"
 #include "ngx/zone_memory.h"
@@ -172,6 +173,7 @@ ngx_int_t init_zone(ngx_shm_zone_t* shm_zone, void* data) noexcept {
         return open_zone_file(zone, shm_zone->shm.log);
     }
     if (data == nullptr) {
+        share_memory(zone, shm_zone);
         advise_huge_pages(*zone, shm_zone->shm.addr, shm_zone->shm.log);
         if (format(shm_zone, zone) != NGX_OK) {
             return NGX_ERROR;
@@ -193,6 +195,7 @@ ngx_int_t init_zone(ngx_shm_zone_t* shm_zone, void* data) noexcept {
         return NGX_ERROR;
     }
     zone->formatted = true;
+    keep_shared_memory(zone, *static_cast<const Zone*>(data));
     keep_priors(zone);
     if (!ngx_test_config) {
         ngx_log_error(NGX_LOG_NOTICE, shm_zone->shm.log, 0,

@@ -126,6 +126,20 @@ Status Store::create(void* base, uint64_t bytes, uint32_t reserved, const Config
     return Status::kOk;
 }
 
+bool Store::config_of(const void* base, uint64_t bytes, uint32_t reserved, Config* config) noexcept {
+    const auto* z = reinterpret_cast<const ZoneHeader*>(static_cast<const char*>(base) + reserved);
+    if (bytes < reserved + sizeof(ZoneHeader) || z->magic != kZoneMagic || z->version != kLayoutVersion) {
+        return false;
+    }
+    config->max_object = z->config_max_object;
+    config->objects = z->config_objects;
+    config->purge_records = z->config_purge_records;
+    config->workers = z->config_workers;
+    config->user_bytes = z->config_user_bytes;
+    config->eviction = static_cast<Eviction>(z->config_eviction);
+    return true;
+}
+
 Status Store::attach(void* base, uint64_t bytes, uint32_t reserved, const Config& config) noexcept {
     if (bytes < reserved + sizeof(ZoneHeader)) {
         return Status::kStaleFormat;

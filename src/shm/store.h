@@ -244,6 +244,9 @@ public:
     // kStaleFormat: magic, version, layout fingerprint, size or config differ.
     Status attach(void* base, uint64_t bytes, uint32_t reserved, const Config& config) noexcept;
 
+    // The configuration that a zone was created with, so that another process may attach it. False: it is none of this layout.
+    static bool config_of(const void* base, uint64_t bytes, uint32_t reserved, Config* config) noexcept;
+
     // After an unclean stop: validates and repairs every shard, forgets all worker records, leases and fills. Purges
     // everything where the zone is_following().
     // REQUIRES no other process uses the zone.
