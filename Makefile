@@ -14,7 +14,7 @@ MODULE := $(BUILD)/ngx_http_slab_cache_module.so
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 export NGX_SRC PORT
 
-.PHONY: module run test unit integration model lint format asan tsan static clang bench fuzz torture torture-twin torture-direct asan-nginx other-nginx
+.PHONY: module run test unit integration model lint format asan tsan static clang bench fuzz torture torture-twin torture-direct history history-twins asan-nginx other-nginx
 .PHONY: install clean help deps-build deps-run deps-test deps-clang deps-bench
 
 module:           ## build build/ngx_http_slab_cache_module.so against the installed nginx-dev
@@ -44,6 +44,12 @@ torture-twin: torture-programs ## the same with a module whose repair does nothi
 torture-direct: torture-programs ## the same with a module that fills every cold key directly (ngx/direct.h)
 	+@SLAB_CACHE_CFLAGS=-DSLAB_DIRECT_FROM_THE_FIRST tools/build-module.sh $(BUILD)/torture-direct
 	@SLAB_MODULE=$(BUILD)/torture-direct/$(notdir $(MODULE)) /usr/bin/python3 tests/torture/torture.py $(SECONDS) $(SEED)
+
+history: module   ## what nobody may ever see, in random histories with kills, stops, resizes, upgrades, clock steps, for SECONDS=60 (SEED=n)
+	@/usr/bin/python3 tests/history/history.py $(SECONDS) $(SEED)
+
+history-twins:    ## the same with three modules that break a promise each: must find them broken
+	+@tools/history-twins.sh $(BUILD)/history-twin
 
 asan-nginx: deps-test ## the integration tests with the module under ASan and UBSan; ARGS="-k name" selects
 	+@tools/asan-nginx.sh $(BUILD)/asan-nginx $(ARGS)

@@ -21,6 +21,9 @@ reason() {
         openssl) echo "certificates for tests" ;;
         chromium | chromium-driver | python3-selenium) echo "a browser to test the admin page in" ;;
         prometheus) echo "promtool, to check the metrics" ;;
+        libfaketime) echo "sets the clock under a running nginx" ;;
+        python3-h2) echo "an HTTP/2 client for tests/history" ;;
+        gdb) echo "stops a worker in the middle of a purge" ;;
         procps) echo "process tools for tests" ;;
         spin) echo "checks the protocol models" ;;
         clang | libclang-rt-dev) echo "second compiler, fuzzers" ;;
@@ -36,7 +39,7 @@ packages() {
         build) echo "$build" ;;
         run) echo "$build nginx curl" ;;
         test) echo "$build nginx curl openssl procps libgtest-dev python3-pytest" \
-                   "gunicorn python3-flask uwsgi-core uwsgi-plugin-python3 spin" ;;
+                   "gunicorn python3-flask uwsgi-core uwsgi-plugin-python3 spin gdb libfaketime python3-h2" ;;
         clang) echo "$build clang libclang-rt-dev" ;;
         bench) echo "$build nginx wrk strace libbenchmark-dev" ;;
         static) echo "$build dpkg-dev" ;;

@@ -6,7 +6,8 @@
 //             (form 0: the table's spelling, 2: all lower case, 1: any other, spelled out) in the order the origin sent them, repeated lines kept. The body is not in the head.
 // Fixed part  | version:8 | fact flags:8 | status:16 | fields:16 | length of the media type:16 |
 //             | fresh until:32 | stale while:32 | stale if error:32 | born at:32 | date:32 | Last-Modified:32 |
-// Units       wall-clock seconds, saturated to 32 bits (1970 to 2106; born at: 1952 to 2089); a Last-Modified outside of that is none.
+// Units       seconds, saturated to 32 bits (1970 to 2106; born at: 1952 to 2089); a Last-Modified outside of that is none.
+//             date and Last-Modified by the wall clock, the rest by the clock that nobody sets (ngx/zone.h).
 // Threading   pure functions; a decoded view is valid as long as the head's bytes are pinned.
 // Errors      decode_head() treats the bytes as input: every length is checked, nonsense gives false (a miss).
 #pragma once

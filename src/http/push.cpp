@@ -50,19 +50,13 @@ bool read_pushed_ttl(Bytes text, int64_t* ttl_sec) noexcept {
     return true;
 }
 
-Fence read_fence(Bytes text, uint64_t counter, uint64_t* birth) noexcept {
+bool read_fence(Bytes text, uint64_t* seq) noexcept {
     uint64_t n = 0;
-    if (text.empty()) {
-        return Fence::kAhead;
-    }
     if (!read_decimal(text, 0, UINT64_MAX, &n)) {
-        return Fence::kMalformed;
+        return false;
     }
-    if (n > counter) {
-        return Fence::kAhead;
-    }
-    *birth = n;
-    return Fence::kGood;
+    *seq = n;
+    return true;
 }
 
 }  // namespace slab_cache::http

@@ -16,10 +16,7 @@ Bytes pushed_name(Bytes name) noexcept;
 bool read_pushed_status(Bytes text, uint16_t* status) noexcept;
 bool read_pushed_ttl(Bytes text, int64_t* ttl_sec) noexcept;
 
-enum class Fence : uint8_t { kGood, kMalformed, kAhead };
-
-// If-Purge-Seq against the purge counter as the request began. A counter that has not been reached is refused: it would
-// make the object immune to purges to come.
-Fence read_fence(Bytes text, uint64_t counter, uint64_t* birth) noexcept;
+// If-Purge-Seq. False for what is no number.
+bool read_fence(Bytes text, uint64_t* seq) noexcept;
 
 }  // namespace slab_cache::http

@@ -67,6 +67,13 @@ StoredFacts facts_of(const Response& response, const Freshness& freshness) noexc
     return facts;
 }
 
+StoredFacts moved(StoredFacts facts, int64_t sec) noexcept {
+    for (int64_t* at : {&facts.fresh_until, &facts.stale_while_until, &facts.stale_if_error_until, &facts.born_at}) {
+        *at = add_saturated(*at, sec);
+    }
+    return facts;
+}
+
 int64_t useful_until(const StoredFacts& facts) noexcept {
     const int64_t end =
         later(facts.fresh_until, later(facts.stale_while_until, facts.stale_if_error_until));

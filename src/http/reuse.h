@@ -43,6 +43,8 @@ static_assert(sizeof(StoredFacts) == 48 && std::is_trivially_copyable_v<StoredFa
               std::is_standard_layout_v<StoredFacts>);
 
 StoredFacts facts_of(const Response& response, const Freshness& freshness) noexcept;
+// The same by a clock that is `sec` ahead. `date` stays: it is the origin's word.
+StoredFacts moved(StoredFacts facts, int64_t sec) noexcept;
 
 // Until when the object is of use to anybody: its stale windows, and for one with a validator as
 // long again as it was fresh, at least an hour, since a 304 is cheap. This is the store's

@@ -45,6 +45,36 @@ Reason vary_reason(const Fields& fields, const Policy& policy) noexcept {
     return told_apart ? Reason::kNone : Reason::kVariant;
 }
 
+// A number, or the same number several times, as a list or in several lines (RFC 9110 8.6).
+bool is_length(Bytes value, Bytes* seen) noexcept {
+    for (size_t at = 0; at <= value.size();) {
+        const size_t comma = value.find(',', at);
+        const Bytes one = trim(base::slice(value, at, comma == Bytes::npos ? comma : comma - at));
+        if (one.empty() || one.find_first_not_of("0123456789") != Bytes::npos || (!seen->empty() && one != *seen)) {
+            return false;
+        }
+        *seen = one;
+        at = comma == Bytes::npos ? value.size() + 1 : comma + 1;
+    }
+    return true;
+}
+
+// What RFC 9112 6.3 calls an unrecoverable error, or one that ought to be handled as such: somebody else on the way may have
+// taken another part of it for the body.
+Reason framing_reason(const Fields& fields) noexcept {
+    bool is_coded = false;
+    bool is_sound = true;
+    Bytes length;
+    for (const Field& field : fields) {
+        if (field.name.size() == sizeof("Content-Length") - 1 && base::equal_nocase(field.name, "Content-Length")) {
+            is_sound = is_length(field.value, &length) && is_sound;
+        } else if (field.name.size() == sizeof("Transfer-Encoding") - 1) {
+            is_coded = base::equal_nocase(field.name, "Transfer-Encoding") || is_coded;
+        }
+    }
+    return is_sound && !(is_coded && !length.empty()) ? Reason::kNone : Reason::kFraming;
+}
+
 Reason status_reason(uint16_t status) noexcept {
     if (status < 200 || status > 999 || status == 304) {
         return Reason::kStatus;
@@ -142,7 +172,7 @@ Verdict storable(const Request& request, const Response& response, const Freshne
     if (request.method == Method::kHead) {
         return {Reason::kMethod};   // without its body it cannot answer a GET
     }
-    const Reason reasons[] = {status_reason(response.status),
+    const Reason reasons[] = {status_reason(response.status), framing_reason(response.fields),
                               sharing_reason(request, response, freshness, policy),
                               vary_reason(response.fields, policy), use_reason(response, freshness),
                               size_reason(response, policy)};

@@ -145,6 +145,11 @@ bool knows_arguments(ngx_http_request_t* r, const Action& action, ngx_int_t* rc)
     return false;
 }
 
+ngx_int_t send_unknown_name(ngx_http_request_t* r) noexcept {
+    return send_problem(r, NGX_HTTP_FORBIDDEN, "unknown name",
+                        "a browser asks under a name that this server does not have: add it to server_name");
+}
+
 // False: it has been answered, with *rc.
 bool may_write(ngx_http_request_t* r, const LocConf* conf, const Action& action, ngx_int_t* rc) noexcept {
     if (!conf->api_write) {
@@ -158,8 +163,7 @@ bool may_write(ngx_http_request_t* r, const LocConf* conf, const Action& action,
         return false;
     }
     if (!request_header(r, "Origin").empty() && is_rebound(r)) {
-        *rc = send_problem(r, NGX_HTTP_FORBIDDEN, "unknown name",
-                           "a browser asks under a name that this server does not have: add it to server_name");
+        *rc = send_unknown_name(r);
         return false;
     }
     if (action.needs_type && may_be_a_form(r)) {
@@ -273,6 +277,10 @@ ngx_int_t api_handler(ngx_http_request_t* r) noexcept {
     } else if (!is_trusted(r)) {
         return send_problem(r, NGX_HTTP_FORBIDDEN, "forbidden",
                             "not from loopback, and the location has no access rule");
+    } else if ((r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) != 0 && r->connection->sockaddr->sa_family != AF_UNIX
+               && is_loopback(r->connection->sockaddr) && is_rebound(r)) {
+        // A browser on this machine sends no Origin when it reads what it takes for its page's own.
+        return send_unknown_name(r);
     }
     const Route route = route_of(r, conf);
     // Who has not proven anything yet is not told what there is.

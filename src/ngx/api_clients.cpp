@@ -35,6 +35,9 @@ Bytes field_of(ngx_http_request_t* r, Bytes name) noexcept {
 }
 
 ngx_int_t send_status(Call* call, uint64_t seq) noexcept {
+    if (seq == 0) {
+        return send_not_purged(call->request);
+    }
     return send_json(call->request, NGX_HTTP_OK,
                      json_pack("{s:s, s:o}", "status", "ok", "id", purge_id(call->zone, seq)));
 }
@@ -82,7 +85,10 @@ ngx_int_t purge_keys(Call* call, Selection* to) noexcept {
         return bad_keys(call,
                         "name up to 256 keys in Surrogate-Key, or in {\"surrogate_keys\":[…]}");
     }
-    (void) purge_selection(to);
+    if (purge_selection(to) == 0) {
+        json_decref(keys.answer);
+        return send_not_purged(call->request);
+    }
     return send_json(call->request, NGX_HTTP_OK, keys.answer);
 }
 
@@ -101,7 +107,9 @@ ngx_int_t cloudflare_purge(Call* call, bool soft) noexcept {
         return cloudflare_error(call, problem.view());
     }
     selection.soft = selection.soft || soft;
-    (void) purge_selection(&selection);
+    if (purge_selection(&selection) == 0) {
+        return send_not_purged(call->request);
+    }
     return send_json(call->request, NGX_HTTP_OK,
                      json_pack("{s:b, s:[], s:[], s:{s:o}}", "success", 1, "errors", "messages", "result",
                                "id", json_text(view(call->zone->name))));

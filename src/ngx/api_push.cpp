@@ -105,12 +105,12 @@ bool read_response(Push* p) noexcept {
     if (has_ttl && !http::read_pushed_ttl(text, &ttl)) {
         return bad(p, "ttl= is a positive number of seconds");
     }
-    p->response = {status, {p->line, p->lines}, now_sec(), now_sec()};
+    p->response = {status, {p->line, p->lines}, wall_sec(), wall_sec()};
     p->freshness = http::evaluate_freshness(p->response, p->call->conf->policy,
                                             static_cast<uint32_t>(ngx_random()));
     if (has_ttl) {
         p->freshness.lifetime_sec = ttl;
-        p->freshness.fresh_until = now_sec() + ttl - p->freshness.age_at_response;
+        p->freshness.fresh_until = wall_sec() + ttl - p->freshness.age_at_response;
         p->freshness.is_explicit = true;
         p->freshness.source = http::Source::kAccel;
     }
@@ -163,13 +163,16 @@ bool read_fence(Push* p) noexcept {
     if (fence == nullptr) {
         return true;
     }
-    switch (http::read_fence(fence->value, p->call->birth, &p->birth)) {
-        case http::Fence::kMalformed:
-            return bad(p, "If-Purge-Seq is the \"seq\" of a purge");
-        case http::Fence::kAhead:
-            return bad(p, "If-Purge-Seq is ahead of the zone's purge counter");
-        case http::Fence::kGood:
-            break;
+    // What is below was never a zone's: a count of one's own. A number of another zone, or of this one before nginx was
+    // started anew, says nothing about what was purged here since. Nor does one that is yet to come: it would make the object
+    // immune to the purges up to it.
+    if (!http::read_fence(fence->value, &p->birth) || p->birth < shm::kLeastSeq) {
+        return bad(p, "If-Purge-Seq is the \"seq\" of a purge");
+    }
+    if (!p->call->zone->store.is_own_seq(p->birth, p->call->birth)) {
+        return refuse(p, NGX_HTTP_PRECONDITION_FAILED, "not a number of this zone",
+                      "this zone, as it is now, has not given out that \"seq\": purge again",
+                      http::reason_word(http::Reason::kPurgedInflight));
     }
     p->is_fenced = true;
     return true;
@@ -231,8 +234,8 @@ bool build_head(Push* p) noexcept {
         builder.add("Date", {date, sizeof(date)});
     }
     const int64_t modified =
-        http::parse_date(p->response.fields.get("Last-Modified"), now_sec()).value_or(-1);
-    if (!builder.finish(p->response.status, modified, http::facts_of(p->response, p->freshness))) {
+        http::parse_date(p->response.fields.get("Last-Modified"), wall_sec()).value_or(-1);
+    if (!builder.finish(p->response.status, modified, stored_facts(p->response, p->freshness))) {
         return bad(p, "a header field is too long");
     }
     p->head = builder.head();
@@ -258,24 +261,42 @@ bool explain_failure(Push* p, shm::Status status) noexcept {
     }
 }
 
+// By the rules themselves: one that counts already may not be published yet, and is never held against what is born now.
 bool purged_by_glob(const Push* p) noexcept {
     const UserArea* area = user_area(p->call->zone);
     const cache::Url& url = p->target.url;
-    return area != nullptr && area->globs.newest.load_acquire() > p->birth  // [glob-newest]
-           && cache::judge_globs(area->globs, {url.host, url.path, url.args, p->selector, p->selector_count}, p->birth) !=
-                  cache::GlobAnswer::kNone;
+    return area != nullptr && cache::judge_globs(area->globs, {url.host, url.path, url.args, p->selector, p->selector_count}, p->birth) !=
+                                  cache::GlobAnswer::kNone;
+}
+
+// From now on the push is younger than any fill that began before: those would bring back what it replaces. What was purged
+// up to now is held against it here, what is purged later by its birth. False: it has been answered.
+bool settle_birth(Push* p) noexcept {
+    Zone* zone = p->call->zone;
+    if (zone->priors != 0 && is_behind_on_globs(*zone)) {
+        import_globs(zone);
+    }
+    const uint64_t now = zone->store.advance();
+    if (now == 0) {
+        return explain_failure(p, shm::Status::kBusy);
+    }
+    const shm::Validity validity = zone->store.validity_of(p->selector, p->selector_count, p->birth);
+    if (purged_by_glob(p) || validity == shm::Validity::kPurged ||
+        (p->is_fenced && validity != shm::Validity::kValid)) {
+        return explain_failure(p, shm::Status::kPurged);
+    }
+    if (validity == shm::Validity::kValid) {
+        p->birth = now;
+    }
+    return true;
 }
 
 bool store(Push* p) noexcept {
     shm::Store& store = p->call->zone->store;
-    if (purged_by_glob(p)) {
-        return explain_failure(p, shm::Status::kPurged);
+    if (!settle_birth(p)) {
+        return false;
     }
-    if (p->is_fenced &&
-        store.validity_of(p->selector, p->selector_count, p->birth) != shm::Validity::kValid) {
-        return explain_failure(p, shm::Status::kPurged);
-    }
-    const http::StoredFacts facts = http::facts_of(p->response, p->freshness);
+    const http::StoredFacts facts = stored_facts(p->response, p->freshness);
     shm::NewEntry what;
     what.key = p->place.key;
     what.digest = cache::digest(what.key, store.secret());
@@ -337,7 +358,7 @@ ngx_int_t push_entry(Call* call) noexcept {
     count(call->zone, Counter::kPushes);
     return send_json(call->request, NGX_HTTP_CREATED,
                      json_pack("{s:b, s:I, s:I, s:o}", "stored", 1, "birth", static_cast<json_int_t>(p->birth), "ttl_sec",
-                               static_cast<json_int_t>(p->freshness.fresh_until - now_sec()), "key",
+                               static_cast<json_int_t>(p->freshness.fresh_until - wall_sec()), "key",
                                key_json(p->place.key, call->zone->store.secret())));
 }
 

@@ -113,7 +113,7 @@ cache::TokenVerdict proof_of(ngx_http_request_t* r, const LocConf* conf, Bytes b
         return cache::TokenVerdict::kWrong;
     }
     const cache::SignedRequest request{view(r->method_name), view(r->unparsed_uri), body, fields};
-    return cache::check_token(view(r->headers_in.authorization->value), view(conf->api_secret), request, now_sec());
+    return cache::check_token(view(r->headers_in.authorization->value), view(conf->api_secret), request, wall_sec());
 }
 
 ngx_int_t send_unproven(ngx_http_request_t* r, cache::TokenVerdict verdict) noexcept {

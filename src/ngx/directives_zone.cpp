@@ -6,6 +6,7 @@
 #include "ngx/api.h"
 #include "ngx/api_secret.h"
 #include "ngx/conf.h"
+#include "ngx/heritage.h"
 #include "ngx/directives.h"
 #include "ngx/zone.h"
 #include "ngx/zone_memory.h"
@@ -263,7 +264,8 @@ Zone* take_awaited(const MainConf* mcf, Zone* zone) noexcept {
 char* add_zone(ngx_conf_t* cf, MainConf* mcf, Zone* zone) noexcept {
     const size_t from_nginx = zone->file.path.len != 0 ? kFileStandInBytes : zone->size;
     zone->shm_zone = ngx_shared_memory_add(cf, &zone->name, from_nginx, zone_tag(*zone));
-    if (zone->shm_zone == nullptr || !at_end_of_cycle(cf, drop_priors, zone)) {
+    if (zone->shm_zone == nullptr || !at_end_of_cycle(cf, drop_priors, zone)
+        || !at_end_of_cycle(cf, close_shared_memory, zone)) {
         return static_cast<char*>(NGX_CONF_ERROR);
     }
     zone->shm_zone->init = init_zone;

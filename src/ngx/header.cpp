@@ -58,7 +58,7 @@ http::Condition condition(ngx_http_request_t* r, const cache::StoredResponse& st
         r->method == NGX_HTTP_HEAD ? http::Method::kHead : http::Method::kGet;
     return http::evaluate_preconditions({lines, n}, method, stored.status,
                                         {stored.etag, stored.last_modified, stored.facts.date},
-                                        now_sec());
+                                        wall_sec());
 }
 
 // What is no range of a GET is ignored (RFC 9110 §14.2): nginx would answer it with a 416, or cut a HEAD.
@@ -231,7 +231,7 @@ bool range_allowed(ngx_http_request_t* r, const http::Validators& whole) noexcep
     }
     const http::Field line = {view(in.if_range->key), view(in.if_range->value)};
     return is_range(r, r->headers_out.content_length_n)
-           && http::if_range_holds({&line, 1}, whole, now_sec());
+           && http::if_range_holds({&line, 1}, whole, wall_sec());
 }
 
 bool wants_copy(ngx_http_request_t* r) noexcept {

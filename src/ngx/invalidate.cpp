@@ -93,11 +93,14 @@ void invalidate(Ctx* ctx, const LocConf* conf) noexcept {
     if (purge.count == 0) {
         return;
     }
-    const uint64_t seq =
-        ctx->zone->store.purge(purge.selector, purge.count, shm::PurgeMode::kHard);
+    uint64_t seq = ctx->zone->store.purge(purge.selector, purge.count, shm::PurgeMode::kHard);
+    if (seq == 0) {   // a purger is stopped: nobody would ask again
+        (void) ctx->zone->store.purge_all_now(shm::PurgeMode::kHard);
+        seq = UINT64_MAX;
+    }
     count(ctx->zone, Counter::kPurges);
     // What a POST stores is younger than its own invalidation, and must not be younger than anybody else's purge.
-    const bool alone = seq - ctx->post_birth <= purge.count;
+    const bool alone = seq - ctx->post_birth == 1;
     ctx->post_birth = ctx->post_birth != 0 && alone ? seq : 0;
 }
 

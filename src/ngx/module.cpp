@@ -8,6 +8,7 @@
 #include "ngx/direct.h"
 #include "ngx/directive_watch.h"
 #include "ngx/directives.h"
+#include "ngx/heritage.h"
 #include "ngx/invalidate.h"
 #include "ngx/leftovers.h"
 #include "ngx/lookup.h"
@@ -101,6 +102,7 @@ ngx_int_t init_module(ngx_cycle_t* cycle) noexcept {
     const ngx_int_t rc = find_carried_variables(cycle, mcf);
     if (rc == NGX_OK) {
         name_zone_files(cycle);  // none are fresh under nginx -t
+        drop_heritage(cycle);
     }
     return rc;
 }

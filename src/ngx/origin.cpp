@@ -37,8 +37,8 @@ bool read_response(ngx_http_request_t* r, int64_t asked_sec, OriginResponse* out
     out->from_upstream = u != nullptr && !is_special(r) && u->headers_in.x_accel_redirect == nullptr
                          && u->headers_in.status_n == r->headers_out.status;
     out->response.status = static_cast<uint16_t>(r->headers_out.status);
-    out->response.request_time = asked_sec;
-    out->response.response_time = now_sec();
+    out->response.request_time = by_wall(asked_sec);
+    out->response.response_time = wall_sec();
     out->intercepted = is_intercepted(r);
     const bool origins = out->from_upstream || out->intercepted;
     http::Field* lines = nullptr;
@@ -116,8 +116,8 @@ bool read_redirect(Fill* fill, OriginResponse* out) noexcept {
     out->from_upstream = true;
     out->origin_status = u->headers_in.status_n;
     out->response.status = static_cast<uint16_t>(u->headers_in.status_n);
-    out->response.request_time = fill->started_sec;
-    out->response.response_time = now_sec();
+    out->response.request_time = by_wall(fill->started_sec);
+    out->response.response_time = wall_sec();
     out->response.fields = list_fields(r->pool, &u->headers_in.headers, 0, nullptr);
     fill->expected = 0;
     out->freshness =

@@ -230,7 +230,7 @@ bool build_head(Fill* fill, const Lines& lines, const http::Response& response,
     for (size_t i = 0; i < lines.size; i++) {
         builder.add(lines.data[i].name, lines.data[i].value);
     }
-    if (!builder.finish(response.status, last_modified, http::facts_of(response, freshness))) {
+    if (!builder.finish(response.status, last_modified, stored_facts(response, freshness))) {
         return false;
     }
     *head = builder.head();
@@ -239,7 +239,7 @@ bool build_head(Fill* fill, const Lines& lines, const http::Response& response,
 
 void set_times(shm::NewEntry* what, Fill* fill, const http::Response& response,
                const http::Freshness& freshness) noexcept {
-    const http::StoredFacts facts = http::facts_of(response, freshness);
+    const http::StoredFacts facts = stored_facts(response, freshness);
     what->birth = fill->birth;
     what->fresh_until_sec = facts.fresh_until;
     what->stale_until_sec = http::useful_until(facts);

@@ -317,7 +317,7 @@ ngx_int_t relay_handler(ngx_http_request_t* r) noexcept {
     const auto& out = r->headers_out;
     r->allow_ranges = range_allowed(r, {out.etag != nullptr ? view(out.etag->value) : Bytes{},
                                         out.last_modified != nullptr ? view(out.last_modified->value) : Bytes{},
-                                        now_sec()});
+                                        wall_sec()});
     r->single_range = 1;
     const ngx_int_t rc = ngx_http_send_header(r);
     if (rc == NGX_ERROR || rc > NGX_OK || r->header_only || r->filter_finalize) {

@@ -32,12 +32,15 @@ uint64_t purge_selection(Selection* s) noexcept {
     if (s->count != 0) {
         seq = s->zone->store.purge(s->selector, cache::join_inner(s), mode, s->glob_count != 0 ? purge_globs : nullptr, s);
         UserArea* area = user_area(s->zone);
-        if (s->glob_count != 0 && area != nullptr) {
+        if (seq != 0 && s->glob_count != 0 && area != nullptr) {
             cache::publish_globs(&area->globs, seq);
         }
     }
-    if (s->all) {
+    if (s->all && seq != 0) {
         seq = s->zone->store.purge_all(mode);
+    }
+    if (seq == 0) {
+        return 0;
     }
     count(s->zone, Counter::kPurges);
     count(s->zone, Counter::kPurgeSelectors, s->count + (s->all ? 1 : 0));
@@ -77,8 +80,16 @@ json_t* understood_json(const cache::Understood& what) noexcept {
 
 }  // namespace
 
+ngx_int_t send_not_purged(ngx_http_request_t* r) noexcept {
+    return send_problem(r, NGX_HTTP_SERVICE_UNAVAILABLE, "not purged",
+                        "another worker has begun a purge and does not go on: try again");
+}
+
 ngx_int_t purge_and_answer(Selection* s) noexcept {
     const uint64_t seq = purge_selection(s);
+    if (seq == 0) {
+        return send_not_purged(s->request);
+    }
     json_t* list = json_array();
     for (uint32_t i = 0; i < s->understood_count; i++) {
         json_array_append_new(list, understood_json(s->understood[i]));

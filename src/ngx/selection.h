@@ -20,8 +20,9 @@ void begin_selection(Selection* s, ngx_http_request_t* r, Zone* zone) noexcept;
 // With room for that many selectors. False when memory ran out.
 bool init_selection(Selection* s, ngx_http_request_t* r, Zone* zone, size_t selectors) noexcept;
 
-// Visible to every worker when it returns. The purge counter after it.
+// Visible to every worker when it returns. The purge counter after it; 0: nothing was purged (Store::purge).
 uint64_t purge_selection(Selection* s) noexcept;
+ngx_int_t send_not_purged(ngx_http_request_t* r) noexcept;
 // Purges, and answers {"seq":n,"accepted":n,"understood":[…]}.
 ngx_int_t purge_and_answer(Selection* s) noexcept;
 

@@ -10,6 +10,7 @@
 
 #include "cache/key.h"
 #include "ngx/conf.h"
+#include "ngx/heritage.h"
 #include "ngx/user_area.h"
 #include "ngx/zone.h"
 #include "shm/worker.h"
@@ -67,11 +68,30 @@ bool map_again(void* addr, size_t bytes, int fd, PriorMap* to) noexcept {
         }
         return false;
     }
-    *to = {p, bytes, own + 1, false, {}};
+    *to = {p, bytes, own + 1, false, {}, 0, 0};
     if (own != -1) {
         guard(&to->guarded, p, bytes, nullptr);
     }
     return true;
+}
+
+void keep_keeper(const PriorMap& from, PriorMap* to) noexcept {
+    to->keeper = from.keeper;
+    to->keeper_start = from.keeper_start;
+}
+
+// The old binary's master, if it still lives: it may bring its workers back, and they go on with that zone.
+void note_keeper(PriorMap* prior) noexcept {
+    prior->keeper = getppid();
+    if (!shm::read_start_time(static_cast<uint32_t>(prior->keeper), &prior->keeper_start)) {
+        prior->keeper = 0;
+    }
+}
+
+bool is_kept(const PriorMap& prior) noexcept {
+    uint64_t start = 0;
+    return prior.keeper != 0 && shm::read_start_time(static_cast<uint32_t>(prior.keeper), &start)
+           && start == prior.keeper_start;
 }
 
 uint32_t count_priors(const Zone& zone) noexcept {
@@ -100,6 +120,7 @@ const char* map_priors(Zone* zone, const Zone& old) noexcept {
         if (!map_again(base, bytes, old.prior[i].file - 1, &zone->prior[i + 1])) {
             return "an older zone cannot be mapped again";
         }
+        keep_keeper(old.prior[i], &zone->prior[i + 1]);
     }
     return map_again(memory_of(old), old.size, old.file.path.len != 0 ? old.file.fd : -1, &zone->prior[0])
                ? nullptr
@@ -137,7 +158,7 @@ void copy_patterns(Zone* zone, Zone* old, const GlobMarks& marks) noexcept {
     for (uint32_t i = 0; i < shm::Store::kPriors; i++) {
         area->prior_globs[i].store_release(marks.of[i]);  // [prior-globs]
     }
-    cache::copy_globs(from->globs, &area->globs, zone->store.purge_seq());
+    cache::copy_globs(from->globs, &area->globs, zone->store.carried_seq());
 }
 
 struct Deadline {
@@ -166,7 +187,7 @@ shm::Carried carry(Zone* zone, const Zone& old, uint64_t started_ms) noexcept {
     if (from.join(self) == shm::Status::kOk) {
         if (zone->store.join(self) == shm::Status::kOk) {
             Deadline deadline = {started_ms, 0};
-            out = zone->store.carry(&from, {in_time, &deadline, static_cast<int64_t>(ngx_time())});
+            out = zone->store.carry(&from, {in_time, &deadline, now_sec()});
             zone->store.leave();
         }
         from.leave();
@@ -177,7 +198,10 @@ shm::Carried carry(Zone* zone, const Zone& old, uint64_t started_ms) noexcept {
 void purge_host(Bytes host, bool soft, void* data) noexcept {
     auto* zone = static_cast<Zone*>(data);
     const uint64_t selector = cache::raised_selector(host, zone->store.secret());
-    (void) zone->store.purge(&selector, 1, soft ? shm::PurgeMode::kSoft : shm::PurgeMode::kHard);
+    const shm::PurgeMode mode = soft ? shm::PurgeMode::kSoft : shm::PurgeMode::kHard;
+    if (zone->store.purge(&selector, 1, mode) == 0) {
+        (void) zone->store.purge_all_now(mode);
+    }
 }
 
 void remove_pages(PriorMap* prior, uint64_t from) noexcept {
@@ -208,11 +232,9 @@ bool has_predecessor(const Zone& zone) noexcept {
     return old != nullptr && is_sound(*old);
 }
 
-ngx_int_t take_over(Zone* zone, ngx_log_t* log) noexcept {
-    if (!has_predecessor(*zone)) {
-        return NGX_OK;
-    }
-    Zone* old = predecessor(*zone);
+namespace {
+
+ngx_int_t take_over_from(Zone* zone, Zone* old, ngx_log_t* log) noexcept {
     const uint64_t started_ms = clock_ms();
     if (const char* why = map_priors(zone, *old)) {
         ngx_log_error(NGX_LOG_EMERG, log, 0, "slab_cache zone \"%V\" cannot change now: %s", &zone->name, why);
@@ -230,15 +252,31 @@ ngx_int_t take_over(Zone* zone, ngx_log_t* log) noexcept {
     }
     zone->priors = count_priors(*zone);
     copy_patterns(zone, old, marks);
+    if (zone->heir_of != 0) {
+        return NGX_OK;   // a file of another size starts cold, as after a restart; the purges are what matters
+    }
     const shm::Carried carried = carry(zone, *old, started_ms);
-    if (!is_sound(*old)) {
-        zone->store.purge_all(shm::PurgeMode::kHard);   // it was cut short meanwhile: what was copied may be anything
+    if (old->shm_zone != nullptr ? !is_sound(*old) : !old->store.is_intact()) {
+        (void) zone->store.purge_all_now(shm::PurgeMode::kHard);   // it was cut short meanwhile: what was copied may be anything
     }
     ngx_log_error(NGX_LOG_NOTICE, log, 0,
                   "slab_cache zone \"%V\": %uL of %uL objects, %uL bytes, came along from %uz to %uz bytes in %uL ms%s",
                   &zone->name, carried.entries, carried.found, carried.bytes, old->size, zone->size,
                   clock_ms() - started_ms, carried.cut_short ? ", cut short" : "");
     return NGX_OK;
+}
+
+}  // namespace
+
+ngx_int_t take_over(Zone* zone, ngx_log_t* log) noexcept {
+    Zone heritage = {};
+    if (open_inherited(*zone, &heritage, log)) {
+        const ngx_int_t rc = take_over_from(zone, &heritage, log);
+        note_keeper(&zone->prior[0]);
+        close_inherited(&heritage);
+        return rc;
+    }
+    return has_predecessor(*zone) ? take_over_from(zone, predecessor(*zone), log) : NGX_OK;
 }
 
 void keep_priors(Zone* zone) noexcept {
@@ -248,6 +286,7 @@ void keep_priors(Zone* zone) noexcept {
         uint64_t bytes = 0;
         if (old->store.zone_id() == zone->store.zone_id() && old->store.prior_at(i, &base, &bytes)
             && map_again(base, bytes, old->prior[i].file - 1, &zone->prior[i])) {
+            keep_keeper(old->prior[i], &zone->prior[i]);
             (void) zone->store.keep_prior(old->store, i, zone->prior[i].addr);
         }
     }
@@ -290,7 +329,8 @@ void give_back_priors(Zone* zone) noexcept {
     for (uint32_t i = 0; i < shm::Store::kPriors; i++) {
         PriorMap* prior = &zone->prior[i];
         uint64_t from = 0;
-        if (prior->addr == nullptr || prior->given_back || !zone->store.is_prior_left(i)) {
+        if (prior->addr == nullptr || prior->given_back || is_kept(*prior)
+            || !zone->store.is_prior_left(i)) {
             continue;
         }
         if (is_behind_on_globs(*zone)) {

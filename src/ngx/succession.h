@@ -26,6 +26,8 @@ struct PriorMap {
     int file;         // 1 + a descriptor of the file it is a mapping of; 0: anonymous
     bool given_back;  // this process has seen its memory given back
     Mapping guarded;
+    ngx_pid_t keeper;     // the old binary's master, who may bring its workers back; 0: it was a reload
+    uint64_t keeper_start;
 };
 
 // The configuration that is being replaced in this very process, if this very module is in it; else nullptr.

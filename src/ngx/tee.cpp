@@ -16,7 +16,7 @@ Fill* fill_of_post(ngx_http_request_t* r, Ctx* ctx) noexcept {
     Fill* fill = fill_within(ctx);
     if (fill != nullptr) {
         fill->birth = ctx->post_birth;
-        fill->started_sec = r->start_sec;
+        fill->started_sec = now_sec() - (wall_sec() - r->start_sec);
     }
     return fill;
 }

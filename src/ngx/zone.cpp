@@ -8,6 +8,7 @@
 
 #include "ngx/clock.h"
 #include "ngx/conf.h"
+#include "ngx/heritage.h"
 #include "ngx/wait.h"
 #include "ngx/wake.h"
 #include "ngx/zone_memory.h"
@@ -17,6 +18,7 @@
 namespace slab_cache::ngx {
 namespace {
 
+constexpr int64_t kClockBase = 1'500'000'000;   // dates of two digits are read by the year of `now`
 constexpr ngx_msec_t kUpkeepMs = 1000;
 constexpr ngx_uint_t kReapEvery = 5;             // ticks
 constexpr ngx_msec_t kSweepPauseMs = 10;
@@ -137,6 +139,22 @@ void keep_heap_top() noexcept {
 
 }  // namespace
 
+int64_t now_sec() noexcept {
+    static ngx_msec_t read_at;   // one look per turn of the event loop at most
+    static int64_t sec;
+    if (sec == 0 || read_at != ngx_current_msec) {
+        timespec t;
+        clock_gettime(CLOCK_BOOTTIME, &t);
+        read_at = ngx_current_msec;
+        sec = kClockBase + static_cast<int64_t>(t.tv_sec);
+    }
+    return sec;
+}
+
+http::StoredFacts stored_facts(const http::Response& response, const http::Freshness& freshness) noexcept {
+    return http::moved(http::facts_of(response, freshness), now_sec() - wall_sec());
+}
+
 void advise_huge_pages(const Zone& zone, void* addr, ngx_log_t* log) noexcept {
     if (zone.huge_pages && madvise(addr, zone.size, MADV_HUGEPAGE) == -1) {
         ngx_log_error(NGX_LOG_WARN, log, ngx_errno, "slab_cache zone \"%V\": no huge pages", &zone.name);
@@ -155,6 +173,7 @@ ngx_int_t init_zone(ngx_shm_zone_t* shm_zone, void* data) noexcept {
         return open_zone_file(zone, shm_zone->shm.log);
     }
     if (data == nullptr) {
+        share_memory(zone, shm_zone);
         advise_huge_pages(*zone, shm_zone->shm.addr, shm_zone->shm.log);
         if (format(shm_zone, zone) != NGX_OK) {
             return NGX_ERROR;
@@ -176,6 +195,7 @@ ngx_int_t init_zone(ngx_shm_zone_t* shm_zone, void* data) noexcept {
         return NGX_ERROR;
     }
     zone->formatted = true;
+    keep_shared_memory(zone, *static_cast<const Zone*>(data));
     keep_priors(zone);
     if (!ngx_test_config) {
         ngx_log_error(NGX_LOG_NOTICE, shm_zone->shm.log, 0,

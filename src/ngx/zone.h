@@ -9,6 +9,7 @@
 #include "ngx/ngx.h"
 
 #include "cache/sketch.h"
+#include "http/reuse.h"
 #include "ngx/succession.h"
 #include "ngx/zone_file.h"
 #include "shm/store.h"
@@ -30,6 +31,8 @@ struct Zone {
     PriorMap
         prior[shm::Store::kPriors];  // zones whose place it took, where their workers may still run
     uint32_t priors;                 // how many of these there are
+    int memory;                      // 1 + descriptor of the memfd it lies in (heritage.h); 0: none
+    int heir_of;                     // 1 + descriptor of the old binary's file that it succeeds; 0: none
     ngx_shm_zone_t* shm_zone;
     bool is_default_key_used;      // by some location: what is pushed can be found
     shm::Store store;
@@ -62,8 +65,15 @@ ngx_int_t init_zone(ngx_shm_zone_t* shm_zone, void* data) noexcept;
 ngx_int_t start_worker(ngx_cycle_t* cycle) noexcept;
 void stop_worker(ngx_cycle_t* cycle) noexcept;
 
-// The current wall-clock second and monotonic millisecond, as the event loop has them.
-inline int64_t now_sec() noexcept { return static_cast<int64_t>(ngx_time()); }
+// Two clocks of seconds. What a response says of itself is read by the wall clock; what is stored lives by one that nobody sets
+// (since boot, suspended or not, from a number like the wall clock's): else an object would be fresh for as long as the wall
+// clock was set back. It is the same for all processes until the next boot.
+inline int64_t wall_sec() noexcept { return static_cast<int64_t>(ngx_time()); }
+int64_t now_sec() noexcept;
+inline int64_t by_wall(int64_t sec) noexcept { return sec + (wall_sec() - now_sec()); }   // a moment of now_sec()
+// Facts as they are stored: on the clock that nobody sets.
+http::StoredFacts stored_facts(const http::Response& response, const http::Freshness& freshness) noexcept;
+// The monotonic millisecond, as the event loop has it.
 inline uint64_t now_ms() noexcept { return static_cast<uint64_t>(ngx_current_msec); }
 
 // Pokes the workers in `wake` about lease cell `cell`; waiters of this worker are posted directly.

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "ngx/conf.h"
+#include "ngx/heritage.h"
 #include "ngx/zone.h"
 #include "ngx/zone_memory.h"
 #include "ngx/zone_place.h"
@@ -272,6 +273,9 @@ ngx_int_t use_existing(Zone* zone, ngx_log_t* log) noexcept {
         why = why_not_attached(zone, log);
     }
     if (why != nullptr) {
+        if (use == Use::kShared) {
+            note_inherited_file(zone, f->fd);
+        }
         // At a reload the zone that runs hands its objects on.
         const bool warm = has_predecessor(*zone);
         const ngx_uint_t level = warm ? NGX_LOG_NOTICE : NGX_LOG_WARN;

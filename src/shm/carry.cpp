@@ -115,7 +115,7 @@ private:
         what.selectors = Store::selectors(pin, &what.selector_count);
         // Born after the counter was taken over: older here, and so a victim of what was purged in between.
         const uint64_t birth = Store::birth(pin);
-        what.birth = birth < to_->birth_stamp() ? birth : to_->birth_stamp();
+        what.birth = birth < to_->carried_seq() ? birth : to_->carried_seq();
         what.fresh_until_sec = Store::fresh_until(pin);
         what.stale_until_sec = Store::stale_until(pin);
         what.body_bytes = Store::body_length(pin);

@@ -161,6 +161,7 @@ void write_front(const Context& c, Run run, const NewEntry& what, int64_t now_se
     f.key_bytes = static_cast<uint16_t>(what.key.size());
     f.head_bytes = static_cast<uint16_t>(what.head.size());
     f.selector_count = static_cast<uint8_t>(what.selector_count);
+    std::memcpy(f.asked, &what.birth, sizeof(f.asked));
     f.checksum = checksum_of(f, run.ref);
     Entry* e = region(c).entry(run.ref);
     base::copy_in(&e->fixed, &f, sizeof(f));

@@ -56,12 +56,12 @@ struct EntryFixed {
     uint64_t digest_lo;
     uint32_t flags;           // the caller's
     uint32_t fill_cost_us;
-    uint32_t stored_sec;      // wall clock at begin()
+    uint32_t stored_sec;      // the caller's clock at begin()
     uint16_t key_bytes;
     uint16_t head_bytes;
     uint8_t selector_count;
-    uint8_t pad[3];
-    uint32_t checksum;        // of the above and the entry's own ref
+    uint8_t asked[3];         // low bits of its birth as it began: what it is raised by since is less than 2^24
+    uint32_t checksum;        // of the above but the last, and the entry's own ref
 };
 
 enum class EntryState : uint8_t {
@@ -72,21 +72,20 @@ enum class EntryState : uint8_t {
 };
 
 inline constexpr uint8_t kShared = 1;   // others may have pinned it while filling
-inline constexpr uint8_t kRaised = 2;   // its birth is no longer that of its fill (Store::refresh)
 
 // The entry sits in the object's first run, right behind the run header; then selectors (u64 each), key, head, body.
 struct Entry {
     EntryFixed fixed;
     Atom<uint64_t> birth;            // purge counter before the origin was asked; a refresh raises it
     Atom<uint64_t> checked;          // purge counter up to which validity is known
-    Atom<uint32_t> fresh_until;      // wall-clock second, saturated to 32 bits
+    Atom<uint32_t> fresh_until;      // second of the caller's clock, saturated to 32 bits
     Atom<uint32_t> stale_until;
     Atom<uint32_t> body_available;   // bytes of body that may be read
     Atom<uint32_t> body_total;       // kUnknownLength while growing
     Atom<uint8_t> state;             // EntryState
     Atom<uint8_t> freq;              // 0..3, saturating, racy by design
     uint8_t queue;                   // guarded by the shard lock: which eviction queue (evict.h)
-    Atom<uint8_t> marks;             // kShared, kRaised
+    Atom<uint8_t> marks;             // kShared
     Atom<uint32_t> occupied;         // bytes of all its runs, headers included
     uint64_t value;                  // guarded by the shard lock: H of GD-CLOCK (evict.h)
     uint32_t prev;                   // guarded by the shard lock: eviction queue, or the retired list
@@ -191,7 +190,8 @@ struct ZoneHeader {
     uint32_t mark_groups, uses_lines;   // 32 B and 64 B each
     uint64_t shard_offset[kMaxShards];
     uint8_t secret[192];
-    uint8_t pad0[24];
+    uint64_t first_seq;            // where this zone's purge counter began: random, so that no two zones share a number
+    uint64_t carried_first, carried_seq;   // the numbers of the zone whose place it took, up to then; 0: none
 
     // Hot and read-mostly: the purge counter has its own line.
     Atom<uint64_t> purge_seq;

@@ -18,7 +18,7 @@ void prefetch_mark(const Context& c, const Digest& digest) noexcept;
 uint8_t get_mark(const Context& c, const Digest& digest, int64_t now_sec) noexcept;
 uint32_t count_use(const Context& c, const Digest& digest) noexcept;
 
-// Seconds of the wall clock in 32 bits, saturated at both ends.
+// Seconds in 32 bits, saturated at both ends.
 constexpr uint32_t saturate_sec(int64_t sec) noexcept {
     return sec < 0 ? 0 : sec > int64_t{0xffffffff} ? 0xffffffffU : static_cast<uint32_t>(sec);
 }

@@ -72,10 +72,16 @@ void import_records_locked(const Context& from, const Context& to, uint64_t seq,
     }
 }
 
+void raise_all(Atom<uint64_t>* at, uint64_t x) noexcept {
+    uint64_t seen = at->load_acquire();  // [purge-seq]
+    while (seen < x && !at->cas_acq_rel(seen, x)) {  // [purge-seq]
+    }
+}
+
 bool import_from(Context* c, uint32_t place) noexcept {
     Context from;
     uint64_t seq = 0;
-    if (!context_of_prior(*c, place, &from) || !lock_purges_for_import(c, &seq)) {
+    if (!context_of_prior(*c, place, &from) || !lock_purges(c, &seq)) {
         return false;
     }
     const uint64_t to = purge_counter(from);
@@ -85,12 +91,12 @@ bool import_from(Context* c, uint32_t place) noexcept {
         news.all_soft = from.zone->all_soft.load_acquire() > news.since;  // [purge-seq]
         import_records_locked(from, *c, seq, &news);
         if (news.all_hard) {
-            c->zone->all_hard.store_release(seq);  // [purge-seq]
+            raise_all(&c->zone->all_hard, seq);
         }
         if (news.all_soft) {
-            c->zone->all_soft.store_release(seq);  // [purge-seq]
+            raise_all(&c->zone->all_soft, seq);
         }
-        publish_purge_locked(*c, seq);
+        (void)publish_purge_locked(*c, seq);
         c->zone->prior_seq[place].store_release(to);  // [prior-seq] after the counter that stands for it
     }
     unlock_purges(c);
@@ -191,7 +197,11 @@ Status Store::succeed(const Store& old, void* view) noexcept {
     z->all_hard.store_relaxed(lesser(from.zone->all_hard.load_acquire(), seq));  // [purge-seq]
     z->all_soft.store_relaxed(lesser(from.zone->all_soft.load_acquire(), seq));  // [purge-seq]
     copy_purges(from, context_, seq);
-    z->purge_seq.store_seq_cst(seq);           // [purge-seq]
+    // What either zone gives out from now on means nothing to the other: the old one goes on counting from `seq`.
+    z->carried_first = from.zone->first_seq;
+    z->carried_seq = seq;
+    z->first_seq = seq + kSeqStride + z->first_seq % kLeastSeq;
+    z->purge_seq.store_seq_cst(z->first_seq);  // [purge-seq]
     z->prior_seq[0].store_release(seq);        // [prior-seq]
     z->follows.store_release(1);               // [follows]
     return Status::kOk;

@@ -1,7 +1,8 @@
 // shm/prior.h — a zone that takes another's place (resize, another layout) while workers of the old one go on.
 //
 // What        Both zones have one secret, so that a fingerprint means the same in both. The successor begins with the old
-//             zone's purges and counter. From then on its processes, which have the old zone mapped too, do three things:
+//             zone's purges. Its own counter begins far above, so that the two never give out the same number: one that the old
+//             zone gave out before is known here (Store::is_own_seq), one that it gives out later is foreign. From then on its processes, which have the old zone mapped too, do three things:
 //             they purge in both, they look at the old counter before they believe an object to be valid, and where that has
 //             moved they take over what was purged there, as purges of now: too much goes, never too little.
 //             The old zone's processes know nothing of this.

@@ -73,23 +73,35 @@ PurgeRecord* make_room_locked(const Context& c, PurgeSet* set, uint64_t key,
     return is_older ? nullptr : oldest;
 }
 
-uint64_t lock_and_next(Context* c) noexcept {
-    LockAnswer answer;
-    do {
-        answer = lock_patiently(c, &c->zone->purge_lock);  // a purge must not be lost
-    } while (answer == LockAnswer::kBusy);
-    if (answer == LockAnswer::kDirty) {
-        finish_purge_locked(*c);
+void raise_to(Atom<uint64_t>* at, uint64_t x) noexcept {
+    uint64_t seen = at->load_acquire();  // [purge-seq]
+    while (seen < x && !at->cas_acq_rel(seen, x)) {  // [purge-seq]
     }
-    return c->zone->purge_seq.load_relaxed() + 1;  // relaxed: only lock holders write it
 }
 
+Atom<uint64_t>* all_of(const Context& c, PurgeMode mode) noexcept {
+    return mode == PurgeMode::kSoft ? &c.zone->all_soft : &c.zone->all_hard;
+}
+
+// All that was born up to now, without the lock: `all` first, so that no reader of the counter misses it.
+uint64_t purge_all_unlocked(const Context& c, PurgeMode mode) noexcept {
+    uint64_t seen = purge_counter(c);
+    do {
+        raise_to(all_of(c, mode), seen + 1);
+    } while (!c.zone->purge_seq.cas_seq_cst(seen, seen + 1));  // [purge-seq]
+    return seen + 1;
+}
+
+// 0: the lock was busy for too long.
 template <class WriteFn>
 uint64_t purge_here(Context* c, const WriteFn& write, const uint64_t* forwarded) noexcept {
-    const uint64_t seq = lock_and_next(c);
+    uint64_t seq = 0;
+    if (!lock_purges(c, &seq)) {
+        return 0;
+    }
     write(*c, seq);
-    publish_purge_locked(*c, seq);
-    for (uint32_t i = 0; i < c->priors; i++) {
+    seq = publish_purge_locked(*c, seq);
+    for (uint32_t i = 0; forwarded != nullptr && i < c->priors; i++) {
         if (forwarded[i] != 0) {
             note_forwarded_locked(*c, i, forwarded[i]);
         }
@@ -106,6 +118,9 @@ uint64_t purge_everywhere(Context* c, const WriteFn& write) noexcept {
         Context old;
         if (is_open_prior(*c, i) && context_of_prior(*c, i, &old)) {
             forwarded[i] = purge_here(&old, write, nullptr);
+            if (forwarded[i] == 0) {
+                return 0;
+            }
         }
     }
     return purge_here(c, write, forwarded);
@@ -161,14 +176,28 @@ uint64_t purge_fingerprints(Context* c, const uint64_t* fingerprints, uint32_t n
 
 uint64_t purge_everything(Context* c, PurgeMode mode) noexcept {
     const uint64_t seq = purge_everywhere(c, [&](const Context& zone, uint64_t as_of) {
-        (mode == PurgeMode::kSoft ? zone.zone->all_soft : zone.zone->all_hard)
-            .store_release(as_of);  // [purge-seq]
+        raise_to(all_of(zone, mode), as_of);
     });
     count(*c, Counter::kPurges);
     return seq;
 }
 
-bool lock_purges_for_import(Context* c, uint64_t* next_seq) noexcept {
+uint64_t purge_everything_now(Context* c, PurgeMode mode) noexcept {
+    for (uint32_t i = 0; i < c->priors; i++) {
+        Context old;
+        if (is_open_prior(*c, i) && context_of_prior(*c, i, &old)) {
+            (void)purge_all_unlocked(old, mode);
+        }
+    }
+    count(*c, Counter::kPurges);
+    return purge_all_unlocked(*c, mode);
+}
+
+uint64_t advance_purges(Context* c) noexcept {
+    return purge_here(c, [](const Context&, uint64_t) {}, nullptr);
+}
+
+bool lock_purges(Context* c, uint64_t* next_seq) noexcept {
     const LockAnswer answer = lock_patiently(c, &c->zone->purge_lock);
     if (answer == LockAnswer::kBusy) {
         return false;
@@ -176,7 +205,7 @@ bool lock_purges_for_import(Context* c, uint64_t* next_seq) noexcept {
     if (answer == LockAnswer::kDirty) {
         finish_purge_locked(*c);
     }
-    *next_seq = c->zone->purge_seq.load_relaxed() + 1;  // relaxed: only lock holders write it
+    *next_seq = purge_counter(*c) + 1;
     return true;
 }
 
@@ -190,10 +219,15 @@ void write_record_locked(const Context& c, uint64_t key, uint64_t seq) noexcept 
     r->fingerprint.store_release(key);  // [purge-record]
 }
 
-void publish_purge_locked(const Context& c, uint64_t seq) noexcept {
+uint64_t publish_purge_locked(const Context& c, uint64_t seq) noexcept {
     // [purge-seq] after the records: whoever reads this counter finds them. seq_cst: a birth stamp taken after
     // purge() has returned, in any process, is not older than it.
-    c.zone->purge_seq.store_seq_cst(seq);
+    uint64_t seen = seq - 1;
+    if (c.zone->purge_seq.cas_seq_cst(seen, seq)) {
+        return seq;
+    }
+    // Somebody could not wait for us: what was born since counts as younger than the records just written.
+    return purge_all_unlocked(c, PurgeMode::kHard);
 }
 
 void unlock_purges(Context* c) noexcept {
@@ -227,13 +261,18 @@ void mend_purges(const Context& c) noexcept {
 }
 
 void finish_purge_locked(const Context& c) noexcept {
-    c.zone->purge_seq.store_seq_cst(c.zone->purge_seq.load_relaxed() + 1);  // [purge-seq]
+    (void)c.zone->purge_seq.add_seq_cst(1);  // [purge-seq]
 }
 
 void finish_purge_of_dead(Context* c) noexcept {
     RobustLock* lock = &c->zone->purge_lock;
     const uint64_t owner = lock->owner.load_acquire();  // [lock-word]
     if (owner == 0 || is_alive(*c, owner)) {
+        // Of a purge of everything that died before its counter was published: nothing could be stored until then.
+        uint64_t seq = purge_counter(*c);
+        if (owner == 0 && c->zone->all_hard.load_acquire() == seq + 1) {  // [purge-seq]
+            (void)c->zone->purge_seq.cas_seq_cst(seq, seq + 1);  // [purge-seq]
+        }
         return;
     }
     const LockAnswer answer = try_lock(c, lock);

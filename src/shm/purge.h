@@ -6,7 +6,9 @@
 //             set's floor: too much is invalidated, never too little.
 //             Hard and soft records of one fingerprint are two records (lowest bit), so that a later soft purge
 //             never softens an earlier hard one.
-// Threading   judge(): anybody, no lock. purge_*: serialised by the zone's purge lock.
+// Threading   judge(): anybody, no lock. purge_*: serialised by the zone's purge lock. Its holder may be stopped (SIGSTOP, a
+//             debugger, a frozen cgroup): waits for it are bounded. Who must purge all the same raises all_hard and the
+//             counter by CAS; the holder, when it goes on, finds its number taken and purges everything too.
 // Death       a purger that dies between record and counter leaves records one ahead of the counter; the next
 //             owner of the lock publishes the counter before anything else. Nobody was told of that purge. Until then
 //             every birth is older than those records: reap() and join() do not wait for the next purge.
@@ -21,22 +23,29 @@
 
 namespace slab_cache::shm {
 
+inline constexpr uint64_t kSeqStride = uint64_t{1} << 32;   // a zone that takes another's place leaves that one this many
+
 uint64_t purge_counter(const Context& c) noexcept;
 
 // The verdict over these fingerprints for something born at `birth`. Every record published up to the moment
 // of the call is considered.
 Validity judge(const Context& c, const uint64_t* fingerprints, uint32_t count, uint64_t birth) noexcept;
 
-// `more` may be null. What it adds has the same counter.
+// `more` may be null. What it adds has the same counter. These return the new counter, 0 where a lock was busy for some
+// 40 ms: then nothing counts as purged, though in a prior zone it may be.
 uint64_t purge_fingerprints(Context* c, const uint64_t* fingerprints, uint32_t count, PurgeMode mode,
                             PurgeFn more, void* context) noexcept;
 uint64_t purge_everything(Context* c, PurgeMode mode) noexcept;
+// The same without the lock, for who must not fail because its holder is stopped. The holder finds out when it goes on.
+uint64_t purge_everything_now(Context* c, PurgeMode mode) noexcept;
+// A purge of nothing. What is born at the new counter is younger than all before.
+uint64_t advance_purges(Context* c) noexcept;
 
 // The parts of a purge, for prior.cpp: lock, records, counter, unlock.
-bool lock_purges_for_import(Context* c, uint64_t* next_seq) noexcept;  // false: busy for some 40 ms
+bool lock_purges(Context* c, uint64_t* next_seq) noexcept;  // false: busy for some 40 ms
 // `key`: a record's fingerprint, with the mode in its lowest bit.
 void write_record_locked(const Context& c, uint64_t key, uint64_t seq) noexcept;
-void publish_purge_locked(const Context& c, uint64_t seq) noexcept;
+uint64_t publish_purge_locked(const Context& c, uint64_t seq) noexcept;  // the counter it counts as of
 void unlock_purges(Context* c) noexcept;
 
 // Publishes what a dead purger left half-way. REQUIRES the purge lock, found dirty.

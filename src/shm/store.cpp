@@ -27,6 +27,16 @@ void derive_secret(const uint8_t seed[16], uint8_t secret[192]) noexcept {
     }
 }
 
+// Numbers of another zone, or of an earlier life of this one, are in all likelihood none of ours. They stay below 2^53: JSON
+// is read into doubles.
+[[maybe_unused]] uint64_t derive_first_seq(const uint8_t seed[16]) noexcept {
+    uint64_t a = 0;
+    uint64_t b = 0;
+    std::memcpy(&a, seed, 8);
+    std::memcpy(&b, seed + 8, 8);
+    return kLeastSeq + base::mix64(base::mix64(b, a), ~a) % (kLeastSeq << 12);
+}
+
 void zero(const Context& c, uint64_t from, uint64_t to) noexcept {
     std::memset(c.base + from, 0, to - from);
 }
@@ -103,16 +113,35 @@ Status Store::create(void* base, uint64_t bytes, uint32_t reserved, const Config
     plan.config_eviction = static_cast<uint32_t>(config.eviction);
     derive_secret(seed, plan.secret);
     std::memcpy(&plan.zone_id, plan.secret + 184, 8);
+#if defined(SLAB_BROKEN_TWIN) && SLAB_BROKEN_TWIN == 6
+    plan.first_seq = kLeastSeq;
+#else
+    plan.first_seq = derive_first_seq(seed);
+#endif
     std::memcpy(static_cast<void*>(z), &plan, sizeof(plan));
     context_.geo = geometry_of(plan, shards[0]);
     zero(context_, plan.user_offset, plan.shard_offset[0]);
-    z->purge_seq.store_relaxed(1);  // births start above 0, the seq of an empty record
+    z->purge_seq.store_relaxed(plan.first_seq);  // births start above 0, the seq of an empty record
     for (uint32_t i = 0; i < plan.shard_count; i++) {
         format_shard(context_, shards[i]);
     }
     std::atomic_signal_fence(std::memory_order_seq_cst);
     z->magic = kZoneMagic;
     return Status::kOk;
+}
+
+bool Store::config_of(const void* base, uint64_t bytes, uint32_t reserved, Config* config) noexcept {
+    const auto* z = reinterpret_cast<const ZoneHeader*>(static_cast<const char*>(base) + reserved);
+    if (bytes < reserved + sizeof(ZoneHeader) || z->magic != kZoneMagic || z->version != kLayoutVersion) {
+        return false;
+    }
+    config->max_object = z->config_max_object;
+    config->objects = z->config_objects;
+    config->purge_records = z->config_purge_records;
+    config->workers = z->config_workers;
+    config->user_bytes = z->config_user_bytes;
+    config->eviction = static_cast<Eviction>(z->config_eviction);
+    return true;
 }
 
 Status Store::attach(void* base, uint64_t bytes, uint32_t reserved, const Config& config) noexcept {
@@ -240,6 +269,20 @@ WorkerId Store::worker_at(uint32_t index) const noexcept {
     }
     const uint64_t word = worker_record(context_, index)->owner.load_acquire();  // [record]
     return (word & kReapingBit) != 0 ? WorkerId{} : identity_of(word);
+}
+
+bool Store::is_own_seq(uint64_t seq, uint64_t counter) const noexcept {
+#if defined(SLAB_BROKEN_TWIN) && SLAB_BROKEN_TWIN == 6
+    return seq <= counter;  // tests/history must find that numbers of another life pass
+#else
+    const ZoneHeader& z = *context_.zone;
+    return (seq >= z.first_seq && seq <= counter) ||
+           (z.carried_first != 0 && seq >= z.carried_first && seq <= z.carried_seq);
+#endif
+}
+
+uint64_t Store::carried_seq() const noexcept {
+    return context_.zone->carried_seq;
 }
 
 uint64_t Store::zone_id() const noexcept {

@@ -11,7 +11,7 @@
 //             one commit() or abort(). What a dead process leaves behind is taken back by reap().
 // Errors      Status. Whatever is read from the zone is checked; nonsense is counted and reported as kMiss or
 //             kCorrupt, never a crash.
-// Units       bytes, whole seconds of wall-clock time (`_sec`), milliseconds of CLOCK_MONOTONIC (`_ms`),
+// Units       bytes, whole seconds of the caller's clock (`_sec`), milliseconds of CLOCK_MONOTONIC (`_ms`),
 //             microseconds where a name ends in `_us`.
 #pragma once
 
@@ -113,6 +113,7 @@ enum class Validity : uint8_t {
     kPurged,       // gone
 };
 
+inline constexpr uint64_t kLeastSeq = uint64_t{1} << 40;   // purge counters begin here or above, at random
 inline constexpr uint32_t kMaxUses = 15;   // bump_uses() counts so far
 
 enum class PurgeMode : uint8_t { kHard, kSoft };
@@ -243,6 +244,9 @@ public:
     // kStaleFormat: magic, version, layout fingerprint, size or config differ.
     Status attach(void* base, uint64_t bytes, uint32_t reserved, const Config& config) noexcept;
 
+    // The configuration that a zone was created with, so that another process may attach it. False: it is none of this layout.
+    static bool config_of(const void* base, uint64_t bytes, uint32_t reserved, Config* config) noexcept;
+
     // After an unclean stop: validates and repairs every shard, forgets all worker records, leases and fills. Purges
     // everything where the zone is_following().
     // REQUIRES no other process uses the zone.
@@ -369,13 +373,19 @@ public:
     uint32_t bump_uses(const Digest& digest) noexcept;  // min_uses sketch: times seen, this one included; up to kMaxUses
 
     // ---- purge ---------------------------------------------------------------------------------------
-    // Each fingerprint gets a record; then the counter is published. Returns the new counter.
-    // Visible to all workers when it returns. O(count).
+    // Each fingerprint gets a record; then the counter is published. Returns the new counter; 0: another purger holds the
+    // lock and does not go on, nothing was purged. Visible to all workers when it returns. O(count).
     // `more` (may be null) runs before the counter is published: short, without a call to the outside.
     uint64_t purge(const uint64_t* fingerprints, uint32_t count, PurgeMode mode, PurgeFn more = nullptr,
                    void* context = nullptr) noexcept;
     uint64_t purge_all(PurgeMode mode) noexcept;
+    uint64_t purge_all_now(PurgeMode mode) noexcept;   // never fails: for purges that nobody would ask for again
+    // Raises the counter, purging nothing: what is born then knows more than any fill before. 0: as purge().
+    uint64_t advance() noexcept;
     uint64_t purge_seq() const noexcept;
+    // Did this zone give out that number, its counter being `counter` now? Or the one whose place it took, before it did.
+    bool is_own_seq(uint64_t seq, uint64_t counter) const noexcept;
+    uint64_t carried_seq() const noexcept;   // the counter of that zone then; 0: there was none
     uint64_t purged() const noexcept;   // fingerprints, in the zone's life
     // Newest purge of any of these since `birth`? (for pushes fenced by If-Purge-Seq)
     Validity validity_of(const uint64_t* fingerprints, uint32_t count, uint64_t birth) const noexcept;

@@ -13,6 +13,13 @@
 namespace slab_cache::shm {
 namespace {
 
+// SLAB_BROKEN_TWIN is set only in modules that tests/history must find broken (make history-twins).
+#if defined(SLAB_BROKEN_TWIN) && SLAB_BROKEN_TWIN == 4
+constexpr bool kForgetsSoft = true;   // a soft purge that came while it was filled
+#else
+constexpr bool kForgetsSoft = false;
+#endif
+
 bool is_sound(const NewEntry& what) noexcept {
     return what.key.size() <= 0xffff && what.head.size() <= 0xffff &&
            what.selector_count <= kMaxSelectors;
@@ -45,18 +52,20 @@ void place_locked(const Context& c, Shard* s, uint32_t ref, Atom<uint64_t>* slot
     }
 }
 
-// A birth that was raised says nothing of when the origin was asked; then the time of the head decides.
-bool is_later(const Entry& old, const Entry& e) noexcept {
-    return old.birth.load_acquire() > e.birth.load_relaxed() &&  // [entry-birth]
-           ((old.marks.load_relaxed() & kRaised) == 0 ||  // relaxed: set before the birth that was seen
-            old.fixed.stored_sec > e.fixed.stored_sec);
+// The purge counter before the origin was asked, or, of a push, when it was taken: of two of one key the later knows more.
+// The birth says no more than that neither is purged: it may have been raised (Store::refresh).
+uint64_t asked_at(const Entry& e) noexcept {
+    const uint64_t birth = e.birth.load_acquire();  // [entry-birth]
+    uint32_t low = 0;
+    std::memcpy(&low, e.fixed.asked, sizeof(e.fixed.asked));
+    return birth - ((birth - low) & 0xffffff);
 }
 
 // A slow owner was overtaken: what is in place was born later and is still of use.
 bool is_outrun_locked(const Context& c, const Atom<uint64_t>* slot, const Entry& e,
                       int64_t now_sec) noexcept {
     const Entry* old = slot == nullptr ? nullptr : region(c).entry(word_ref(slot->load_relaxed()));
-    return old != nullptr && is_later(*old, e) && old->stale_until.load_relaxed() >= saturate_sec(now_sec);
+    return old != nullptr && asked_at(*old) > asked_at(e) && old->stale_until.load_relaxed() >= saturate_sec(now_sec);
 }
 
 // begin() has judged already: again only when a purge came since.
@@ -240,7 +249,7 @@ Status Store::commit(Writer* w, int64_t now_sec) noexcept {
     }
     trim_locked(context_, s, w);
     e = region(context_).entry(w->ref);
-    e->checked.store_relaxed(v == Validity::kValid ? seq : 0);
+    e->checked.store_relaxed(v == Validity::kValid || kForgetsSoft ? seq : 0);
     make_live_locked(context_, s, w->ref, slot);
     context_.local->fills[w->fill_slot].store_release(0);  // [fill-publish]
     shm::count(context_, Counter::kStores);
@@ -277,9 +286,6 @@ Status Store::refresh(const Pin& pin, int64_t fresh_until_sec, int64_t stale_unt
     }
     e->fresh_until.store_relaxed(saturate_sec(fresh_until_sec));
     e->stale_until.store_relaxed(saturate_sec(stale_until_sec));
-    if (old < birth) {
-        e->marks.or_seq_cst(kRaised);  // before the birth
-    }
     // A hard purge that comes after the look above has a counter above `birth`: it still wins.
     while (old < birth && !e->birth.cas_acq_rel(old, birth)) {  // [entry-birth]
     }

@@ -274,6 +274,17 @@ def test_a_page_whose_name_was_pointed_at_us_afterwards_changes_nothing(start, h
     assert is_stored(n) and n.get("/a").body == b"/a"
 
 
+@pytest.mark.parametrize("path", ["/_cache/", "/_cache/metrics", "/_cache/v1/zones", "/_cache/v1/zones/one", "/_cache/v1/zones/one/top?by=hits",
+                                  "/_cache/v1/zones/one/entry?url=http://localhost/a", "/_cache/v1/zones/none"])
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "1.2.3.4.nip.io:8080"])
+def test_a_page_whose_name_was_pointed_at_us_afterwards_reads_nothing(start, host, path):
+    n = start(CACHED + API)
+    for method in ("GET", "HEAD"):
+        answer = n.request(path, method, host=host)
+        assert answer.status == 403 and b"zone" not in answer.body, answer
+    assert n.get(path).status in (200, 404)
+
+
 @pytest.mark.parametrize("names, host", [("localhost", "localhost"), ("localhost", "127.0.0.1"), ("localhost", "[::1]"),
                                          ("localhost", "127.0.0.1:8080"), ("www.example.org", "www.example.org"),
                                          ("a.example.org *.example.org", "any.example.org"), ("a.example.org b.example.org", "b.example.org")])

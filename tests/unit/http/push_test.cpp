@@ -40,15 +40,14 @@ TEST(PushedTtl, is_positive_and_bounded) {
     EXPECT_FALSE(read_pushed_ttl("315360001", &ttl));
 }
 
-TEST(PushFence, is_a_counter_that_has_been_reached) {
-    uint64_t birth = 0;
-    EXPECT_EQ(read_fence("17", 17, &birth), Fence::kGood);
-    EXPECT_EQ(birth, 17u);
-    EXPECT_EQ(read_fence("18", 17, &birth), Fence::kAhead);
-    EXPECT_EQ(read_fence("", 17, &birth), Fence::kAhead);
-    EXPECT_EQ(read_fence("-1", 17, &birth), Fence::kMalformed);
-    EXPECT_EQ(read_fence("18446744073709551617", 17, &birth), Fence::kMalformed);
-    EXPECT_EQ(birth, 17u);
+TEST(PushFence, is_a_number) {
+    uint64_t seq = 0;
+    EXPECT_TRUE(read_fence("4398046511104", &seq));
+    EXPECT_EQ(seq, uint64_t{1} << 42);
+    for (const Bytes text : {Bytes(""), Bytes("-1"), Bytes("1.5"), Bytes("18446744073709551617")}) {
+        EXPECT_FALSE(read_fence(text, &seq)) << text;
+    }
+    EXPECT_EQ(seq, uint64_t{1} << 42);
 }
 
 }  // namespace

@@ -217,6 +217,23 @@ TEST(StorableResponse, header_fields_above_their_cap_are_not_stored) {
     EXPECT_EQ(why_not({kMaxAge, "X: " + std::string(50, 'x')}, policy), Reason::kNone);
 }
 
+TEST(StorableResponse, whose_end_is_told_in_two_ways_is_not_stored) {
+    constexpr const char* kFive = "Content-Length: 5";
+    EXPECT_EQ(why_not({kMaxAge, kFive, "Content-Length: 6"}), Reason::kFraming);
+    EXPECT_EQ(why_not({kMaxAge, "content-length: 5, 6"}), Reason::kFraming);
+    EXPECT_EQ(why_not({kMaxAge, kFive, "Transfer-Encoding: chunked"}), Reason::kFraming);
+    EXPECT_EQ(why_not({kMaxAge, "transfer-encoding: gzip, chunked", kFive}), Reason::kFraming);
+    for (const char* odd : {"Content-Length: -5", "Content-Length: 5x", "Content-Length: 5,", "Content-Length:", "Content-Length: 0x5"}) {
+        EXPECT_EQ(why_not({kMaxAge, odd}), Reason::kFraming) << odd;
+    }
+}
+
+TEST(StorableResponse, whose_length_is_said_twice_in_one_way_is_stored) {
+    EXPECT_EQ(why_not({kMaxAge, "Content-Length: 5", "Content-Length: 5"}), Reason::kNone);
+    EXPECT_EQ(why_not({kMaxAge, "Content-Length: 5, 5"}), Reason::kNone);
+    EXPECT_EQ(why_not({kMaxAge, "Transfer-Encoding: chunked"}), Reason::kNone);
+}
+
 TEST(StorableResponse, a_requests_no_store_counts_only_where_requests_are_obeyed) {
     const Message asked({"Cache-Control: no-store"});
     Request request;

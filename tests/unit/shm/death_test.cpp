@@ -7,6 +7,7 @@
 #include "shm/counters.h"
 #include "shm/layout.h"
 #include "shm/lock.h"
+#include "shm/purge.h"
 #include "shm/worker.h"
 #include "shm/zone.h"
 #include "support/expect_audit.h"
@@ -35,6 +36,14 @@ struct Inside {
         lock->dirty.store_release(1);
     }
 };
+
+Object tagged(const std::string& key, const std::string& tag) {
+    Object o;
+    o.key = key;
+    o.body = "body";
+    o.selectors.push_back(fingerprint(tag));
+    return o;
+}
 
 uint32_t ref_of(Store& store, const std::string& key) {
     shm::Pin pin;
@@ -130,6 +139,54 @@ TEST(Death, of_a_purger_is_not_assumed_while_it_lives) {
     const uint64_t before = zone.store.purge_seq();
     zone.store.reap();
     EXPECT_EQ(zone.store.purge_seq(), before);
+}
+
+// A purger stopped between the record and the counter, for as long as it pleases.
+TEST(StoppedPurger, keeps_others_waiting_for_no_more_than_a_moment) {
+    Zone zone;
+    auto purger = zone.attach(2);
+    die_purging(zone);
+    const uint64_t fp = fingerprint("x");
+    EXPECT_EQ(zone.store.purge(&fp, 1, shm::PurgeMode::kHard), 0u);
+    EXPECT_EQ(zone.store.purge_all(shm::PurgeMode::kSoft), 0u);
+    EXPECT_EQ(zone.store.advance(), 0u);
+}
+
+TEST(StoppedPurger, does_not_keep_a_purge_of_everything_from_those_who_must) {
+    Zone zone;
+    auto purger = zone.attach(2);
+    ASSERT_EQ(put(zone.store, "a", "old"), Status::kOk);
+    die_purging(zone);
+    EXPECT_GT(zone.store.purge_all_now(shm::PurgeMode::kHard), 0u);
+    EXPECT_EQ(get(zone.store, "a"), "<purged>");
+    EXPECT_EQ(put(zone.store, "a", "new"), Status::kOk);
+    EXPECT_EQ(get(zone.store, "a"), "new");
+}
+
+TEST(StoppedPurger, that_goes_on_purges_what_was_born_meanwhile_too) {
+    Zone zone;
+    shm::Context c = Inside(zone).c;
+    uint64_t seq = 0;
+    ASSERT_TRUE(shm::lock_purges(&c, &seq));
+    auto other = zone.attach(2);
+    EXPECT_EQ(other->purge_all_now(shm::PurgeMode::kHard), seq);
+    ASSERT_EQ(put(*other, tagged("a", "x")), Status::kOk);
+    shm::write_record_locked(c, fingerprint("x") & ~uint64_t{1}, seq);
+    const uint64_t counts = shm::publish_purge_locked(c, seq);
+    shm::unlock_purges(&c);
+    EXPECT_GT(counts, seq);
+    EXPECT_EQ(get(*other, "a"), "<purged>");
+    EXPECT_EQ(put(*other, tagged("a", "x")), Status::kOk);
+    EXPECT_EQ(zone.store.purge_seq(), counts);
+    EXPECT_AUDIT(zone.store);
+}
+
+TEST(StoppedPurger, who_died_before_everything_counted_as_purged_is_helped_on) {
+    Zone zone;
+    const Inside in(zone);
+    in.c.zone->all_hard.store_release(in.c.zone->purge_seq.load_relaxed() + 1);
+    zone.store.reap();
+    EXPECT_EQ(put(zone.store, "a", "body"), Status::kOk);
 }
 
 TEST(Liveness, is_not_doubted_for_lack_of_file_descriptors) {
@@ -254,6 +311,25 @@ TEST(Overtaken, a_late_store_does_not_replace_one_born_after_a_purge) {
     EXPECT_EQ(zone.store.counter_sum(static_cast<uint32_t>(shm::Counter::kOutrun)), 1u);
     EXPECT_EQ(zone.store.stats().filling_bytes, 0u);
     EXPECT_AUDIT(zone.store);
+}
+
+TEST(Overtaken, a_late_store_does_not_replace_one_that_was_found_valid_against_later_purges) {
+    Zone zone;
+    Object o;
+    o.key = "a";
+    o.body = "old";
+    Writer late;
+    ASSERT_EQ(zone.store.begin(describe(o, zone.store.birth_stamp()), kNow + 5, &late), Status::kOk);
+    ASSERT_EQ(zone.store.append(&late, o.body, kNow + 5), Status::kOk);
+    ASSERT_GT(zone.store.advance(), 0u);
+    ASSERT_EQ(put(zone.store, "a", "pushed"), Status::kOk);
+    const uint64_t raised = zone.store.advance();
+    shm::Pin pin;
+    ASSERT_EQ(zone.store.find(digest_of("a"), "a", &pin), Status::kOk);
+    ASSERT_EQ(zone.store.refresh(pin, kNow + 100, kNow + 100, raised), Status::kOk);
+    zone.store.unpin(&pin);
+    EXPECT_EQ(zone.store.commit(&late, kNow + 5), Status::kOk);
+    EXPECT_EQ(get(zone.store, "a"), "pushed");
 }
 
 TEST(Overtaken, a_late_store_takes_the_place_of_what_is_of_no_use_any_more) {

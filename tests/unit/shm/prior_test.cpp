@@ -263,17 +263,30 @@ TEST(Succession, its_own_purges_do_not_come_back_from_the_old_zone) {
     EXPECT_EQ(next.zone.store.purge_seq(), seq);
 }
 
-TEST(Succession, counts_go_on_so_that_a_fence_given_before_holds_after) {
+TEST(Succession, a_fence_given_before_holds_after) {
     Zone old;
     for (int i = 0; i < 30; i++) {
         purge(old.store, "x");
     }
     const uint64_t seq = old.store.purge_seq();
     Successor next(old);
-    EXPECT_EQ(next.zone.store.purge_seq(), seq);
+    EXPECT_TRUE(next.zone.store.is_own_seq(seq, next.zone.store.purge_seq()));
+    EXPECT_TRUE(next.zone.store.is_own_seq(seq - 30, next.zone.store.purge_seq()));
+    EXPECT_FALSE(next.zone.store.is_own_seq(seq - 31, next.zone.store.purge_seq()));
     const uint64_t fp = fingerprint("x");
     EXPECT_EQ(next.zone.store.validity_of(&fp, 1, seq), Validity::kValid);
     EXPECT_EQ(next.zone.store.validity_of(&fp, 1, seq - 1), Validity::kPurged);
+}
+
+TEST(Succession, what_either_zone_counts_from_then_on_means_nothing_to_the_other) {
+    Zone old;
+    Successor next(old);
+    const uint64_t late = purge(old.store, "x");
+    const uint64_t ours = purge(next.zone.store, "y");
+    EXPECT_FALSE(next.zone.store.is_own_seq(late, next.zone.store.purge_seq()));
+    EXPECT_FALSE(old.store.is_own_seq(ours, old.store.purge_seq()));
+    EXPECT_TRUE(next.zone.store.is_own_seq(ours, next.zone.store.purge_seq()));
+    EXPECT_FALSE(next.zone.store.is_own_seq(ours + 1, next.zone.store.purge_seq()));
 }
 
 TEST(Succession, what_is_born_in_the_old_zone_after_it_is_older_than_the_next_purge) {
