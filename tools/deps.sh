@@ -17,6 +17,7 @@ reason() {
         python3-pytest) echo "integration tests" ;;
         gunicorn | python3-flask) echo "a real WSGI application to test behind proxy_pass" ;;
         uwsgi-core | uwsgi-plugin-python3) echo "a real application to test behind uwsgi_pass" ;;
+        python3-django) echo "a real site to test the Python client with" ;;
         curl) echo "HTTP/2 requests in tests" ;;
         openssl) echo "certificates for tests" ;;
         chromium | chromium-driver | python3-selenium) echo "a browser to test the admin page in" ;;
@@ -36,7 +37,7 @@ packages() {
         build) echo "$build" ;;
         run) echo "$build nginx curl" ;;
         test) echo "$build nginx curl openssl procps libgtest-dev python3-pytest" \
-                   "gunicorn python3-flask uwsgi-core uwsgi-plugin-python3 spin" ;;
+                   "gunicorn python3-flask python3-django uwsgi-core uwsgi-plugin-python3 spin" ;;
         clang) echo "$build clang libclang-rt-dev" ;;
         bench) echo "$build nginx wrk strace libbenchmark-dev" ;;
         static) echo "$build dpkg-dev" ;;
