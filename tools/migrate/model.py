@@ -75,10 +75,11 @@ class Configuration:
                         text = f.read().decode("latin-1")
             except OSError as e:
                 raise ConfigError(f"{path}: {e.strerror}") from e
-            file = parse(path, text)
-            if path.endswith((".j2", ".erb", ".tmpl", ".template")) or _is_template(file):
-                raise ConfigError(f"{path}: a template; migrate what is made of it")
-            self.files[path] = file
+            try:
+                self.files[path] = parse(path, text)
+            except ConfigError as e:
+                what = ". A template? Migrate what is made of it" if TEMPLATE.search(text) else ""
+                raise ConfigError(f"{e}{what}") from e
         return self.files[path]
 
     def included(self, directive: Directive) -> List[str]:
@@ -113,11 +114,6 @@ class Configuration:
                 yield from walk(d.block or [])
         for file in self.files.values():
             yield from walk(file.tree)
-
-
-def _is_template(file: File) -> bool:
-    from reader import pieces
-    return any(kind == "word" and TEMPLATE.search(file.text[a:b]) for kind, a, b in pieces(file.text))
 
 
 def passes(scope: Scope, family: str) -> List[Directive]:

@@ -206,7 +206,7 @@ def parse(path: str, text: str) -> File:
         elif kind == "lua":
             stack[-1].lua = True
         elif kind == "bad":
-            raise fail(start, "a quote or a Lua block without an end" if text[start] in "\"'" or stack else "not nginx's form")
+            raise fail(start, "a quote or a Lua block without an end" if text[start:start + 1] in "\"'" or stack else "not nginx's form")
     if words:
         raise fail(words[0].start, f'"{words[0].raw}" is not ended by ";"')
     if stack:
