@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what a target needs and this machine lacks: tools/deps.sh build|run|test|clang|bench|static|browser
+# Installs what a target needs and this machine lacks: tools/deps.sh build|run|test|clang|bench|static|browser|deb
 # Says what and why first. Does nothing, and calls no apt, when nothing is missing.
 set -euo pipefail
 
@@ -27,7 +27,10 @@ reason() {
         clang | libclang-rt-dev) echo "second compiler, fuzzers" ;;
         wrk) echo "load generator" ;;
         strace) echo "counts system calls" ;;
-        dpkg-dev) echo "fetches nginx's sources" ;;
+        dpkg-dev) echo "fetches nginx's sources, builds packages" ;;
+        debhelper | dh-python | fakeroot) echo "to build Debian packages" ;;
+        lintian) echo "checks Debian packages" ;;
+        debootstrap) echo "a fresh Debian to install the packages in" ;;
     esac
 }
 
@@ -41,6 +44,7 @@ packages() {
         clang) echo "$build clang libclang-rt-dev" ;;
         bench) echo "$build nginx wrk strace libbenchmark-dev" ;;
         static) echo "$build dpkg-dev" ;;
+        deb) echo "$build dpkg-dev debhelper dh-python fakeroot lintian debootstrap" ;;
         browser) echo "chromium chromium-driver python3-selenium prometheus" ;;
         *) echo "tools/deps.sh: unknown group \"$1\"" >&2; return 1 ;;
     esac

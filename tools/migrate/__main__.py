@@ -25,7 +25,7 @@ HEADINGS = {"leaks": "Leaks: somebody may get what is not his", "loses": "Loses:
 
 
 def arguments() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="migrate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = argparse.ArgumentParser(prog="slab-cache-migrate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("configuration", nargs="?", default="/etc/nginx/nginx.conf")
     where = p.add_mutually_exclusive_group()
     where.add_argument("--dry-run", action="store_true", help="only print (this is the default)")
