@@ -39,7 +39,7 @@ http {
 """
 HEADERS = {"/fresh": ["Cache-Control: max-age=60", "Accept-Ranges: bytes", 'ETag: "f"'], "/nostore": ["Cache-Control: no-store"], "/private": ["Cache-Control: private"],
            "/cookie": ["Set-Cookie: a=1"], "/vary": ["Cache-Control: max-age=60", "Vary: Accept-Language"],
-           "/dists/short": ["Cache-Control: max-age=1", 'ETag: "s"'], "/short": ["Cache-Control: max-age=30"]}
+           "/busy": ["Cache-Control: max-age=1"], "/dists/short": ["Cache-Control: max-age=1", 'ETag: "s"'], "/short": ["Cache-Control: max-age=30"]}
 STATUS = {"/missing": 404, "/gone": 410}
 
 
