@@ -1,5 +1,6 @@
 """The Python client against a real nginx: what it purges is gone, what it pushes is served, what is refused is said."""
 import importlib.util
+import json
 import pathlib
 import re
 import shutil
@@ -244,14 +245,23 @@ def test_a_dead_node_is_named_and_the_others_are_purged(start):
 
 # ---- what is refused ----------------------------------------------------------------------------------------------
 
-def test_errors_carry_the_words_of_the_server(site):
-    with pytest.raises(slab_cache.NotFound, match="404 no such zone: nosuch"):
-        Cache(site.api, zone="nosuch").purge(all=True)
-    with pytest.raises(slab_cache.Refused, match=r"400 invalid purge request: \"urls\"\[0\] is not valid"):
-        site.cache.purge("nonsense with blanks")
-    with pytest.raises(slab_cache.Refused, match="422 not storable") as e:
-        site.cache.push(site.base + "/a", "x")
-    assert e.value.reason == "NO_FRESHNESS"
+@pytest.mark.parametrize("kind, zone, call, request_", [
+    (slab_cache.NotFound, "nosuch", lambda c: c.purge(all=True), ("nosuch/purge", "POST", b'{"all": true}')),
+    (slab_cache.Refused, "one", lambda c: c.purge("non sense"), ("one/purge", "POST", b'{"urls": ["non sense"]}')),
+    (slab_cache.Refused, "one", lambda c: c.top("nonsense"), ("one/top?by=nonsense&n=20", "GET", None)),
+    (slab_cache.Refused, "one", lambda c: c.push("http://h/a", "x"), ("one/entry?url=http%3A%2F%2Fh%2Fa&status=200", "PUT", b"x")),
+])
+def test_errors_carry_the_words_of_the_server(site, kind, zone, call, request_):
+    path, method, body = request_
+    answer = site.nginx.request(f"/_cache/v1/zones/{path}", method, headers=["Content-Type: application/json"], body=body)
+    problem = json.loads(answer.body)
+    with pytest.raises(kind) as e:
+        call(Cache(site.api, zone=zone))
+    assert (e.value.status, e.value.title, e.value.detail) == (answer.status, problem["title"], problem["detail"]) and problem["detail"]
+    assert e.value.reason == problem.get("reason", "") and str(e.value) == f"{site.api}: {answer.status} {problem['title']}: {problem['detail']}"
+
+
+def test_a_node_that_is_away_is_unreachable(site):
     site.nginx.stop()
     with pytest.raises(slab_cache.Unreachable, match="refused"):
         site.cache.stats()
@@ -259,7 +269,7 @@ def test_errors_carry_the_words_of_the_server(site):
 
 def test_a_location_that_may_not_write_says_so(nginx):
     nginx.start("location /_cache/ { slab_cache_api; allow 127.0.0.1; deny all; }")
-    with pytest.raises(slab_cache.Forbidden, match="403 read only: this location has no slab_cache_api write=on"):
+    with pytest.raises(slab_cache.Forbidden, match="403 read only: .*write=on"):
         Cache(*addresses(nginx), zone="one").purge(all=True)
 
 
@@ -293,7 +303,7 @@ def test_signed_requests_of_every_kind_are_taken(signed):
 def test_another_secret_is_refused(signed):
     n, _ = signed
     for call in (lambda c: c.stats(), lambda c: c.purge(all=True), lambda c: c.push("http://example.org/a", "x", ttl=60)):
-        with pytest.raises(slab_cache.Unauthorized, match="401 unauthorized: the signature is not valid"):
+        with pytest.raises(slab_cache.Unauthorized, match="401 unauthorized: "):
             call(Cache(*addresses(n), zone="one", secret=SECRET + b"2"))
 
 

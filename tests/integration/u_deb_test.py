@@ -185,12 +185,20 @@ server {{
     assert {p for p in left if not p.startswith(("var/lib/dpkg", "var/cache", "var/log", MODULE, TOOLS))} == set()
 
 
-def test_it_survives_the_removal_of_nginx_itself(debian):
+def test_when_nginx_itself_is_purged_and_comes_back_it_fares_as_debian_s_own_modules(debian):
+    def fate(package):
+        state = debian.run("dpkg-query", "-W", "-f", "${db:Status-Abbrev}", package, code=None).strip()
+        links = debian.run("sh", "-c", f"ls /etc/nginx/modules-enabled 2>/dev/null | grep {package[len('libnginx-'):]}", code=None)
+        return state.replace(package, ""), links.replace(package[len("libnginx-"):], "")
+
+    peer = "libnginx-mod-http-echo"
     debian.run("rm", "-f", "/etc/nginx/conf.d/site.conf")
-    debian.apt("install", "nginx", f"/{MODULE}.deb")
+    debian.apt("install", "nginx", peer, f"/{MODULE}.deb")
+    assert fate(MODULE) == fate(peer)
     debian.apt("purge", "nginx")
-    debian.apt("install", "nginx")
-    debian.apt("purge", MODULE)
+    assert fate(MODULE) == fate(peer)
+    debian.apt("install", "nginx", peer, f"/{MODULE}.deb")
+    assert fate(MODULE) == fate(peer) and "50-" in fate(MODULE)[1]
     assert "successful" in debian.run("nginx", "-t")
 
 
