@@ -69,7 +69,8 @@ class World:
         if request_header(request, "If-None-Match") == '"s"':
             return Reply(status=304, headers=HEADERS[path])
         language = request_header(request, "Accept-Language") if path == "/vary" else ""
-        return Reply(f"{name} {request.target} {language} #{self.count[name, request.target]}\n", status=STATUS.get(path, 200),
+        part = '<!--#include virtual="/part" -->' if path == "/ssi" else ""
+        return Reply(f"{part}{name} {request.target} {language} #{self.count[name, request.target]}\n", status=STATUS.get(path, 200),
                      headers=HEADERS.get(path, []))
 
     def stop(self):
@@ -112,9 +113,9 @@ def migrate(*args, code=(0, 1)):
 
 
 def steps_of(name):
-    """The common script and the case's own; `#- HEAD why` leaves some out of it."""
+    """The common script and the case's own; `#- STEP | why` leaves out of it what begins so."""
     lines = (DATA / f"{name}.conf").read_text().splitlines()
-    left_out = tuple(line.split()[1] + " " for line in lines if line.startswith("#- "))
+    left_out = tuple(line[3:].partition(" | ")[0] for line in lines if line.startswith("#- "))
     return [s for s in SCRIPT if not s.startswith(left_out)] + [line[3:].strip() for line in lines if line.startswith("#> ")]
 
 
@@ -145,6 +146,9 @@ def play(n, world, steps):
             host = (re.match(r"host=(\S+) ?", words) or [None, "a.example.org"])[1]
             headers = re.findall(r"[\w-]+: .*?(?= [\w-]+: |$)", re.sub(r"^host=\S+ ?", "", words))
             got = connection.request(path, method, headers=headers, host=host, **({"body": b"x"} if method == "POST" else {}))
+            if got.header("Connection") == "close":
+                connection.close()
+                connection = n.connect()
             settle(n, world)
             seen.append(f"{step} -> {got.status} {got.cache} {got.body.decode()!r}")
     connection.close()

@@ -120,11 +120,17 @@ def defaults(c: Cached, options: Options, notes: Notes) -> List[str]:
     if c.setting("cache_use_stale") and c.arg("cache_use_stale") != "off":
         lines.append(STALE_WINDOW)
     if not c.setting("cache_key"):
-        if options.modern:
+        if options.modern or _has_ssi(c):
             notes.add("differs", place, "the key has scheme, host and URL in it, not the upstream's name")
         else:
             lines.append(default_key(c))
     return lines
+
+
+def _has_ssi(c: Cached) -> bool:
+    """$request_uri is the page's in a part of it too: each page would have parts of its own."""
+    root = list(c.scope.up())[-1]
+    return any(d.args == ["on"] for scope in root.all() for d in scope.own("ssi"))
 
 
 def default_key(c: Cached) -> str:
