@@ -298,6 +298,28 @@ def test_check_looks_at_what_is_inherited(tmp_path):
     assert len(leaks(Configuration(str(path)))) == 1
 
 
+# ---- Varnish ------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("line, words", [
+    ("set req.url = std.querysort(req.url);", "slab_cache_key_args sort;"),
+    ('set req.url = regsuball(req.url, "(utm_source|gclid)=[^&]+", "");', "slab_cache_key_args drop="),
+    ('set req.http.Host = regsub(req.http.Host, ":[0-9]+", "");', "$host has no port"),
+    ("unset req.http.Cookie;", 'proxy_set_header Cookie "";'), ("hash_data(req.http.X-Device);", "slab_cache_key"),
+    ("set beresp.ttl = 1h;", "slab_cache_valid"), ("set beresp.grace = 6h;", "slab_cache_stale"), ("return (pass);", "slab_cache_bypass"),
+    ("if (std.healthy(req.backend_hint)) {", "slab_cache_stale while=10s"), ("return (purge);", "slab_cache_purge PURGE from"),
+    ('ban("obj.http.X-Cache-Tags ~ " + req.http.X-Tags);', "slab_cache_tags"), ('ban("req.url ~ " + req.url);', "PURGE /path/*"),
+    ('ban("obj.http.Content-Type ~ image");', "no counterpart"), ("set beresp.do_esi = true;", "no counterpart"),
+    ("set req.http.n = xkey.softpurge(req.http.xkey-purge);", "xkey-softpurge are understood"), ("return(pipe);", "WebSockets"),
+    ("unset beresp.http.Set-Cookie;", "slab_cache_set_cookie strip;"), ("set req.hash_always_miss = true;", "slab_cache_bypass"),
+])
+def test_vcl_is_listed_by_idiom(tmp_path, line, words):
+    path = tmp_path / "default.vcl"
+    path.write_text(f"vcl 4.1;\n# {line}\n/* {line}\n{line} */\nsub vcl_recv {{\n    {line}\n}}\n")
+    code, out, _ = run("--vcl", path)
+    mine = [x for x in out.splitlines() if x.startswith("- ")]
+    assert code == 0 and len(mine) >= 1 and all(x.startswith(f"- {path}:6: ") for x in mine) and any(words in x for x in mine), out
+
+
 # ---- purging ------------------------------------------------------------------------------------------------------
 
 def test_a_purge_location_becomes_a_purge_of_this_server(make_nginx, origin, tmp_path):

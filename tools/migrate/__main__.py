@@ -14,6 +14,7 @@ from typing import Dict, List, Optional
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import vcl                                                   # noqa: E402
 from check import leaks                                      # noqa: E402
 from model import Configuration                              # noqa: E402
 from plan import Features, Note, Options, SEVERITIES         # noqa: E402
@@ -33,6 +34,7 @@ def arguments() -> argparse.ArgumentParser:
     where.add_argument("--in-place", action="store_true", help="write over the files; each old one stays as FILE.before-slab-cache")
     where.add_argument("--check", action="store_true", help="change nothing; look for leftovers that leak: an X_cache_bypass or "
                        "X_no_cache beside slab_cache that no slab_cache_bypass or slab_no_cache repeats")
+    where.add_argument("--vcl", metavar="FILE", help="list what a Varnish configuration does by idiom, with the directive to write; change nothing")
     p.add_argument("--module", metavar="PATH", help="the module, as load_module is to name it")
     p.add_argument("--nginx", metavar="PATH", default="nginx", help="tests what is written (nginx -t); empty: no test")
     p.add_argument("--size", metavar="SIZE", default="", help="of each zone, instead of a guess")
@@ -114,6 +116,13 @@ def check(config: Configuration) -> int:
 
 
 def migrate(options: argparse.Namespace) -> int:
+    if options.vcl:
+        try:
+            text = pathlib.Path(options.vcl).read_text(errors="replace")
+        except OSError as e:
+            raise ConfigError(f"{options.vcl}: {e.strerror}") from e
+        sys.stdout.write(vcl.report(options.vcl, text))
+        return 0
     config = Configuration(options.configuration)
     if options.check:
         return check(config)
