@@ -43,6 +43,11 @@ def location(body):
     return f"server {{ location / {{ proxy_pass http://127.0.0.1:1; proxy_cache z; {body} }} }}"
 
 
+def temp_paths(directory):
+    """Directories of nginx's that an ordinary user may write to."""
+    return "".join(f"{x}_temp_path {directory}/{x};" for x in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+
+
 # ---- byte for byte ------------------------------------------------------------------------------------------------
 
 def texts_of(seed):
@@ -138,7 +143,8 @@ def test_where_nothing_moves_nothing_is_written(tmp_path, name):
 
 
 def test_in_place_keeps_the_old_files(tmp_path):
-    path = put(tmp_path, odd=ODD, nginx=f"events {{}} http {{ include odd.conf; proxy_cache_path {tmp_path}/c keys_zone=z:1m; {location('')} }}")
+    path = put(tmp_path, odd=ODD, nginx=f"""pid {tmp_path}/pid; events {{}}
+http {{ include odd.conf; access_log off; {temp_paths(tmp_path)} proxy_cache_path {tmp_path}/c keys_zone=z:1m; {location('')} }}""")
     old = path.read_bytes()
     assert run("--in-place", "--module", MODULE, "--nginx", NGINX, path)[0] == 0
     assert (tmp_path / "nginx.conf.before-slab-cache").read_bytes() == old and b"slab_cache z;" in path.read_bytes()
@@ -328,8 +334,7 @@ def test_a_purge_location_becomes_a_purge_of_this_server(make_nginx, origin, tmp
     (n.prefix / "old.conf").write_text(f"""user root; daemon off; pid {n.prefix}/nginx.pid; error_log {n.prefix}/error.log notice; events {{}}
 http {{
     access_log off;
-    proxy_temp_path {n.prefix}/tmp/proxy; client_body_temp_path {n.prefix}/tmp/body; fastcgi_temp_path {n.prefix}/tmp/f;
-    uwsgi_temp_path {n.prefix}/tmp/u; scgi_temp_path {n.prefix}/tmp/s;
+    {temp_paths(n.prefix / "tmp")}
     proxy_cache_path {n.prefix}/c keys_zone=z:1m;
     server {{
         listen 127.0.0.1:{n.port};

@@ -98,7 +98,8 @@ def test_log_format_tells_what_the_cache_did(nginx):
     command = re.search(r"by hand:  (.*)", text)[1]
     text = text.replace("127.0.0.1:8080", f"127.0.0.1:{nginx.port}").replace("127.0.0.1:8081", f"127.0.0.1:{app}")
     text = text.replace("pid logs/nginx.pid;", f"daemon off; user root; pid {nginx.prefix}/nginx.pid;")
-    nginx.start(text=text)
+    temp = "".join(f"{x}_temp_path {nginx.prefix}/tmp/{x};" for x in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    nginx.start(text=text.replace("http {", "http { " + temp))
     for path in ("/page", "/page", "/other?secret=1"):
         nginx.get(path)
     log = nginx.prefix / "logs/access.log"
