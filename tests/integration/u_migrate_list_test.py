@@ -176,7 +176,7 @@ def test_locations_that_stay_say_why(tmp_path, body, why):
     ("proxy_cache_key $uri;", "differs", "no host in it"),
     ("proxy_ignore_headers Set-Cookie;", "differs", "Set-Cookie is not replayed"),
     ("proxy_cache_min_uses 20;", "differs", "15th request"),
-    ("auth_basic x;", "loses", "requests with Authorization"),
+    ("auth_basic x;", "loses", "auth_basic: all its requests"), ("", "differs", "requests with Authorization pass by"),
     ("proxy_cache_max_range_offset 1m;", "nothing", "whole response"),
     ("proxy_cache_purge PURGE from all;", "loses", "anybody could purge"),
     ("proxy_cache_purge PURGE purge_all from 10.0.0.0/8;", "differs", "PURGE /*"),

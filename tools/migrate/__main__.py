@@ -67,8 +67,9 @@ def diff_of(path: str, old: str, new: str) -> str:
 
 def summary(rewrite: Rewrite, notes: List[Note]) -> str:
     out = ["# From nginx's caches to slab_cache", ""]
-    out += [f"- moved: {c.block.place} `location {' '.join(c.block.args)}` ({c.family}_cache {c.zone})" for c in rewrite.moving]
-    out += [f"- stays: {c.block.place} `location {' '.join(c.block.args)}`: {c.stays}" for c in rewrite.found if c.stays]
+    locations = [f"- moved: {c.block.place} `location {' '.join(c.block.args)}` ({c.family}_cache {c.zone})" for c in rewrite.moving]
+    locations += [f"- stays: {c.block.place} `location {' '.join(c.block.args)}`: {c.stays}" for c in rewrite.found if c.stays]
+    out += dict.fromkeys(locations)         # a block that is included twice is told once
     for severity in SEVERITIES:
         mine = [n for n in notes if n.severity == severity]
         if mine:

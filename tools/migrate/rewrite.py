@@ -62,6 +62,8 @@ class Rewrite:
                 self.notes.add("loses", c.block.place, f"stays on {c.family}_cache: {c.stays}")
         if not self.moving:
             return
+        self.notes.add("differs", self.config.path, "requests with Authorization pass by the cache, unless the response says public, "
+                                                    "s-maxage or must-revalidate; nginx's caches do not look at it")
         self.users = users_of_settings(self.found)
         self.renamed = {c.zone: c.zone + "_slab" for c in self.moving if c.zone in names_of_staying(self.found)}
         self.flat = len({c.family for c in self.moving}) > 1
@@ -150,8 +152,8 @@ class Rewrite:
 
     def _note_credentials(self, c: Cached) -> None:
         if c.scope.value("auth_basic") not in ("", "off"):
-            self.notes.add("loses", c.block.place, "requests with Authorization are neither stored nor answered from the cache, "
-                                                   "unless the response says public, s-maxage or must-revalidate")
+            self.notes.add("loses", c.block.place, "auth_basic: all its requests have Authorization, so none is answered from the "
+                                                   "cache unless the response says public, s-maxage or must-revalidate")
 
     def _others_off(self) -> None:
         """A location within one that moves, and is not cached itself, must not begin to be."""
