@@ -157,9 +157,6 @@ class Node:
         self.prefix = "/" + (prefix or "/_cache/").strip("/")
         self.prefix += "" if self.prefix == "/" else "/"
 
-    def __repr__(self) -> str:
-        return f"Node({self.name!r})"
-
     def _connect(self) -> http.client.HTTPConnection:
         if self.socket_path:
             return _UnixConnection(self.socket_path, self.timeout)
@@ -274,17 +271,20 @@ class Cache:
 
     # ---- purging ---------------------------------------------------------------------------------------------------
     def purge(self, *urls: str, tags: Iterable[str] = (), prefixes: Iterable[str] = (), hosts: Iterable[str] = (),
-              globs: Iterable[str] = (), all: bool = False, soft: bool = False) -> Purged:
+              globs: Iterable[str] = (), tags_all: Iterable[str] = (), without: Iterable[str] = (), all: bool = False,
+              soft: bool = False) -> Purged:
         """Purges what is named, on every node; when it returns the purge holds. `soft` makes stale instead of gone.
 
-        URLs, prefixes and globs are absolute, as clients see them. More than one request can take are sent in several.
+        URLs, prefixes and globs are absolute, as clients see them. `tags_all` takes what carries all of these tags, and
+        none of `without`. More than one request can take are sent in several.
         """
         named = {"urls": urls, "prefixes": prefixes, "hosts": hosts, "globs": globs}
         what = [(kind, text) for kind, texts in named.items() for text in _texts(kind, texts)]
         what += [("tags", t) for t in _tags(tags)] + ([("all", "")] if all else [])
-        if not what:
+        condition = {"tags_all": _tags(tags_all), "not": _tags(without)} if tags_all else {}
+        if not what and not condition or without and not tags_all:
             raise ValueError("nothing to purge")
-        bodies = [json.dumps({**b, "mode": "soft"} if soft else b) for b in _purge_bodies(what)]
+        bodies = [json.dumps({**b, "mode": "soft"} if soft else b) for b in _purge_bodies(what, condition)]
 
         def send(node: Node) -> Tuple[Any, int]:
             answers = [node.call("POST", self._path("purge"), body=b, headers={"Content-Type": "application/json"})
@@ -353,9 +353,9 @@ class Cache:
         return answer
 
 
-def _purge_bodies(what: Iterable[Tuple[str, str]]) -> Iterable[Dict[str, Any]]:
+def _purge_bodies(what: Iterable[Tuple[str, str]], condition: Dict[str, List[str]]) -> Iterable[Dict[str, Any]]:
     """Bodies of requests, each within the server's bounds."""
-    body: Dict[str, Any] = {}
+    body: Dict[str, Any] = dict(condition)
     items = size = globs = 0
     for kind, text in what:
         # A URL with a star is a pattern too, unless it is a prefix.

@@ -52,9 +52,11 @@ def site(cached, origin):
 @pytest.mark.parametrize("what", [
     lambda base: ([base + "/a/x"], {}),
     lambda base: ([], {"tags": ["a/x"]}),
+    lambda base: ([], {"tags_all": ["all", "a/x"]}),
+    lambda base: ([], {"tags_all": ["all"], "without": ["b"]}),
     lambda base: ([], {"prefixes": [base + "/a/"]}),
     lambda base: ([], {"globs": [base + "/*/x"]}),
-], ids=["url", "tag", "prefix", "glob"])
+], ids=["url", "tag", "tags", "tags without", "prefix", "glob"])
 def test_purge_takes_what_it_names_and_leaves_the_rest(site, what):
     site.warm("/a/x", "/b")
     urls, lists = what(site.base)
@@ -107,6 +109,7 @@ def test_more_patterns_than_one_request_can_take(site):
     lambda c: c.purge(tags=["a,b"]),
     lambda c: c.purge(),
     lambda c: c.purge(""),
+    lambda c: c.purge(without=["a"]),
     lambda c: Cache(zone="one"),
     lambda c: Cache("127.0.0.1:8080", zone="one"),
     lambda c: Cache("http://h/", zone="one", secret="short"),

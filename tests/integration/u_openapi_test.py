@@ -54,6 +54,18 @@ def test_routes_are_those_of_the_source():
     assert {(DOCUMENT["paths"][path]["x-resource"], method) for path, method, _ in operations()} == known
 
 
+def test_arguments_are_those_of_the_source():
+    source = (TOP / "src/ngx/api_route.cpp").read_text()
+    rows = re.findall(r'\{Resource::(\w+), ([^,]+), \w+, \w+, "([\w ]*)",', source)
+    assert rows
+    for resource, methods, arguments in rows:
+        for path, method, operation in operations():
+            item = DOCUMENT["paths"][path]
+            if item["x-resource"] == resource and method.upper() in methods.replace("kRead", "GET"):
+                named = [p["name"] for p in map(resolve, item.get("parameters", []) + operation.get("parameters", [])) if p["in"] == "query"]
+                assert set(named) == set(arguments.split()), (path, method)
+
+
 def test_what_writes_can_be_signed_and_what_reads_need_not_be():
     for path, method, operation in operations():
         assert ("security" in operation) == (method != "get"), (path, method)
@@ -157,6 +169,6 @@ def test_other_paths_are_not_there(api, path):
 
 def test_the_purge_request_s_fields_are_those_of_the_source():
     source = (TOP / "src/cache/purge_json.cpp").read_text()
-    lists = set(re.findall(r'\{"(\w+)", select_\w+\}', source))
+    lists = set(re.findall(r'\{"(\w+)", select_\w+[,}]', source))
     others = set(re.findall(r'name == "(\w+)"', source))
     assert set(DOCUMENT["components"]["schemas"]["PurgeRequest"]["properties"]) == lists | others
