@@ -14,8 +14,9 @@ MODULE := $(BUILD)/ngx_http_slab_cache_module.so
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 export NGX_SRC PORT
 
-.PHONY: module run test unit integration model lint format asan tsan static clang bench fuzz torture torture-twin torture-direct history history-twins asan-nginx other-nginx
-.PHONY: install clean help deps-build deps-run deps-test deps-clang deps-bench
+.PHONY: module run test unit integration model lint format asan tsan static clang bench fuzz torture torture-twin torture-direct
+.PHONY: history history-twins asan-nginx other-nginx deb deb-test
+.PHONY: install clean help deps-deb deps-build deps-run deps-test deps-clang deps-bench
 
 module:           ## build build/ngx_http_slab_cache_module.so against the installed nginx-dev
 	+@tools/build-module.sh $(BUILD)
@@ -89,6 +90,12 @@ fuzz: deps-clang  ## libFuzzer, SECONDS_OF_FUZZ for each target
 	+@$(MAKE) $(JOBS) --no-print-directory fuzz-programs VARIANT=fuzz CXX=clang++
 	@tools/run-fuzz.sh $(SECONDS_OF_FUZZ)
 
+deb: deps-deb     ## Debian packages, source and binary, in build/deb; lintian
+	@tools/build-deb.sh
+
+deb-test: deb     ## the packages in a fresh Debian (debootstrap, root): installed, used, removed, purged
+	@SLAB_DEB=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider -rs tests/integration/u_deb_test.py
+
 install: module   ## copy the module to nginx's modules directory (DESTDIR, MODULES_DIR)
 	@dir="$(DESTDIR)$${MODULES_DIR:-/usr/lib/nginx/modules}"; install -d "$$dir"; \
 	    install -m 644 $(MODULE) "$$dir/"; echo "installed $$dir/$(notdir $(MODULE))"
@@ -96,7 +103,7 @@ install: module   ## copy the module to nginx's modules directory (DESTDIR, MODU
 clean:            ## remove build/
 	rm -rf $(BUILD)
 
-deps-build deps-run deps-test deps-clang deps-bench:
+deps-deb deps-build deps-run deps-test deps-clang deps-bench:
 	@tools/deps.sh $(@:deps-%=%)
 
 help:             ## this list

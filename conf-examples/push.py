@@ -3,47 +3,30 @@
 
     push.py http://127.0.0.1:8080 ZONE /path [/path …]
 
-The order matters. First the purge: what is in the cache or being fetched now was made of old data. Then the data is read
-and the page rendered. Then the push, fenced by the purge's number: should somebody purge the page again meanwhile,
-because the data changed again, the push is refused with 412, and the job starts over.
+`publish()` keeps the order that matters. First the purge: what is in the cache or being fetched now was made of old data.
+Then the data is read and the page rendered. Then the push, fenced by the purge: should somebody purge the page again
+meanwhile, because the data changed again, the push is refused with 412, and it starts over.
 """
-import json
+import pathlib
 import sys
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 
-
-def call(url, method, body, headers):
-    request = urllib.request.Request(url, data=body, method=method, headers=headers)
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.load(answer)
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "clients/python"))   # where it is not installed
+import slab_cache  # noqa: E402
 
 
 def render(path):
     """Stands in for your application: reads the data, makes the page."""
-    return f"<!doctype html><title>{path}</title><p>made beforehand, {time.ctime()}\n".encode()
-
-
-def push(site, zone, path, ttl=600, tags=(), tries=5):
-    api = f"{site}/_cache/v1/zones/{zone}"
-    url = site + path
-    for _ in range(tries):
-        purged = call(f"{api}/purge", "POST", json.dumps({"urls": [url]}).encode(), {"Content-Type": "application/json"})
-        body = render(path)
-        try:
-            return call(f"{api}/entry?ttl={ttl}&url={urllib.parse.quote(url, safe='')}", "PUT", body,
-                        {"Content-Type": "text/html; charset=utf-8", "Surrogate-Key": " ".join(tags),
-                         "If-Purge-Seq": str(purged["seq"])})
-        except urllib.error.HTTPError as e:
-            if e.code != 412:
-                raise SystemExit(f"{url}: {e.code} {e.read().decode()}") from e
-    raise SystemExit(f"{url}: purged again and again")
+    return f"<!doctype html><title>{path}</title><p>made beforehand, {time.ctime()}\n"
 
 
 if __name__ == "__main__":
     if len(sys.argv) < 4:
         raise SystemExit(__doc__)
+    site = sys.argv[1].rstrip("/")
+    cache = slab_cache.Cache(f"{site}/_cache/", zone=sys.argv[2])
     for each in sys.argv[3:]:
-        print(each, push(sys.argv[1].rstrip("/"), sys.argv[2], each, tags=["pushed"]))
+        try:
+            print(each, cache.publish(site + each, lambda path=each: render(path), ttl=600, tags=["pushed"]))
+        except slab_cache.SlabCacheError as e:
+            raise SystemExit(str(e)) from e

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what a target needs and this machine lacks: tools/deps.sh build|run|test|clang|bench|static|browser
+# Installs what a target needs and this machine lacks: tools/deps.sh build|run|test|clang|bench|static|browser|deb
 # Says what and why first. Does nothing, and calls no apt, when nothing is missing.
 set -euo pipefail
 
@@ -17,6 +17,7 @@ reason() {
         python3-pytest) echo "integration tests" ;;
         gunicorn | python3-flask) echo "a real WSGI application to test behind proxy_pass" ;;
         uwsgi-core | uwsgi-plugin-python3) echo "a real application to test behind uwsgi_pass" ;;
+        python3-django) echo "a real site to test the Python client with" ;;
         curl) echo "HTTP/2 requests in tests" ;;
         openssl) echo "certificates for tests" ;;
         chromium | chromium-driver | python3-selenium) echo "a browser to test the admin page in" ;;
@@ -29,7 +30,10 @@ reason() {
         clang | libclang-rt-dev) echo "second compiler, fuzzers" ;;
         wrk) echo "load generator" ;;
         strace) echo "counts system calls" ;;
-        dpkg-dev) echo "fetches nginx's sources" ;;
+        dpkg-dev) echo "fetches nginx's sources, builds packages" ;;
+        debhelper | dh-python | fakeroot) echo "to build Debian packages" ;;
+        lintian) echo "checks Debian packages" ;;
+        debootstrap) echo "a fresh Debian to install the packages in" ;;
     esac
 }
 
@@ -39,10 +43,11 @@ packages() {
         build) echo "$build" ;;
         run) echo "$build nginx curl" ;;
         test) echo "$build nginx curl openssl procps libgtest-dev python3-pytest" \
-                   "gunicorn python3-flask uwsgi-core uwsgi-plugin-python3 spin gdb libfaketime python3-h2" ;;
+                   "gunicorn python3-flask python3-django uwsgi-core uwsgi-plugin-python3 spin gdb libfaketime python3-h2" ;;
         clang) echo "$build clang libclang-rt-dev" ;;
         bench) echo "$build nginx wrk strace libbenchmark-dev" ;;
         static) echo "$build dpkg-dev" ;;
+        deb) echo "$build dpkg-dev debhelper dh-python fakeroot lintian debootstrap" ;;
         browser) echo "chromium chromium-driver python3-selenium prometheus" ;;
         *) echo "tools/deps.sh: unknown group \"$1\"" >&2; return 1 ;;
     esac

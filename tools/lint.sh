@@ -49,7 +49,7 @@ marks() {
     { grep -rnEi '\b(TODO|FIXME|XXX|not implemented|stub)\b' src || true; } | nothing
 }
 file_sizes() {
-    find src tests tools -name '*.h' -o -name '*.cpp' -o -name '*.py' -o -name '*.sh' |
+    find src tests tools clients -name '*.h' -o -name '*.cpp' -o -name '*.py' -o -name '*.sh' |
         xargs wc -l | awk '$2 != "total" && $1 > 500 { print $2 ": " $1 " lines" }' | nothing
 }
 pragma_once() { { grep -rL --include='*.h' '^#pragma once' src || true; } | nothing; }

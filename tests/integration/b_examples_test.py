@@ -31,7 +31,7 @@ def statuses(n, path, count=2):
 
 def test_every_example_is_tested():
     tested = {"minimal.conf", "demo.conf", "gunicorn-flask.conf", "uwsgi.conf", "fastcgi.conf", "static.conf",
-              "purge-and-api.conf", "tuning.conf",
+              "purge-and-api.conf", "tuning.conf", "log-format.conf",
               "push.conf", "signed-purge.conf", "wordpress-purge.conf"}    # d_examples_test.py
     assert {p.name for p in EXAMPLES.glob("*.conf")} == tested
 
