@@ -1,0 +1,161 @@
+"""One framework behind one nginx in one mode: starts it, walks through the steps, ends it."""
+import dataclasses
+import itertools
+import pathlib
+import re
+import shutil
+
+from harness.client import Connection
+from harness.nginx import Nginx
+from harness.origin import Origin
+from steps import Answer
+from translate import STATUS, translate
+
+HERE = pathlib.Path(__file__).parent
+PATIENCE = 5.0                     # seconds without a byte after which a request hangs
+LINE = re.compile(r"step=(\d+) cache=(\S*)")
+
+MAIN = """\
+{load}
+{user}
+daemon off;
+pid {d}/nginx.pid;
+error_log {d}/error.log notice;
+worker_processes 1;
+events {{ worker_connections 1024; }}
+http {{
+    include mime.types;
+    default_type application/octet-stream;
+    log_format field "step=$http_x_step cache={status}";
+    access_log {d}/access.log field;
+    client_body_temp_path {d}/tmp/body;
+    proxy_temp_path {d}/tmp/proxy;
+    fastcgi_temp_path {d}/tmp/fastcgi;
+    uwsgi_temp_path {d}/tmp/uwsgi;
+    scgi_temp_path {d}/tmp/scgi;
+{conf}
+}}
+"""
+
+
+@dataclasses.dataclass
+class Framework:
+    """steps are sent in order. conf is a file of conf/. origins: name -> function(site, request) -> Reply, @name@ in the file is its
+    address. server: a real one of servers.py, @server@ its socket. files: path -> bytes below @root@; tree: a folder of apps/."""
+    name: str
+    steps: list
+    origins: dict = dataclasses.field(default_factory=dict)
+    server: str | None = None
+    files: dict = dataclasses.field(default_factory=dict)
+    tree: str | None = None
+    host: str = "www.example.com"
+
+    @property
+    def conf(self):
+        return HERE / "conf" / f"{self.name}.conf"
+
+
+class Site:
+    def __init__(self, framework, mode, servers):
+        self.framework, self.mode = framework, mode
+        self.version = 1                            # of what a scripted origin shows; unsafe requests raise it
+        self.memory = {}                            # what else it remembers
+        self.nginx = Nginx()
+        self.complaints = []
+        self.origins = {}
+        for name, function in framework.origins.items():
+            self.origins[name] = o = Origin()
+            o.handle("*", lambda request, f=function: f(self, request))
+        self.root = self.nginx.prefix / "site"
+        self.state = self.nginx.prefix / "state"
+        self.state.mkdir()
+        self._lay_out(servers)
+
+    def _lay_out(self, servers):
+        f, d = self.framework, self.nginx.prefix
+        if f.tree:
+            shutil.copytree(HERE / "apps" / f.tree, self.root)
+            for shared in (HERE / "apps" / f.tree).parent.glob("*.php"):
+                shutil.copy(shared, self.root)
+        self.root.mkdir(exist_ok=True)
+        for path, data in f.files.items():
+            (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.root / path).write_bytes(data)
+        for name in ("mime.types", "fastcgi.conf", "fastcgi_params", "uwsgi_params", "proxy_params", "snippets"):
+            (d / name).symlink_to(pathlib.Path("/etc/nginx") / name)
+        tokens = {"dir": d, "root": self.root, "state": self.state, "port": self.nginx.port, "server": servers.address(f.server) if f.server else ""}
+        tokens.update({name: o.address for name, o in self.origins.items()})
+        self.tokens = tokens
+        for extra in (HERE / "conf" / f.name).glob("*"):          # what the file includes
+            (d / extra.name).write_text(self._filled(translate(extra.read_text(), self.mode)))
+
+    def _filled(self, text):
+        return re.sub(r"@(\w+)@", lambda m: str(self.tokens[m[1]]), text)
+
+    def text(self):
+        conf = self._filled(translate(self.framework.conf.read_text(), self.mode))
+        base = self.nginx.config()
+        return MAIN.format(load="load_module modules/ngx_http_slab_cache_module.so;" if self.mode == "slab" else "",
+                           user="user root;" if "user root;" in base else "", d=self.nginx.prefix, status=STATUS[self.mode].strip('"'), conf=conf)
+
+    # ---- the walk -------------------------------------------------------------------------------------------
+    def _asked(self):
+        """Everything that origins were asked so far."""
+        seen = [f"{name} {r.method} {r.target}" for name, o in self.origins.items() for r in o.requests()]
+        log = self.state / "log"
+        return seen + (log.read_text().splitlines() if log.exists() else [])
+
+    def walk(self):
+        """The answers, one for each step; None for steps of other modes."""
+        self.nginx.start(text=self.text())
+        answers = []
+        try:
+            for number, step in enumerate(self.framework.steps):
+                answers.append(self._take(number, step) if step.only in (None, self.mode) else None)
+        finally:
+            self._end()
+        for number, cache in self._logged():
+            if answers[number] is not None:
+                answers[number].cache = cache
+        return answers
+
+    def _take(self, number, step):
+        before = self._asked()
+        try:
+            answer = self._send(number, step)
+        except TimeoutError:
+            answer = Answer(failure="hangs")
+        except (OSError, EOFError, ValueError) as e:
+            answer = Answer(failure=f"closed ({e})"[:200])
+        asked = self._asked()
+        for line in before:
+            asked.remove(line)
+        answer.asked = asked
+        return answer
+
+    def _send(self, number, step):
+        with Connection(self.nginx.address, timeout=PATIENCE) as c:
+            headers = (f"X-Step: {number}", *step.headers)
+            return Answer.of(c.request(step.path, step.method, headers=headers, body=step.body, host=step.host or self.framework.host))
+
+    def _logged(self):
+        log = self.nginx.prefix / "access.log"
+        lines = (LINE.match(line) for line in log.read_text().splitlines())
+        return [(int(m[1]), m[2]) for m in lines if m]
+
+    # ---- the end --------------------------------------------------------------------------------------------
+    def _end(self):
+        """QUIT, which waits for requests under way: there are none, and none must be left over."""
+        if not self.nginx.quit(10):
+            self.complaints.append("QUIT does not end it within 10 s: something is still under way")
+        self.complaints += self.nginx.complaints()
+        for o in self.origins.values():
+            o.stop()
+            self.complaints += o.errors
+
+    def clean_up(self, keep=False):
+        self.nginx.clean_up(keep)
+
+
+def repeated(items):
+    return [name for name, group in itertools.groupby(sorted(items)) if len(list(group)) > 1]
