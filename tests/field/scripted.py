@@ -46,6 +46,8 @@ def file(request, data, *headers, kind="application/octet-stream", tag=None, mod
     if _matches(wanted, tag) or (wanted is None and modified and request_header(request, "If-Modified-Since") == modified):
         return Reply(b"", status=304, headers=fields)
     part = re.fullmatch(r"bytes=(\d*)-(\d*)", request_header(request, "Range") or "")
+    if request_header(request, "If-Range") not in (None, tag, modified):
+        part = None
     if part and (part[1] or part[2]) and request.method == "GET":
         first = int(part[1]) if part[1] else max(len(data) - int(part[2]), 0)
         last = min(int(part[2]) if part[1] and part[2] else len(data) - 1, len(data) - 1)

@@ -1,6 +1,7 @@
 """One framework behind one nginx in one mode: starts it, walks through the steps, ends it."""
 import dataclasses
 import itertools
+import os
 import pathlib
 import re
 import shutil
@@ -12,7 +13,7 @@ from steps import Answer
 from translate import STATUS, translate
 
 HERE = pathlib.Path(__file__).parent
-PATIENCE = 5.0                     # seconds without a byte after which a request hangs
+PATIENCE = 4.5                     # seconds without a byte after which a request hangs: less than any lock's timeout
 LINE = re.compile(r"step=(\d+) cache=(\S*)")
 
 MAIN = """\
@@ -36,6 +37,25 @@ http {{
 {conf}
 }}
 """
+
+
+class Gathered:
+    """A socket that sends all of an answer at once: then nginx has it whole in its hands before anybody can ask again, and what
+    its cache does does not depend on who is faster."""
+
+    def __init__(self, sock):
+        self.sock, self.data = sock, b""
+
+    def sendall(self, data):
+        self.data += data
+
+
+class WholeOrigin(Origin):
+    def _answer(self, sock, request, reply):
+        gathered = Gathered(sock)
+        again = super()._answer(gathered, request, reply)
+        sock.sendall(gathered.data)
+        return again
 
 
 @dataclasses.dataclass
@@ -64,7 +84,7 @@ class Site:
         self.complaints = []
         self.origins = {}
         for name, function in framework.origins.items():
-            self.origins[name] = o = Origin()
+            self.origins[name] = o = WholeOrigin()
             o.handle("*", lambda request, f=function: f(self, request))
         self.root = self.nginx.prefix / "site"
         self.state = self.nginx.prefix / "state"
@@ -81,10 +101,13 @@ class Site:
         for path, data in f.files.items():
             (self.root / path).parent.mkdir(parents=True, exist_ok=True)
             (self.root / path).write_bytes(data)
+        for path in self.root.rglob("*"):                         # the same validators in all modes
+            os.utime(path, (1764000000, 1764000000))
         for name in ("mime.types", "fastcgi.conf", "fastcgi_params", "uwsgi_params", "proxy_params", "snippets"):
             (d / name).symlink_to(pathlib.Path("/etc/nginx") / name)
         tokens = {"dir": d, "root": self.root, "state": self.state, "port": self.nginx.port, "server": servers.address(f.server) if f.server else ""}
-        tokens.update({name: o.address for name, o in self.origins.items()})
+        for name, o in self.origins.items():
+            tokens.update({name: o.address, f"{name}_port": o.port})
         self.tokens = tokens
         for extra in (HERE / "conf" / f.name).glob("*"):          # what the file includes
             (d / extra.name).write_text(self._filled(translate(extra.read_text(), self.mode)))
