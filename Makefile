@@ -14,7 +14,7 @@ MODULE := $(BUILD)/ngx_http_slab_cache_module.so
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 export NGX_SRC PORT
 
-.PHONY: module run test unit integration model lint format asan tsan static clang bench fuzz torture torture-twin torture-direct asan-nginx other-nginx
+.PHONY: module run test unit integration field model lint format asan tsan static clang bench fuzz torture torture-twin torture-direct asan-nginx other-nginx
 .PHONY: install clean help deps-build deps-run deps-test deps-clang deps-bench
 
 module:           ## build build/ngx_http_slab_cache_module.so against the installed nginx-dev
@@ -34,6 +34,10 @@ unit:             ## unit tests, fuzz corpora, crash and stress programs (no ngi
 
 integration: module ## pytest against a real nginx; ARGS="-k name" selects
 	@tools/run-tests.sh integration
+
+field: deps-test  ## twenty public configurations against plain nginx and nginx's own cache; prints all differences
+	+@$(MAKE) $(JOBS) --no-print-directory module
+	@tools/run-tests.sh field
 
 torture: module torture-programs ## four workers under kills, purges, reloads, failing origin, for SECONDS=60 (SEED=n)
 	@/usr/bin/python3 tests/torture/torture.py $(SECONDS) $(SEED)

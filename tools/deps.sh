@@ -16,6 +16,8 @@ reason() {
         libbenchmark-dev) echo "micro benchmarks" ;;
         python3-pytest) echo "integration tests" ;;
         gunicorn | python3-flask) echo "a real WSGI application to test behind proxy_pass" ;;
+        php-fpm) echo "real PHP behind fastcgi_pass, for the field test" ;;
+        python3-django) echo "a real Django behind gunicorn, for the field test" ;;
         uwsgi-core | uwsgi-plugin-python3) echo "a real application to test behind uwsgi_pass" ;;
         curl) echo "HTTP/2 requests in tests" ;;
         openssl) echo "certificates for tests" ;;
@@ -36,7 +38,7 @@ packages() {
         build) echo "$build" ;;
         run) echo "$build nginx curl" ;;
         test) echo "$build nginx curl openssl procps libgtest-dev python3-pytest" \
-                   "gunicorn python3-flask uwsgi-core uwsgi-plugin-python3 spin" ;;
+                   "gunicorn python3-flask python3-django uwsgi-core uwsgi-plugin-python3 php-fpm spin" ;;
         clang) echo "$build clang libclang-rt-dev" ;;
         bench) echo "$build nginx wrk strace libbenchmark-dev" ;;
         static) echo "$build dpkg-dev" ;;

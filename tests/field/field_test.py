@@ -35,6 +35,8 @@ def servers():
 @pytest.fixture(scope="module", params=NAMES)
 def walk(request, servers):
     framework = importlib.import_module(f"frameworks.{request.param}").FRAMEWORK
+    if framework.server and (program := servers.missing(framework.server)):
+        pytest.skip(f"no {program}: tools/deps.sh test")
     answers, complaints = {}, {}
     for mode in MODES:
         site = Site(framework, mode, servers)

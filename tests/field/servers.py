@@ -37,6 +37,12 @@ class Servers:
             self._processes[what] = self._start(what)
         return self._socket(what)
 
+    @staticmethod
+    def missing(what):
+        """The program that this machine lacks, if any: tools/deps.sh test installs all."""
+        program = {"php": PHP_FPM or "php-fpm", "gunicorn": "/usr/bin/gunicorn", "uwsgi": "/usr/bin/uwsgi_python3"}[what.partition(":")[0]]
+        return None if pathlib.Path(program).exists() else program
+
     def _socket(self, what):
         return self.directory / f"{what.replace(':', '_')}.sock"
 

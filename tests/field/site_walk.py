@@ -159,7 +159,8 @@ class Site:
     def _send(self, number, step):
         with Connection(self.nginx.address, timeout=PATIENCE) as c:
             headers = (f"X-Step: {number}", *step.headers)
-            return Answer.of(c.request(step.path, step.method, headers=headers, body=step.body, host=step.host or self.framework.host))
+            return Answer.of(c.request(step.path, step.method, headers=headers, body=step.body, host=step.host or self.framework.host),
+                             self.nginx.port)
 
     def _logged(self):
         log = self.nginx.prefix / "access.log"
