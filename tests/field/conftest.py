@@ -17,6 +17,10 @@ def pytest_sessionstart(session):
 
 
 def pytest_terminal_summary(terminalreporter):
-    terminalreporter.section("where slab_cache differs from nginx's own cache")
-    for (framework, step), (nginx, ours, why) in sorted(DIFFERENCES.items()):
-        terminalreporter.write_line(f"{framework}: {step}\n    nginx: {nginx}\n    here:  {ours}\n    {why}")
+    """The list of differences, by reason."""
+    terminalreporter.section(f"where slab_cache differs from nginx's own cache: {len(DIFFERENCES)} steps")
+    reasons = {}
+    for (framework, step), (nginx, ours, why) in DIFFERENCES.items():
+        reasons.setdefault(why, []).append(f"    {framework}: {step}: {nginx} -> {ours}")
+    for why, rows in reasons.items():
+        terminalreporter.write_line("\n".join([why, *rows]))

@@ -87,9 +87,9 @@ def test_the_cache_does_what_nginx_s_does_or_the_difference_is_listed(walk):
         theirs, ours = nginx.outcome(plain), slab.outcome(plain)
         row = DIFFERENCES.get((walk.framework.name, step.name))
         if row is None and theirs != ours:
-            wrong.append(f'    ("{walk.framework.name}", "{step.name}"): ("{theirs}", "{ours}", )   # not listed')
+            wrong.append(f"    {step.name}: {theirs} -> {ours} ({slab.reason}): not listed")
         elif row is not None and row[:2] != (theirs, ours):
-            wrong.append(f'    ("{walk.framework.name}", "{step.name}"): ("{theirs}", "{ours}", )   # listed as {row[:2]}')
+            wrong.append(f"    {step.name}: {theirs} -> {ours} ({slab.reason}): listed as {row[0]} -> {row[1]}")
     failing(wrong)
 
 

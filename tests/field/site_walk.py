@@ -14,7 +14,7 @@ from translate import STATUS, translate
 
 HERE = pathlib.Path(__file__).parent
 PATIENCE = 4.5                     # seconds without a byte after which a request hangs: less than any lock's timeout
-LINE = re.compile(r"step=(\d+) cache=(\S*)")
+LINE = re.compile(r"step=(\d+) cache=(\S*) reason=(\S*)")
 
 MAIN = """\
 {load}
@@ -27,7 +27,7 @@ events {{ worker_connections 1024; }}
 http {{
     include mime.types;
     default_type application/octet-stream;
-    log_format field "step=$http_x_step cache={status}";
+    log_format field "step=$http_x_step cache={status} reason={reason}";
     access_log {d}/access.log field;
     client_body_temp_path {d}/tmp/body;
     proxy_temp_path {d}/tmp/proxy;
@@ -119,7 +119,8 @@ class Site:
         conf = self._filled(translate(self.framework.conf.read_text(), self.mode))
         base = self.nginx.config()
         return MAIN.format(load="load_module modules/ngx_http_slab_cache_module.so;" if self.mode == "slab" else "",
-                           user="user root;" if "user root;" in base else "", d=self.nginx.prefix, status=STATUS[self.mode].strip('"'), conf=conf)
+                           user="user root;" if "user root;" in base else "", d=self.nginx.prefix, status=STATUS[self.mode].strip('"'),
+                           reason="$slab_cache_reason" if self.mode == "slab" else "-", conf=conf)
 
     # ---- the walk -------------------------------------------------------------------------------------------
     def _asked(self):
@@ -137,9 +138,9 @@ class Site:
                 answers.append(self._take(number, step) if step.only in (None, self.mode) else None)
         finally:
             self._end()
-        for number, cache in self._logged():
+        for number, cache, reason in self._logged():
             if answers[number] is not None:
-                answers[number].cache = cache
+                answers[number].cache, answers[number].reason = cache, reason
         return answers
 
     def _take(self, number, step):
@@ -165,7 +166,7 @@ class Site:
     def _logged(self):
         log = self.nginx.prefix / "access.log"
         lines = (LINE.match(line) for line in log.read_text().splitlines())
-        return [(int(m[1]), m[2]) for m in lines if m]
+        return [(int(m[1]), m[2], m[3]) for m in lines if m]
 
     # ---- the end --------------------------------------------------------------------------------------------
     def _end(self):

@@ -56,7 +56,8 @@ class Answer:
     body: bytes = b""
     raw: bytes = b""
     failure: str | None = None
-    cache: str = "?"               # from the access log
+    cache: str = "?"               # these two from the access log
+    reason: str = ""
     asked: list = dataclasses.field(default_factory=list)      # "app GET /x", one for each request that an origin saw
 
     @staticmethod
