@@ -8,11 +8,12 @@ import shutil
 
 from harness.client import Connection
 from harness.nginx import Nginx
-from harness.origin import Origin
+from harness.origin import Origin, request_header
 from steps import Answer
 from translate import STATUS, translate
 
 HERE = pathlib.Path(__file__).parent
+BROWSER = "Accept-Encoding: gzip, deflate, br"
 PATIENCE = 4.5                     # seconds without a byte after which a request hangs: less than any lock's timeout
 LINE = re.compile(r"step=(\d+) cache=(\S*) reason=(\S*)")
 
@@ -40,21 +41,39 @@ http {{
 
 
 class Gathered:
-    """A socket that sends all of an answer at once: then nginx has it whole in its hands before anybody can ask again, and what
-    its cache does does not depend on who is faster."""
+    """A socket that keeps what is sent."""
 
-    def __init__(self, sock):
-        self.sock, self.data = sock, b""
+    def __init__(self):
+        self.pieces = []
 
     def sendall(self, data):
-        self.data += data
+        self.pieces.append(data)
 
 
-class WholeOrigin(Origin):
+class PacedOrigin(Origin):
+    """Sends header and body in two writes with a pause in between, as most application servers do. Where the client may have all it
+    wants before the body is there (HEAD, Range, conditions) it sends both at once: then what nginx's cache does with the next
+    request does not depend on who is faster."""
+
+    PAUSE = 0.003
+
+    def __init__(self, steps):
+        self.steps = steps
+        super().__init__()
+
+    def _at_once(self, request):
+        step = self.steps[int(request_header(request, "X-Step") or 0)]
+        return step.method == "HEAD" or any(re.match("If-|Range", h) for h in step.headers)
+
     def _answer(self, sock, request, reply):
-        gathered = Gathered(sock)
+        gathered = Gathered()
         again = super()._answer(gathered, request, reply)
-        sock.sendall(gathered.data)
+        if self._at_once(request):
+            sock.sendall(b"".join(gathered.pieces))
+        else:
+            sock.sendall(gathered.pieces[0])
+            self._wait(self.PAUSE)
+            sock.sendall(b"".join(gathered.pieces[1:]))
         return again
 
 
@@ -82,9 +101,10 @@ class Site:
         self.memory = {}                            # what else it remembers
         self.nginx = Nginx()
         self.complaints = []
+        self.hung = 0
         self.origins = {}
         for name, function in framework.origins.items():
-            self.origins[name] = o = WholeOrigin()
+            self.origins[name] = o = PacedOrigin(framework.steps)
             o.handle("*", lambda request, f=function: f(self, request))
         self.root = self.nginx.prefix / "site"
         self.state = self.nginx.prefix / "state"
@@ -149,6 +169,7 @@ class Site:
             answer = self._send(number, step)
         except TimeoutError:
             answer = Answer(failure="hangs")
+            self.hung += 1
         except (OSError, EOFError, ValueError) as e:
             answer = Answer(failure=f"closed ({e})"[:200])
         asked = self._asked()
@@ -158,8 +179,10 @@ class Site:
         return answer
 
     def _send(self, number, step):
-        with Connection(self.nginx.address, timeout=PATIENCE) as c:
+        with Connection(self.nginx.address, timeout=PATIENCE if self.hung < 3 else 1) as c:
             headers = (f"X-Step: {number}", *step.headers)
+            if not any(h.startswith(("Accept-Encoding", "Range")) for h in step.headers):
+                headers += (BROWSER,)
             return Answer.of(c.request(step.path, step.method, headers=headers, body=step.body, host=step.host or self.framework.host),
                              self.nginx.port)
 

@@ -8,8 +8,8 @@ VERSION = re.compile(rb"\[\[version (\d+)\]\]")
 FREE_FIELDS = {"date", "age", "connection", "keep-alive", "content-length", "transfer-encoding", "accept-ranges", "expires", "vary", "x-cache",
                "x-cached", "x-cache-status", "x-proxy-cache"}
 
-# Fields that a cache may keep to itself.
-KEPT_FIELDS = {"set-cookie", "surrogate-key", "cache-tag", "xkey"}
+# Fields that a cache may keep to itself, and a coding that it need not use.
+KEPT_FIELDS = {"content-encoding", "set-cookie", "surrogate-key", "cache-tag", "xkey"}
 
 
 @dataclasses.dataclass
@@ -66,7 +66,7 @@ class Answer:
         fields = {}
         for name, value in response.headers:
             if name.lower() not in FREE_FIELDS:
-                fields.setdefault(name.lower(), []).append(value.replace(f":{port}", ":PORT"))
+                fields.setdefault(name.lower(), []).append(value.replace(f":{port}", ":PORT").removeprefix("W/"))
         body = response.body
         if response.header("Content-Encoding") == "gzip" and body:
             body = gzip.decompress(body)

@@ -60,7 +60,7 @@ FRAMEWORK = Framework(
         get("rest of the list", "/debian/dists/stable/main/binary-amd64/Packages.xz", "Range: bytes=40000-"), get("missing list", "/debian/dists/none/Release"),
         get("index of a project", "/pypi/simple/demo/"), get("index of a project again", "/pypi/simple/demo/"), get("index as JSON", "/pypi/simple/demo/", JSON),
         get("index as JSON again", "/pypi/simple/demo/", JSON), get("index under another address", "/pypi/simple/demo/", host="mirror.lan:8080"),
-        get("index for who takes gzip", "/pypi/simple/demo/", "Accept-Encoding: gzip"), get("index by another name", "/pypi/simple/Demo/"),
+        get("index for who takes no gzip", "/pypi/simple/demo/", "Accept-Encoding: identity"), get("index by another name", "/pypi/simple/Demo/"),
         get("index by another name again", "/pypi/simple/Demo/"), get("missing project", "/pypi/simple/none/"),
         get("wheel", WHEEL), get("wheel again", WHEEL), get("part of the wheel", WHEEL, "Range: bytes=5-9"), head("head of a cold wheel", WHEEL.replace("1.0", "2.0")),
         get("that wheel", WHEEL.replace("1.0", "2.0")), get("part of a cold wheel", WHEEL.replace("1.0", "3.0"), "Range: bytes=5-9"), get("that wheel whole", WHEEL.replace("1.0", "3.0")),
