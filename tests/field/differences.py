@@ -30,7 +30,8 @@ DIFFERENCES = {
     ("auth", "part of a page as a stranger"): ("HIT, portal asked", "HIT, portal asked, 206", CUT),
     ("auth", "part of a page"): ("HIT, portal asked", "HIT, portal asked, 206", CUT),
     ("auth", "with Authorization as a stranger"): ("HIT, portal asked", "MISS, portal asked 2", AUTHORIZATION),
-    ("auth", "page after a stranger's write"): ("HIT, portal asked", "MISS, app asked, portal asked", UNSAFE + " The login page is a success."),
+    ("auth", "page after a stranger's write"): ("HIT, portal asked", "MISS, app asked, portal asked",
+                                                UNSAFE + " The login page is a success."),
     ("auth", "page after the write"): ("HIT, portal asked, older", "MISS, app asked, portal asked", UNSAFE),
     ("auth", "page after its purge"): ("HIT, portal asked, older", "MISS, app asked, portal asked", PURGED),
 

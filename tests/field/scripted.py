@@ -16,7 +16,8 @@ def path_of(request):
     return urllib.parse.unquote(request.target.partition("?")[0])
 
 
-def page(site, request, *headers, user="nobody", status=200, kind="text/html; charset=utf-8", text="", etag=None, framing="length"):
+def page(site, request, *headers, user="nobody", status=200, kind="text/html; charset=utf-8", text="", etag=None,
+         framing="length"):
     """A page that shows what it was made for. With etag its conditions are answered."""
     body = (f"<html>{request.method if request.method != 'HEAD' else 'GET'} {request.target} host={request_header(request, 'Host')} "
             f"user={user} {text}\n[[version {site.version}]]\n{FILLER}</html>\n")
@@ -58,7 +59,8 @@ def file(request, data, *headers, kind="application/octet-stream", tag=None, mod
 
 
 def redirect(to, *headers, status=302):
-    return Reply(f"<a href='{to}'>there</a>\n", status=status, headers=[("Location", to), ("Content-Type", "text/html"), *headers])
+    return Reply(f"<a href='{to}'>there</a>\n", status=status,
+                 headers=[("Location", to), ("Content-Type", "text/html"), *headers])
 
 
 def not_found(site, request, *headers):

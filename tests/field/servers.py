@@ -40,7 +40,8 @@ class Servers:
     @staticmethod
     def missing(what):
         """The program that this machine lacks, if any: tools/deps.sh test installs all."""
-        program = {"php": PHP_FPM or "php-fpm", "gunicorn": "/usr/bin/gunicorn", "uwsgi": "/usr/bin/uwsgi_python3"}[what.partition(":")[0]]
+        program = {"php": PHP_FPM or "php-fpm", "gunicorn": "/usr/bin/gunicorn",
+                   "uwsgi": "/usr/bin/uwsgi_python3"}[what.partition(":")[0]]
         return None if pathlib.Path(program).exists() else program
 
     def _socket(self, what):
@@ -55,9 +56,11 @@ class Servers:
             conf.write_text(FPM.format(d=self.directory, user="user = root\ngroup = root" if root else ""))
             return [PHP_FPM, *(["-R"] if root else []), "-F", "-n", "-y", str(conf)]
         if kind == "gunicorn":
-            return ["/usr/bin/python3", "/usr/bin/gunicorn", "--chdir", str(APPS), "--workers", "1", "--threads", "4", "--worker-class",
+            return ["/usr/bin/python3", "/usr/bin/gunicorn", "--chdir", str(APPS), "--workers", "1", "--threads", "4",
+                    "--worker-class",
                     "gthread", "--bind", f"unix:{where}", "--worker-tmp-dir", str(self.directory), f"{module}:application"]
-        return ["/usr/bin/uwsgi_python3", "--chdir", str(APPS), "--socket", str(where), "--module", f"{module}:application", "--master",
+        return ["/usr/bin/uwsgi_python3", "--chdir", str(APPS), "--socket", str(where), "--module", f"{module}:application",
+                "--master",
                 "--die-on-term", "--buffer-size", "16384", "--chmod-socket=666"]
 
     def _start(self, what):

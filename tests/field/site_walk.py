@@ -125,7 +125,8 @@ class Site:
             os.utime(path, (1764000000, 1764000000))
         for name in ("mime.types", "fastcgi.conf", "fastcgi_params", "uwsgi_params", "proxy_params", "snippets"):
             (d / name).symlink_to(pathlib.Path("/etc/nginx") / name)
-        tokens = {"dir": d, "root": self.root, "state": self.state, "port": self.nginx.port, "server": servers.address(f.server) if f.server else ""}
+        tokens = {"dir": d, "root": self.root, "state": self.state, "port": self.nginx.port,
+                  "server": servers.address(f.server) if f.server else ""}
         for name, o in self.origins.items():
             tokens.update({name: o.address, f"{name}_port": o.port})
         self.tokens = tokens
@@ -139,7 +140,8 @@ class Site:
         conf = self._filled(translate(self.framework.conf.read_text(), self.mode))
         base = self.nginx.config()
         return MAIN.format(load="load_module modules/ngx_http_slab_cache_module.so;" if self.mode == "slab" else "",
-                           user="user root;" if "user root;" in base else "", d=self.nginx.prefix, status=STATUS[self.mode].strip('"'),
+                           user="user root;" if "user root;" in base else "", d=self.nginx.prefix,
+                           status=STATUS[self.mode].strip('"'),
                            reason="$slab_cache_reason" if self.mode == "slab" else "-", conf=conf)
 
     # ---- the walk -------------------------------------------------------------------------------------------
@@ -183,7 +185,8 @@ class Site:
             headers = (f"X-Step: {number}", *step.headers)
             if not any(h.startswith(("Accept-Encoding", "Range")) for h in step.headers):
                 headers += (BROWSER,)
-            return Answer.of(c.request(step.path, step.method, headers=headers, body=step.body, host=step.host or self.framework.host),
+            return Answer.of(c.request(step.path, step.method, headers=headers, body=step.body,
+                                       host=step.host or self.framework.host),
                              self.nginx.port)
 
     def _logged(self):

@@ -5,7 +5,8 @@ import re
 
 VERSION = re.compile(rb"\[\[version (\d+)\]\]")
 # Fields that any cache, or the way a body is framed, may change.
-FREE_FIELDS = {"date", "age", "connection", "keep-alive", "content-length", "transfer-encoding", "accept-ranges", "expires", "vary", "x-cache",
+FREE_FIELDS = {"date", "age", "connection", "keep-alive", "content-length", "transfer-encoding", "accept-ranges", "expires",
+               "vary", "x-cache",
                "x-cached", "x-cache-status", "x-proxy-cache"}
 
 # Fields that a cache may keep to itself, and a coding that it need not use.
@@ -45,7 +46,8 @@ def purge(name, path, *headers, method="PURGE", **kw):
 
 
 def purge_by_api(name, zone, body):
-    return Step(name, f"/_cache/v1/zones/{zone}/purge", "POST", ("Content-Type: application/json",), body, only="slab", expect=200)
+    return Step(name, f"/_cache/v1/zones/{zone}/purge", "POST", ("Content-Type: application/json",), body, only="slab",
+                expect=200)
 
 
 @dataclasses.dataclass

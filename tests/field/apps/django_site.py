@@ -107,7 +107,8 @@ def nothing(request, exception=None):
 
 handler404 = "django_site.nothing"
 urlpatterns = [
-    re_path(r"^$", public), re_path(r"^articles/$", public), re_path(r"^articles/(?P<number>\d+)/$", comment), re_path(r"^ticker/$", ticker),
+    re_path(r"^$", public), re_path(r"^articles/$", public), re_path(r"^articles/(?P<number>\d+)/$", comment),
+    re_path(r"^ticker/$", ticker),
     re_path(r"^admin/$", admin), re_path(r"^admin/login/$", login), re_path(r"^documents/(?P<name>[\w.]+)$", document),
     re_path(r"^brochure$", brochure), re_path(r"^api/", api), re_path(r"^moved/$", moved), re_path(r"^broken/$", broken)]
 application = get_wsgi_application()

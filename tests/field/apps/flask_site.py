@@ -34,7 +34,8 @@ def public(number=None):
     if user:
         return show(user, Cache_Control="private, max-age=0", Vary="Cookie")
     vary = "Accept-Language" if request.path.startswith("/lang") else "Cookie"
-    response = show(text=request.accept_languages.best_match(["de", "en"]) or "" if vary == "Accept-Language" else "", Cache_Control="public, max-age=120", Vary=vary)
+    response = show(text=request.accept_languages.best_match(["de", "en"]) or "" if vary == "Accept-Language" else "",
+                    Cache_Control="public, max-age=120", Vary=vary)
     if number:
         response.set_etag(f"{number}-{state().version}")
         response.make_conditional(request)
@@ -88,7 +89,8 @@ def download(name):
 
 @app.get("/stream")
 def stream():
-    return Response((f"line {i} of the export\n" for i in range(3000)), content_type="text/csv", headers={"Cache-Control": "public, max-age=60"})
+    return Response((f"line {i} of the export\n" for i in range(3000)), content_type="text/csv",
+                    headers={"Cache-Control": "public, max-age=60"})
 
 
 @app.get("/moved")
