@@ -102,6 +102,7 @@ class Site:
         self.nginx = Nginx()
         self.complaints = []
         self.hung = 0
+        self.connection = None
         self.origins = {}
         for name, function in framework.origins.items():
             self.origins[name] = o = PacedOrigin(framework.steps)
@@ -138,9 +139,8 @@ class Site:
 
     def text(self):
         conf = self._filled(translate(self.framework.conf.read_text(), self.mode))
-        base = self.nginx.config()
         return MAIN.format(load="load_module modules/ngx_http_slab_cache_module.so;" if self.mode == "slab" else "",
-                           user="user root;" if "user root;" in base else "", d=self.nginx.prefix,
+                           user="user root;" if os.getuid() == 0 else "", d=self.nginx.prefix,
                            status=STATUS[self.mode].strip('"'),
                            reason="$slab_cache_reason" if self.mode == "slab" else "-", conf=conf)
 
@@ -157,6 +157,9 @@ class Site:
         answers = []
         try:
             for number, step in enumerate(self.framework.steps):
+                if number == len(self.framework.steps) // 2:
+                    self._hang_up()
+                    self.nginx.reload()              # who has an object before has it after
                 answers.append(self._take(number, step) if step.only in (None, self.mode) else None)
         finally:
             self._end()
@@ -167,27 +170,63 @@ class Site:
 
     def _take(self, number, step):
         before = self._asked()
-        try:
-            answer = self._send(number, step)
-        except TimeoutError:
-            answer = Answer(failure="hangs")
-            self.hung += 1
-        except (OSError, EOFError, ValueError) as e:
-            answer = Answer(failure=f"closed ({e})"[:200])
+        if step.crowd:
+            answer = Answer(crowd=self._ask_together(number, step))
+        else:
+            answer = self._attempt(lambda: self._ask(number, step))
         asked = self._asked()
         for line in before:
             asked.remove(line)
         answer.asked = asked
         return answer
 
-    def _send(self, number, step):
-        with Connection(self.nginx.address, timeout=PATIENCE if self.hung < 3 else 1) as c:
-            headers = (f"X-Step: {number}", *step.headers)
-            if not any(h.startswith(("Accept-Encoding", "Range")) for h in step.headers):
-                headers += (BROWSER,)
-            return Answer.of(c.request(step.path, step.method, headers=headers, body=step.body,
-                                       host=step.host or self.framework.host),
-                             self.nginx.port)
+    def _attempt(self, ask):
+        """What ask() returns, or the answer that says why there was none."""
+        try:
+            return ask()
+        except TimeoutError:
+            self.hung += 1
+            self._hang_up()
+            return Answer(failure="hangs")
+        except (OSError, EOFError, ValueError) as e:
+            self._hang_up()
+            return Answer(failure=f"closed ({e})"[:200])
+
+    def _connect(self):
+        return Connection(self.nginx.address, timeout=PATIENCE if self.hung < 3 else 1)
+
+    def _hang_up(self):
+        if self.connection is not None:
+            self.connection.close()
+        self.connection = None
+
+    def _send(self, connection, number, step, headers):
+        headers = (f"X-Step: {number}", *headers)
+        if not any(h.startswith(("Accept-Encoding", "Range")) for h in headers):
+            headers += (BROWSER,)
+        connection.send(step.path, step.method, headers=headers, body=step.body, host=step.host or self.framework.host)
+
+    def _receive(self, connection, step):
+        return Answer.of(connection.read_body(connection.read_header(), step.method), self.nginx.port)
+
+    def _ask(self, number, step):
+        """On the one connection that a browser has, as long as nginx keeps it."""
+        if self.connection is None:
+            self.connection = self._connect()
+        self._send(self.connection, number, step, step.headers)
+        response = self.connection.read_body(self.connection.read_header(), step.method)
+        if self.connection.eof or (response.header("Connection") or "").lower() == "close":
+            self._hang_up()
+        return Answer.of(response, self.nginx.port)
+
+    def _ask_together(self, number, step):
+        clients = [self._connect() for _ in step.crowd]
+        for client, headers in zip(clients, step.crowd, strict=True):
+            self._send(client, number, step, headers)
+        answers = [self._attempt(lambda c=client: self._receive(c, step)) for client in clients]
+        for client in clients:
+            client.close()
+        return answers
 
     def _logged(self):
         log = self.nginx.prefix / "access.log"
@@ -197,6 +236,7 @@ class Site:
     # ---- the end --------------------------------------------------------------------------------------------
     def _end(self):
         """QUIT, which waits for requests under way: there are none, and none must be left over."""
+        self._hang_up()
         if not self.nginx.quit(10):
             self.complaints.append("QUIT does not end it within 10 s: something is still under way")
         self.complaints += self.nginx.complaints()

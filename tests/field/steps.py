@@ -24,6 +24,7 @@ class Step:
     may: tuple = ()                # statuses by which a cache may answer though the origin alone would not: 304, 206, 416, 200
     fresh: bool = False            # what comes is the newest there is: somebody purged, or must not be served from a cache
     only: str | None = None        # sent in this mode alone
+    crowd: tuple = ()              # header lines of each of many who ask at once
     nginx_errs: bool = False       # nginx's own cache gives something wrong here; ours must not
     expect: int | None = None      # the status, where plain nginx is not the judge (a step of one mode); None: any
 
@@ -38,6 +39,11 @@ def head(name, path, *headers, **kw):
 
 def post(name, path, *headers, body=b"a=b", **kw):
     return Step(name, path, "POST", headers=headers, body=body, **kw)
+
+
+def crowd(name, path, cookie="Cookie: session=%s", **kw):
+    """Six strangers and six members, each with a cookie of his own, at once."""
+    return Step(name, path, crowd=tuple((cookie % f"member{i}",) if i % 2 else () for i in range(12)), **kw)
 
 
 def purge(name, path, *headers, method="PURGE", **kw):
@@ -61,6 +67,7 @@ class Answer:
     cache: str = "?"               # these two from the access log
     reason: str = ""
     asked: list = dataclasses.field(default_factory=list)      # "app GET /x", one for each request that an origin saw
+    crowd: list = dataclasses.field(default_factory=list)      # the answers to all of a crowd
 
     @staticmethod
     def of(response, port):

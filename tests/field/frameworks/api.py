@@ -2,7 +2,7 @@
 from harness.origin import Reply, request_header
 from scripted import path_of
 from site_walk import Framework
-from steps import get, head, post, purge
+from steps import crowd, get, head, post, purge
 
 ALICE, BOB, EVE = "Authorization: Bearer alice", "Authorization: Bearer bob", "Authorization: Bearer eve"
 KEY = "X-Api-Key: alice"
@@ -104,4 +104,5 @@ FRAMEWORK = Framework(
         purge("purge of a list", "/v1/catalog/items", KEY),
         get("alice's list after its purge", "/v1/catalog/items", KEY),
         purge("purge without a key", "/v1/catalog/items", expect=401),
+        crowd("many at once", "/v1/mine/profile", "Authorization: Bearer %s"),
     ])

@@ -2,7 +2,7 @@
 from harness.origin import Reply, request_header
 from scripted import cookies, not_found, page, path_of, redirect
 from site_walk import Framework
-from steps import get, head, post, purge
+from steps import crowd, get, head, post, purge
 
 ALICE, BOB, ROOT = "Cookie: portal=alice", "Cookie: portal=bob", "Cookie: portal=root"
 GROUPS = {"alice": "users", "bob": "users", "root": "admins"}
@@ -105,4 +105,5 @@ FRAMEWORK = Framework(
         purge("purge", "/wiki?page=2", ALICE),
         get("page after its purge", "/wiki?page=2", ALICE),
         get("a stranger after the purge", "/wiki?page=2"),
+        crowd("many at once", "/own", "Cookie: portal=%s"),
     ])

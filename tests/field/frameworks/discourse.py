@@ -2,7 +2,7 @@
 from harness.origin import Reply
 from scripted import cookies, not_found, page, path_of, redirect
 from site_walk import Framework
-from steps import get, head, post, purge
+from steps import crowd, get, head, post, purge
 
 MEMBER = "Cookie: _t=alice; _forum_session=f1"
 PLAIN = "Accept-Encoding: identity"
@@ -107,4 +107,5 @@ FRAMEWORK = Framework(
         purge("purge of a topic", "/t/world/2"),
         get("that topic", "/t/world/2"),
         get("robot that is not welcome", "/t/world/2", "User-Agent: Sogou"),
+        crowd("many at once", "/t/crowd/77", "Cookie: _t=%s"),
     ])

@@ -1,6 +1,6 @@
 """Django under gunicorn: its own gzip and conditions, Vary: Cookie, CSRF, files by X-Accel-Redirect."""
 from site_walk import Framework
-from steps import get, head, post, purge
+from steps import crowd, get, head, post, purge
 
 MEMBER = "Cookie: sessionid=alice; csrftoken=t1"
 FORM = "Content-Type: application/x-www-form-urlencoded"
@@ -76,4 +76,5 @@ FRAMEWORK = Framework(
         get("list is still there", "/articles/?page=2"),
         get("with a port that is none", "/articles/2/", host="www.example.com:81", nginx_errs=True),
         get("and without it again", "/articles/2/"),
+        crowd("many at once", "/articles/77/", "Cookie: sessionid=%s"),
     ])

@@ -1,6 +1,6 @@
 """Drupal: clean URLs, image derivatives by a named location, private files by X-Accel-Redirect, purges by tag."""
 from site_walk import Framework
-from steps import get, head, post, purge
+from steps import crowd, get, head, post, purge
 
 MEMBER = "Cookie: SESS49960de5880e8c687434170f6476605b=alice"
 PLAIN = "Accept-Encoding: identity"
@@ -64,4 +64,5 @@ FRAMEWORK = Framework(
         get("next page of the list", "/news?page=2"),
         purge("purge of a picture", STYLE),
         get("that picture", STYLE),
+        crowd("many at once", "/node/77", "Cookie: SESS49960de5880e8c687434170f6476605b=%s"),
     ])

@@ -1,6 +1,6 @@
 """Flask under uWSGI: uwsgi_cache without a named location, gzip by nginx, a stream without a length."""
 from site_walk import Framework
-from steps import Step, get, head, post, purge
+from steps import Step, crowd, get, head, post, purge
 
 MEMBER = "Cookie: session=alice"
 TOKEN = "Authorization: Bearer alice"
@@ -74,4 +74,5 @@ FRAMEWORK = Framework(
         get("third page is still there", "/articles?page=3"),
         purge("purge of all below", "/articles/*"),
         get("article after the purge", "/articles/11"),
+        crowd("many at once", "/articles/77", "Cookie: session=%s"),
     ])

@@ -1,7 +1,7 @@
 """Ghost: `max-age=0` pages that the operator caches all the same, members by a cookie with a hyphen, Set-Cookie hidden."""
 from scripted import cookies, file, not_found, page, path_of, redirect
 from site_walk import Framework
-from steps import get, head, post, purge
+from steps import crowd, get, head, post, purge
 
 MEMBER = "Cookie: ghost_members_ssr=alice; ghost_members_ssr.sig=x"
 EDITOR = "Cookie: ghost_admin_api_session=root"
@@ -97,4 +97,5 @@ FRAMEWORK = Framework(
         purge("purge of the site", "/*"),
         get("second page after the purge", "/page/2/"),
         get("feed after the purge", "/rss/"),
+        crowd("many at once", "/crowd/", "Cookie: ghost_members_ssr=%s"),
     ])

@@ -5,7 +5,7 @@ import hashlib
 from harness.origin import Reply
 from scripted import file, page, path_of
 from site_walk import Framework
-from steps import Step, get, head, post, purge
+from steps import Step, crowd, get, head, post, purge
 
 LIST, MASTER, SEGMENT = "/live/1/index.m3u8", "/live/master.m3u8", "/live/1/seg-100.ts"
 FILM, PAID = "/download/film.mp4", "/paid/film-1.mp4"
@@ -97,4 +97,5 @@ FRAMEWORK = Framework(
         get("segment after its purge", SEGMENT),
         purge("purge of a film", FILM),
         get("film after its purge", FILM, "Range: bytes=0-9"),
+        crowd("many at once", SEGMENT.replace("100", "777"), "Cookie: s=%s"),
     ])

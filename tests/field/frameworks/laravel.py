@@ -1,6 +1,6 @@
 """Laravel: `/index.php?$query_string` for everything, error_page 404 to the same script, sessions and tokens that pass by."""
 from site_walk import Framework
-from steps import get, head, post, purge
+from steps import crowd, get, head, post, purge
 
 MEMBER = "Cookie: laravel_session=alice; XSRF-TOKEN=t1"
 TOKEN = "Authorization: Bearer alice"
@@ -60,4 +60,5 @@ FRAMEWORK = Framework(
         get("the first post is still there", "/posts/1"),
         get("on a name that is none of ours", "/posts/1", host="evil.example"),
         get("on our own after that", "/posts/1"),
+        crowd("many at once", "/posts/77", "Cookie: laravel_session=%s"),
     ])

@@ -1,6 +1,6 @@
 """Magento: static files with a version in their path, pictures resized on demand, customer groups in a cookie, a map with captures."""
 from site_walk import Framework
-from steps import get, head, post, purge
+from steps import crowd, get, head, post, purge
 
 GROUP = "Cookie: X-Magento-Vary=9bf9a599; form_key=x"
 CUSTOMER = "Cookie: PHPSESSID=s1; X-Magento-Vary=9bf9a599"
@@ -63,4 +63,5 @@ FRAMEWORK = Framework(
         get("category is still there", "/shoes.html?product_list_order=price"),
         purge("purge of a picture", "/media/cache/a.jpg"),
         get("that picture", "/media/cache/a.jpg"),
+        crowd("many at once", "/checkout/cart/", "Cookie: PHPSESSID=%s"),
     ])

@@ -2,7 +2,7 @@
 from harness.origin import Reply, request_header
 from scripted import cookies, not_found, page, path_of, redirect
 from site_walk import Framework
-from steps import get, head, post, purge
+from steps import crowd, get, head, post, purge
 
 MEMBER = "Cookie: _mastodon_session=alice; _session_id=1"
 TOKEN = "Authorization: Bearer alice"
@@ -111,4 +111,5 @@ FRAMEWORK = Framework(
         purge("purge of a profile", "/@carol"),
         get("that profile", "/@carol"),
         get("the first profile is still there", "/@bob", ACTIVITY),
+        crowd("many at once", "/@crowd", "Cookie: _mastodon_session=%s"),
     ])

@@ -2,7 +2,7 @@
 from harness.origin import Reply
 from scripted import file, page, path_of, redirect
 from site_walk import Framework
-from steps import get, head, purge
+from steps import crowd, get, head, purge
 
 DEB, OTHER = "/debian/pool/main/b/bash/bash_5.2_amd64.deb", "/debian/pool/main/z/zsh/zsh_5.9_amd64.deb"
 WHEEL = "/pypi/packages/aa/bb/demo-1.0-py3-none-any.whl"
@@ -100,4 +100,5 @@ FRAMEWORK = Framework(
         get("part of it after its purge", DEB, "Range: bytes=100-199"),
         purge("purge of an index", "/pypi/simple/demo/"),
         get("index after its purge", "/pypi/simple/demo/"),
+        crowd("many at once", WHEEL.replace("1.0", "7.7"), "Cookie: s=%s"),
     ])

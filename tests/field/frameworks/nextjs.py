@@ -2,7 +2,7 @@
 from harness.origin import Reply, request_header
 from scripted import cookies, file, not_found, page, path_of, redirect
 from site_walk import Framework
-from steps import get, head, post, purge
+from steps import crowd, get, head, post, purge
 
 MEMBER = "Cookie: next-auth.session-token=alice"
 PLAIN = "Accept-Encoding: identity"
@@ -110,4 +110,5 @@ FRAMEWORK = Framework(
         get("other host after the purge", "/blog/2", host="shop.example.com"),
         purge("purge of a chunk", CHUNK),
         get("that chunk", CHUNK),
+        crowd("many at once", "/dashboard", "Cookie: next-auth.session-token=%s"),
     ])

@@ -1,7 +1,7 @@
 """Nginx Proxy Manager's layout: variables in proxy_pass, an assets location that comes before an access list, several hosts."""
 from scripted import cookies, file, not_found, page, path_of, redirect
 from site_walk import Framework
-from steps import get, head, post, purge
+from steps import crowd, get, head, post, purge
 
 CLOUD, PHOTOS, ALBUM = "cloud.example.com", "photos.example.com", "album.example.com"
 MEMBER = "Cookie: nc_session_id=alice"
@@ -89,4 +89,5 @@ FRAMEWORK = Framework(
         purge("purge of a version", "/core/a.css?v=1"),
         get("that version", "/core/a.css?v=1"),
         get("the other version", "/core/a.css?v=2"),
+        crowd("many at once", "/files", "Cookie: nc_session_id=%s"),
     ])

@@ -2,7 +2,7 @@
 from harness.origin import Reply
 from scripted import cookies, file, not_found, page, path_of, redirect
 from site_walk import Framework
-from steps import get, head, post, purge
+from steps import crowd, get, head, post, purge
 
 MEMBER = "Cookie: _app_session=alice"
 PLAIN = "Accept-Encoding: identity"
@@ -120,4 +120,5 @@ FRAMEWORK = Framework(
         get("on the other host", "/articles/2", host="example.com"),
         purge("purge of an asset", "/assets/app-1.css"),
         get("that asset", "/assets/app-1.css"),
+        crowd("many at once", "/articles/77", "Cookie: _app_session=%s"),
     ])

@@ -2,7 +2,7 @@
 from harness.origin import Reply
 from scripted import file, path_of, redirect
 from site_walk import Framework
-from steps import Step, get, head, post, purge
+from steps import Step, crowd, get, head, post, purge
 
 PUSHER = "Authorization: Basic YWxpY2U6c2VjcmV0"        # alice:secret
 V2 = "Accept: application/vnd.docker.distribution.manifest.v2+json"
@@ -85,4 +85,5 @@ FRAMEWORK = Framework(
         get("that manifest", MANIFEST.replace("latest", "12"), V2),
         purge("purge of a blob", BLOB),
         get("that blob by its URL", BLOB),
+        crowd("many at once", BLOB.replace("aaaa", "7777"), "Authorization: Basic %s"),
     ])

@@ -2,7 +2,7 @@
 from harness.origin import Reply, request_header
 from scripted import cookies, file, path_of, redirect
 from site_walk import Framework
-from steps import get, head, post, purge
+from steps import crowd, get, head, post, purge
 
 MEMBER = "Cookie: session=alice"
 DAY = "Mon, 23 Nov 2026 08:49:37 GMT"
@@ -86,4 +86,5 @@ FRAMEWORK = Framework(
         purge("purge of a folder's page", "/docs/"),
         get("folder's page after its purge", "/docs/"),
         get("error page by its inner URL", "/_errors/502.html"),
+        crowd("many at once", "/private/crowd.pdf", "Cookie: session=%s"),
     ])

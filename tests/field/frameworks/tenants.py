@@ -2,7 +2,7 @@
 from harness.origin import request_header
 from scripted import cookies, not_found, page, path_of, redirect
 from site_walk import Framework
-from steps import get, head, post, purge
+from steps import crowd, get, head, post, purge
 
 GOLD, SILVER, TIN = "gold.shops.example.com", "silver.shops.example.com", "tin.shops.example.com"
 BRAND, OTHER, NET = "www.acme.example.org", "www.beta.example.org", "brand.example.net"
@@ -94,4 +94,5 @@ FRAMEWORK = Framework(
         purge("purge by the shop's path", "/shop/x", host=BRAND),
         get("brand's page by the shop's path after its purge", "/shop/x", host=BRAND),
         get("brand's page after that purge", "/x", host=BRAND),
+        crowd("many at once", "/p/77", "Cookie: shop_session=%s"),
     ])

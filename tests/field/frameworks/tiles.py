@@ -2,7 +2,7 @@
 from harness.origin import Reply
 from scripted import file, path_of
 from site_walk import Framework
-from steps import get, head, purge, purge_by_api
+from steps import crowd, get, head, purge, purge_by_api
 
 TILE, VECTOR, SEA = "/tiles/osm/5/10/12.png", "/tiles/v-osm/5/10/12.pbf", "/tiles/osm/9/1/1.png"
 
@@ -75,4 +75,5 @@ FRAMEWORK = Framework(
         get("raster tile after the purge", TILE),
         purge("purge of a tile in the sea", SEA),
         get("tile in the sea after its purge", SEA),
+        crowd("many at once", TILE.replace("/5/", "/7/"), "Cookie: _osm_session=%s"),
     ])

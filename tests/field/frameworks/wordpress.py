@@ -1,6 +1,6 @@
 """WordPress: one script behind try_files, php-fpm, cookies that say who must not be cached."""
 from site_walk import Framework
-from steps import get, head, post, purge
+from steps import crowd, get, head, post, purge
 
 MEMBER = "Cookie: wordpress_logged_in_5c0d=alice%7Csecret; wp-settings-1=x"
 COMMENTER = "Cookie: comment_author_5c0d=carol"
@@ -63,4 +63,5 @@ FRAMEWORK = Framework(
         get("other host after the purges", "/hello/", host="blog.example.org"),
         get("a condition", "/hello/", "If-Modified-Since: Mon, 23 Nov 2026 08:49:37 GMT"),
         get("part of a post", "/hello/", "Range: bytes=0-9", may=(206,)),
+        crowd("many at once", "/crowd/", "Cookie: wordpress_logged_in_5c0d=%s%%7Csecret"),
     ])
