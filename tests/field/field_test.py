@@ -48,6 +48,7 @@ def walk(request, servers):
         try:
             answers[mode] = site.walk()
         except AssertionError as e:
+            site.clean_up()
             pytest.fail(f"{mode}: {e}", pytrace=False)
         complaints[mode] = site.complaints
         if site.complaints:

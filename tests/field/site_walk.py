@@ -98,7 +98,6 @@ class Site:
     def __init__(self, framework, mode, servers):
         self.framework, self.mode = framework, mode
         self.version = 1                            # of what a scripted origin shows; unsafe requests raise it
-        self.memory = {}                            # what else it remembers
         self.nginx = Nginx()
         self.complaints = []
         self.hung = 0
@@ -245,6 +244,9 @@ class Site:
             self.complaints += o.errors
 
     def clean_up(self, keep=False):
+        self.nginx.stop()
+        for o in self.origins.values():
+            o.stop()
         self.nginx.clean_up(keep)
 
 
