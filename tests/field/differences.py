@@ -11,6 +11,7 @@ VALIDATED = "What is stale at once but has a validator is stored, and asked abou
 HOST = "The default key has all of the Host header. nginx's has the upstream in its place, and gives one host's page to another."
 ARGUMENTS = "The default key has the arguments. The key written for nginx leaves them out."
 CODINGS = "Accept-Encoding is normalised: who takes none of the known codings shares one variant. nginx compares the values."
+REDIRECTED = "An answer with X-Accel-Redirect is stored as its own fields say, and followed anew for each client. nginx's cache asks each time."
 UPGRADE = "A request that turns the connection into a WebSocket is none of the cache's. nginx's lists it as bypassed."
 
 HIT, OLD, CUT_HIT = "HIT, nobody asked", "HIT, nobody asked, older", "HIT, nobody asked, 206"
@@ -43,6 +44,8 @@ DIFFERENCES = {
     ("django", "article of who refuses codings"): (miss(), HIT, CODINGS),
     ("django", "that article of who names no coding"): (miss(), HIT, CODINGS),
     ("django", "part of an article"): (miss(), "MISS, app asked, 206", CUT),
+    ("django", "brochure again"): (miss(), HIT, REDIRECTED),
+    ("django", "brochure without gzip"): (miss(), HIT, REDIRECTED),
     ("django", "ticker again"): (miss(), "REVALIDATED, app asked", VALIDATED),
     ("django", "article after the comment"): (OLD, miss(), UNSAFE),
     ("django", "article after its purge"): (OLD, miss(), PURGED),
@@ -57,6 +60,8 @@ DIFFERENCES = {
     ("flask", "that article"): (miss(), HIT, HEAD_AS_GET),
     ("flask", "part of an article"): (HIT, CUT_HIT, CUT),
     ("flask", "part of the export"): (HIT, CUT_HIT, CUT),
+    ("flask", "free download again"): (miss(), HIT, REDIRECTED),
+    ("flask", "part of the free download"): (miss(), HIT, REDIRECTED),
     ("flask", "article after the change"): (OLD, miss(), UNSAFE),
     ("flask", "article after it was deleted"): (OLD, miss(), UNSAFE),
     ("flask", "list after its purge"): (OLD, miss(), PURGED),
@@ -102,6 +107,8 @@ DIFFERENCES = {
     ("npm", "style sheet after its purge"): (HIT, miss("cloud"), PURGED),
     ("npm", "that version"): (HIT, miss("cloud"), PURGED),
 
+    ("rails", "brochure again"): (miss(), HIT, REDIRECTED),
+    ("rails", "part of the brochure"): (miss(), HIT, REDIRECTED),
     ("rails", "ticker again"): (miss(), "REVALIDATED, app asked", VALIDATED),
     ("rails", "article after the comment"): (OLD, miss(), UNSAFE),
     ("rails", "article after its purge"): (OLD, miss(), PURGED),
