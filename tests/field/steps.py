@@ -110,6 +110,8 @@ def faults(step, plain, other):
     if other.failure:
         return [other.failure]
     if step.only:
+        if step.expect == 200 and b'"seq"' not in other.body:
+            return [f"this is no word of a purge: {other.body[:110]!r}"]
         return [] if step.expect in (None, other.status) else [f"{other.status} and not {step.expect}: {other.body[:110]!r}"]
     if other.status == 304 and 304 in step.may:
         return [] if not other.raw else ["a 304 with a body"]
