@@ -61,7 +61,7 @@ shopt -s nullglob
 what=${1:-all}
 stress_seconds=${2:-3}
 case "$what" in
-    all) unit; model; integration ;;
+    all) unit; model; integration; field ;;
     unit | model | integration) "$what" ;;
     field) field; differences ;;
     sanitizer)
