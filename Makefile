@@ -14,7 +14,7 @@ MODULE := $(BUILD)/ngx_http_slab_cache_module.so
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 export NGX_SRC PORT
 
-.PHONY: module run test unit integration model lint format asan tsan static clang bench fuzz torture torture-twin torture-direct
+.PHONY: module run test unit integration field model lint format asan tsan static clang bench fuzz torture torture-twin torture-direct
 .PHONY: history history-twins asan-nginx other-nginx deb deb-test
 .PHONY: install clean help deps-deb deps-build deps-run deps-test deps-clang deps-bench
 
@@ -35,6 +35,10 @@ unit:             ## unit tests, fuzz corpora, crash and stress programs (no ngi
 
 integration: module ## pytest against a real nginx; ARGS="-k name" selects
 	@tools/run-tests.sh integration
+
+field: deps-test  ## twenty public configurations against plain nginx and nginx's own cache; prints all differences
+	+@$(MAKE) $(JOBS) --no-print-directory module
+	@tools/run-tests.sh field
 
 torture: module torture-programs ## four workers under kills, purges, reloads, failing origin, for SECONDS=60 (SEED=n)
 	@/usr/bin/python3 tests/torture/torture.py $(SECONDS) $(SEED)

@@ -16,8 +16,9 @@ reason() {
         libbenchmark-dev) echo "micro benchmarks" ;;
         python3-pytest) echo "integration tests" ;;
         gunicorn | python3-flask) echo "a real WSGI application to test behind proxy_pass" ;;
+        php-fpm) echo "real PHP behind fastcgi_pass, for the field test" ;;
+        python3-django) echo "a real Django, for the field test and the Python client" ;;
         uwsgi-core | uwsgi-plugin-python3) echo "a real application to test behind uwsgi_pass" ;;
-        python3-django) echo "a real site to test the Python client with" ;;
         curl) echo "HTTP/2 requests in tests" ;;
         openssl) echo "certificates for tests" ;;
         chromium | chromium-driver | python3-selenium) echo "a browser to test the admin page in" ;;
@@ -43,7 +44,7 @@ packages() {
         build) echo "$build" ;;
         run) echo "$build nginx curl" ;;
         test) echo "$build nginx curl openssl procps libgtest-dev python3-pytest" \
-                   "gunicorn python3-flask python3-django uwsgi-core uwsgi-plugin-python3 spin gdb libfaketime python3-h2" ;;
+                   "gunicorn python3-flask python3-django uwsgi-core uwsgi-plugin-python3 php-fpm spin gdb libfaketime python3-h2" ;;
         clang) echo "$build clang libclang-rt-dev" ;;
         bench) echo "$build nginx wrk strace libbenchmark-dev" ;;
         static) echo "$build dpkg-dev" ;;

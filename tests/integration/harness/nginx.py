@@ -202,6 +202,18 @@ class Nginx:
         self._output.close()
         self.process = None
 
+    def quit(self, deadline):
+        """QUIT, and whether that ended it in time; where it did not, everything is killed."""
+        self.process.send_signal(signal.SIGQUIT)
+        try:
+            self.process.wait(deadline)
+        except subprocess.TimeoutExpired:
+            self.kill_all()
+            return False
+        self._output.close()
+        self.process = None
+        return True
+
     # ---- what it said ---------------------------------------------------------------------------------------
     def error_log(self):
         """All of it; the examples have theirs in logs/."""
