@@ -9,13 +9,14 @@ PORT ?= 8080
 SECONDS_OF_STRESS ?= 3
 SECONDS_OF_FUZZ ?= 30
 SECONDS ?= 60
+TWIN ?= SLAB_TWIN_KEY
 MODULE := $(BUILD)/ngx_http_slab_cache_module.so
 # In a recipe: as many jobs as cores, unless this make already runs under a job server.
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 export NGX_SRC PORT
 
 .PHONY: module run test unit integration field model lint format asan tsan static clang bench fuzz torture torture-twin torture-direct
-.PHONY: history history-twins asan-nginx other-nginx deb deb-test
+.PHONY: differential differential-twin history history-twins asan-nginx other-nginx deb deb-test
 .PHONY: install clean help deps-deb deps-build deps-run deps-test deps-clang deps-bench
 
 module:           ## build build/ngx_http_slab_cache_module.so against the installed nginx-dev
@@ -55,6 +56,12 @@ history: module   ## what nobody may ever see, in random histories with kills, s
 
 history-twins:    ## the same with three modules that break a promise each: must find them broken
 	+@tools/history-twins.sh $(BUILD)/history-twin
+
+differential: module ## random configurations with the module and without it, for SECONDS=60, from SEED=n on
+	@/usr/bin/python3 tests/differential/differential.py $(SECONDS) $(SEED)
+
+differential-twin: ## the same with a module built broken by TWIN=SLAB_TWIN_KEY or another switch: must find it
+	@tools/differential-twin.sh $(BUILD)/differential-twin $(TWIN)
 
 asan-nginx: deps-test ## the integration tests with the module under ASan and UBSan; ARGS="-k name" selects
 	+@tools/asan-nginx.sh $(BUILD)/asan-nginx $(ARGS)

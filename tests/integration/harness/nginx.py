@@ -70,7 +70,7 @@ def is_alive(pid):
 
 class Nginx:
     def __init__(self):
-        self.prefix = pathlib.Path(tempfile.mkdtemp(prefix="sc_", dir="/tmp"))
+        self.prefix = pathlib.Path(tempfile.mkdtemp(prefix="sc_", dir=os.environ.get("SLAB_TMP", "/tmp")))
         self.prefix.chmod(0o755)
         for d in ("tmp", "modules", "logs", "html"):
             (self.prefix / d).mkdir()
