@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs what is built: run-tests.sh all|unit|integration|field|model [SECONDS_OF_STRESS], or sanitizer asan|tsan.
+# Runs what is built: run-tests.sh all|unit|integration|field|model|differential [SECONDS_OF_STRESS], or sanitizer asan|tsan.
 # Arguments for pytest come in $ARGS.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -56,13 +56,17 @@ field() {
 }
 # What `make field` is for beside passing.
 differences() { sed -n '/where slab_cache differs/,/short test summary\|^[0-9]* \(passed\|failed\)/p' "$log_dir/field_test.log" | sed '$d'; }
+differential() {
+    # Fixed seeds, as many as a minute allows, after the corpus.
+    run "differential test" timeout 600 /usr/bin/python3 tests/differential/differential.py 60 1
+}
 
 shopt -s nullglob
 what=${1:-all}
 stress_seconds=${2:-3}
 case "$what" in
-    all) unit; model; integration; field ;;
-    unit | model | integration) "$what" ;;
+    all) unit; model; integration; field; differential ;;
+    unit | model | integration | differential) "$what" ;;
     field) field; differences ;;
     sanitizer)
         export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
