@@ -252,6 +252,9 @@ bool read_identity(Ctx* ctx) noexcept {
 }
 
 bool is_of(const Ctx* ctx, const shm::Pin& pin) noexcept {
+#ifdef SLAB_TWIN_KEY   // a broken twin, for tests: the URL alone decides
+    return true;
+#endif
     uint32_t n = 0;
     const uint64_t* selector = shm::Store::selectors(pin, &n);
     return n != 0 && (selector[0] == ctx->identity || (selector[0] == kPushedIdentity && ctx->is_plain));
