@@ -22,6 +22,7 @@ reason() {
         chromium | chromium-driver | python3-selenium) echo "a browser to test the admin page in" ;;
         prometheus) echo "promtool, to check the metrics" ;;
         procps) echo "process tools for tests" ;;
+        libnginx-mod-*) echo "another module to test beside ours" ;;
         spin) echo "checks the protocol models" ;;
         clang | libclang-rt-dev) echo "second compiler, fuzzers" ;;
         wrk) echo "load generator" ;;
@@ -36,7 +37,10 @@ packages() {
         build) echo "$build" ;;
         run) echo "$build nginx curl" ;;
         test) echo "$build nginx curl openssl procps libgtest-dev python3-pytest" \
-                   "gunicorn python3-flask uwsgi-core uwsgi-plugin-python3 spin" ;;
+                   "gunicorn python3-flask uwsgi-core uwsgi-plugin-python3 spin" \
+                   "libnginx-mod-http-lua libnginx-mod-http-echo libnginx-mod-http-image-filter" \
+                   "libnginx-mod-http-xslt-filter libnginx-mod-http-subs-filter libnginx-mod-http-brotli-filter" \
+                   "libnginx-mod-http-fancyindex libnginx-mod-http-perl libnginx-mod-nchan" ;;
         clang) echo "$build clang libclang-rt-dev" ;;
         bench) echo "$build nginx wrk strace libbenchmark-dev" ;;
         static) echo "$build dpkg-dev" ;;
