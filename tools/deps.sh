@@ -27,6 +27,7 @@ reason() {
         python3-h2) echo "an HTTP/2 client for tests/history" ;;
         gdb) echo "stops a worker in the middle of a purge" ;;
         procps) echo "process tools for tests" ;;
+        libnginx-mod-*) echo "another module to test beside ours" ;;
         spin) echo "checks the protocol models" ;;
         clang | libclang-rt-dev) echo "second compiler, fuzzers" ;;
         wrk) echo "load generator" ;;
@@ -44,7 +45,10 @@ packages() {
         build) echo "$build" ;;
         run) echo "$build nginx curl" ;;
         test) echo "$build nginx curl openssl procps libgtest-dev python3-pytest" \
-                   "gunicorn python3-flask python3-django uwsgi-core uwsgi-plugin-python3 php-fpm spin gdb libfaketime python3-h2" ;;
+                   "gunicorn python3-flask python3-django uwsgi-core uwsgi-plugin-python3 php-fpm spin gdb libfaketime python3-h2" \
+                   "libnginx-mod-http-lua libnginx-mod-http-echo libnginx-mod-http-image-filter" \
+                   "libnginx-mod-http-xslt-filter libnginx-mod-http-subs-filter libnginx-mod-http-brotli-filter" \
+                   "libnginx-mod-http-fancyindex libnginx-mod-http-perl libnginx-mod-nchan" ;;
         clang) echo "$build clang libclang-rt-dev" ;;
         bench) echo "$build nginx wrk strace libbenchmark-dev" ;;
         static) echo "$build dpkg-dev" ;;

@@ -9,9 +9,24 @@
 
 namespace slab_cache::ngx {
 
-// The socket takes nothing at the moment. (NGX_LOWLEVEL_BUFFERED has image_filter's bit in it.)
+// The socket takes nothing at the moment.
+//
+// The bits below NGX_LOWLEVEL_BUFFERED mean one thing to TLS and HTTP/2, and another to filters that set them on the
+// connection, too: image_filter, and subs_filter, whose bit is HTTP/2's. And TLS sets its bit for what it has not
+// encrypted yet because nobody asked for a flush: no event would ever come for that.
 inline bool is_socket_full(const ngx_http_request_t* r) noexcept {
-    return (r->connection->buffered & (NGX_HTTP_WRITE_BUFFERED | NGX_SSL_BUFFERED | NGX_HTTP_V2_BUFFERED)) != 0;
+    const ngx_connection_t* c = r->connection;
+    if ((c->buffered & NGX_HTTP_WRITE_BUFFERED) != 0) {
+        return true;
+    }
+    unsigned below = 0;
+#if (NGX_SSL)
+    below |= c->ssl != nullptr ? NGX_SSL_BUFFERED : 0;
+#endif
+#if (NGX_HTTP_V2)
+    below |= r->stream != nullptr ? NGX_HTTP_V2_BUFFERED : 0;
+#endif
+    return (c->buffered & below) != 0 && !c->write->ready;
 }
 
 // Subrequests' output comes first; nginx calls the write handler when it has gone.

@@ -159,7 +159,7 @@ void observe_response(ngx_http_request_t* r, const LocConf* conf) noexcept {
         count_passed_answer(ctx);
     }
     // Whatever it passed the cache by for: its method, or an Upgrade, as some clients send with all they ask.
-    if ((r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) == 0 && !was_refused(r)
+    if ((r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) == 0
         && http::is_unsafe(http::parse_method(view(r->method_name)))) {
         invalidate(ctx, conf);
         tee_header(r, ctx);
