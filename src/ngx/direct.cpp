@@ -156,10 +156,14 @@ ngx_int_t show_stored(ngx_http_request_t* r, Ctx* ctx, const OriginResponse& ori
     }
     ctx->origin_age = origin.response.fields.has("Age") ? http::received_age(origin.response.fields) : -1;
     const bool own_location = is_location_ours(r->headers_out);
+    const bool no_server = is_server_withheld(r->headers_out);
     ngx_http_clean_header(r);
     const ngx_int_t rc = put_header(r, ctx, ctx->stored, ctx->direct->expected, true);
     if (own_location) {
         make_location_ours(r);
+    }
+    if (no_server) {
+        withhold_server(r);
     }
     return rc;
 }

@@ -173,6 +173,15 @@ void make_location_ours(ngx_http_request_t* r) noexcept {
     });
 }
 
+bool is_server_withheld(const ngx_http_headers_out_t& out) noexcept {
+    return out.server != nullptr && out.server->hash == 0;
+}
+
+void withhold_server(ngx_http_request_t* r) noexcept {
+    static ngx_table_elt_t none;   // nginx looks at the pointer, and sends lines of the list alone
+    r->headers_out.server = &none;
+}
+
 ngx_int_t build_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
     const cache::StoredResponse* decoded = stored_response(ctx);
     if (decoded == nullptr) {
@@ -185,6 +194,9 @@ ngx_int_t build_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
         put_header(r, ctx, *decoded, shm::Store::body_length(ctx->pin), shm::Store::is_complete(ctx->pin));
     if ((shm::Store::flags(ctx->pin) & cache::kOwnLocationFlag) != 0) {
         make_location_ours(r);
+    }
+    if ((shm::Store::flags(ctx->pin) & cache::kNoServerFlag) != 0) {
+        withhold_server(r);
     }
     return rc;
 }

@@ -27,6 +27,9 @@ void set_content_type(ngx_http_request_t* r, Bytes value, size_t type_len) noexc
 // A path in Location that nginx makes absolute: proxy_redirect made it. One that the origin wrote is left to the client.
 bool is_location_ours(const ngx_http_headers_out_t& out) noexcept;
 void make_location_ours(ngx_http_request_t* r) noexcept;
+// proxy_pass_header lets the origin's Server through, and there is none: nginx adds none of its own.
+bool is_server_withheld(const ngx_http_headers_out_t& out) noexcept;
+void withhold_server(ngx_http_request_t* r) noexcept;
 
 // Adds a line to headers_out and to its typed place, if it has one. `lowcase` and `value` outlive the request.
 bool set_header_out(ngx_http_request_t* r, Bytes name, Bytes lowcase, Bytes value) noexcept;

@@ -11,6 +11,7 @@
 #include "ngx/find.h"
 #include "ngx/marks.h"
 #include "ngx/origin.h"
+#include "ngx/purge.h"
 #include "ngx/request.h"
 #include "ngx/tee.h"
 
@@ -159,7 +160,7 @@ void observe_response(ngx_http_request_t* r, const LocConf* conf) noexcept {
         count_passed_answer(ctx);
     }
     // Whatever it passed the cache by for: its method, or an Upgrade, as some clients send with all they ask.
-    if ((r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) == 0
+    if ((r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) == 0 && !is_purge(r, conf->purge)   // one that was refused
         && http::is_unsafe(http::parse_method(view(r->method_name)))) {
         invalidate(ctx, conf);
         tee_header(r, ctx);

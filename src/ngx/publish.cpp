@@ -261,7 +261,8 @@ uint32_t kind_flags(const Fill* fill, const OriginResponse& origin) noexcept {
         break;
     }
     return (leaves_vary_to_nginx(fill->request) ? cache::kGzipVaryFlag : 0)
-           | (is_location_ours(fill->request->headers_out) ? cache::kOwnLocationFlag : 0);
+           | (is_location_ours(fill->request->headers_out) ? cache::kOwnLocationFlag : 0)
+           | (is_server_withheld(fill->request->headers_out) ? cache::kNoServerFlag : 0);
 }
 
 // The fields that decide about variants: those of the response, and what nginx would say for its content handler.

@@ -4,6 +4,7 @@
 
 #include "ngx/client_io.h"
 #include "ngx/header.h"
+#include "ngx/request.h"
 
 namespace slab_cache::ngx {
 
@@ -96,7 +97,7 @@ bool copy_header(Ctx* leader, Fill* fill) noexcept {
         Bytes name;
         Bytes lowcase;
         Bytes value;
-        if (h.hash == 0 || base::equal_nocase(view(h.key), "Content-Length")) {
+        if (h.hash == 0 || is_stand_in(h) || base::equal_nocase(view(h.key), "Content-Length")) {
             return true;
         }
         ok = pool_copy(r->pool, view(h.key), &name) && pool_copy(r->pool, name, &lowcase)
@@ -109,6 +110,9 @@ bool copy_header(Ctx* leader, Fill* fill) noexcept {
     });
     if (is_location_ours(in)) {
         make_location_ours(r);
+    }
+    if (is_server_withheld(in)) {
+        withhold_server(r);
     }
     return ok;
 }

@@ -367,14 +367,10 @@ http::Request request_facts(ngx_http_request_t* r) noexcept {
     return request;
 }
 
-namespace {
-
 // Where the origin sent no Date or no Server, nginx's proxy module adds an empty one, to keep its own from being added.
 bool is_stand_in(const ngx_table_elt_t& h) noexcept {
     return h.value.len == 0 && (base::equal_nocase(view(h.key), "Date") || base::equal_nocase(view(h.key), "Server"));
 }
-
-}  // namespace
 
 http::Fields list_fields(ngx_pool_t* pool, ngx_list_t* list, size_t extra,
                          http::Field** out) noexcept {

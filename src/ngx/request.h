@@ -21,6 +21,8 @@ bool read_variant(Ctx* ctx, Bytes spec) noexcept;
 uint8_t mark_kind(const ngx_http_request_t* r) noexcept;
 // Facts that are at hand without looking through the header. `fields` is empty: see request_fields().
 http::Request request_facts(ngx_http_request_t* r) noexcept;
+// An empty line that nginx's proxy module adds, to keep its own from being added.
+bool is_stand_in(const ngx_table_elt_t& h) noexcept;
 // All header lines, copied once into an array on the request's pool; empty when memory ran out.
 http::Fields request_fields(ngx_http_request_t* r) noexcept;
 // The same of any list of header lines, with room for `extra` more at the end.

@@ -131,18 +131,14 @@ ngx_int_t arrive(ngx_http_request_t* r) noexcept {
     if (!is_cached_here(r, conf) || get_ctx(r) != nullptr) {
         return NGX_DECLINED;
     }
-    Ctx* ctx = make_ctx(r, conf);
-    if (ctx == nullptr) {
-        return NGX_ERROR;
-    }
-    ctx->status = CacheStatus::kMiss;   // should another location answer, that is what the log says
-    ctx->reason = http::Reason::kElsewhere;
-    return NGX_DECLINED;
+    return make_ctx(r, conf) != nullptr ? NGX_DECLINED : NGX_ERROR;
 }
 
 ngx_int_t purge_phase_handler(ngx_http_request_t* r) noexcept {
-    if (Ctx* ctx = get_ctx(r)) {
+    if (Ctx* ctx = get_ctx(r); ctx != nullptr && !ctx->was_let_in) {
         ctx->was_let_in = true;
+        ctx->status = CacheStatus::kMiss;   // should another location answer, that is what the log says
+        ctx->reason = http::Reason::kElsewhere;
     }
     auto* conf = loc_conf<LocConf>(r);
     if (is_purge(r, conf->purge) && !is_clone(r->connection) && !conf->api && !was_refused(r)) {
