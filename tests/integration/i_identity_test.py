@@ -183,4 +183,39 @@ def test_purge_by_the_clients_url_takes_every_answer_of_it(make_nginx, origins, 
             "host": b'{"hosts": ["localhost"]}'}[how]
     answer = n.request("/_cache/v1/zones/one/purge", "POST", headers=["Content-Type: application/json"], body=body)
     assert answer.status == 200, answer.text
-    assert [n.get("/pages/x", *who).cache for who in (ALICE, [])][0] == "MISS"
+    # Where both are given the same, the second finds what the first has stored anew.
+    assert [n.get("/pages/x", *who).cache for who in (ALICE, [])] == ["MISS", "MISS" if "if (" in locations else "HIT"]
+
+
+@pytest.mark.parametrize("cookie", ["session=joe", "session=joe; theme=dark"])
+def test_refusal_of_one_kind_is_none_of_another(cached, origin, cookie):
+    """What a bypassed request could not store does not mark the page for visitors, whoever comes first."""
+    origin.handle("*", lambda r: Reply("own", headers=["Cache-Control: private"]) if any("session" in line for line in r.lines)
+                  else Reply("for all", headers=FRESH))
+    n = cached("slab_cache_bypass $cookie_session; slab_no_cache $cookie_session;")
+    for _ in range(3):
+        assert n.get("/page", f"Cookie: {cookie}").body == b"own"
+    assert [n.get("/page").cache for _ in range(2)] == ["MISS", "HIT"]
+    assert n.get("/page", f"Cookie: {cookie}").body == b"own"
+    assert n.get("/page").cache == "HIT"
+
+
+def test_no_cache_may_be_an_allow_list_of_what_the_answer_is(nginx, origin):
+    origin.reply("/json", "{}", headers=[*FRESH, "Content-Type: application/json"])
+    origin.reply("/html", "<p>", headers=[*FRESH, "Content-Type: text/html"])
+    nginx.start(http="map $sent_http_content_type $dont { application/json 0; default 1; }",
+                location=f"location / {{ slab_cache one; slab_no_cache $dont; proxy_pass http://{origin.address}; }}")
+    assert [nginx.get("/json").cache for _ in range(2)][1] == "HIT"
+    assert "HIT" not in [nginx.get("/html").cache for _ in range(3)]
+
+
+@pytest.mark.parametrize("line", ["gzip;q=0", "GZIP;q=0, identity", "abracadabra", "x-gzip-not", "identity;q=1, gzip;q=0.000"])
+def test_coding_that_was_not_accepted_is_given_to_nobody_else(cached, origin, line):
+    def naive(request):             # as many applications: looks for the word
+        coded = any(h.lower().startswith("accept-encoding:") and ("gzip" in h.lower() or "abra" in h) for h in request.lines)
+        return Reply("coded" if coded else "plain", headers=[*FRESH, "Vary: Accept-Encoding", *(["Content-Encoding: gzip"] if coded else [])])
+    origin.handle("*", naive)
+    n = cached()
+    n.get("/x", f"Accept-Encoding: {line}")
+    for victim in ("identity", "deflate", "identity;q=1, *;q=0"):
+        assert n.get("/x", f"Accept-Encoding: {victim}").header("Content-Encoding") is None
