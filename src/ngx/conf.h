@@ -61,6 +61,7 @@ struct MainConf {
     bool has_foreign_balancer;     // some upstream's peers are chosen by code that may look into a request's contexts
     ngx_int_t lua_index;           // of that code's context; -1: none
     ngx_http_handler_pt redirecting[2];   // content handlers that only send elsewhere: index, random_index
+    bool has_foreign_content;      // where no content handler is set, one that is not nginx's own may answer (fancyindex)
 };
 
 // A field of slab_cache_key, or where it has something to hide, a part of one.

@@ -364,14 +364,17 @@ void direct_body(ngx_http_request_t* r, Ctx* ctx, ngx_chain_t* in) noexcept {
     if (fill->upstream_resized) {
         spare_slow_client(r, ctx);
     }
+    if (r->postponed != nullptr && !is_one_piece(ctx)) {   // parts of it are still to come, in between
+        fill->is_broken = true;
+        stop_copying(fill, http::Reason::kSubrequest);
+    }
     copy_chain(fill, in);
 }
 
 void note_subrequest(ngx_http_request_t* r) noexcept {
     Ctx* ctx = get_ctx(r->main);
     // What an upstream sends is one piece; SSI and its kind come behind us, and their parts are their own.
-    if (ctx == nullptr || ctx->direct == nullptr || r->background
-        || r->main->content_handler == nullptr || r->main->content_handler == ctx->conf->pass_handler) {
+    if (ctx == nullptr || ctx->direct == nullptr || r->background || is_one_piece(ctx)) {
         return;
     }
     ctx->direct->is_broken = true;

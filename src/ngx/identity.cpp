@@ -260,12 +260,18 @@ bool is_of(const Ctx* ctx, const shm::Pin& pin) noexcept {
     return n != 0 && (selector[0] == ctx->identity || (selector[0] == kPushedIdentity && ctx->is_plain));
 }
 
+bool is_one_piece(const Ctx* ctx) noexcept {
+    const ngx_http_request_t* r = ctx->request;
+    return r->content_handler != nullptr ? r->content_handler == ctx->conf->pass_handler
+                                         : !main_conf(ctx->request)->has_foreign_content;
+}
+
 bool is_clonable(const Ctx* ctx) noexcept {
     const ngx_http_request_t* r = ctx->request;
-    if (r->content_handler != nullptr && r->content_handler != ctx->conf->pass_handler) {
+    const MainConf* mcf = main_conf(ctx->request);
+    if (!is_one_piece(ctx)) {
         return false;
     }
-    const MainConf* mcf = main_conf(ctx->request);
     return !mcf->has_foreign_balancer || !has_foreign_context(r, mcf);
 }
 

@@ -40,5 +40,7 @@ inline shm::Digest with_identity(const shm::Digest& d, uint64_t identity) noexce
 // The content handler is one that makes an upstream from a request alone, or nginx's own for files: an internal request
 // of ours may call it in the client's place.
 bool is_clonable(const Ctx* ctx) noexcept;
+// ... one of those, whose answer is its own output alone: others may make theirs out of subrequests'.
+bool is_one_piece(const Ctx* ctx) noexcept;
 
 }  // namespace slab_cache::ngx

@@ -2,6 +2,8 @@
 
 #include "ngx/phases.h"
 
+#include <dlfcn.h>
+
 #include "ngx/clone.h"
 #include "ngx/direct.h"
 #include "ngx/fill.h"
@@ -62,6 +64,18 @@ bool is_redirecting(const MainConf& mcf, ngx_http_handler_pt handler) noexcept {
     return handler != nullptr && (handler == mcf.redirecting[0] || handler == mcf.redirecting[1]);
 }
 
+// It comes from an object of its own, not from nginx's program. Of brotli_static it is known that it sends files alone.
+bool is_foreign(ngx_http_handler_pt handler) noexcept {
+    Dl_info nginx;
+    Dl_info other;
+    if (dladdr(reinterpret_cast<void*>(&ngx_http_core_content_phase), &nginx) == 0
+        || dladdr(reinterpret_cast<void*>(handler), &other) == 0) {
+        return true;
+    }
+    return nginx.dli_fbase != other.dli_fbase
+           && Bytes{other.dli_fname, ngx_strlen(other.dli_fname)}.find("brotli_static") == Bytes::npos;
+}
+
 }  // namespace
 
 // Only its module knows index's handler. Asked to register it once more, it shows it.
@@ -100,7 +114,9 @@ void stand_in_phases(ngx_cycle_t* cycle, MainConf* mcf) noexcept {
             continue;
         }
         ngx_uint_t behind = i;   // of what only sends elsewhere
+        mcf->has_foreign_content = false;
         for (ngx_uint_t j = i; ph[j].checker == ngx_http_core_content_phase; j++) {
+            mcf->has_foreign_content = mcf->has_foreign_content || is_foreign(ph[j].handler);
             behind = is_redirecting(*mcf, ph[j].handler) ? j + 1 : behind;
         }
         ph[i].checker = at_content;

@@ -44,7 +44,7 @@ uint64_t read_limit(Bytes top, Bytes group, Bytes file) noexcept {
 uint64_t least_limit(Bytes top, Bytes group, Bytes file) noexcept {
     uint64_t least = kNoLimit;
     for (;;) {
-        group = group == "/" ? Bytes{} : group;
+        group = group == "/" ? Bytes{""} : group;   // not a null: it is copied
         const uint64_t here = read_limit(top, group, file);
         least = here < least ? here : least;
         if (group.empty()) {

@@ -141,7 +141,7 @@ def without_cache(text):
     """The same configuration for nginx alone."""
     drop = ("slab_cache_zone zone=one:16m;", "load_module modules/ngx_http_slab_cache_module.so;",
             "add_header X-Cache $slab_cache_status always;", "add_header X-Reason $slab_cache_reason always;",
-            "slab_cache one;")
+            "slab_cache one;", "slab_cache off;")
     for words in drop:
         text = text.replace(words, "")
     assert "slab_cache" not in text, text
