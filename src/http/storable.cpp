@@ -154,7 +154,7 @@ Reason size_reason(const Response& response, const Policy& policy) noexcept {
 }  // namespace
 
 Verdict may_use_cache(const Request& request, const Policy& policy) noexcept {
-    if (request.wants_upgrade) {
+    if (request.wants_websocket) {
         return {Reason::kUpgrade};
     }
     if ((method_bit(request.method) & policy.methods) == 0) {

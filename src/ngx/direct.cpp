@@ -22,7 +22,8 @@ constexpr uint32_t kMostNeeded = 1U << 16;
 bool shapes_answer(const ngx_http_headers_in_t& in) noexcept {
     return in.range != nullptr || in.if_range != nullptr || in.if_match != nullptr || in.if_none_match != nullptr
            || in.if_modified_since != nullptr || in.if_unmodified_since != nullptr || in.expect != nullptr
-           || in.content_length != nullptr || in.transfer_encoding != nullptr || in.te != nullptr;
+           || in.content_length != nullptr || in.transfer_encoding != nullptr || in.te != nullptr
+           || in.upgrade != nullptr;
 }
 
 // Those of an answer that redirected here are this client's, and no part of what is stored.

@@ -54,7 +54,7 @@ TEST(StorableRequest, a_query_has_a_body) {
 
 TEST(StorableRequest, an_upgrade_is_none_of_our_business) {
     Request request;
-    request.wants_upgrade = true;
+    request.wants_websocket = true;
     EXPECT_EQ(why_not({kMaxAge}, {}, 200, request), Reason::kUpgrade);
 }
 
