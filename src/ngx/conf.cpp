@@ -2,6 +2,7 @@
 
 #include "ngx/conf.h"
 
+#include "ngx/credentials.h"
 #include "ngx/directive_watch.h"
 #include "ngx/directives.h"
 #include "ngx/identity.h"
@@ -69,6 +70,12 @@ ngx_conf_bitmask_t invalidate_bits[] = {
     {ngx_string("unsafe"), kInvalidateUnsafe},
     {ngx_string("location"), kInvalidateLocation},
     {ngx_string("groups"), kInvalidateGroups},
+    {ngx_null_string, 0},
+};
+
+ngx_conf_enum_t authorization_words[] = {
+    {ngx_string("refuse"), kAuthorizationRefuse},
+    {ngx_string("keyed"), kAuthorizationKeyed},
     {ngx_null_string, 0},
 };
 
@@ -163,6 +170,8 @@ void* create_loc_conf(ngx_conf_t* cf) noexcept {
     conf->ttl_set = NGX_CONF_UNSET;
     conf->bypass = static_cast<ngx_array_t*>(NGX_CONF_UNSET_PTR);
     conf->no_cache = static_cast<ngx_array_t*>(NGX_CONF_UNSET_PTR);
+    conf->authorization = NGX_CONF_UNSET_UINT;
+    conf->auth_basic = NGX_CONF_UNSET;
     conf->set_cookie = NGX_CONF_UNSET_UINT;
     conf->min_uses = NGX_CONF_UNSET_UINT;
     conf->vary = static_cast<http::VaryPolicy*>(NGX_CONF_UNSET_PTR);
@@ -216,6 +225,8 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
     if ((conf->methods & (bit(http::kCacheGet) | bit(http::kCacheHead))) == 0) {
         conf->methods |= bit(http::kCacheGet) | bit(http::kCacheHead);   // as proxy_cache_methods adds them
     }
+    ngx_conf_merge_uint_value(conf->authorization, prev->authorization, kAuthorizationRefuse);
+    ngx_conf_merge_value(conf->auth_basic, prev->auth_basic, 0);
     ngx_conf_merge_bitmask_value(conf->ignore_headers, prev->ignore_headers, NGX_CONF_BITMASK_SET);
     ngx_conf_merge_uint_value(conf->set_cookie, prev->set_cookie,
                               static_cast<ngx_uint_t>(http::SetCookie::kRefuse));
@@ -236,8 +247,8 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
                               static_cast<ngx_uint_t>(StatusHeader::kOff));
     note_default_key(cf, conf);
     build_policy(conf);
-    return merge_identity(cf, prev, conf) && merge_beside(cf, prev, conf) ? NGX_CONF_OK
-                                                                         : static_cast<char*>(NGX_CONF_ERROR);
+    const bool ok = check_credentials(cf, conf) && merge_identity(cf, prev, conf) && merge_beside(cf, prev, conf);
+    return ok ? NGX_CONF_OK : static_cast<char*>(NGX_CONF_ERROR);
 }
 
 #define SLAB_AT(field) offsetof(LocConf, field)   // NOLINT: the command table wants offsets
@@ -253,6 +264,8 @@ ngx_command_t commands[] = {
      NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(key_args), nullptr},
     {ngx_string("slab_cache_methods"), kAnywhere | NGX_CONF_1MORE, ngx_conf_set_bitmask_slot,
      NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(methods), method_bits},
+    {ngx_string("slab_cache_authorization"), kAnywhere | NGX_CONF_TAKE1, ngx_conf_set_enum_slot,
+     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(authorization), authorization_words},
     {ngx_string("slab_cache_valid"), kAnywhere | NGX_CONF_1MORE, set_valid,
      NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(valid), nullptr},
     {ngx_string("slab_cache_ttl"), kAnywhere | NGX_CONF_1MORE, set_ttl, NGX_HTTP_LOC_CONF_OFFSET, 0,

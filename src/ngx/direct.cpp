@@ -5,6 +5,7 @@
 #include "ngx/capture.h"
 #include "ngx/copying.h"
 #include "ngx/counters.h"
+#include "ngx/credentials.h"
 #include "ngx/fill.h"
 #include "ngx/header.h"
 #include "ngx/identity.h"
@@ -280,7 +281,7 @@ bool begin_direct(Ctx* ctx, const shm::Ticket& lease, Trust trust) noexcept {
     fill->ticket = lease;
     fill->is_trusted = trust == Trust::kWhole;
     fill->is_quiet = fill->is_quiet || shapes_answer(ctx->request->headers_in);
-    fill->has_authorization = ctx->request->headers_in.authorization != nullptr;
+    fill->has_authorization = has_unkeyed_credentials(ctx->request);
     fill->zone->fills++;
     if (!ctx->is_passing) {
         count(fill->zone, Counter::kFills);

@@ -8,6 +8,7 @@
 #include "cache/target.h"
 #include "http/args.h"
 #include "http/syntax.h"
+#include "ngx/credentials.h"
 #include "ngx/identity.h"
 #include "ngx/marks.h"
 #include "ngx/variants.h"
@@ -375,13 +376,25 @@ bool wants_websocket(ngx_http_request_t* r) noexcept {
 
 }  // namespace
 
+namespace {
+
+// A subrequest has the header of its main request, but its body only where nginx gave it one: auth_request does not.
+bool has_body(const ngx_http_request_t* r) noexcept {
+    if (r != r->main) {
+        return r->request_body != nullptr && r->request_body->bufs != nullptr;
+    }
+    return r->headers_in.content_length_n > 0 || r->headers_in.chunked;
+}
+
+}  // namespace
+
 http::Request request_facts(ngx_http_request_t* r) noexcept {
     http::Request request;
     request.method = r->method == NGX_HTTP_GET    ? http::Method::kGet
                      : r->method == NGX_HTTP_HEAD ? http::Method::kHead
                                                   : http::parse_method(view(r->method_name));
-    request.has_authorization = r->headers_in.authorization != nullptr;
-    request.has_body = r->headers_in.content_length_n > 0 || r->headers_in.chunked;
+    request.has_authorization = has_unkeyed_credentials(r);
+    request.has_body = has_body(r);
     request.wants_websocket = wants_websocket(r);
     return request;
 }

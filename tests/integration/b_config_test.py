@@ -12,6 +12,7 @@ DIRECTIVES = {
     "slab_cache_key": ("$uri", MANY, True),
     "slab_cache_key_args": ("sort", MANY, True),
     "slab_cache_methods": ("GET", MANY, False),            # lists that go on, as nginx's own
+    "slab_cache_authorization": ("refuse", 1, True),
     "slab_cache_valid": ("1m", MANY, False),
     "slab_cache_ttl": ("min=1s", MANY, True),
     "slab_cache_bypass": ("$arg_a", MANY, False),
@@ -51,6 +52,7 @@ WRONG = [
     *of("slab_cache_key_args", 'parameter "{}" stands alone', "sort all", "drop=a none"),
     *of("slab_cache_key_args", 'parameter "all" stands alone', "all sort"),
     *of("slab_cache_methods", VALUE, "DELETE", "GET PUT", "*"),
+    *of("slab_cache_authorization", VALUE, "allow", "on"),
     *of("slab_cache_valid", 'invalid time value "{}"', "soon", "200 soon", "200 -1s", "any", "200 1x", "99999999999999999999s"),
     *of("slab_cache_valid", 'invalid status "99"', "99 1m"),
     *of("slab_cache_valid", 'invalid status "600"', "600 1m"),
