@@ -26,6 +26,7 @@ struct Request {
     Method method = Method::kGet;
     bool has_authorization = false;
     bool has_body = false;
+    bool is_head_apart = false;   // a HEAD whose answer is kept for other HEADs
     bool wants_websocket = false;
     Fields fields;      // Cache-Control and Pragma, when Policy::obey_request
     Target target;      // for POST with Content-Location

@@ -169,7 +169,7 @@ Verdict storable(const Request& request, const Response& response, const Freshne
     if (const Verdict verdict = may_use_cache(request, policy); !verdict) {
         return verdict;
     }
-    if (request.method == Method::kHead) {
+    if (request.method == Method::kHead && !request.is_head_apart) {
         return {Reason::kMethod};   // without its body it cannot answer a GET
     }
     const Reason reasons[] = {status_reason(response.status), framing_reason(response.fields),

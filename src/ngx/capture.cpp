@@ -359,6 +359,9 @@ ngx_int_t capture_header(Fill* fill) noexcept {
         refuse_big_header(fill, &origin);
         return NGX_OK;
     }
+    if (fill->request->method == NGX_HTTP_HEAD) {
+        fill->request->header_only = 1;   // else nginx's header filter sets it: not all gateways know that no body comes
+    }
     note_habit(fill);
     unbuffer(fill);
     count(fill->zone, Counter::kOriginMs, now_ms() - fill->started_ms);

@@ -170,6 +170,7 @@ void* create_loc_conf(ngx_conf_t* cf) noexcept {
     conf->ttl_set = NGX_CONF_UNSET;
     conf->bypass = static_cast<ngx_array_t*>(NGX_CONF_UNSET_PTR);
     conf->no_cache = static_cast<ngx_array_t*>(NGX_CONF_UNSET_PTR);
+    conf->convert_head = NGX_CONF_UNSET;
     conf->authorization = NGX_CONF_UNSET_UINT;
     conf->auth_basic = NGX_CONF_UNSET;
     conf->set_cookie = NGX_CONF_UNSET_UINT;
@@ -225,6 +226,8 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
     if ((conf->methods & (bit(http::kCacheGet) | bit(http::kCacheHead))) == 0) {
         conf->methods |= bit(http::kCacheGet) | bit(http::kCacheHead);   // as proxy_cache_methods adds them
     }
+    ngx_conf_merge_value(conf->convert_head, prev->convert_head, 1);
+    conf->head_apart = conf->convert_head == 0 && names_variable(conf->key, "request_method");
     ngx_conf_merge_uint_value(conf->authorization, prev->authorization, kAuthorizationRefuse);
     ngx_conf_merge_value(conf->auth_basic, prev->auth_basic, 0);
     ngx_conf_merge_bitmask_value(conf->ignore_headers, prev->ignore_headers, NGX_CONF_BITMASK_SET);
@@ -264,6 +267,8 @@ ngx_command_t commands[] = {
      NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(key_args), nullptr},
     {ngx_string("slab_cache_methods"), kAnywhere | NGX_CONF_1MORE, ngx_conf_set_bitmask_slot,
      NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(methods), method_bits},
+    {ngx_string("slab_cache_convert_head"), kAnywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot,
+     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(convert_head), nullptr},
     {ngx_string("slab_cache_authorization"), kAnywhere | NGX_CONF_TAKE1, ngx_conf_set_enum_slot,
      NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(authorization), authorization_words},
     {ngx_string("slab_cache_valid"), kAnywhere | NGX_CONF_1MORE, set_valid,

@@ -89,6 +89,8 @@ struct LocConf {
     ngx_array_t* key;              // of KeyPart; nullptr = default key
     http::ArgsPolicy* key_args;    // nullptr = all
     ngx_uint_t methods;
+    ngx_flag_t convert_head;
+    bool head_apart;               // a HEAD is asked as one, and kept under a key of its own
     ngx_uint_t authorization;      // kAuthorization…
     ngx_flag_t auth_basic;         // nginx's, where it surely checks
     KeyedBy keyed_by;

@@ -2,18 +2,10 @@
 
 #include "ngx/credentials.h"
 
+#include "ngx/directives.h"
+
 namespace slab_cache::ngx {
 namespace {
-
-bool has_variable(const ngx_array_t* key, Bytes plain, Bytes in_braces) noexcept {
-    const auto* part = static_cast<const KeyPart*>(key->elts);
-    for (ngx_uint_t i = 0; i < key->nelts; i++) {
-        if (view(part[i].value.value) == plain || view(part[i].value.value) == in_braces) {
-            return true;   // whatever is hidden is a part by itself (key_parts.cpp)
-        }
-    }
-    return false;
-}
 
 bool is_password_checked(const LocConf* conf, const ngx_http_core_loc_conf_t* clcf) noexcept {
     return conf->auth_basic == 1 && clcf->satisfy == NGX_HTTP_SATISFY_ALL;
@@ -34,8 +26,8 @@ bool check_credentials(ngx_conf_t* cf, LocConf* conf) noexcept {
     if (conf->authorization != kAuthorizationKeyed || (conf->zone == nullptr && conf->zone_value == nullptr)) {
         return true;
     }
-    const bool by_name = conf->key != nullptr && has_variable(conf->key, "$remote_user", "${remote_user}");
-    if (conf->key != nullptr && has_variable(conf->key, "$http_authorization", "${http_authorization}")) {
+    const bool by_name = names_variable(conf->key, "remote_user");
+    if (names_variable(conf->key, "http_authorization")) {
         conf->keyed_by = KeyedBy::kField;
     } else if (by_name && is_password_checked(conf, clcf)) {
         conf->keyed_by = KeyedBy::kUser;

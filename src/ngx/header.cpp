@@ -116,6 +116,19 @@ bool add_fields(ngx_http_request_t* r, const Ctx* ctx, const cache::StoredRespon
     return true;
 }
 
+// The length in a stored HEAD's answer goes where nginx's filters look for it.
+void take_length(ngx_http_request_t* r) noexcept {
+    r->headers_out.content_length_n = -1;
+    each_header(r->headers_out.headers, [&](ngx_table_elt_t& h) {
+        if (h.hash != 0 && base::equal_nocase(view(h.key), "Content-Length")) {
+            h.hash = 0;
+            r->headers_out.content_length_n = ngx_atoof(h.value.data, h.value.len);
+            return false;
+        }
+        return true;
+    });
+}
+
 // What the origin said to this client alone: Set-Cookie that is stripped, fields that no-cache names.
 bool add_own_fields(ngx_http_request_t* r, const Ctx* ctx) noexcept {
     for (size_t i = 0; i < ctx->own_count; i++) {
@@ -185,6 +198,9 @@ ngx_int_t build_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
         put_header(r, ctx, *decoded, shm::Store::body_length(ctx->pin), shm::Store::is_complete(ctx->pin));
     if ((shm::Store::flags(ctx->pin) & cache::kOwnLocationFlag) != 0) {
         make_location_ours(r);
+    }
+    if ((shm::Store::flags(ctx->pin) & cache::kHeadFlag) != 0) {
+        take_length(r);
     }
     return rc;
 }

@@ -388,7 +388,9 @@ Next fill_as_leader(Ctx* ctx, const shm::Ticket& lease) noexcept {
     }
     if (!clonable) {   // it may do what only the client's own request can
         give_back(ctx->zone, lease);
-        pass(ctx, ctx->reason != http::Reason::kNone ? ctx->reason : http::Reason::kNotWhole);
+        pass(ctx, ctx->reason != http::Reason::kNone ? ctx->reason
+                  : is_head_alone(ctx)               ? http::Reason::kMethod
+                                                     : http::Reason::kNotWhole);
         return Next::kMore;
     }
     ctx->wait_since_ms = now_ms();

@@ -10,6 +10,7 @@
 #include "http/syntax.h"
 #include "http/update.h"
 #include "ngx/header.h"
+#include "ngx/identity.h"
 #include "ngx/merge.h"
 #include "ngx/request.h"
 #include "ngx/tags.h"
@@ -36,6 +37,20 @@ bool copy_content_type(ngx_http_request_t* r, Lines* lines) noexcept {
         type = {reinterpret_cast<char*>(p), size};
     }
     lines->add("Content-Type", type);
+    return true;
+}
+
+// Of the body that a HEAD's answer leaves out.
+bool add_length(ngx_http_request_t* r, Lines* lines) noexcept {
+    if (r->headers_out.content_length_n < 0) {
+        return true;
+    }
+    auto* p = static_cast<u_char*>(ngx_pnalloc(r->pool, NGX_OFF_T_LEN));
+    if (p == nullptr) {
+        return false;
+    }
+    const u_char* end = ngx_sprintf(p, "%O", r->headers_out.content_length_n);
+    lines->add("Content-Length", {reinterpret_cast<char*>(p), static_cast<size_t>(end - p)});
     return true;
 }
 
@@ -179,7 +194,7 @@ bool stored_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexce
     http::Field* all = nullptr;
     const http::Fields out = list_fields(r->pool, &r->headers_out.headers, 4, &all);
     lines->data = static_cast<http::Field*>(
-        ngx_palloc(r->pool, (out.size + 4) * sizeof(http::Field)));
+        ngx_palloc(r->pool, (out.size + 5) * sizeof(http::Field)));
     lines->size = 0;
     if (all == nullptr || lines->data == nullptr || !copy_content_type(r, lines)) {
         return false;
@@ -197,6 +212,9 @@ bool stored_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexce
             continue;
         }
         lines->add(field.name, field.value);
+    }
+    if (fill->identity == kHeadIdentity && !add_length(r, lines)) {
+        return false;
     }
     if (!origin.from_upstream && !lines->has("Last-Modified")) {
         if (const http::Field* field = origin.response.fields.find("Last-Modified")) {
@@ -260,7 +278,8 @@ uint32_t kind_flags(const Fill* fill, const OriginResponse& origin) noexcept {
     case AnswerKind::kBody:
         break;
     }
-    return (leaves_vary_to_nginx(fill->request) ? cache::kGzipVaryFlag : 0)
+    return (fill->identity == kHeadIdentity ? cache::kHeadFlag : 0)
+           | (leaves_vary_to_nginx(fill->request) ? cache::kGzipVaryFlag : 0)
            | (is_location_ours(fill->request->headers_out) ? cache::kOwnLocationFlag : 0);
 }
 

@@ -395,6 +395,7 @@ http::Request request_facts(ngx_http_request_t* r) noexcept {
                                                   : http::parse_method(view(r->method_name));
     request.has_authorization = has_unkeyed_credentials(r);
     request.has_body = has_body(r);
+    request.is_head_apart = request.method == http::Method::kHead && loc_conf<LocConf>(r)->head_apart;
     request.wants_websocket = wants_websocket(r);
     return request;
 }

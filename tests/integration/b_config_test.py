@@ -12,6 +12,7 @@ DIRECTIVES = {
     "slab_cache_key": ("$uri", MANY, True),
     "slab_cache_key_args": ("sort", MANY, True),
     "slab_cache_methods": ("GET", MANY, False),            # lists that go on, as nginx's own
+    "slab_cache_convert_head": ("on", 1, True),
     "slab_cache_authorization": ("refuse", 1, True),
     "slab_cache_valid": ("1m", MANY, False),
     "slab_cache_ttl": ("min=1s", MANY, True),
@@ -73,6 +74,7 @@ WRONG = [
     *of("slab_cache_stale", PARAMETER, "while=x", "while=", "if_error=", "if_error=-1s", "colour=red", "off", "while=1s 5"),
     *of("slab_cache_background_update", FLAG, "maybe"),
     *of("slab_cache_revalidate", FLAG, "maybe"),
+    *of("slab_cache_convert_head", FLAG, "maybe"),
     *of("slab_cache_refresh", PARAMETER, "beta=x", "beta=", "beta=0", "beta=-1", "beta=1.2345", "on", "1"),
     *of("slab_cache_tags", PARAMETER, "off $uri"),
     *of("slab_cache_invalidate", VALUE, "sometimes", "unsafe all"),

@@ -62,6 +62,12 @@ TEST(StorableRequest, the_answer_to_a_head_is_not_stored) {
     EXPECT_EQ(why_not({kMaxAge}, {}, 200, by(Method::kHead)), Reason::kMethod);
 }
 
+TEST(StorableRequest, the_answer_to_a_head_is_stored_where_it_is_for_heads_alone) {
+    Request request = by(Method::kHead);
+    request.is_head_apart = true;
+    EXPECT_EQ(why_not({kMaxAge}, {}, 200, request), Reason::kNone);
+}
+
 // ---- status: RFC 9111 §3
 
 TEST(StorableStatus, every_final_status_with_explicit_freshness_is_storable) {
