@@ -3,6 +3,7 @@
 #include "ngx/direct.h"
 
 #include "ngx/capture.h"
+#include "ngx/controls.h"
 #include "ngx/copying.h"
 #include "ngx/counters.h"
 #include "ngx/credentials.h"
@@ -162,6 +163,13 @@ ngx_int_t show_stored(ngx_http_request_t* r, Ctx* ctx, const OriginResponse& ori
     const ngx_int_t rc = put_header(r, ctx, ctx->stored, ctx->direct->expected, true);
     if (own_location) {
         make_location_ours(r);
+    }
+    if (!obey_kept_controls(r)) {
+        return NGX_ERROR;
+    }
+    if (ctx->direct->upstream_resized && has_rate(r, ctx->conf)) {
+        r->limit_rate = 0;   // see unbuffer(): this one goes without, the next is a clone's
+        distrust(ctx->conf->habit);
     }
     return rc;
 }
@@ -417,7 +425,7 @@ void leave_direct(Ctx* ctx) noexcept {
 
 void note_habit(const Fill* fill) noexcept {
     Habit* habit = fill->conf->habit;
-    habit->whole_in_row = fits_buffer(fill->request) ? habit->whole_in_row + 1 : 0;
+    habit->whole_in_row = fits_buffer(fill->request) && !has_rate(fill->request, fill->conf) ? habit->whole_in_row + 1 : 0;
     habit->whole_in_row = habit->whole_in_row < kMostNeeded ? habit->whole_in_row : kMostNeeded;
 }
 

@@ -6,6 +6,7 @@
 #include "cache/variant.h"
 #include "http/range.h"
 #include "http/validator.h"
+#include "ngx/controls.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -46,11 +47,13 @@ http::Condition condition(ngx_http_request_t* r, const cache::StoredResponse& st
         && in.if_unmodified_since == nullptr) {
         return http::Condition::kProceed;
     }
+    // nginx then takes it for modified, whatever else was asked with it.
+    const bool modified = in.if_modified_since != nullptr && core_loc_conf(r)->if_modified_since == NGX_HTTP_IMS_OFF;
     http::Field lines[4];
     size_t n = 0;
     for (ngx_table_elt_t* h :
          {in.if_none_match, in.if_modified_since, in.if_match, in.if_unmodified_since}) {
-        if (h != nullptr) {
+        if (h != nullptr && !(modified && (h == in.if_none_match || h == in.if_modified_since))) {
             lines[n++] = {view(h->key), view(h->value)};
         }
     }
@@ -201,6 +204,9 @@ ngx_int_t build_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
     }
     if ((shm::Store::flags(ctx->pin) & cache::kHeadFlag) != 0) {
         take_length(r);
+    }
+    if ((shm::Store::flags(ctx->pin) & cache::kControlsFlag) != 0 && !obey_kept_controls(r)) {
+        return NGX_ERROR;
     }
     return rc;
 }

@@ -9,6 +9,7 @@
 #include "http/storable.h"
 #include "http/syntax.h"
 #include "http/update.h"
+#include "ngx/controls.h"
 #include "ngx/header.h"
 #include "ngx/identity.h"
 #include "ngx/merge.h"
@@ -194,7 +195,7 @@ bool stored_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexce
     http::Field* all = nullptr;
     const http::Fields out = list_fields(r->pool, &r->headers_out.headers, 4, &all);
     lines->data = static_cast<http::Field*>(
-        ngx_palloc(r->pool, (out.size + 5) * sizeof(http::Field)));
+        ngx_palloc(r->pool, (out.size + 5 + kMostControls) * sizeof(http::Field)));
     lines->size = 0;
     if (all == nullptr || lines->data == nullptr || !copy_content_type(r, lines)) {
         return false;
@@ -324,7 +325,7 @@ shm::Status begin_object(Fill* fill, const OriginResponse& origin, http::Reason*
     Lines lines;
     Bytes head;
     http::Fields varying;
-    const uint32_t flags = kind_flags(fill, origin);
+    uint32_t flags = kind_flags(fill, origin);
     if (!varying_fields(fill, origin, flags, &varying)) {
         *reason = http::Reason::kInternal;
         return shm::Status::kNoSpace;
@@ -332,6 +333,9 @@ shm::Status begin_object(Fill* fill, const OriginResponse& origin, http::Reason*
     if (!stored_lines(fill, origin, &lines)) {
         *reason = http::Reason::kInternal;
         return shm::Status::kNoSpace;
+    }
+    if (origin.kind == AnswerKind::kBody && keep_controls(fill, origin, &lines)) {
+        flags |= cache::kControlsFlag;
     }
     if (!build_head(fill, lines, origin.response, origin.freshness, &head)) {
         *reason = http::Reason::kHeadersTooBig;
@@ -451,6 +455,7 @@ shm::Status publish_validated(Fill* fill, const OriginResponse& origin, shm::Pin
         return shm::Status::kPurged;
     }
     Bytes head;
+    const bool has_controls = keep_controls(fill, origin, &merged.lines);
     if (!add_date(fill->request, response, freshness.date, &merged.lines)
         || !build_head(fill, merged.lines, response, freshness, &head)) {
         return shm::Status::kTooLarge;
@@ -466,7 +471,7 @@ shm::Status publish_validated(Fill* fill, const OriginResponse& origin, shm::Pin
     what.digest = fill->primary;
     what.head = head;
     what.body_bytes = shm::Store::body_length(fill->stale);
-    what.flags = shm::Store::flags(fill->stale) & cache::kKindFlags;
+    what.flags = (shm::Store::flags(fill->stale) & cache::kKindFlags) | (has_controls ? cache::kControlsFlag : 0);
     set_times(&what, fill, response, freshness);
     what.fill_cost_us = shm::Store::fill_cost_us(fill->stale);   // of the whole thing, not of the 304
     http::Reason reason = http::Reason::kNone;
