@@ -40,6 +40,7 @@ ngx_conf_bitmask_t ignore_bits[] = {
 
 constexpr ngx_uint_t kStaleOffBit = 0x20000;   // keeps "off" apart from "not set"
 constexpr ngx_uint_t kUpdatingWrittenBit = 0x40000;   // ... and "updating" from the default's
+constexpr ngx_uint_t kStaleForceBit = 0x80000;
 
 ngx_conf_bitmask_t stale_bits[] = {
     {ngx_string("error"), bit(http::kStaleError)},
@@ -53,6 +54,7 @@ ngx_conf_bitmask_t stale_bits[] = {
     {ngx_string("http_403"), bit(http::kStaleHttp403)},
     {ngx_string("http_404"), bit(http::kStaleHttp404)},
     {ngx_string("http_429"), bit(http::kStaleHttp429)},
+    {ngx_string("force"), kStaleForceBit},
     {ngx_string("off"), kStaleOffBit},
     {ngx_null_string, 0},
 };
@@ -119,7 +121,8 @@ void build_policy(LocConf* conf) noexcept {
     p.ignore = bits(conf->ignore_headers);
     p.use_stale = (conf->use_stale & kStaleOffBit) != 0
                       ? http::kStaleOff
-                      : bits(conf->use_stale & ~kUpdatingWrittenBit);
+                      : bits(conf->use_stale & ~(kUpdatingWrittenBit | kStaleForceBit));
+    p.stale_forced = (conf->use_stale & kStaleForceBit) != 0 && p.use_stale != http::kStaleOff;
     p.stale_at_once = (conf->use_stale & kUpdatingWrittenBit) != 0 && p.use_stale != http::kStaleOff;
     p.stale_while_sec = conf->stale_while;
     p.stale_if_error_sec = conf->stale_if_error;
@@ -239,6 +242,9 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
     ngx_conf_merge_msec_value(conf->lock_age, prev->lock_age, 5000);
     ngx_conf_merge_bitmask_value(conf->use_stale, prev->use_stale,
                                  (NGX_CONF_BITMASK_SET | bit(http::kStaleDefault)));
+    if ((conf->use_stale & ~NGX_CONF_BITMASK_SET) == kStaleForceBit) {
+        conf->use_stale |= bit(http::kStaleDefault);   // the word alone
+    }
     ngx_conf_merge_value(conf->background_update, prev->background_update, 1);
     ngx_conf_merge_value(conf->revalidate, prev->revalidate, 1);
     ngx_conf_merge_value(conf->refresh_beta, prev->refresh_beta, 0);
