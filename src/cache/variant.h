@@ -26,9 +26,12 @@ inline constexpr uint32_t kRedirectFlag = 0x4;    // X-Accel-Redirect: made for 
 inline constexpr uint32_t kGzipVaryFlag = 0x8;    // whoever answered left Vary to nginx (r->gzip_vary)
 inline constexpr uint32_t kInterceptedFlag = 0x10;  // with kStatusFlag: the origin's status, its fields are for variables alone
 inline constexpr uint32_t kOwnLocationFlag = 0x20;  // nginx makes its Location absolute, by each client's address of us
-inline constexpr uint32_t kNoServerFlag = 0x40;     // Server is the origin's to send (proxy_pass_header), and it sent none
+inline constexpr uint32_t kHeadFlag = 0x40;       // of a HEAD: its Content-Length is a field, and speaks of a body elsewhere
+inline constexpr uint32_t kControlsFlag = 0x80;   // has what the origin told nginx to do (ngx/controls.h)
+inline constexpr uint32_t kNoServerFlag = 0x100;    // Server is the origin's to send (proxy_pass_header), and it sent none
 inline constexpr uint32_t kKindFlags =
-    kStatusFlag | kRedirectFlag | kGzipVaryFlag | kInterceptedFlag | kOwnLocationFlag | kNoServerFlag;
+    kStatusFlag | kRedirectFlag | kGzipVaryFlag | kInterceptedFlag | kOwnLocationFlag | kHeadFlag
+    | kControlsFlag | kNoServerFlag;
 inline constexpr uint32_t kMaxSpecs = 4;
 inline constexpr uint32_t kMaxVariants = 255;
 

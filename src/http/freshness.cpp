@@ -163,7 +163,12 @@ int64_t remaining_sec(const Lifetime& lifetime, int64_t age, const Policy& polic
 }
 
 void set_windows(const CacheControl& cc, const Policy& policy, Freshness* out) noexcept {
-    if (cc.must_revalidate || cc.proxy_revalidate || cc.no_cache) {
+    const bool is_strict = cc.must_revalidate || cc.proxy_revalidate;
+    if (cc.no_cache || (is_strict && !policy.stale_forced)) {
+        return;
+    }
+    if (is_strict) {
+        out->stale_if_error_sec = clamp_delta(policy.stale_if_error_sec);
         return;
     }
     const bool shared_only = cc.s_maxage != kAbsent;   // implies proxy-revalidate (§5.2.2.10)
@@ -178,6 +183,8 @@ void set_windows(const CacheControl& cc, const Policy& policy, Freshness* out) n
         out->stale_if_error_sec = out->explicit_stale_if_error
                                       ? cc.stale_if_error
                                       : clamp_delta(policy.stale_if_error_sec);
+    } else if (policy.stale_forced) {
+        out->stale_if_error_sec = clamp_delta(policy.stale_if_error_sec);
     }
 }
 

@@ -26,7 +26,8 @@ struct Request {
     Method method = Method::kGet;
     bool has_authorization = false;
     bool has_body = false;
-    bool wants_upgrade = false;
+    bool is_head_apart = false;   // a HEAD whose answer is kept for other HEADs
+    bool wants_websocket = false;
     Fields fields;      // Cache-Control and Pragma, when Policy::obey_request
     Target target;      // for POST with Content-Location
 };

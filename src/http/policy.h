@@ -85,6 +85,8 @@ struct Policy {
     // "updating" was written by the operator: the first to find something stale need not wait either. The default's
     // only spares those who come while it is fetched again.
     bool stale_at_once = false;
+    // "force": use_stale also against must-revalidate, proxy-revalidate and s-maxage, within the operator's window.
+    bool stale_forced = false;
     int64_t stale_while_sec = 0;       // slab_cache_stale: windows where the response names none
     int64_t stale_if_error_sec = 3600;
     uint32_t max_header_bytes = 16384; // of all stored field lines, with ": " and CRLF

@@ -111,7 +111,7 @@ bool may_serve_stale(const StoredFacts& facts, StaleOn failure, const Policy& po
         return now < facts.stale_while_until;
     }
     const bool is_error = facts.status >= 500;   // an old failure is no better than a new one
-    if ((facts.flags & fact::kMustRevalidate) != 0 || is_error) {
+    if (((facts.flags & fact::kMustRevalidate) != 0 && !policy.stale_forced) || is_error) {
         return false;
     }
     const bool is_covered =

@@ -154,7 +154,7 @@ Reason size_reason(const Response& response, const Policy& policy) noexcept {
 }  // namespace
 
 Verdict may_use_cache(const Request& request, const Policy& policy) noexcept {
-    if (request.wants_upgrade) {
+    if (request.wants_websocket) {
         return {Reason::kUpgrade};
     }
     if ((method_bit(request.method) & policy.methods) == 0) {
@@ -169,7 +169,7 @@ Verdict storable(const Request& request, const Response& response, const Freshne
     if (const Verdict verdict = may_use_cache(request, policy); !verdict) {
         return verdict;
     }
-    if (request.method == Method::kHead) {
+    if (request.method == Method::kHead && !request.is_head_apart) {
         return {Reason::kMethod};   // without its body it cannot answer a GET
     }
     const Reason reasons[] = {status_reason(response.status), framing_reason(response.fields),

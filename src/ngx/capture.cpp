@@ -276,7 +276,8 @@ void on_response(ngx_http_request_t* r, ngx_http_upstream_t* u) noexcept {
 
 void unbuffer(Fill* fill) noexcept {
     ngx_http_upstream_t* u = fill->request->upstream;
-    if (u == nullptr || !u->buffering || fill->upstream_resized || u->cacheable || u->store
+    // proxy_limit_rate works where nginx buffers.
+    if (u == nullptr || !u->buffering || u->conf->limit_rate || fill->upstream_resized || u->cacheable || u->store
         || u->buffer.start == nullptr) {   // nothing was read: the answer is nginx's own
         return;
     }
@@ -337,7 +338,7 @@ void expect_response(Fill* fill) noexcept {
     // FastCGI's stderr comes in the same buffer, and is no header.
     if (u == nullptr || u->conf == nullptr || view(u->conf->module) == "fastcgi" || u->buffer.start != nullptr
         || u->cacheable || u->store
-        || !u->buffering || u->conf->buffer_size >= kFirstBuffer || u->peer.connection == nullptr
+        || !u->buffering || u->conf->limit_rate || u->conf->buffer_size >= kFirstBuffer || u->peer.connection == nullptr
         || u->read_event_handler == nullptr) {
         return;
     }
@@ -358,6 +359,9 @@ ngx_int_t capture_header(Fill* fill) noexcept {
     if (is_header_too_big(fill)) {
         refuse_big_header(fill, &origin);
         return NGX_OK;
+    }
+    if (fill->request->method == NGX_HTTP_HEAD) {
+        fill->request->header_only = 1;   // else nginx's header filter sets it: not all gateways know that no body comes
     }
     note_habit(fill);
     unbuffer(fill);

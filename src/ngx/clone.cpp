@@ -5,6 +5,7 @@
 #include "http/vary.h"
 #include "ngx/conf.h"
 #include "ngx/fill.h"
+#include "ngx/identity.h"
 #include "ngx/request.h"
 
 namespace slab_cache::ngx {
@@ -394,6 +395,9 @@ void copy_request(ngx_http_request_t* r, ngx_http_request_t* from, bool keep_bod
     if (keep_body) {
         r->method = from->method;
         ngx_str_set(&r->method_name, "QUERY");   // the client's lies in its header buffer
+    } else if (is_head_apart(from, loc_conf<LocConf>(from))) {
+        r->method = NGX_HTTP_HEAD;
+        ngx_str_set(&r->method_name, "HEAD");
     } else {
         r->method = NGX_HTTP_GET;
         r->method_name = ngx_http_core_get_method;

@@ -2,6 +2,7 @@
 
 #include "ngx/conf.h"
 
+#include "ngx/credentials.h"
 #include "ngx/directive_watch.h"
 #include "ngx/directives.h"
 #include "ngx/identity.h"
@@ -39,6 +40,7 @@ ngx_conf_bitmask_t ignore_bits[] = {
 
 constexpr ngx_uint_t kStaleOffBit = 0x20000;   // keeps "off" apart from "not set"
 constexpr ngx_uint_t kUpdatingWrittenBit = 0x40000;   // ... and "updating" from the default's
+constexpr ngx_uint_t kStaleForceBit = 0x80000;
 
 ngx_conf_bitmask_t stale_bits[] = {
     {ngx_string("error"), bit(http::kStaleError)},
@@ -52,6 +54,7 @@ ngx_conf_bitmask_t stale_bits[] = {
     {ngx_string("http_403"), bit(http::kStaleHttp403)},
     {ngx_string("http_404"), bit(http::kStaleHttp404)},
     {ngx_string("http_429"), bit(http::kStaleHttp429)},
+    {ngx_string("force"), kStaleForceBit},
     {ngx_string("off"), kStaleOffBit},
     {ngx_null_string, 0},
 };
@@ -69,6 +72,12 @@ ngx_conf_bitmask_t invalidate_bits[] = {
     {ngx_string("unsafe"), kInvalidateUnsafe},
     {ngx_string("location"), kInvalidateLocation},
     {ngx_string("groups"), kInvalidateGroups},
+    {ngx_null_string, 0},
+};
+
+ngx_conf_enum_t authorization_words[] = {
+    {ngx_string("refuse"), kAuthorizationRefuse},
+    {ngx_string("keyed"), kAuthorizationKeyed},
     {ngx_null_string, 0},
 };
 
@@ -112,7 +121,8 @@ void build_policy(LocConf* conf) noexcept {
     p.ignore = bits(conf->ignore_headers);
     p.use_stale = (conf->use_stale & kStaleOffBit) != 0
                       ? http::kStaleOff
-                      : bits(conf->use_stale & ~kUpdatingWrittenBit);
+                      : bits(conf->use_stale & ~(kUpdatingWrittenBit | kStaleForceBit));
+    p.stale_forced = (conf->use_stale & kStaleForceBit) != 0 && p.use_stale != http::kStaleOff;
     p.stale_at_once = (conf->use_stale & kUpdatingWrittenBit) != 0 && p.use_stale != http::kStaleOff;
     p.stale_while_sec = conf->stale_while;
     p.stale_if_error_sec = conf->stale_if_error;
@@ -163,6 +173,9 @@ void* create_loc_conf(ngx_conf_t* cf) noexcept {
     conf->ttl_set = NGX_CONF_UNSET;
     conf->bypass = static_cast<ngx_array_t*>(NGX_CONF_UNSET_PTR);
     conf->no_cache = static_cast<ngx_array_t*>(NGX_CONF_UNSET_PTR);
+    conf->convert_head = NGX_CONF_UNSET;
+    conf->authorization = NGX_CONF_UNSET_UINT;
+    conf->auth_basic = NGX_CONF_UNSET;
     conf->set_cookie = NGX_CONF_UNSET_UINT;
     conf->min_uses = NGX_CONF_UNSET_UINT;
     conf->vary = static_cast<http::VaryPolicy*>(NGX_CONF_UNSET_PTR);
@@ -216,6 +229,10 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
     if ((conf->methods & (bit(http::kCacheGet) | bit(http::kCacheHead))) == 0) {
         conf->methods |= bit(http::kCacheGet) | bit(http::kCacheHead);   // as proxy_cache_methods adds them
     }
+    ngx_conf_merge_value(conf->convert_head, prev->convert_head, 1);
+    conf->head_apart = conf->convert_head == 0 && names_variable(conf->key, "request_method");
+    ngx_conf_merge_uint_value(conf->authorization, prev->authorization, kAuthorizationRefuse);
+    ngx_conf_merge_value(conf->auth_basic, prev->auth_basic, 0);
     ngx_conf_merge_bitmask_value(conf->ignore_headers, prev->ignore_headers, NGX_CONF_BITMASK_SET);
     ngx_conf_merge_uint_value(conf->set_cookie, prev->set_cookie,
                               static_cast<ngx_uint_t>(http::SetCookie::kRefuse));
@@ -225,6 +242,9 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
     ngx_conf_merge_msec_value(conf->lock_age, prev->lock_age, 5000);
     ngx_conf_merge_bitmask_value(conf->use_stale, prev->use_stale,
                                  (NGX_CONF_BITMASK_SET | bit(http::kStaleDefault)));
+    if ((conf->use_stale & ~NGX_CONF_BITMASK_SET) == kStaleForceBit) {
+        conf->use_stale |= bit(http::kStaleDefault);   // the word alone
+    }
     ngx_conf_merge_value(conf->background_update, prev->background_update, 1);
     ngx_conf_merge_value(conf->revalidate, prev->revalidate, 1);
     ngx_conf_merge_value(conf->refresh_beta, prev->refresh_beta, 0);
@@ -236,8 +256,8 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
                               static_cast<ngx_uint_t>(StatusHeader::kOff));
     note_default_key(cf, conf);
     build_policy(conf);
-    return merge_identity(cf, prev, conf) && merge_beside(cf, prev, conf) ? NGX_CONF_OK
-                                                                         : static_cast<char*>(NGX_CONF_ERROR);
+    const bool ok = check_credentials(cf, conf) && merge_identity(cf, prev, conf) && merge_beside(cf, prev, conf);
+    return ok ? NGX_CONF_OK : static_cast<char*>(NGX_CONF_ERROR);
 }
 
 #define SLAB_AT(field) offsetof(LocConf, field)   // NOLINT: the command table wants offsets
@@ -253,6 +273,10 @@ ngx_command_t commands[] = {
      NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(key_args), nullptr},
     {ngx_string("slab_cache_methods"), kAnywhere | NGX_CONF_1MORE, ngx_conf_set_bitmask_slot,
      NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(methods), method_bits},
+    {ngx_string("slab_cache_convert_head"), kAnywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot,
+     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(convert_head), nullptr},
+    {ngx_string("slab_cache_authorization"), kAnywhere | NGX_CONF_TAKE1, ngx_conf_set_enum_slot,
+     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(authorization), authorization_words},
     {ngx_string("slab_cache_valid"), kAnywhere | NGX_CONF_1MORE, set_valid,
      NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(valid), nullptr},
     {ngx_string("slab_cache_ttl"), kAnywhere | NGX_CONF_1MORE, set_ttl, NGX_HTTP_LOC_CONF_OFFSET, 0,

@@ -29,6 +29,11 @@ inline constexpr ngx_uint_t kTagsFromResponse = 0;
 inline constexpr ngx_uint_t kTagsOff = 1;
 inline constexpr ngx_uint_t kTagsConfigured = 2;
 
+// slab_cache_authorization, and what of the credentials the key has in it (credentials.h).
+inline constexpr ngx_uint_t kAuthorizationRefuse = 0;
+inline constexpr ngx_uint_t kAuthorizationKeyed = 1;
+enum class KeyedBy : uint8_t { kNothing, kField, kUser };
+
 struct Cidrs {
     ngx_array_t list;      // of ngx_cidr_t
     bool unix_sockets;     // "from unix:"
@@ -85,6 +90,11 @@ struct LocConf {
     ngx_array_t* key;              // of KeyPart; nullptr = default key
     http::ArgsPolicy* key_args;    // nullptr = all
     ngx_uint_t methods;
+    ngx_flag_t convert_head;
+    bool head_apart;               // a HEAD is asked as one, and kept under a key of its own
+    ngx_uint_t authorization;      // kAuthorization…
+    ngx_flag_t auth_basic;         // nginx's, where it surely checks
+    KeyedBy keyed_by;
 
     ngx_array_t* valid;            // of http::ValidRule
     ngx_int_t ttl_set;

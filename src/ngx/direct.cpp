@@ -3,8 +3,10 @@
 #include "ngx/direct.h"
 
 #include "ngx/capture.h"
+#include "ngx/controls.h"
 #include "ngx/copying.h"
 #include "ngx/counters.h"
+#include "ngx/credentials.h"
 #include "ngx/fill.h"
 #include "ngx/header.h"
 #include "ngx/identity.h"
@@ -22,7 +24,8 @@ constexpr uint32_t kMostNeeded = 1U << 16;
 bool shapes_answer(const ngx_http_headers_in_t& in) noexcept {
     return in.range != nullptr || in.if_range != nullptr || in.if_match != nullptr || in.if_none_match != nullptr
            || in.if_modified_since != nullptr || in.if_unmodified_since != nullptr || in.expect != nullptr
-           || in.content_length != nullptr || in.transfer_encoding != nullptr || in.te != nullptr;
+           || in.content_length != nullptr || in.transfer_encoding != nullptr || in.te != nullptr
+           || in.upgrade != nullptr;
 }
 
 // Those of an answer that redirected here are this client's, and no part of what is stored.
@@ -165,6 +168,13 @@ ngx_int_t show_stored(ngx_http_request_t* r, Ctx* ctx, const OriginResponse& ori
     if (no_server) {
         withhold_server(r);
     }
+    if (!obey_kept_controls(r)) {
+        return NGX_ERROR;
+    }
+    if (ctx->direct->upstream_resized && has_rate(r, ctx->conf)) {
+        r->limit_rate = 0;   // see unbuffer(): this one goes without, the next is a clone's
+        distrust(ctx->conf->habit);
+    }
     return rc;
 }
 
@@ -283,7 +293,7 @@ bool begin_direct(Ctx* ctx, const shm::Ticket& lease, Trust trust) noexcept {
     fill->ticket = lease;
     fill->is_trusted = trust == Trust::kWhole;
     fill->is_quiet = fill->is_quiet || shapes_answer(ctx->request->headers_in);
-    fill->has_authorization = ctx->request->headers_in.authorization != nullptr;
+    fill->has_authorization = has_unkeyed_credentials(ctx->request);
     fill->zone->fills++;
     if (!ctx->is_passing) {
         count(fill->zone, Counter::kFills);
@@ -422,7 +432,7 @@ void leave_direct(Ctx* ctx) noexcept {
 
 void note_habit(const Fill* fill) noexcept {
     Habit* habit = fill->conf->habit;
-    habit->whole_in_row = fits_buffer(fill->request) ? habit->whole_in_row + 1 : 0;
+    habit->whole_in_row = fits_buffer(fill->request) && !has_rate(fill->request, fill->conf) ? habit->whole_in_row + 1 : 0;
     habit->whole_in_row = habit->whole_in_row < kMostNeeded ? habit->whole_in_row : kMostNeeded;
 }
 

@@ -24,6 +24,9 @@ char* set_tags(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
 char* set_purge(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
 char* set_api(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
 
+// Does slab_cache_key name this variable, as it is read?
+bool names_variable(const ngx_array_t* key, Bytes name) noexcept;
+
 // Shared by the setters' files.
 bool read_seconds(const ngx_str_t& value, time_t* out) noexcept;
 // `name=` in front of value: the rest.

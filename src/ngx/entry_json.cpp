@@ -48,7 +48,9 @@ json_t* headers_json(const cache::StoredResponse& stored, const uint8_t* secret)
     Bytes rest = stored.fields;
     cache::StoredField field;
     for (uint16_t i = 0; i < stored.field_count && cache::next_field(&rest, &field); i++) {
-        put_header(list, field, secret);
+        if (!base::starts_with(field.name, ":")) {   // controls.h
+            put_header(list, field, secret);
+        }
     }
     return list;
 }

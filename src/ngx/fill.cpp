@@ -6,6 +6,7 @@
 #include "ngx/capture.h"
 #include "ngx/clone.h"
 #include "ngx/counters.h"
+#include "ngx/credentials.h"
 #include "ngx/identity.h"
 #include "ngx/interim.h"
 #include "ngx/marks.h"
@@ -126,7 +127,7 @@ Fill* make_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
     }
     begin(fill, ctx, r);
     fill->background = kind == FillKind::kBackground;
-    fill->has_authorization = ctx->request->headers_in.authorization != nullptr;
+    fill->has_authorization = has_unkeyed_credentials(ctx->request);
     fill->go_on.handler = on_go_on;
     fill->go_on.data = fill;
     fill->go_on.log = fill->connection->log;

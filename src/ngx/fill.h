@@ -36,7 +36,7 @@ struct Fill {
     Ctx* leader;                 // who waits for it in this worker; nullptr in the background
     FillPhase phase;
     bool background;
-    bool has_authorization;
+    bool has_authorization;      // that the key leaves out
     bool is_quiet;               // its request was not like others: what becomes of it marks nothing
     uint8_t kind;                // MarkKind
     bool stale_servable;

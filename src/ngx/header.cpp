@@ -6,6 +6,7 @@
 #include "cache/variant.h"
 #include "http/range.h"
 #include "http/validator.h"
+#include "ngx/controls.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -46,11 +47,13 @@ http::Condition condition(ngx_http_request_t* r, const cache::StoredResponse& st
         && in.if_unmodified_since == nullptr) {
         return http::Condition::kProceed;
     }
+    // nginx then takes it for modified, whatever else was asked with it.
+    const bool modified = in.if_modified_since != nullptr && core_loc_conf(r)->if_modified_since == NGX_HTTP_IMS_OFF;
     http::Field lines[4];
     size_t n = 0;
     for (ngx_table_elt_t* h :
          {in.if_none_match, in.if_modified_since, in.if_match, in.if_unmodified_since}) {
-        if (h != nullptr) {
+        if (h != nullptr && !(modified && (h == in.if_none_match || h == in.if_modified_since))) {
             lines[n++] = {view(h->key), view(h->value)};
         }
     }
@@ -114,6 +117,19 @@ bool add_fields(ngx_http_request_t* r, const Ctx* ctx, const cache::StoredRespon
         }
     }
     return true;
+}
+
+// The length in a stored HEAD's answer goes where nginx's filters look for it.
+void take_length(ngx_http_request_t* r) noexcept {
+    r->headers_out.content_length_n = -1;
+    each_header(r->headers_out.headers, [&](ngx_table_elt_t& h) {
+        if (h.hash != 0 && base::equal_nocase(view(h.key), "Content-Length")) {
+            h.hash = 0;
+            r->headers_out.content_length_n = ngx_atoof(h.value.data, h.value.len);
+            return false;
+        }
+        return true;
+    });
 }
 
 // What the origin said to this client alone: Set-Cookie that is stripped, fields that no-cache names.
@@ -197,6 +213,12 @@ ngx_int_t build_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
     }
     if ((shm::Store::flags(ctx->pin) & cache::kNoServerFlag) != 0) {
         withhold_server(r);
+    }
+    if ((shm::Store::flags(ctx->pin) & cache::kHeadFlag) != 0) {
+        take_length(r);
+    }
+    if ((shm::Store::flags(ctx->pin) & cache::kControlsFlag) != 0 && !obey_kept_controls(r)) {
+        return NGX_ERROR;
     }
     return rc;
 }

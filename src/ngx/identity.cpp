@@ -4,6 +4,7 @@
 
 #include "cache/key.h"
 #include "ngx/conf.h"
+#include "ngx/credentials.h"
 #include "ngx/zone.h"
 
 namespace slab_cache::ngx {
@@ -206,8 +207,8 @@ bool merge_identity(ngx_conf_t* cf, LocConf* prev, LocConf* conf) noexcept {
     if (!inherit_inputs(cf, prev, conf)) {
         return false;
     }
-    if (conf->identity <= kPushedIdentity) {
-        conf->identity += kPushedIdentity + 1;
+    if (conf->identity < kReservedIdentities) {
+        conf->identity += kReservedIdentities;
     }
     auto* known = static_cast<uint64_t*>(ngx_array_push(&main_conf(cf)->identities));
     if (known == nullptr) {
@@ -223,7 +224,7 @@ bool read_identity(Ctx* ctx) noexcept {
     ngx_http_request_t* r = ctx->request;
     ctx->is_plain = false;
     if (conf->key != nullptr) {
-        ctx->identity = kExplicitIdentity;
+        ctx->identity = is_head_apart(r, conf) ? kHeadIdentity : kExplicitIdentity;
         return true;
     }
     ctx->is_plain = !ctx->inner_differs && !r->internal;
@@ -247,7 +248,7 @@ bool read_identity(Ctx* ctx) noexcept {
     if (!add_root(r, &parts)) {
         return false;
     }
-    ctx->identity = parts.value <= kPushedIdentity ? parts.value + kPushedIdentity + 1 : parts.value;
+    ctx->identity = parts.value < kReservedIdentities ? parts.value + kReservedIdentities : parts.value;
     return true;
 }
 
@@ -266,8 +267,17 @@ bool is_one_piece(const Ctx* ctx) noexcept {
                                          : !main_conf(ctx->request)->has_foreign_content;
 }
 
+bool is_head_alone(const Ctx* ctx) noexcept {
+    const LocConf* conf = ctx->conf;
+    return ctx->request->method == NGX_HTTP_HEAD
+           && ((conf->convert_head == 0 && !conf->head_apart) || has_unkeyed_credentials(ctx->request));
+}
+
 bool is_clonable(const Ctx* ctx) noexcept {
     const ngx_http_request_t* r = ctx->request;
+    if (is_head_alone(ctx)) {
+        return false;
+    }
     const MainConf* mcf = main_conf(ctx->request);
     if (!is_one_piece(ctx)) {
         return false;

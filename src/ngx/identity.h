@@ -7,6 +7,8 @@
 //             compared at each use. Objects of one URL under several identities lie in slots (find.h).
 // Stable      over reload and restart, as long as server and location are written as they are.
 // Explicit    slab_cache_key is taken as it stands: all such objects share one identity.
+// HEAD        where it is asked as such and the key has the method, its answers are those of kHeadIdentity: without a body
+//             they are for no GET, whatever the key's fields run into.
 // Pushed      an object that a client of the API stored has kPushedIdentity: it is for requests that reach a location by
 //             the URL as it is.
 #pragma once
@@ -19,6 +21,8 @@ namespace slab_cache::ngx {
 
 inline constexpr uint64_t kExplicitIdentity = 1;
 inline constexpr uint64_t kPushedIdentity = 2;
+inline constexpr uint64_t kHeadIdentity = 3;
+inline constexpr uint64_t kReservedIdentities = 4;   // no location's is below
 
 // Behind the setter of proxy_pass and its kind: who answers this location, and where the words have variables that the
 // URL does not decide, what they come to for a request. False when memory ran out.
@@ -36,6 +40,14 @@ bool is_of(const Ctx* ctx, const shm::Pin& pin) noexcept;
 inline shm::Digest with_identity(const shm::Digest& d, uint64_t identity) noexcept {
     return {d.lo ^ identity, d.hi};
 }
+
+// Its answer is stored, and for other HEADs.
+inline bool is_head_apart(const ngx_http_request_t* r, const LocConf* conf) noexcept {
+    return conf->head_apart && r->method == NGX_HTTP_HEAD;
+}
+// It may be answered from the cache, but the origin is not to be asked by GET for it, and its answer is no GET's: where
+// the operator says so, and where its answer is its sender's alone (a signature of the method, say, is only right for it).
+bool is_head_alone(const Ctx* ctx) noexcept;
 
 // The content handler is one that makes an upstream from a request alone, or nginx's own for files: an internal request
 // of ours may call it in the client's place.

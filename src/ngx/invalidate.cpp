@@ -8,6 +8,7 @@
 #include "http/tags.h"
 #include "http/validator.h"
 #include "ngx/counters.h"
+#include "ngx/credentials.h"
 #include "ngx/find.h"
 #include "ngx/marks.h"
 #include "ngx/origin.h"
@@ -166,7 +167,8 @@ void observe_response(ngx_http_request_t* r, const LocConf* conf) noexcept {
         tee_header(r, ctx);
         return;
     }
-    if (r->method == NGX_HTTP_HEAD && r == r->main && r->headers_out.status < NGX_HTTP_BAD_REQUEST) {
+    if (r->method == NGX_HTTP_HEAD && r == r->main && r->headers_out.status < NGX_HTTP_BAD_REQUEST
+        && !conf->head_apart && !has_unkeyed_credentials(r)) {
         compare_head(ctx);
     }
     // What the header alone cannot tell (size, tags, slab_no_cache) is left to the mark's short life.

@@ -88,6 +88,20 @@ bool add_field(ngx_conf_t* cf, ngx_array_t* parts, Bytes text) noexcept {
 
 }  // namespace
 
+bool names_variable(const ngx_array_t* key, Bytes name) noexcept {
+    const auto* part = key != nullptr ? static_cast<const KeyPart*>(key->elts) : nullptr;
+    for (ngx_uint_t i = 0; part != nullptr && i < key->nelts; i++) {
+        const Bytes text = view(part[i].value.value);
+        for (size_t at = text.find('$'); at != Bytes::npos; at = text.find('$', at + 1)) {
+            size_t written = 0;
+            if (name_at(base::slice(text, at), &written) == name) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 char* set_key(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
     auto* lcf = static_cast<LocConf*>(conf);
     if (lcf->key != NGX_CONF_UNSET_PTR) {

@@ -7,6 +7,7 @@
 #include "http/storable.h"
 #include "ngx/clone.h"
 #include "ngx/counters.h"
+#include "ngx/credentials.h"
 #include "ngx/direct.h"
 #include "ngx/fill.h"
 #include "ngx/find.h"
@@ -129,7 +130,7 @@ Next miss(Ctx* ctx) noexcept {
         ctx->zone->store.lease_prefetch(lease_digest(ctx));
     }
     ctx->zone->missing = true;
-    const bool authorized = ctx->request->headers_in.authorization != nullptr;
+    const bool authorized = has_unkeyed_credentials(ctx->request);
     const http::Reason refused =
         uncacheable_reason(ctx->zone, mark_digest(ctx->digest, ctx->identity, mark_kind(ctx->request)));
     if (refused != http::Reason::kNone) {
@@ -387,7 +388,9 @@ Next fill_as_leader(Ctx* ctx, const shm::Ticket& lease) noexcept {
     }
     if (!clonable) {   // it may do what only the client's own request can
         give_back(ctx->zone, lease);
-        pass(ctx, ctx->reason != http::Reason::kNone ? ctx->reason : http::Reason::kNotWhole);
+        pass(ctx, ctx->reason != http::Reason::kNone ? ctx->reason
+                  : is_head_alone(ctx)               ? http::Reason::kMethod
+                                                     : http::Reason::kNotWhole);
         return Next::kMore;
     }
     ctx->wait_since_ms = now_ms();

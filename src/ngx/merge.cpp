@@ -13,7 +13,7 @@ namespace {
 bool merge_lines(Fill* fill, const http::Fields& stored, const http::Fields& update, Lines* out) noexcept {
     const http::Policy& policy = fill->conf->policy;
     out->data = static_cast<http::Field*>(ngx_palloc(
-        fill->request->pool, (stored.size + update.size + 2) * sizeof(http::Field)));
+        fill->request->pool, (stored.size + update.size + 4) * sizeof(http::Field)));
     out->size = 0;
     if (out->data == nullptr) {
         return false;

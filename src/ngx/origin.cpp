@@ -5,6 +5,7 @@
 #include "cache/entry.h"
 #include "http/reuse.h"
 #include "http/storable.h"
+#include "ngx/identity.h"
 #include "ngx/request.h"
 
 namespace slab_cache::ngx {
@@ -97,7 +98,8 @@ bool read_origin(Fill* fill, OriginResponse* out) noexcept {
     if (!read_response(r, fill->started_sec, out)) {
         return false;
     }
-    fill->expected = out->kind == AnswerKind::kBody ? r->headers_out.content_length_n : 0;
+    const bool has_body = out->kind == AnswerKind::kBody && fill->identity != kHeadIdentity;
+    fill->expected = has_body ? r->headers_out.content_length_n : 0;
     out->freshness =
         http::evaluate_freshness(out->response, fill->conf->policy, static_cast<uint32_t>(ngx_random()));
     // Only what is kept with its body can be asked about.

@@ -9,7 +9,9 @@
 #include "http/storable.h"
 #include "http/syntax.h"
 #include "http/update.h"
+#include "ngx/controls.h"
 #include "ngx/header.h"
+#include "ngx/identity.h"
 #include "ngx/merge.h"
 #include "ngx/request.h"
 #include "ngx/tags.h"
@@ -36,6 +38,20 @@ bool copy_content_type(ngx_http_request_t* r, Lines* lines) noexcept {
         type = {reinterpret_cast<char*>(p), size};
     }
     lines->add("Content-Type", type);
+    return true;
+}
+
+// Of the body that a HEAD's answer leaves out.
+bool add_length(ngx_http_request_t* r, Lines* lines) noexcept {
+    if (r->headers_out.content_length_n < 0) {
+        return true;
+    }
+    auto* p = static_cast<u_char*>(ngx_pnalloc(r->pool, NGX_OFF_T_LEN));
+    if (p == nullptr) {
+        return false;
+    }
+    const u_char* end = ngx_sprintf(p, "%O", r->headers_out.content_length_n);
+    lines->add("Content-Length", {reinterpret_cast<char*>(p), static_cast<size_t>(end - p)});
     return true;
 }
 
@@ -179,7 +195,7 @@ bool stored_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexce
     http::Field* all = nullptr;
     const http::Fields out = list_fields(r->pool, &r->headers_out.headers, 4, &all);
     lines->data = static_cast<http::Field*>(
-        ngx_palloc(r->pool, (out.size + 4) * sizeof(http::Field)));
+        ngx_palloc(r->pool, (out.size + 5 + kMostControls) * sizeof(http::Field)));
     lines->size = 0;
     if (all == nullptr || lines->data == nullptr || !copy_content_type(r, lines)) {
         return false;
@@ -197,6 +213,9 @@ bool stored_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexce
             continue;
         }
         lines->add(field.name, field.value);
+    }
+    if (fill->identity == kHeadIdentity && !add_length(r, lines)) {
+        return false;
     }
     if (!origin.from_upstream && !lines->has("Last-Modified")) {
         if (const http::Field* field = origin.response.fields.find("Last-Modified")) {
@@ -260,7 +279,8 @@ uint32_t kind_flags(const Fill* fill, const OriginResponse& origin) noexcept {
     case AnswerKind::kBody:
         break;
     }
-    return (leaves_vary_to_nginx(fill->request) ? cache::kGzipVaryFlag : 0)
+    return (fill->identity == kHeadIdentity ? cache::kHeadFlag : 0)
+           | (leaves_vary_to_nginx(fill->request) ? cache::kGzipVaryFlag : 0)
            | (is_location_ours(fill->request->headers_out) ? cache::kOwnLocationFlag : 0)
            | (is_server_withheld(fill->request->headers_out) ? cache::kNoServerFlag : 0);
 }
@@ -306,7 +326,7 @@ shm::Status begin_object(Fill* fill, const OriginResponse& origin, http::Reason*
     Lines lines;
     Bytes head;
     http::Fields varying;
-    const uint32_t flags = kind_flags(fill, origin);
+    uint32_t flags = kind_flags(fill, origin);
     if (!varying_fields(fill, origin, flags, &varying)) {
         *reason = http::Reason::kInternal;
         return shm::Status::kNoSpace;
@@ -314,6 +334,9 @@ shm::Status begin_object(Fill* fill, const OriginResponse& origin, http::Reason*
     if (!stored_lines(fill, origin, &lines)) {
         *reason = http::Reason::kInternal;
         return shm::Status::kNoSpace;
+    }
+    if (origin.kind == AnswerKind::kBody && keep_controls(fill, origin, &lines)) {
+        flags |= cache::kControlsFlag;
     }
     if (!build_head(fill, lines, origin.response, origin.freshness, &head)) {
         *reason = http::Reason::kHeadersTooBig;
@@ -433,6 +456,7 @@ shm::Status publish_validated(Fill* fill, const OriginResponse& origin, shm::Pin
         return shm::Status::kPurged;
     }
     Bytes head;
+    const bool has_controls = keep_controls(fill, origin, &merged.lines);
     if (!add_date(fill->request, response, freshness.date, &merged.lines)
         || !build_head(fill, merged.lines, response, freshness, &head)) {
         return shm::Status::kTooLarge;
@@ -448,7 +472,7 @@ shm::Status publish_validated(Fill* fill, const OriginResponse& origin, shm::Pin
     what.digest = fill->primary;
     what.head = head;
     what.body_bytes = shm::Store::body_length(fill->stale);
-    what.flags = shm::Store::flags(fill->stale) & cache::kKindFlags;
+    what.flags = (shm::Store::flags(fill->stale) & cache::kKindFlags) | (has_controls ? cache::kControlsFlag : 0);
     set_times(&what, fill, response, freshness);
     what.fill_cost_us = shm::Store::fill_cost_us(fill->stale);   // of the whole thing, not of the 304
     http::Reason reason = http::Reason::kNone;

@@ -5,6 +5,7 @@
 #include "cache/entry.h"
 #include "cache/variant.h"
 #include "http/cache_control.h"
+#include "ngx/controls.h"
 #include "ngx/header.h"
 #include "ngx/request.h"
 
@@ -48,21 +49,11 @@ bool obey(ngx_http_request_t* r, Bytes name, Bytes value) noexcept {
         return true;
     }
     if (base::equal_nocase(name, "X-Accel-Limit-Rate")) {
-        const ngx_int_t n = ngx_atoi(mutable_data(value), value.size());
-        if (n != NGX_ERROR) {
-            r->limit_rate = static_cast<size_t>(n);
-            r->limit_rate_set = 1;
-        }
+        set_rate(r, value);
         return true;
     }
     if (base::equal_nocase(name, "X-Accel-Charset")) {
-        auto* charset = pool_new<ngx_str_t>(r->pool);
-        if (charset == nullptr) {
-            return false;
-        }
-        *charset = to_str(value);
-        r->headers_out.override_charset = charset;
-        return true;
+        return set_charset(r, value);
     }
     return !goes_along(name) || add_line(r, name, value);
 }

@@ -3,6 +3,7 @@
 #include "ngx/relay.h"
 
 #include "ngx/client_io.h"
+#include "ngx/controls.h"
 #include "ngx/header.h"
 #include "ngx/request.h"
 
@@ -114,7 +115,7 @@ bool copy_header(Ctx* leader, Fill* fill) noexcept {
     if (is_server_withheld(in)) {
         withhold_server(r);
     }
-    return ok;
+    return ok && obey_controls_of(r, fill);
 }
 
 void finish(ngx_http_request_t* r, Ctx* ctx, ngx_int_t rc) noexcept {

@@ -7,6 +7,8 @@
 #include "cache/key.h"
 #include "cache/target.h"
 #include "http/args.h"
+#include "http/syntax.h"
+#include "ngx/credentials.h"
 #include "ngx/identity.h"
 #include "ngx/marks.h"
 #include "ngx/variants.h"
@@ -356,14 +358,45 @@ uint8_t mark_kind(const ngx_http_request_t* r) noexcept {
     return has_cookie(r->headers_in) ? kHasCookie : kAnybody;
 }
 
+namespace {
+
+// The one protocol that HTTP/1.1 is changed to by a GET, and nginx passes on. What else is offered (h2c, TLS/1.2 …) may
+// be ignored by who is asked (RFC 9110 §7.8), and says nothing about the answer.
+bool wants_websocket(ngx_http_request_t* r) noexcept {
+    if (r->headers_in.upgrade == nullptr) {
+        return false;
+    }
+    for (const http::Field& line : request_fields(r).lines("Upgrade")) {
+        if (http::list_has(line.value, "websocket")) {
+            return true;
+        }
+    }
+    return false;
+}
+
+}  // namespace
+
+namespace {
+
+// A subrequest has the header of its main request, but its body only where nginx gave it one: auth_request does not.
+bool has_body(const ngx_http_request_t* r) noexcept {
+    if (r != r->main) {
+        return r->request_body != nullptr && r->request_body->bufs != nullptr;
+    }
+    return r->headers_in.content_length_n > 0 || r->headers_in.chunked;
+}
+
+}  // namespace
+
 http::Request request_facts(ngx_http_request_t* r) noexcept {
     http::Request request;
     request.method = r->method == NGX_HTTP_GET    ? http::Method::kGet
                      : r->method == NGX_HTTP_HEAD ? http::Method::kHead
                                                   : http::parse_method(view(r->method_name));
-    request.has_authorization = r->headers_in.authorization != nullptr;
-    request.has_body = r->headers_in.content_length_n > 0 || r->headers_in.chunked;
-    request.wants_upgrade = r->headers_in.upgrade != nullptr;
+    request.has_authorization = has_unkeyed_credentials(r);
+    request.has_body = has_body(r);
+    request.is_head_apart = request.method == http::Method::kHead && loc_conf<LocConf>(r)->head_apart;
+    request.wants_websocket = wants_websocket(r);
     return request;
 }
 

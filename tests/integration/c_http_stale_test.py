@@ -163,6 +163,20 @@ def test_error_goes_through_where_stale_is_forbidden(cached, origin, word, extra
     assert (answer.status, answer.body) == (503, b"bad")
 
 
+@pytest.mark.parametrize("word, body", [("must-revalidate", b"good"), ("proxy-revalidate", b"good"), ("s-maxage=100", b"good"), ("no-cache", b"bad")])
+@pytest.mark.parametrize("words", ["http_503 force", "force"])
+def test_what_the_operator_forces_is_served_stale_all_the_same(cached, origin, word, body, words):
+    origin.sequence("/a", stale(f", {word}"), Reply("bad", status=503))
+    n = cached(f"slab_cache_use_stale {words};")
+    assert [n.get("/a").body for _ in range(2)] == [b"good", body]
+
+
+def test_force_covers_no_more_than_what_is_listed(cached, origin):
+    origin.sequence("/a", stale(", must-revalidate"), Reply("bad", status=503))
+    n = cached("slab_cache_use_stale http_500 force;")
+    assert [n.get("/a").body for _ in range(2)] == [b"good", b"bad"]
+
+
 def test_unreachable_origin_goes_through_too_where_stale_is_forbidden(cached, origin):
     origin.sequence("/a", stale(", must-revalidate"), Reply(raw=b""))
     n = cached()

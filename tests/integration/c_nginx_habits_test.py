@@ -20,6 +20,24 @@ def test_status_is_empty_for_what_is_never_looked_for(cached, origin, method, he
     assert n.request("/a", method, headers=headers, body=body).cache is None
 
 
+@pytest.mark.parametrize("offer", ["h2c", "TLS/1.2", "TLS/1.0, HTTP/1.1", "nonsense", "websockets"])
+def test_an_upgrade_that_nobody_takes_is_no_reason_to_pass_by(cached, origin, offer):
+    """curl --http2 and Java's HttpClient offer h2c, Apache's HttpClient 5.4 TLS/1.2, with ordinary requests (RFC 9110 7.8)."""
+    origin.reply("/a", "body", headers=FRESH)
+    n = cached("proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;")
+    headers = ("Connection: Upgrade", f"Upgrade: {offer}")
+    assert [n.get("/a", *headers).cache for _ in range(2)] == ["MISS", "HIT"]
+    assert [request_header(r, "Upgrade") for r in origin.requests("/a")] == [None]
+
+
+@pytest.mark.parametrize("offer", [["Upgrade: websocket"], ["Upgrade: h2c, WebSocket"], ["Upgrade: h2c", "Upgrade: websocket"]])
+def test_a_websocket_passes_by_however_it_is_asked_for(cached, origin, offer):
+    origin.reply("/a", "body", headers=FRESH)
+    n = cached()
+    n.get("/a")
+    assert n.get("/a", "Connection: Upgrade", *offer).why == "UPGRADE"
+
+
 @pytest.mark.parametrize("method, body, word", [("GET", b"x", "fwd=bypass"), ("POST", b"x", "fwd=method"), ("GET", None, "fwd=uri-miss")])
 def test_cache_status_tells_a_miss_from_what_is_never_looked_for(cached, origin, method, body, word):
     origin.reply("/a", "body", headers=FRESH)

@@ -194,6 +194,21 @@ TEST(StaleOnError, must_revalidate_proxy_revalidate_s_maxage_and_no_cache_forbid
     }
 }
 
+TEST(StaleOnError, a_word_of_the_operator_overcomes_them_within_the_window_but_not_no_cache) {
+    Policy forced;
+    forced.stale_forced = true;
+    for (const char* value : {"max-age=60, must-revalidate", "max-age=60, proxy-revalidate", "s-maxage=60"}) {
+        const StoredFacts facts = stored({"Cache-Control: " + std::string(value)}, forced);
+        EXPECT_TRUE(may_serve_stale(facts, kStaleError, forced, facts.fresh_until + 3599)) << value;
+        EXPECT_FALSE(may_serve_stale(facts, kStaleError, forced, facts.fresh_until + 3600)) << value;
+        EXPECT_FALSE(may_serve_stale(facts, kStaleHttp404, forced, facts.fresh_until)) << value;
+        EXPECT_FALSE(may_serve_stale(facts, kStaleError, {}, facts.fresh_until)) << value;
+        EXPECT_EQ(reuse(facts, {}, {}, facts.fresh_until).kind, ReuseKind::kRevalidate) << value;
+    }
+    const StoredFacts facts = stored({"Cache-Control: max-age=60, no-cache", "ETag: \"1\""}, forced);
+    EXPECT_FALSE(may_serve_stale(facts, kStaleError, forced, facts.fresh_until));
+}
+
 TEST(StaleOnError, must_revalidate_holds_also_where_a_window_is_stored) {
     StoredFacts facts = stored({"Cache-Control: max-age=60, must-revalidate"});
     facts.stale_if_error_until = kNow + 1000;

@@ -54,12 +54,18 @@ TEST(StorableRequest, a_query_has_a_body) {
 
 TEST(StorableRequest, an_upgrade_is_none_of_our_business) {
     Request request;
-    request.wants_upgrade = true;
+    request.wants_websocket = true;
     EXPECT_EQ(why_not({kMaxAge}, {}, 200, request), Reason::kUpgrade);
 }
 
 TEST(StorableRequest, the_answer_to_a_head_is_not_stored) {
     EXPECT_EQ(why_not({kMaxAge}, {}, 200, by(Method::kHead)), Reason::kMethod);
+}
+
+TEST(StorableRequest, the_answer_to_a_head_is_stored_where_it_is_for_heads_alone) {
+    Request request = by(Method::kHead);
+    request.is_head_apart = true;
+    EXPECT_EQ(why_not({kMaxAge}, {}, 200, request), Reason::kNone);
 }
 
 // ---- status: RFC 9111 §3
