@@ -8,13 +8,14 @@
 #include "ngx/conf.h"
 #include "ngx/heritage.h"
 #include "ngx/directives.h"
+#include "ngx/listing.h"
+#include "ngx/user_area.h"
 #include "ngx/zone.h"
 #include "ngx/zone_memory.h"
 
 namespace slab_cache::ngx {
 namespace {
 
-constexpr uint32_t kUserBytes = 256 * 1024;   // histograms and heavy hitters of the admin API
 
 ngx_str_t* args(ngx_conf_t* cf) noexcept { return static_cast<ngx_str_t*>(cf->args->elts); }
 
@@ -325,7 +326,6 @@ char* set_zone(ngx_conf_t* cf, ngx_command_t*, void*) noexcept {
     if (zone == nullptr) {
         return static_cast<char*>(NGX_CONF_ERROR);
     }
-    zone->config.user_bytes = kUserBytes;
     zone->config.workers = static_cast<uint32_t>(ngx_ncpu);
     ngx_str_t* value = args(cf);
     for (ngx_uint_t i = 1; i < cf->args->nelts; i++) {
@@ -345,6 +345,7 @@ char* set_zone(ngx_conf_t* cf, ngx_command_t*, void*) noexcept {
     if (zone_by_name(mcf, view(zone->name)) != nullptr) {
         return fail(cf, "slab_cache zone \"%V\" is already defined", zone->name);
     }
+    zone->config.user_bytes = kUserAreaBytes + filter_bytes(*zone);
     const uint64_t need = shm::Store::min_bytes(zone->config);
     if (zone->size < need) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "slab_cache zone \"%V\" is too small: %uzk, need %uLk",

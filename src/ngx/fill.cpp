@@ -8,6 +8,7 @@
 #include "ngx/counters.h"
 #include "ngx/identity.h"
 #include "ngx/interim.h"
+#include "ngx/listing.h"
 #include "ngx/marks.h"
 #include "ngx/relay.h"
 #include "ngx/request.h"
@@ -43,6 +44,7 @@ void on_fill_end(void* data) noexcept {
     fill->zone->store.abort(&fill->writer);
     fill->zone->store.unpin(&fill->stale);
     fill->zone->fills--;
+    ngx_queue_remove(&fill->link);
     if (fill->leader != nullptr) {
         copy_upstream_states(fill, fill->leader);
         fill->leader->fill = nullptr;
@@ -111,6 +113,7 @@ void begin(Fill* fill, const Ctx* ctx, ngx_http_request_t* r) noexcept {
     fill->started_sec = now_sec();
     fill->started_ms = now_ms();
     fill->expected = -1;
+    ngx_queue_init(&fill->link);
 }
 
 Fill* make_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
@@ -138,8 +141,13 @@ Fill* make_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
     cln->data = fill;
     fill_slot(fill->connection) = fill;
     fill->zone->fills++;
+    ngx_queue_insert_tail(&fill->zone->under_way, &fill->link);
     count(fill->zone, Counter::kFills);
     fill->ticket = ticket;
+    if (ctx->stale) {
+        fill->stale = fill->zone->store.repin(ctx->stale);
+    }
+    list_fill(fill);
     // Before the origin is asked: whatever is purged from now on is purged from this response too.
     fill->birth = fill->zone->store.birth_stamp();
     return fill;
@@ -190,10 +198,10 @@ bool start_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
     if (ctx->stale
         && verdict(ctx->zone, {ctx->request->pool, ctx->host, ctx->uri}, ctx->stale) == shm::Validity::kPurged) {
         ctx->zone->store.unpin(&ctx->stale);
+        ctx->zone->store.unpin(&fill->stale);
         ctx->stale_servable = false;
     }
     if (ctx->stale) {
-        fill->stale = ctx->zone->store.repin(ctx->stale);
         fill->stale_servable = ctx->stale_servable;
     }
     if (kind == FillKind::kForeground) {

@@ -33,6 +33,7 @@ struct Fill {
     ngx_connection_t* connection;
     LocConf* conf;
     Zone* zone;
+    ngx_queue_t link;            // Zone::under_way
     Ctx* leader;                 // who waits for it in this worker; nullptr in the background
     FillPhase phase;
     bool background;
@@ -53,6 +54,8 @@ struct Fill {
     Bytes variant_key;
     shm::Digest digest;          // of what the lease is on
     uint64_t birth;
+    uint64_t url_selector;
+    uint32_t listed;             // listing.h
     shm::Ticket ticket;
     Bytes head;                  // as stored, on the request's pool
     shm::Writer writer;

@@ -9,6 +9,7 @@
 #include "ngx/clock.h"
 #include "ngx/conf.h"
 #include "ngx/heritage.h"
+#include "ngx/listing.h"
 #include "ngx/wait.h"
 #include "ngx/wake.h"
 #include "ngx/zone_memory.h"
@@ -94,6 +95,8 @@ void on_upkeep(ngx_event_t* ev) noexcept {
             give_back_priors(zone);
         }
         begin_sweep(zone);
+        list_fills(zone);
+        walk_if_due(zone);
     }
     if (!ngx_exiting && !ngx_terminate) {
         ngx_add_timer(ev, kUpkeepMs);
@@ -223,6 +226,8 @@ ngx_int_t start_worker(ngx_cycle_t* cycle) noexcept {
         for (auto& bucket : zone->waiters) {
             ngx_queue_init(&bucket);
         }
+        ngx_queue_init(&zone->under_way);
+        start_walking(zone, cycle->log);
         zone->sweeping.handler = on_sweep;
         zone->sweeping.data = zone;
         zone->sweeping.log = cycle->log;

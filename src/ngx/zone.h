@@ -51,6 +51,10 @@ struct Zone {
     ngx_queue_t waiters[kWaiterBuckets];   // of Waiter, by lease cell
     bool missing;                  // this worker's last lookup found nothing
     ngx_uint_t fills;              // fills this worker has under way
+    ngx_queue_t under_way;         // of Fill: these, and those whose answer is still going by
+    ngx_event_t walking;           // listing.h
+    uint64_t walk_cursor;
+    uint32_t walk_epoch;
     cache::Sampler sampler;        // of hits, for the admin API's top routes
     cache::Sampler lost_sampler;   // of misses, likewise
 };
