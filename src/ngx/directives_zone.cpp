@@ -17,6 +17,8 @@ namespace slab_cache::ngx {
 namespace {
 
 
+constexpr ngx_int_t kMostFills = 1 << 20;
+
 ngx_str_t* args(ngx_conf_t* cf) noexcept { return static_cast<ngx_str_t*>(cf->args->elts); }
 
 char* fail(ngx_conf_t* cf, const char* format, const ngx_str_t& value) noexcept {
@@ -145,6 +147,11 @@ bool read_zone_parameter(ngx_conf_t* cf, const ngx_str_t& value, Zone* zone) noe
         const ngx_int_t n = ngx_atoi(rest.data, rest.len);
         zone->config.purge_records = static_cast<uint32_t>(n);
         return n > 0 && n <= ngx_int_t{UINT32_MAX};
+    }
+    if (parameter(value, "fills=", &rest)) {
+        const ngx_int_t n = ngx_atoi(rest.data, rest.len);
+        zone->max_clones = static_cast<ngx_uint_t>(n);
+        return n > 0 && n <= kMostFills;
     }
     if (parameter(value, "huge_pages=", &rest)) {
         zone->huge_pages = view(rest) == "on";

@@ -37,6 +37,7 @@ struct Fill {
     Ctx* leader;                 // who waits for it in this worker; nullptr in the background
     FillPhase phase;
     bool background;
+    bool is_abandoned;           // counted in Zone::abandoned
     bool has_authorization;
     bool is_quiet;               // its request was not like others: what becomes of it marks nothing
     uint8_t kind;                // MarkKind
@@ -77,6 +78,9 @@ struct Fill {
 };
 
 enum class FillKind : uint8_t { kForeground, kBackground };
+
+// One more request of its own can be had without harm to clients.
+bool has_room_for_fill(const Zone* zone) noexcept;
 
 // Starts a fill for ctx's key. The lease in `ticket`, if any, becomes the fill's. True when it was started;
 // it may be over already when this returns (ctx->news).

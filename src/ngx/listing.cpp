@@ -12,6 +12,7 @@ namespace slab_cache::ngx {
 namespace {
 
 constexpr uint64_t kBytesPerObject = 4096;   // shm::Config::objects: where it is not given
+constexpr uint64_t kLeastPerObject = 1024;   // a sixty-fourth of the zone is enough
 constexpr uint64_t kEpochMs = 120 * 1000;
 constexpr uint64_t kWalkTurnUs = 1000;
 constexpr ngx_msec_t kWalkPauseMs = 100;     // a hundredth of one worker's time at most
@@ -60,7 +61,7 @@ void on_walk(ngx_event_t* ev) noexcept {
 
 uint32_t filter_bytes(const Zone& zone) noexcept {
     const uint64_t objects = zone.config.objects != 0 ? zone.config.objects : zone.size / kBytesPerObject;
-    return cache::UrlFilter::bytes_for(objects);
+    return cache::UrlFilter::bytes_for(ngx_min(objects, zone.size / kLeastPerObject));
 }
 
 void begin_listing(Zone* zone) noexcept {

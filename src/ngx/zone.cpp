@@ -21,6 +21,7 @@ namespace {
 
 constexpr int64_t kClockBase = 1'500'000'000;   // dates of two digits are read by the year of `now`
 constexpr ngx_msec_t kUpkeepMs = 1000;
+constexpr ngx_uint_t kFillShare = 4;             // of worker_connections
 constexpr ngx_uint_t kReapEvery = 5;             // ticks
 constexpr ngx_msec_t kSweepPauseMs = 10;
 constexpr uint32_t kSweepSlice = 128;    // buckets between two looks at the clock
@@ -206,6 +207,21 @@ ngx_int_t init_zone(ngx_shm_zone_t* shm_zone, void* data) noexcept {
                       size_text(zone->size).text, shm::kLayoutVersion, zone->store.stats().entries);
     }
     return NGX_OK;
+}
+
+// A fill has a connection without a socket. Taken out of worker_connections, it would be missing where clients need all.
+void reserve_connections(ngx_cycle_t* cycle) noexcept {
+    MainConf* conf = cycle_conf(cycle);
+    const ngx_uint_t most = ngx_max(cycle->connection_n / kFillShare, 1);
+    ngx_uint_t all = 0;
+    for (ngx_uint_t i = 0; conf != nullptr && i < conf->zones.nelts; i++) {
+        Zone* zone = static_cast<Zone**>(conf->zones.elts)[i];
+        if (zone->max_clones == 0) {
+            zone->max_clones = most;
+        }
+        all += zone->max_clones;
+    }
+    cycle->connection_n += all;
 }
 
 ngx_int_t start_worker(ngx_cycle_t* cycle) noexcept {

@@ -118,3 +118,94 @@ def test_push_fenced_before_an_invalidation_of_what_is_not_stored_is_refused(cac
     push = n.request("/_cache/v1/zones/one/entry?ttl=600&url=http://localhost/a", "PUT", body=b"old",
                      headers=[f"If-Purge-Seq: {seq}"])
     assert push.status == 412
+
+
+# ---- fills -------------------------------------------------------------------------------------------------------------
+
+def open_at(origin):
+    """Connections that nginx has open to the origin."""
+    def lines():
+        with open("/proc/net/tcp", encoding="ascii") as f:
+            return [x.split() for x in f.readlines()[1:]]
+    return sum(int(x[2].rpartition(":")[2], 16) == origin.port and x[3] == "01" for x in lines())
+
+
+def ask_and_leave(n, origin, path):
+    with n.connect() as c:
+        c.send(path)
+        origin.wait_for_hits(path, 1)
+        c.abort()
+
+
+def test_fills_that_their_clients_left_are_few(cached, origin):
+    go = threading.Event()
+    origin.handle("*", lambda r: Reply("x", headers=FRESH, before=go if r.target.startswith("/slow") else None))
+    n = cached(zone="slab_cache_zone zone=one:16m fills=16;")
+    for i in range(40):
+        ask_and_leave(n, origin, f"/slow{i}")
+    wait_until(lambda: open_at(origin) <= 2, "an eighth of them is left at the origin")
+    assert n.get("/other").status == 200
+    go.set()
+    wait_until(lambda: n.get("/slow0").cache == "HIT", "those are stored")
+
+
+def test_limit_conn_is_not_got_round_by_hanging_up(cached, origin):
+    go = threading.Event()
+    origin.handle("*", lambda r: Reply("x", headers=FRESH, before=go))
+    n = cached("limit_conn c 2;", http="limit_conn_zone $server_name zone=c:1m;")
+    most = 0
+    for i in range(20):
+        ask_and_leave(n, origin, f"/a{i}")
+        wait_until(lambda: open_at(origin) < 2, "nginx has seen it leave")
+        most = max(most, open_at(origin))
+    assert most < 2
+    go.set()
+
+
+def test_fill_that_others_wait_for_goes_on_without_its_client(cached, origin):
+    go = threading.Event()
+    origin.handle("/a", lambda r: Reply("x", headers=FRESH, before=go))
+    n = cached("limit_conn c 9;", http="limit_conn_zone $server_name zone=c:1m;")
+    first, second = n.connect(), n.connect()
+    first.send("/a")
+    origin.wait_for_hits("/a", 1)
+    second.send("/a")
+    wait_until(lambda: figures(n)["counters"]["waits"] == 1, "the second waits")
+    first.abort()
+    go.set()
+    assert second.read_body(second.read_header()).status == 200
+    assert origin.hits("/a") == 1
+    second.close()
+
+
+def test_above_the_bound_requests_go_as_without_a_cache_and_are_stored_in_passing(cached, origin):
+    go = threading.Event()
+    origin.handle("*", lambda r: Reply("x", headers=FRESH, before=go))
+    n = cached(zone="slab_cache_zone zone=one:16m fills=1;")
+    clients = [n.connect() for _ in range(5)]
+    for i, c in enumerate(clients):
+        c.send(f"/a{i}")
+    for i in range(5):
+        origin.wait_for_hits(f"/a{i}", 1)
+    go.set()
+    for c in clients:
+        assert c.read_body(c.read_header()).status == 200
+        c.close()
+    assert [n.get(f"/a{i}").cache for i in range(5)] == ["HIT"] * 5
+
+
+def test_fills_take_none_of_the_connections_that_clients_need(cached, origin, nginx):
+    go = threading.Event()
+    origin.handle("*", lambda r: Reply("x", headers=FRESH, before=go))
+    n = cached(main="", http="")
+    n.stop()
+    n.start(text=n.text.replace("worker_connections 2048", "worker_connections 64"))
+    clients = [n.connect() for _ in range(28)]       # and 28 at the origin
+    for i, c in enumerate(clients):
+        c.send(f"/a{i}")
+    for i in range(28):
+        origin.wait_for_hits(f"/a{i}", 1)
+    go.set()
+    assert [c.read_body(c.read_header()).status for c in clients] == [200] * 28
+    for c in clients:
+        c.close()
