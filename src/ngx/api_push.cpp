@@ -19,6 +19,7 @@
 #include "ngx/reply.h"
 #include "ngx/request.h"
 #include "ngx/target.h"
+#include "ngx/listing.h"
 #include "ngx/user_area.h"
 #include "ngx/variants.h"
 
@@ -269,12 +270,29 @@ bool purged_by_glob(const Push* p) noexcept {
                                   cache::GlobAnswer::kNone;
 }
 
+// Then what was invalidated since the fence has a record, as long as that lives.
+bool was_stored_before(Push* p) noexcept {
+    shm::Store& store = p->call->zone->store;
+    shm::Pin pin;
+    if (store.find(cache::digest(p->place.key, store.secret()), p->place.key, &pin) != shm::Status::kOk) {
+        return false;
+    }
+    const bool before = shm::Store::birth(pin) < p->birth;
+    store.unpin(&pin);
+    return before;
+}
+
 // From now on the push is younger than any fill that began before: those would bring back what it replaces. What was purged
 // up to now is held against it here, what is purged later by its birth. False: it has been answered.
 bool settle_birth(Push* p) noexcept {
     Zone* zone = p->call->zone;
     if (zone->priors != 0 && is_behind_on_globs(*zone)) {
         import_globs(zone);
+    }
+    const uint64_t url = p->selector[1];
+    list_url(zone, url);
+    if (p->is_fenced && is_unheard_since(zone, url, p->birth) && !was_stored_before(p)) {
+        return explain_failure(p, shm::Status::kPurged);
     }
     const uint64_t now = zone->store.advance();
     if (now == 0) {

@@ -5,6 +5,7 @@
 #include "http/storable.h"
 #include "ngx/counters.h"
 #include "ngx/direct.h"
+#include "ngx/listing.h"
 #include "ngx/marks.h"
 #include "ngx/origin.h"
 #include "ngx/publish.h"
@@ -400,7 +401,7 @@ http::Reason store_bodyless(Fill* fill, const OriginResponse& origin, shm::Pin* 
     shm::Pin made;
     if (status == shm::Status::kOk) {
         made = store.pin_writer(fill->writer);
-        status = store.commit(&fill->writer, now_sec());
+        status = publish(fill);
     }
     store.abort(&fill->writer);
     if (status == shm::Status::kOk) {
@@ -463,7 +464,7 @@ void finish_capture(Fill* fill) noexcept {
     }
     fill->phase = FillPhase::kDone;
     count(fill->zone, Counter::kBytesFromOrigin, fill->received);
-    const shm::Status status = fill->zone->store.commit(&fill->writer, now_sec());
+    const shm::Status status = publish(fill);
     if (status == shm::Status::kOk) {
         count(fill->zone, Counter::kFillsStored);
     } else {

@@ -4,6 +4,7 @@
 
 #include "ngx/capture.h"
 #include "ngx/counters.h"
+#include "ngx/listing.h"
 #include "ngx/publish.h"
 
 namespace slab_cache::ngx {
@@ -46,7 +47,7 @@ void publish_copy(Fill* fill) noexcept {
         return;
     }
     count(fill->zone, Counter::kBytesFromOrigin, fill->received);
-    const shm::Status status = fill->zone->store.commit(&fill->writer, now_sec());
+    const shm::Status status = publish(fill);
     if (status != shm::Status::kOk) {
         stop_copying(fill, reason_of(status));
         return;

@@ -11,6 +11,7 @@
 #include "ngx/header.h"
 #include "ngx/identity.h"
 #include "ngx/interim.h"
+#include "ngx/listing.h"
 #include "ngx/marks.h"
 #include "ngx/origin.h"
 #include "ngx/publish.h"
@@ -141,7 +142,7 @@ http::Reason store_whole(Fill* fill, const OriginResponse& origin, bool* taken) 
     count(fill->zone, Counter::kBytesFromOrigin, fill->received);
     status = store.append(&fill->writer, {reinterpret_cast<char*>(b.pos), fill->received}, now_sec());
     if (status == shm::Status::kOk) {
-        status = store.commit(&fill->writer, now_sec());
+        status = publish(fill);
     }
     store.abort(&fill->writer);
     if (status != shm::Status::kOk) {
@@ -295,9 +296,11 @@ bool begin_direct(Ctx* ctx, const shm::Ticket& lease, Trust trust) noexcept {
     fill->is_quiet = fill->is_quiet || shapes_answer(ctx->request->headers_in);
     fill->has_authorization = has_unkeyed_credentials(ctx->request);
     fill->zone->fills++;
+    ngx_queue_insert_tail(&fill->zone->under_way, &fill->link);
     if (!ctx->is_passing) {
         count(fill->zone, Counter::kFills);
     }
+    list_fill(fill);
     fill->birth = fill->zone->store.birth_stamp();   // before the origin is asked, as in fill.cpp
     fill->zone->store.unpin(&ctx->stale);            // it is not asked about
     ctx->stale_servable = false;
@@ -424,6 +427,7 @@ void leave_direct(Ctx* ctx) noexcept {
         lose_sight(fill);
     }
     stop_copying(fill, http::Reason::kTruncated);
+    ngx_queue_remove(&fill->link);
     if (fill->over != nullptr) {
         *fill->over = true;
     }

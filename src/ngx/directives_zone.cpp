@@ -8,13 +8,16 @@
 #include "ngx/conf.h"
 #include "ngx/heritage.h"
 #include "ngx/directives.h"
+#include "ngx/listing.h"
+#include "ngx/user_area.h"
 #include "ngx/zone.h"
 #include "ngx/zone_memory.h"
 
 namespace slab_cache::ngx {
 namespace {
 
-constexpr uint32_t kUserBytes = 256 * 1024;   // histograms and heavy hitters of the admin API
+
+constexpr ngx_int_t kMostFills = 1 << 20;
 
 ngx_str_t* args(ngx_conf_t* cf) noexcept { return static_cast<ngx_str_t*>(cf->args->elts); }
 
@@ -144,6 +147,11 @@ bool read_zone_parameter(ngx_conf_t* cf, const ngx_str_t& value, Zone* zone) noe
         const ngx_int_t n = ngx_atoi(rest.data, rest.len);
         zone->config.purge_records = static_cast<uint32_t>(n);
         return n > 0 && n <= ngx_int_t{UINT32_MAX};
+    }
+    if (parameter(value, "fills=", &rest)) {
+        const ngx_int_t n = ngx_atoi(rest.data, rest.len);
+        zone->max_clones = static_cast<ngx_uint_t>(n);
+        return n > 0 && n <= kMostFills;
     }
     if (parameter(value, "huge_pages=", &rest)) {
         zone->huge_pages = view(rest) == "on";
@@ -325,7 +333,6 @@ char* set_zone(ngx_conf_t* cf, ngx_command_t*, void*) noexcept {
     if (zone == nullptr) {
         return static_cast<char*>(NGX_CONF_ERROR);
     }
-    zone->config.user_bytes = kUserBytes;
     zone->config.workers = static_cast<uint32_t>(ngx_ncpu);
     ngx_str_t* value = args(cf);
     for (ngx_uint_t i = 1; i < cf->args->nelts; i++) {
@@ -345,6 +352,7 @@ char* set_zone(ngx_conf_t* cf, ngx_command_t*, void*) noexcept {
     if (zone_by_name(mcf, view(zone->name)) != nullptr) {
         return fail(cf, "slab_cache zone \"%V\" is already defined", zone->name);
     }
+    zone->config.user_bytes = kUserAreaBytes + filter_bytes(*zone);
     const uint64_t need = shm::Store::min_bytes(zone->config);
     if (zone->size < need) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "slab_cache zone \"%V\" is too small: %uzk, need %uLk",

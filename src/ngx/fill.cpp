@@ -9,6 +9,7 @@
 #include "ngx/credentials.h"
 #include "ngx/identity.h"
 #include "ngx/interim.h"
+#include "ngx/listing.h"
 #include "ngx/marks.h"
 #include "ngx/relay.h"
 #include "ngx/request.h"
@@ -16,6 +17,25 @@
 
 namespace slab_cache::ngx {
 namespace {
+
+constexpr ngx_uint_t kLeastFree = 32;       // one connection in so many is left to clients
+constexpr ngx_uint_t kAbandonedShare = 8;   // of the fills
+
+// Somebody waits for it, here or in another worker. Those are woken: that is how they are found.
+bool is_awaited(Fill* fill) noexcept {
+    if (!fill->ticket) {
+        return false;
+    }
+    if (has_waiters(fill->zone, fill->ticket.cell)) {
+        return true;
+    }
+    const uint32_t self = fill->zone->store.worker_index();
+    shm::WakeSet wake;
+    fill->zone->store.lease_progress(fill->ticket, now_ms(), &wake);
+    wake.bits[self / 64] &= ~(uint64_t{1} << self % 64);   // who waited here has gone
+    wake_workers(fill->zone, wake, fill->ticket.cell);
+    return wake.any();
+}
 
 // A key whose fill failed while it has nothing stale to serve answers its waiters with this.
 ngx_uint_t failure_status(Fill* fill) noexcept {
@@ -44,6 +64,9 @@ void on_fill_end(void* data) noexcept {
     fill->zone->store.abort(&fill->writer);
     fill->zone->store.unpin(&fill->stale);
     fill->zone->fills--;
+    fill->zone->clones--;
+    fill->zone->abandoned -= fill->is_abandoned ? 1 : 0;
+    ngx_queue_remove(&fill->link);
     if (fill->leader != nullptr) {
         copy_upstream_states(fill, fill->leader);
         fill->leader->fill = nullptr;
@@ -112,6 +135,7 @@ void begin(Fill* fill, const Ctx* ctx, ngx_http_request_t* r) noexcept {
     fill->started_sec = now_sec();
     fill->started_ms = now_ms();
     fill->expected = -1;
+    ngx_queue_init(&fill->link);
 }
 
 Fill* make_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
@@ -139,8 +163,14 @@ Fill* make_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
     cln->data = fill;
     fill_slot(fill->connection) = fill;
     fill->zone->fills++;
+    fill->zone->clones++;
+    ngx_queue_insert_tail(&fill->zone->under_way, &fill->link);
     count(fill->zone, Counter::kFills);
     fill->ticket = ticket;
+    if (ctx->stale) {
+        fill->stale = fill->zone->store.repin(ctx->stale);
+    }
+    list_fill(fill);
     // Before the origin is asked: whatever is purged from now on is purged from this response too.
     fill->birth = fill->zone->store.birth_stamp();
     return fill;
@@ -191,10 +221,10 @@ bool start_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
     if (ctx->stale
         && verdict(ctx->zone, {ctx->request->pool, ctx->host, ctx->uri}, ctx->stale) == shm::Validity::kPurged) {
         ctx->zone->store.unpin(&ctx->stale);
+        ctx->zone->store.unpin(&fill->stale);
         ctx->stale_servable = false;
     }
     if (ctx->stale) {
-        fill->stale = ctx->zone->store.repin(ctx->stale);
         fill->stale_servable = ctx->stale_servable;
     }
     if (kind == FillKind::kForeground) {
@@ -245,11 +275,31 @@ void leave_location(ngx_http_request_t* r) noexcept {
     drop_fill(fill);
 }
 
+bool has_room_for_fill(const Zone* zone) noexcept {
+    return zone->clones < zone->max_clones && ngx_cycle->free_connection_n > ngx_cycle->connection_n / kLeastFree;
+}
+
+// limit_conn and HTTP/2's concurrent streams bound what clients have open at the origin, and forget who hangs up. So what goes
+// on without a client is bounded here. Under limit_conn none does: there nothing else would bound it.
 void leader_left(Fill* fill) noexcept {
+    const bool limited = fill->leader->request->main->limit_conn_status != 0;
     fill->leader = nullptr;
     if (fill->phase == FillPhase::kRelaying) {
         drop_fill(fill);
+        return;
     }
+    if (fill->phase != FillPhase::kFetching) {
+        return;
+    }
+    Zone* zone = fill->zone;
+    if ((limited || zone->abandoned >= zone->max_clones / kAbandonedShare) && !is_awaited(fill)) {
+        give_back(zone, fill->ticket);   // who comes at this very moment looks again
+        fill->ticket = {};
+        drop_fill(fill);
+        return;
+    }
+    fill->is_abandoned = true;
+    zone->abandoned++;
 }
 
 void tell_leader(Fill* fill, FillNews news) noexcept {

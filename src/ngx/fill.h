@@ -33,9 +33,11 @@ struct Fill {
     ngx_connection_t* connection;
     LocConf* conf;
     Zone* zone;
+    ngx_queue_t link;            // Zone::under_way
     Ctx* leader;                 // who waits for it in this worker; nullptr in the background
     FillPhase phase;
     bool background;
+    bool is_abandoned;           // counted in Zone::abandoned
     bool has_authorization;      // that the key leaves out
     bool is_quiet;               // its request was not like others: what becomes of it marks nothing
     uint8_t kind;                // MarkKind
@@ -53,6 +55,8 @@ struct Fill {
     Bytes variant_key;
     shm::Digest digest;          // of what the lease is on
     uint64_t birth;
+    uint64_t url_selector;
+    uint32_t listed;             // listing.h
     shm::Ticket ticket;
     Bytes head;                  // as stored, on the request's pool
     shm::Writer writer;
@@ -74,6 +78,9 @@ struct Fill {
 };
 
 enum class FillKind : uint8_t { kForeground, kBackground };
+
+// One more request of its own can be had without harm to clients.
+bool has_room_for_fill(const Zone* zone) noexcept;
 
 // Starts a fill for ctx's key. The lease in `ticket`, if any, becomes the fill's. True when it was started;
 // it may be over already when this returns (ctx->news).

@@ -10,6 +10,7 @@
 #include "ngx/counters.h"
 #include "ngx/credentials.h"
 #include "ngx/find.h"
+#include "ngx/listing.h"
 #include "ngx/marks.h"
 #include "ngx/origin.h"
 #include "ngx/purge.h"
@@ -24,6 +25,7 @@ constexpr uint32_t kMaxSelectors = 64;
 struct Purge {
     uint64_t selector[kMaxSelectors];
     uint32_t count = 0;
+    uint64_t last = 0;
 
     void add(uint64_t s) noexcept {
         if (count < kMaxSelectors) {
@@ -31,6 +33,22 @@ struct Purge {
         }
     }
 };
+
+// What is stored nowhere, nor being fetched, needs no record.
+void add_url(Ctx* ctx, const cache::Url& url, Purge* purge) noexcept {
+    const uint64_t selector = cache::url_selector(url, ctx->zone->store.secret());
+    if (selector == purge->last) {   // the target, as it is and as it is keyed
+        return;
+    }
+    purge->last = selector;
+    if (!may_be_stored(ctx->zone, selector)) {
+        add_unheard(ctx, selector);
+        if (!may_be_stored(ctx->zone, selector)) {   // after it: who lists looks the other way round
+            return;
+        }
+    }
+    purge->add(selector);
+}
 
 bool target_of(Ctx* ctx, http::Target* target) noexcept {
     ngx_http_request_t* r = ctx->request;
@@ -59,13 +77,13 @@ void collect_urls(Ctx* ctx, const http::Fields& fields, http::Named named, Purge
     for (uint32_t i = 0; i < uris.count; i++) {
         cache::Url url;
         if (cache::split_url(arena_of(r->pool), ctx->host, uris.paths[i], &url)) {
-            purge->add(cache::url_selector(url, ctx->zone->store.secret()));
+            add_url(ctx, url, purge);
         }
     }
     // The target as this location keys it, should arguments be dropped from the key.
     cache::Url url;
     if (uris.count != 0 && cache::split_url(arena_of(r->pool), ctx->host, ctx->uri, &url)) {
-        purge->add(cache::url_selector(url, ctx->zone->store.secret()));
+        add_url(ctx, url, purge);
     }
 }
 

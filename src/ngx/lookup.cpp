@@ -380,7 +380,7 @@ Next park(Ctx* ctx) noexcept {
 }
 
 Next fill_as_leader(Ctx* ctx, const shm::Ticket& lease) noexcept {
-    const bool clonable = is_clonable(ctx);
+    const bool clonable = is_clonable(ctx) && has_room_for_fill(ctx->zone);
     const Trust trust = may_fill_directly(ctx, lease) ? Trust::kWhole : Trust::kNone;
     if ((trust == Trust::kWhole || (!clonable && may_fill_within(ctx))) && begin_direct(ctx, lease, trust)) {
         ctx->step = Step::kDirect;
@@ -389,8 +389,9 @@ Next fill_as_leader(Ctx* ctx, const shm::Ticket& lease) noexcept {
     if (!clonable) {   // it may do what only the client's own request can
         give_back(ctx->zone, lease);
         pass(ctx, ctx->reason != http::Reason::kNone ? ctx->reason
-                  : is_head_alone(ctx)               ? http::Reason::kMethod
-                                                     : http::Reason::kNotWhole);
+                 : is_head_alone(ctx)               ? http::Reason::kMethod
+                 : is_clonable(ctx)                 ? http::Reason::kBusy
+                                                    : http::Reason::kNotWhole);
         return Next::kMore;
     }
     ctx->wait_since_ms = now_ms();

@@ -99,6 +99,7 @@ ngx_int_t init_module(ngx_cycle_t* cycle) noexcept {
         ngx_http_cycle_get_module_main_conf(cycle, ngx_http_slab_cache_module));
     look_behind_upstream_variables(cycle);
     stand_in_phases(cycle, mcf);
+    reserve_connections(cycle);
     const ngx_int_t rc = find_carried_variables(cycle, mcf);
     if (rc == NGX_OK) {
         name_zone_files(cycle);  // none are fresh under nginx -t

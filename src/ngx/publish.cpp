@@ -12,6 +12,7 @@
 #include "ngx/controls.h"
 #include "ngx/header.h"
 #include "ngx/identity.h"
+#include "ngx/listing.h"
 #include "ngx/merge.h"
 #include "ngx/request.h"
 #include "ngx/tags.h"
@@ -402,7 +403,7 @@ shm::Status write_again(Fill* fill, const shm::NewEntry& what, shm::Pin* pin) no
     }
     if (status == shm::Status::kOk) {
         *pin = store.pin_writer(fill->writer);
-        status = store.commit(&fill->writer, now_sec());
+        status = publish(fill);
     }
     store.abort(&fill->writer);
     return status;

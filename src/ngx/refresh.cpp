@@ -12,7 +12,7 @@
 namespace slab_cache::ngx {
 
 bool refresh_in_background(Ctx* ctx) noexcept {
-    if (!is_clonable(ctx) || origin_failing(ctx->zone, lease_digest(ctx))) {
+    if (!is_clonable(ctx) || !has_room_for_fill(ctx->zone) || origin_failing(ctx->zone, lease_digest(ctx))) {
         return false;
     }
     shm::Ticket ticket;

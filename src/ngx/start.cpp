@@ -4,6 +4,7 @@
 #include "http/storable.h"
 #include "ngx/fill.h"
 #include "ngx/identity.h"
+#include "ngx/listing.h"
 #include "ngx/lookup.h"
 #include "ngx/marks.h"
 #include "ngx/request.h"
@@ -60,6 +61,8 @@ Next begin_lookup(Ctx* ctx) noexcept {
     }
     if (r->method == NGX_HTTP_POST) {   // to the origin as it is; its answer may serve later GETs (tee.h)
         ctx->post_birth = ctx->zone->store.birth_stamp();
+        ctx->post_selector = selector_of(ctx);
+        ctx->post_unheard = unheard(ctx->zone, ctx->post_selector);
         pass(ctx, http::Reason::kMethod);
         return Next::kMore;
     }

@@ -11,6 +11,7 @@
 #include "cache/key.h"
 #include "ngx/conf.h"
 #include "ngx/heritage.h"
+#include "ngx/listing.h"
 #include "ngx/user_area.h"
 #include "ngx/zone.h"
 #include "shm/worker.h"
@@ -161,6 +162,16 @@ void copy_patterns(Zone* zone, Zone* old, const GlobMarks& marks) noexcept {
     cache::copy_globs(from->globs, &area->globs, zone->store.carried_seq());
 }
 
+// Their workers do not see what is listed here. Until they are gone, each of their invalidations is written down.
+void list_all_in_priors(const Zone& zone) noexcept {
+    for (uint32_t i = 0; i < shm::Store::kPriors; i++) {
+        UserArea* area = zone.prior[i].addr != nullptr ? prior_area(zone, i) : nullptr;
+        if (area != nullptr) {
+            cache::UrlFilter(&area->listed, nullptr, 0).list_all();
+        }
+    }
+}
+
 struct Deadline {
     uint64_t started_ms;
     uint64_t at_ms;   // 0: not asked yet; the list of objects is made before
@@ -251,6 +262,7 @@ ngx_int_t take_over_from(Zone* zone, Zone* old, ngx_log_t* log) noexcept {
         return NGX_ERROR;
     }
     zone->priors = count_priors(*zone);
+    list_all_in_priors(*zone);
     copy_patterns(zone, old, marks);
     if (zone->heir_of != 0) {
         return NGX_OK;   // a file of another size starts cold, as after a restart; the purges are what matters
@@ -276,7 +288,11 @@ ngx_int_t take_over(Zone* zone, ngx_log_t* log) noexcept {
         close_inherited(&heritage);
         return rc;
     }
-    return has_predecessor(*zone) ? take_over_from(zone, predecessor(*zone), log) : NGX_OK;
+    if (has_predecessor(*zone)) {
+        return take_over_from(zone, predecessor(*zone), log);
+    }
+    begin_listing(zone);
+    return NGX_OK;
 }
 
 void keep_priors(Zone* zone) noexcept {

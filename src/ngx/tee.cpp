@@ -5,6 +5,7 @@
 #include "http/storable.h"
 #include "ngx/copying.h"
 #include "ngx/fill.h"
+#include "ngx/listing.h"
 #include "ngx/origin.h"
 #include "ngx/request.h"
 
@@ -37,7 +38,9 @@ void tee_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
         || !http::storable(request, origin.response, origin.freshness, ctx->conf->policy)) {
         return;
     }
-    if (begin_copying(fill, origin) == http::Reason::kNone) {
+    // Listed only now: had each POST been, there would be nothing that strangers' POSTs do not list.
+    list_fill(fill);
+    if (unheard(ctx->zone, ctx->post_selector) == ctx->post_unheard && begin_copying(fill, origin) == http::Reason::kNone) {
         ctx->tee = fill;
     }
 }

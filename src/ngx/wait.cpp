@@ -77,6 +77,17 @@ void post_bucket(ngx_queue_t* bucket, uint32_t cell) noexcept {
 
 }  // namespace
 
+bool has_waiters(const Zone* zone, uint32_t cell) noexcept {
+    const ngx_queue_t* bucket = &zone->waiters[cell % kWaiterBuckets];
+    for (const ngx_queue_t* q = ngx_queue_head(bucket); q != ngx_queue_sentinel(bucket); q = ngx_queue_next(q)) {
+        const Waiter* waiter = ngx_queue_data(const_cast<ngx_queue_t*>(q), Waiter, link);
+        if (waiter->cell == cell) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void post_waiters(Zone* zone, uint32_t cell) noexcept {
     if (cell != kAllCells) {
         post_bucket(&zone->waiters[cell % kWaiterBuckets], cell);

@@ -9,6 +9,7 @@
 #include "ngx/clock.h"
 #include "ngx/conf.h"
 #include "ngx/heritage.h"
+#include "ngx/listing.h"
 #include "ngx/wait.h"
 #include "ngx/wake.h"
 #include "ngx/zone_memory.h"
@@ -20,6 +21,7 @@ namespace {
 
 constexpr int64_t kClockBase = 1'500'000'000;   // dates of two digits are read by the year of `now`
 constexpr ngx_msec_t kUpkeepMs = 1000;
+constexpr ngx_uint_t kFillShare = 4;             // of worker_connections
 constexpr ngx_uint_t kReapEvery = 5;             // ticks
 constexpr ngx_msec_t kSweepPauseMs = 10;
 constexpr uint32_t kSweepSlice = 128;    // buckets between two looks at the clock
@@ -94,6 +96,8 @@ void on_upkeep(ngx_event_t* ev) noexcept {
             give_back_priors(zone);
         }
         begin_sweep(zone);
+        list_fills(zone);
+        walk_if_due(zone);
     }
     if (!ngx_exiting && !ngx_terminate) {
         ngx_add_timer(ev, kUpkeepMs);
@@ -205,6 +209,21 @@ ngx_int_t init_zone(ngx_shm_zone_t* shm_zone, void* data) noexcept {
     return NGX_OK;
 }
 
+// A fill has a connection without a socket. Taken out of worker_connections, it would be missing where clients need all.
+void reserve_connections(ngx_cycle_t* cycle) noexcept {
+    MainConf* conf = cycle_conf(cycle);
+    const ngx_uint_t most = ngx_max(cycle->connection_n / kFillShare, 1);
+    ngx_uint_t all = 0;
+    for (ngx_uint_t i = 0; conf != nullptr && i < conf->zones.nelts; i++) {
+        Zone* zone = static_cast<Zone**>(conf->zones.elts)[i];
+        if (zone->max_clones == 0) {
+            zone->max_clones = most;
+        }
+        all += zone->max_clones;
+    }
+    cycle->connection_n += all;
+}
+
 ngx_int_t start_worker(ngx_cycle_t* cycle) noexcept {
     // The cache manager and loader are no workers: they serve nothing.
     if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE) {
@@ -223,6 +242,8 @@ ngx_int_t start_worker(ngx_cycle_t* cycle) noexcept {
         for (auto& bucket : zone->waiters) {
             ngx_queue_init(&bucket);
         }
+        ngx_queue_init(&zone->under_way);
+        start_walking(zone, cycle->log);
         zone->sweeping.handler = on_sweep;
         zone->sweeping.data = zone;
         zone->sweeping.log = cycle->log;

@@ -26,6 +26,7 @@ struct Zone {
     size_t size;
     shm::Config config;
     bool huge_pages;
+    ngx_uint_t max_clones;         // fills as requests of their own, in each worker
     time_t inactive;               // seconds a stale object is kept, at most; 0 = as long as it is of use
     ZoneFile file;
     PriorMap
@@ -51,6 +52,12 @@ struct Zone {
     ngx_queue_t waiters[kWaiterBuckets];   // of Waiter, by lease cell
     bool missing;                  // this worker's last lookup found nothing
     ngx_uint_t fills;              // fills this worker has under way
+    ngx_uint_t clones;             // ... as requests of their own
+    ngx_uint_t abandoned;          // ... whose client has left
+    ngx_queue_t under_way;         // of Fill: these, and those whose answer is still going by
+    ngx_event_t walking;           // listing.h
+    uint64_t walk_cursor;
+    uint32_t walk_epoch;
     cache::Sampler sampler;        // of hits, for the admin API's top routes
     cache::Sampler lost_sampler;   // of misses, likewise
 };
@@ -62,6 +69,8 @@ inline bool usable(Zone* zone) noexcept { return zone->store.joined(); }
 void advise_huge_pages(const Zone& zone, void* addr, ngx_log_t* log) noexcept;
 
 ngx_int_t init_zone(ngx_shm_zone_t* shm_zone, void* data) noexcept;
+// Connections for fills, beside worker_connections: they take none of clients'.
+void reserve_connections(ngx_cycle_t* cycle) noexcept;
 ngx_int_t start_worker(ngx_cycle_t* cycle) noexcept;
 void stop_worker(ngx_cycle_t* cycle) noexcept;
 

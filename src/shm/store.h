@@ -405,7 +405,8 @@ public:
     // ---- looking in ----------------------------------------------------------------------------------
     // Walks the index from *cursor (0 = start; 0 again = done), pinning one entry at a time, at most `max_buckets`.
     using VisitFn = void (*)(const Pin& pin, void* context);
-    void visit(uint64_t* cursor, uint32_t max_buckets, VisitFn fn, void* context) noexcept;
+    // False: one was left out, for no hazard slot was left.
+    bool visit(uint64_t* cursor, uint32_t max_buckets, VisitFn fn, void* context) noexcept;
     Stats stats() const noexcept;
     Audit audit() noexcept;             // REQUIRES a quiescent zone: checks every invariant (DESIGN.md I1…)
     // Counters: 192 per worker, 0..63 the store's (counters.h), 64..191 the caller's. Relaxed, this worker only.

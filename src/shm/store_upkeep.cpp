@@ -202,10 +202,11 @@ bool Store::sweep(int64_t now_sec, uint64_t now_ms, uint32_t buckets) noexcept {
     return true;
 }
 
-void Store::visit(uint64_t* cursor, uint32_t max_buckets, VisitFn fn, void* context) noexcept {
+bool Store::visit(uint64_t* cursor, uint32_t max_buckets, VisitFn fn, void* context) noexcept {
     const Context& c = context_;
     const uint64_t per_shard = c.geo.bucket_count;
     const uint64_t end = per_shard * c.geo.shard_count;
+    bool all = c.local != nullptr;
     for (uint32_t n = 0; c.local != nullptr && n < max_buckets && *cursor < end; n++, ++*cursor) {
         const Shard& s = *shard_at(c, static_cast<uint32_t>(*cursor / per_shard));
         uint32_t last = 0;
@@ -214,7 +215,12 @@ void Store::visit(uint64_t* cursor, uint32_t max_buckets, VisitFn fn, void* cont
             for (const Atom<uint64_t>& slot : b->slot) {
                 const uint64_t word = slot.load_acquire();  // [index-publish]
                 const uint32_t ref = word_ref(word);
-                if (word == 0 || !owns(c, s, ref) || pin_ref(c, slot, word) != PinAnswer::kPinned) {
+                if (word == 0 || !owns(c, s, ref)) {
+                    continue;
+                }
+                const PinAnswer answer = pin_ref(c, slot, word);
+                all = all && answer != PinAnswer::kBusy;
+                if (answer != PinAnswer::kPinned) {
                     continue;
                 }
                 if (is_readable(c, s, ref)) {
@@ -225,6 +231,7 @@ void Store::visit(uint64_t* cursor, uint32_t max_buckets, VisitFn fn, void* cont
         }
     }
     *cursor = *cursor >= end || c.local == nullptr ? 0 : *cursor;
+    return all;
 }
 
 }  // namespace slab_cache::shm
