@@ -168,7 +168,46 @@ bool told_by_header(http::Reason reason) noexcept {
     }
 }
 
+// Whatever zone an object of this URL lies in, and whichever location answers here: one without a zone, or with another.
+void invalidate_elsewhere(ngx_http_request_t* r, const LocConf* conf, const Zone* own) noexcept {
+    const MainConf* mcf = main_conf(r);
+    auto** zones = static_cast<Zone**>(mcf->zones.elts);
+    for (ngx_uint_t i = 0; i < mcf->zones.nelts; i++) {
+        if (zones[i] == own || !usable(zones[i])) {
+            continue;
+        }
+        Ctx ctx{};   // what collects needs no more of one
+        ctx.request = r;
+        ctx.zone = zones[i];
+        ctx.host = host_of(r);
+        if (canonical_uri(r, conf, &ctx.uri)) {
+            invalidate(&ctx, conf);
+        }
+    }
+}
+
+bool is_unsafe_request(ngx_http_request_t* r, const LocConf* conf) noexcept {
+    return (r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) == 0 && !conf->api
+           && http::is_unsafe(http::parse_method(view(r->method_name)))
+           && !is_purge(r, conf->purge);   // done, or refused
+}
+
 }  // namespace
+
+void observe_unsafe(ngx_http_request_t* r, const LocConf* conf) noexcept {
+    if (!is_unsafe_request(r, conf)) {
+        return;
+    }
+    Ctx* ctx = get_ctx(r);
+    const bool is_own = ctx != nullptr && ctx->step == Step::kPass && usable(ctx->zone);
+    if (is_own) {
+        invalidate(ctx, conf);
+        tee_header(r, ctx);
+    }
+    if (r == r->main) {
+        invalidate_elsewhere(r, conf, is_own ? ctx->zone : nullptr);
+    }
+}
 
 void observe_response(ngx_http_request_t* r, const LocConf* conf) noexcept {
     Ctx* ctx = get_ctx(r);
@@ -177,13 +216,6 @@ void observe_response(ngx_http_request_t* r, const LocConf* conf) noexcept {
     }
     if (r == r->main) {
         count_passed_answer(ctx);
-    }
-    // Whatever it passed the cache by for: its method, or an Upgrade, as some clients send with all they ask.
-    if ((r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) == 0 && !is_purge(r, conf->purge)   // one that was refused
-        && http::is_unsafe(http::parse_method(view(r->method_name)))) {
-        invalidate(ctx, conf);
-        tee_header(r, ctx);
-        return;
     }
     if (r->method == NGX_HTTP_HEAD && r == r->main && r->headers_out.status < NGX_HTTP_BAD_REQUEST
         && !conf->head_apart && !has_unkeyed_credentials(r)) {

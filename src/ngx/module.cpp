@@ -41,10 +41,13 @@ ngx_int_t header_filter(ngx_http_request_t* r) noexcept {
             }
         }
         observe_response(r, conf);
+        observe_unsafe(r, conf);
         if (conf->status_header != static_cast<ngx_uint_t>(StatusHeader::kOff)
             && !add_status_header(r, conf)) {
             return NGX_ERROR;
         }
+    } else {
+        observe_unsafe(r, conf);
     }
     return next_header_filter(r);
 }
