@@ -122,7 +122,8 @@ struct Ctx {
     int64_t ttl;
     uint64_t started_us;         // clock_us() when the request came to the cache
     uint32_t saved_us;
-    uint32_t hits;
+    uint32_t hits;               // of an object that was copied
+    bool is_copied;              // `stored` is in our memory, and the object was let go
 };
 
 inline Ctx* get_ctx(ngx_http_request_t* r) noexcept {    // of the current location
@@ -147,7 +148,7 @@ inline const cache::StoredResponse* stored_response(Ctx* ctx) noexcept {
 }
 
 // There is an object behind this answer: it came from one, or became one.
-inline bool has_object(const Ctx* ctx) noexcept { return ctx->pin || ctx->direct_stored; }
+inline bool has_object(const Ctx* ctx) noexcept { return ctx->pin || ctx->direct_stored || ctx->is_copied; }
 
 inline void pass(Ctx* ctx, http::Reason reason) noexcept {
     ctx->step = Step::kPass;

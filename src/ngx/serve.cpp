@@ -13,6 +13,7 @@ namespace slab_cache::ngx {
 namespace {
 
 constexpr uint32_t kSegmentsPerCall = 64;   // what one writev() of nginx takes
+constexpr int64_t kSmallBody = 32 * 1024;
 
 ngx_chain_t* new_link(ngx_http_request_t* r, const shm::Segment& s) noexcept {
     ngx_chain_t* link = ngx_alloc_chain_link(r->pool);
@@ -86,6 +87,37 @@ ngx_int_t send_copy(ngx_http_request_t* r, Ctx* ctx) noexcept {
     return ngx_http_output_filter(r, &out);
 }
 
+// Readers who take nothing hold their objects for as long. A worker has 1,024 places for such, and somebody may want them all:
+// where half of them are taken, small objects are copied and let go.
+bool is_copied(ngx_http_request_t* r, Ctx* ctx) noexcept {
+    return ctx->zone->store.are_pins_short() && r == r->main && shm::Store::is_complete(ctx->pin)
+           && shm::Store::body_length(ctx->pin) <= kSmallBody;
+}
+
+// The header's fields are views of the head.
+bool take_head(ngx_http_request_t* r, Ctx* ctx) noexcept {
+    Bytes head;
+    ctx->stored = {};
+    ctx->stored_ref = 0;
+    if (!pool_copy(r->pool, shm::Store::head(ctx->pin), &head) || !cache::decode_head(head, &ctx->stored)) {
+        return false;
+    }
+    ctx->stored_ref = ctx->pin.ref;
+    return true;
+}
+
+void let_go(Ctx* ctx) noexcept {
+    ctx->hits = shm::Store::hits(ctx->pin);
+    ctx->is_copied = true;
+    ctx->zone->store.unpin(&ctx->pin);
+}
+
+ngx_int_t send_taken(ngx_http_request_t* r, Ctx* ctx) noexcept {
+    const ngx_int_t rc = shm::Store::body_length(ctx->pin) == 0 ? ngx_http_send_special(r, NGX_HTTP_LAST) : send_copy(r, ctx);
+    let_go(ctx);
+    return rc;
+}
+
 }  // namespace
 
 ngx_int_t serve_handler(ngx_http_request_t* r) noexcept {
@@ -98,6 +130,10 @@ ngx_int_t serve_handler(ngx_http_request_t* r) noexcept {
     if (discard != NGX_OK) {
         return discard;
     }
+    const bool copied = is_copied(r, ctx);
+    if (copied && !take_head(r, ctx)) {
+        return NGX_ERROR;
+    }
     const ngx_int_t built = build_header(r, ctx);
     if (built != NGX_OK) {
         return built;
@@ -105,7 +141,13 @@ ngx_int_t serve_handler(ngx_http_request_t* r) noexcept {
     const bool complete = shm::Store::is_complete(ctx->pin);
     const ngx_int_t rc = ngx_http_send_header(r);
     if (rc == NGX_ERROR || rc > NGX_OK || r->header_only || r->filter_finalize) {
+        if (copied) {
+            let_go(ctx);
+        }
         return rc;   // as in relay_handler()
+    }
+    if (copied) {
+        return send_taken(r, ctx);
     }
     if (!complete) {
         return start_stream(r, ctx);

@@ -78,7 +78,7 @@ ngx_int_t get_hits(ngx_http_request_t* r, Value* v, uintptr_t) noexcept {
     if (ctx == nullptr || !has_object(ctx)) {
         return set_text(v, {});
     }
-    return set_number(r, v, ctx->pin ? shm::Store::hits(ctx->pin) : 0);
+    return set_number(r, v, ctx->pin ? shm::Store::hits(ctx->pin) : ctx->hits);
 }
 
 ngx_int_t get_key(ngx_http_request_t* r, Value* v, uintptr_t) noexcept {
@@ -134,7 +134,7 @@ void each_received(ngx_http_request_t* r, Ctx* ctx, Bytes suffix, Fn fn) noexcep
             return;
         }
     }
-    const cache::StoredResponse* stored = ctx->pin ? stored_response(ctx) : nullptr;
+    const cache::StoredResponse* stored = ctx->pin ? stored_response(ctx) : ctx->is_copied ? &ctx->stored : nullptr;
     if (stored != nullptr) {
         Bytes rest = stored->fields;
         cache::StoredField field;

@@ -113,6 +113,10 @@ Pin Store::repin(const Pin& pin) noexcept {
     return pin;
 }
 
+bool Store::are_pins_short() const noexcept {
+    return context_.local != nullptr && context_.local->free_count < context_.geo.slots_per_worker / 2;
+}
+
 bool Store::is_pin_budget_spent() const noexcept {
     uint64_t held = 0;
     uint64_t all = 0;

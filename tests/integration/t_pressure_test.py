@@ -63,7 +63,7 @@ def test_full_zone_with_everything_pinned_passes_uncached_and_recovers(cached, o
 
 
 def test_more_entries_pinned_than_a_worker_has_slots_is_busy_not_broken(cached, origin):
-    sized(origin, 30_000)
+    sized(origin, 40_000)
     n = cached(BY_RATE, zone="slab_cache_zone zone=one:64m max_object=100k;")
     for i in range(1060):
         n.get(f"/p/{i}")
@@ -75,7 +75,25 @@ def test_more_entries_pinned_than_a_worker_has_slots_is_busy_not_broken(cached, 
     assert answers[200, "HIT"] >= 1000 and set(answers) == {(200, "HIT"), (200, "MISS")}, answers
     assert answer.why == "BUSY"         # the last one found no slot and went by
     assert figures(n)["pins"] >= 1000
-    assert n.get("/p/7", ("X-Rate", "0")).body == body_of("/p/7", 30_000)
+    assert n.get("/p/7", ("X-Rate", "0")).body == body_of("/p/7", 40_000)
+    hang_up(readers)
+    nothing_pinned(n)
+
+
+def test_more_small_entries_wanted_by_slow_readers_than_a_worker_has_slots_are_copied(cached, origin):
+    sized(origin, 20_000)
+    n = cached(BY_RATE, zone="slab_cache_zone zone=one:64m max_object=100k;")
+    for i in range(1060):
+        n.get(f"/p/{i}")
+    readers = []
+    answers = collections.Counter()
+    for i in range(1060):
+        _, answer = begin_slowly(n, f"/p/{i}", 1000, readers)
+        answers[answer.status, answer.cache] += 1
+    assert answers == {(200, "HIT"): 1060}
+    assert figures(n)["pins"] < 600
+    c, _ = begin_slowly(n, "/p/7", 0, readers)
+    assert c.read(20_000) == body_of("/p/7", 20_000)
     hang_up(readers)
     nothing_pinned(n)
 
