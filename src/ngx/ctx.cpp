@@ -13,12 +13,7 @@ namespace {
 
 void clean_ctx(void* data) noexcept {
     auto* ctx = static_cast<Ctx*>(data);
-    cancel_wait(&ctx->waiter);
-    if (ctx->fill != nullptr) {
-        leader_left(ctx->fill);
-        ctx->fill = nullptr;
-    }
-    leave_direct(ctx);
+    let_go_of_request(ctx);
     if (ctx->zone != nullptr) {
         if (ctx->tee != nullptr) {
             ctx->zone->store.abort(&ctx->tee->writer);
@@ -29,6 +24,16 @@ void clean_ctx(void* data) noexcept {
 }
 
 }  // namespace
+
+// Pins stay: what was sent may still be on its way.
+void let_go_of_request(Ctx* ctx) noexcept {
+    cancel_wait(&ctx->waiter);
+    if (ctx->fill != nullptr) {
+        leader_left(ctx->fill);
+        ctx->fill = nullptr;
+    }
+    leave_direct(ctx);
+}
 
 Bytes status_word(CacheStatus status) noexcept {
     switch (status) {

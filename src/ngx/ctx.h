@@ -131,6 +131,8 @@ inline Ctx* get_ctx(ngx_http_request_t* r) noexcept {    // of the current locat
 }
 Ctx* find_ctx(ngx_http_request_t* r) noexcept;   // also across internal redirects; nullptr if never cached
 Ctx* make_ctx(ngx_http_request_t* r, LocConf* conf) noexcept;
+// The request ends, or does something else from now on: nothing of ours wakes it any more. Idempotent.
+void let_go_of_request(Ctx* ctx) noexcept;
 // The access rules of a location sent it away, to a page for that: what it asked for must not happen.
 bool was_refused(ngx_http_request_t* r) noexcept;
 

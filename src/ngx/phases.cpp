@@ -36,6 +36,19 @@ ngx_int_t at_content(ngx_http_request_t* r, ngx_http_phase_handler_t* ph) noexce
     return r->content_handler != nullptr ? content(r, ph) : ngx_http_core_content_phase(r, ph);
 }
 
+// nginx takes requests away from where they wait, or send: a client that leaves sends its own to the post_action.
+void leave_waiting(ngx_http_request_t* r) noexcept {
+    Ctx* ctx = find_ctx(r);
+    if (ctx == nullptr) {
+        return;
+    }
+    const bool waits = ctx->step == Step::kWait || ctx->step == Step::kStreaming || ctx->step == Step::kRelaying;
+    if (waits || r->post_action) {
+        let_go_of_request(ctx);
+        ctx->step = Step::kAnswered;
+    }
+}
+
 // False: go on as nginx would.
 bool has_left(ngx_http_request_t* r) noexcept {
 #ifdef SLAB_TWIN_EARLY   // a broken twin, for tests: a fill follows wherever it is sent
@@ -48,6 +61,7 @@ bool has_left(ngx_http_request_t* r) noexcept {
         }
     } else if (r->internal) {
         leave_direct_location(r);
+        leave_waiting(r);
     }
     return false;
 }

@@ -209,3 +209,32 @@ def test_fills_take_none_of_the_connections_that_clients_need(cached, origin, ng
     assert [c.read_body(c.read_header()).status for c in clients] == [200] * 28
     for c in clients:
         c.close()
+
+
+# ---- clients that leave ------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("headers", [FRESH, ("Cache-Control: no-store",)], ids=["stored", "relayed"])
+@pytest.mark.parametrize("when", ["before the answer", "within it"])
+def test_post_action_of_a_client_that_left_runs_once(nginx, origin, headers, when):
+    go = threading.Event()
+    slow = {"before": go} if when == "before the answer" else {}
+    origin.handle("*", lambda r: Reply([b"a" * 3000, go, b"b" * 300_000], headers=headers, framing="chunked", **slow))
+    origin.handle("/post", lambda r: Reply("noted", before=0.05))
+    n = nginx.start(location=f"""
+        location / {{ slab_cache one; post_action @post; proxy_http_version 1.1; proxy_pass http://{origin.address}; }}
+        location @post {{ rewrite ^ /post break; proxy_pass http://{origin.address}; }}""")
+    clients = [n.connect() for _ in range(10)]
+    for i, c in enumerate(clients):
+        c.send(f"/a{i}")
+    for i in range(10):
+        origin.wait_for_hits(f"/a{i}", 1)
+    if when == "within it":
+        for c in clients:
+            assert c.read_header().status == 200
+    for c in clients:
+        c.abort()
+    origin.wait_for_hits("/post", 10)
+    go.set()
+    assert n.get("/last").status == 200      # nothing of theirs runs any more when it has been answered
+    origin.wait_for_hits("/post", 11)
+    assert origin.hits("/post") == 11
