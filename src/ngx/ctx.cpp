@@ -20,9 +20,6 @@ void clean_ctx(void* data) noexcept {
     }
     leave_direct(ctx);
     if (ctx->zone != nullptr) {
-        if (ctx->tee != nullptr) {
-            ctx->zone->store.abort(&ctx->tee->writer);
-        }
         ctx->zone->store.unpin(&ctx->pin);
         ctx->zone->store.unpin(&ctx->stale);
     }
