@@ -18,7 +18,7 @@ class Features:
     """What the module at hand knows beyond its first version; see probe()."""
     force: bool = False             # slab_cache_use_stale … force
     convert_head: bool = False      # slab_cache_convert_head
-    keyed: bool = False             # slab_cache_authorization keyed
+    keyed: bool = False             # slab_cache_authorization keyed; since then also answers to POST, by an explicit key
 
 
 @dataclasses.dataclass
@@ -110,11 +110,12 @@ def why_it_stays(c: Cached, found: List[Cached], features: Features) -> str:
         return f"the location around it is cached for {outer.family}_pass"
     if c.scope.value("slice") not in ("", "0") or "$slice_range" in key:
         return "it caches slices"
-    if "POST" in [a for d in c.setting("cache_methods") for a in d.args]:
+    if "POST" in [a for d in c.setting("cache_methods") for a in d.args] and not (features.keyed and key):
         return "it caches answers to POST"
     private = [m[1] for m in PRIVATE_KEY.finditer(key)]
-    if private and not (features.keyed and "request_body" not in private and is_keyed_by_credentials(c, key)):
-        return f"its key has ${private[0]} in it"
+    credentials = [name for name in private if name != "request_body"]
+    if private and not (features.keyed and (not credentials or is_keyed_by_credentials(c, key))):
+        return f"its key has ${(credentials or private)[0]} in it"
     targets = {d.raw_args for d in passes(c.scope, c.family)}
     if len(targets) > 1 and (not key or "$proxy_host" in key):
         return "its key is the upstream's name, and an if block has another upstream"
