@@ -29,7 +29,6 @@ struct Request {
     bool is_head_apart = false;   // a HEAD whose answer is kept for other HEADs
     bool wants_websocket = false;
     Fields fields;      // Cache-Control and Pragma, when Policy::obey_request
-    Target target;      // for POST with Content-Location
 };
 
 // fields: the origin's, raw, X-Accel-* and Date included.

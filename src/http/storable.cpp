@@ -1,6 +1,5 @@
 #include "http/storable.h"
 
-#include "http/invalidate.h"
 #include "http/syntax.h"
 #include "http/vary.h"
 
@@ -182,18 +181,6 @@ Verdict storable(const Request& request, const Response& response, const Freshne
         }
     }
     return {};
-}
-
-bool post_answers_get(const Request& request, const Response& response,
-                      const Freshness& freshness) noexcept {
-    const Field* location = response.fields.find("Content-Location");
-    if (request.method != Method::kPost || !freshness.is_explicit || location == nullptr) {
-        return false;
-    }
-    char buffer[4096];
-    Bytes path;
-    return resolve_same_origin(location->value, request.target, buffer, sizeof(buffer), &path) &&
-           path == request.target.path;
 }
 
 bool may_replace(uint16_t status, const Freshness& freshness, const StoredFacts& stored,

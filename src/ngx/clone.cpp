@@ -357,14 +357,19 @@ bool copy_uri(ngx_http_request_t* r, Ctx* ctx) noexcept {
     return true;
 }
 
-// A QUERY's body, which is part of its key, in memory of its own.
+// The two methods that get so far with a body.
+bool has_key_for_body(const ngx_http_request_t* r) noexcept {
+    return r->method == NGX_HTTP_POST || view(r->method_name) == "QUERY";
+}
+
+// In memory of its own.
 bool copy_body(ngx_http_request_t* r, ngx_http_request_t* from) noexcept {
     auto* body = pool_new<ngx_http_request_body_t>(r->pool);
     if (body == nullptr) {
         return false;
     }
     ngx_chain_t** last = &body->bufs;
-    for (ngx_chain_t* cl = from->request_body->bufs; cl != nullptr; cl = cl->next) {
+    for (ngx_chain_t* cl = from->request_body != nullptr ? from->request_body->bufs : nullptr; cl != nullptr; cl = cl->next) {
         const size_t size = static_cast<size_t>(cl->buf->last - cl->buf->pos);
         if (size == 0 && !cl->buf->in_file) {   // the end of an empty body, say
             continue;
@@ -394,7 +399,11 @@ void copy_request(ngx_http_request_t* r, ngx_http_request_t* from, bool keep_bod
     r->error_page = 1;                        // a status is an answer: each client's request looks for a page itself
     if (keep_body) {
         r->method = from->method;
-        ngx_str_set(&r->method_name, "QUERY");   // the client's lies in its header buffer
+        if (from->method == NGX_HTTP_POST) {
+            ngx_str_set(&r->method_name, "POST");
+        } else {
+            ngx_str_set(&r->method_name, "QUERY");   // the client's lies in its header buffer
+        }
     } else if (is_head_apart(from, loc_conf<LocConf>(from))) {
         r->method = NGX_HTTP_HEAD;
         ngx_str_set(&r->method_name, "HEAD");
@@ -436,7 +445,7 @@ ngx_http_request_t* clone_request(Ctx* ctx) noexcept {
         return nullptr;
     }
     c->data = r;
-    const bool keep_body = view(from->method_name) == "QUERY";
+    const bool keep_body = has_key_for_body(from);
     copy_request(r, from, keep_body);
     const bool ok = copy_headers_in(r, from, keep_body) && copy_uri(r, ctx)
 #if (NGX_PCRE)

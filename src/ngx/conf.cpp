@@ -132,6 +132,22 @@ void build_policy(LocConf* conf) noexcept {
     }
 }
 
+// What a POST asks for is in its body: nobody but the operator knows which of them have the same answer.
+bool check_methods(ngx_conf_t* cf, const LocConf* conf) noexcept {
+    auto* clcf = static_cast<ngx_http_core_loc_conf_t*>(
+        ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+    const bool is_level = clcf->name.len != 0 || clcf->noname;
+    if ((conf->methods & bit(http::kCachePost)) == 0 || conf->key != nullptr || !is_level
+        || (conf->zone == nullptr && conf->zone_value == nullptr)) {
+        return true;
+    }
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "\"slab_cache_methods POST\" in location \"%V\" needs a \"slab_cache_key\" that says which of them have the same "
+                       "answer, such as \"$scheme$host$request_uri$request_body\"",
+                       &clcf->name);
+    return false;
+}
+
 void note_default_key(ngx_conf_t* cf, const LocConf* conf) noexcept {
     if (conf->key != nullptr || conf->api) {
         return;
@@ -256,7 +272,7 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
                               static_cast<ngx_uint_t>(StatusHeader::kOff));
     note_default_key(cf, conf);
     build_policy(conf);
-    const bool ok = check_credentials(cf, conf) && merge_identity(cf, prev, conf) && merge_beside(cf, prev, conf);
+    const bool ok = check_methods(cf, conf) && check_credentials(cf, conf) && merge_identity(cf, prev, conf) && merge_beside(cf, prev, conf);
     return ok ? NGX_CONF_OK : static_cast<char*>(NGX_CONF_ERROR);
 }
 

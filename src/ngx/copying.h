@@ -4,7 +4,7 @@
 //             The object is published when the last of them has come, before its bytes are sent; whoever waits on the
 //             fill's lease looks again then, or when it came to nothing. Nobody reads it while it grows: its pace is
 //             its client's.
-// Used by     direct.cpp, and tee.cpp for what a POST answers.
+// Used by     direct.cpp.
 #pragma once
 
 #include "ngx/ngx.h"

@@ -15,9 +15,6 @@ void clean_ctx(void* data) noexcept {
     auto* ctx = static_cast<Ctx*>(data);
     let_go_of_request(ctx);
     if (ctx->zone != nullptr) {
-        if (ctx->tee != nullptr) {
-            ctx->zone->store.abort(&ctx->tee->writer);
-        }
         ctx->zone->store.unpin(&ctx->pin);
         ctx->zone->store.unpin(&ctx->stale);
     }

@@ -109,11 +109,6 @@ struct Ctx {
     Relay* relay;
     Redirect* redirect;
 
-    uint64_t post_birth;         // POST that may store (tee.h): the purge counter when it began, 0 = not such a request
-    uint64_t post_selector;      // ... of its URL
-    uint32_t post_unheard;       // ... and unheard() then (listing.h)
-    Fill* tee;
-
     uint64_t stream_offset;      // bytes of the body handed to nginx
     uint64_t stream_cursor;
     ngx_chain_t* free_bufs;

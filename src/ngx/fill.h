@@ -86,7 +86,7 @@ bool has_room_for_fill(const Zone* zone) noexcept;
 // it may be over already when this returns (ctx->news).
 bool start_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept;
 
-// A Fill without a request of its own, for one in which ctx's request asks the origin itself (direct.h, tee.h): on its
+// A Fill without a request of its own, for one in which ctx's request asks the origin itself (direct.h): on its
 // pool, with no leader, lease or birth. nullptr when memory ran out.
 Fill* fill_within(Ctx* ctx) noexcept;
 // The fill that `r` asks the origin for: its internal request, or a client's that fills directly (direct.h).

@@ -224,7 +224,9 @@ bool read_identity(Ctx* ctx) noexcept {
     ngx_http_request_t* r = ctx->request;
     ctx->is_plain = false;
     if (conf->key != nullptr) {
-        ctx->identity = is_head_apart(r, conf) ? kHeadIdentity : kExplicitIdentity;
+        ctx->identity = is_head_apart(r, conf)         ? kHeadIdentity
+                        : r->method == NGX_HTTP_POST ? kPostIdentity
+                                                     : kExplicitIdentity;
         return true;
     }
     ctx->is_plain = !ctx->inner_differs && !r->internal;

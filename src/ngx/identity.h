@@ -9,6 +9,7 @@
 // Explicit    slab_cache_key is taken as it stands: all such objects share one identity.
 // HEAD        where it is asked as such and the key has the method, its answers are those of kHeadIdentity: without a body
 //             they are for no GET, whatever the key's fields run into.
+// POST        the same: what a POST answers is for POSTs, whatever the key says of the method.
 // Pushed      an object that a client of the API stored has kPushedIdentity: it is for requests that reach a location by
 //             the URL as it is.
 #pragma once
@@ -22,7 +23,8 @@ namespace slab_cache::ngx {
 inline constexpr uint64_t kExplicitIdentity = 1;
 inline constexpr uint64_t kPushedIdentity = 2;
 inline constexpr uint64_t kHeadIdentity = 3;
-inline constexpr uint64_t kReservedIdentities = 4;   // no location's is below
+inline constexpr uint64_t kPostIdentity = 4;
+inline constexpr uint64_t kReservedIdentities = 5;   // no location's is below
 
 // Behind the setter of proxy_pass and its kind: who answers this location, and where the words have variables that the
 // URL does not decide, what they come to for a request. False when memory ran out.

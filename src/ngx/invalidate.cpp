@@ -15,7 +15,6 @@
 #include "ngx/origin.h"
 #include "ngx/purge.h"
 #include "ngx/request.h"
-#include "ngx/tee.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -101,7 +100,10 @@ void invalidate(Ctx* ctx, const LocConf* conf) noexcept {
     const http::Fields fields = list_fields(
         r->pool, u != nullptr ? &u->headers_in.headers : &r->headers_out.headers, 0, nullptr);
     Purge purge;
-    if ((conf->invalidate & (kInvalidateUnsafe | kInvalidateLocation)) != 0) {
+    // Where POSTs are cached they are questions: one that went by must not take the answers to all others away.
+    const bool is_question = r->method == NGX_HTTP_POST && (conf->policy.methods & http::kCachePost) != 0
+                             && conf->key != nullptr && (conf->zone != nullptr || conf->zone_value != nullptr);
+    if ((conf->invalidate & (kInvalidateUnsafe | kInvalidateLocation)) != 0 && !is_question) {
         collect_urls(ctx, fields,
                      (conf->invalidate & kInvalidateLocation) != 0 ? http::Named::kInvalidate : http::Named::kKeep, &purge);
     }
@@ -113,15 +115,10 @@ void invalidate(Ctx* ctx, const LocConf* conf) noexcept {
     if (purge.count == 0) {
         return;
     }
-    uint64_t seq = ctx->zone->store.purge(purge.selector, purge.count, shm::PurgeMode::kHard);
-    if (seq == 0) {   // a purger is stopped: nobody would ask again
-        (void) ctx->zone->store.purge_all_now(shm::PurgeMode::kHard);
-        seq = UINT64_MAX;
+    if (ctx->zone->store.purge(purge.selector, purge.count, shm::PurgeMode::kHard) == 0) {   // a purger is stopped
+        (void) ctx->zone->store.purge_all_now(shm::PurgeMode::kHard);                         // nobody would ask again
     }
     count(ctx->zone, Counter::kPurges);
-    // What a POST stores is younger than its own invalidation, and must not be younger than anybody else's purge.
-    const bool alone = seq - ctx->post_birth == 1;
-    ctx->post_birth = ctx->post_birth != 0 && alone ? seq : 0;
 }
 
 // A HEAD that went to the origin shows whether the stored GET is out of date (RFC 9111 §4.3.5).
@@ -202,7 +199,6 @@ void observe_unsafe(ngx_http_request_t* r, const LocConf* conf) noexcept {
     const bool is_own = ctx != nullptr && ctx->step == Step::kPass && usable(ctx->zone);
     if (is_own) {
         invalidate(ctx, conf);
-        tee_header(r, ctx);
     }
     if (r == r->main) {
         invalidate_elsewhere(r, conf, is_own ? ctx->zone : nullptr);

@@ -114,33 +114,17 @@ bool may_be_stored(Zone* zone, uint64_t selector) noexcept {
     return !filter || zone->store.has_open_prior() || filter.is_listed(selector);
 }
 
-uint32_t unheard(Zone* zone, uint64_t selector) noexcept {
-    const cache::UrlFilter filter = filter_of(zone);
-    return filter ? filter.count_unheard(selector) : 0;
-}
-
 void add_unheard(Ctx* ctx, uint64_t selector) noexcept {
     const cache::UrlFilter filter = filter_of(ctx->zone);
     if (!filter) {
         return;
     }
-    const uint32_t before = filter.add_unheard(selector, ctx->zone->store.purge_seq());
-    if (ctx->post_birth != 0 && filter.unheard(selector) == filter.unheard(ctx->post_selector)) {
-        ctx->post_birth = before == ctx->post_unheard ? ctx->post_birth : 0;
-        ctx->post_unheard = before + 1;
-    }
+    (void) filter.add_unheard(selector, ctx->zone->store.purge_seq());
 }
 
 bool is_unheard_since(Zone* zone, uint64_t selector, uint64_t purge_seq) noexcept {
     const cache::UrlFilter filter = filter_of(zone);
     return filter && filter.is_unheard_since(selector, purge_seq);
-}
-
-uint64_t selector_of(const Ctx* ctx) noexcept {
-    cache::Url url;
-    return cache::split_url(arena_of(ctx->request->pool), ctx->host, ctx->uri, &url)
-               ? cache::url_selector(url, ctx->zone->store.secret())
-               : 0;
 }
 
 void list_fills(Zone* zone) noexcept {

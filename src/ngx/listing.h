@@ -28,12 +28,10 @@ void list_url(Zone* zone, uint64_t selector) noexcept;   // of what is stored at
 
 bool may_be_stored(Zone* zone, uint64_t selector) noexcept;
 
-// For what is stored without having been listed before the origin was asked (tee.h), or the data read (api_push.h): list it,
-// then look whether something was unheard in between. The count of one's own is kept in ctx->post_unheard.
-uint32_t unheard(Zone* zone, uint64_t selector) noexcept;
+// For what is stored without having been listed before its data was read (api_push.h): list it, then look whether something
+// was unheard in between.
 void add_unheard(Ctx* ctx, uint64_t selector) noexcept;
 bool is_unheard_since(Zone* zone, uint64_t selector, uint64_t purge_seq) noexcept;
-uint64_t selector_of(const Ctx* ctx) noexcept;   // of the client's URL
 
 void list_fills(Zone* zone) noexcept;                        // once a second: those under way stay listed
 void start_walking(Zone* zone, ngx_log_t* log) noexcept;   // a worker's part

@@ -14,7 +14,6 @@
 #include "ngx/lookup.h"
 #include "ngx/phases.h"
 #include "ngx/status.h"
-#include "ngx/tee.h"
 #include "ngx/variables.h"
 #include "ngx/zone.h"
 
@@ -59,9 +58,6 @@ ngx_int_t body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept {
         }
     }
     Ctx* ctx = get_ctx(r);
-    if (ctx != nullptr && ctx->tee != nullptr) {
-        tee_body(ctx, in);
-    }
     if (ctx != nullptr && ctx->direct != nullptr) {
         direct_body(r, ctx, in);
     }

@@ -4,7 +4,6 @@
 #include "http/storable.h"
 #include "ngx/fill.h"
 #include "ngx/identity.h"
-#include "ngx/listing.h"
 #include "ngx/lookup.h"
 #include "ngx/marks.h"
 #include "ngx/request.h"
@@ -13,7 +12,7 @@
 namespace slab_cache::ngx {
 namespace {
 
-constexpr off_t kMaxQueryBody = 64 * 1024;
+constexpr off_t kMaxBody = 64 * 1024;
 
 void on_body(ngx_http_request_t* r) noexcept {
     r->preserve_body = 1;
@@ -21,10 +20,10 @@ void on_body(ngx_http_request_t* r) noexcept {
     ngx_http_core_run_phases(r);
 }
 
-// A QUERY's body is part of its key: it must be there before anything can be looked up.
-Next read_query_body(Ctx* ctx) noexcept {
+// A QUERY's body is part of its key, a POST's where the key says so: it must be there before anything can be looked up.
+Next read_body(Ctx* ctx) noexcept {
     ngx_http_request_t* r = ctx->request;
-    if (r != r->main || r->headers_in.content_length_n > kMaxQueryBody) {
+    if (r != r->main || r->headers_in.content_length_n > kMaxBody) {
         pass(ctx, http::Reason::kRequestBody);
         return Next::kMore;
     }
@@ -36,6 +35,29 @@ Next read_query_body(Ctx* ctx) noexcept {
     }
     ngx_http_finalize_request(r, NGX_DONE);   // the count that reading took
     return Next::kReading;
+}
+
+// What is in a file a fill cannot send, and $request_body does not show.
+bool is_body_in_memory(const ngx_http_request_t* r) noexcept {
+    const ngx_http_request_body_t* body = r->request_body;
+    for (ngx_chain_t* cl = body != nullptr ? body->bufs : nullptr; cl != nullptr; cl = cl->next) {
+        if (cl->buf->in_file) {
+            return false;
+        }
+    }
+    return body == nullptr || body->temp_file == nullptr;
+}
+
+// Looked at before the body was there (by a map in `if`, say), $request_body would stay empty, and all bodies have one key.
+void forget_body(ngx_http_request_t* r) noexcept {
+    const ngx_array_t& all = core_main_conf(r)->variables;
+    auto* v = static_cast<ngx_http_variable_t*>(all.elts);
+    for (ngx_uint_t i = 0; i < all.nelts; i++) {
+        if (view(v[i].name) == "request_body") {
+            r->variables[i].valid = 0;
+            r->variables[i].not_found = 0;
+        }
+    }
 }
 
 // nginx's slice module asks for one slice after the other and puts them together behind us: a fill, which ends here,
@@ -54,16 +76,16 @@ bool is_sliced(ngx_http_request_t* r) noexcept {
 
 Next begin_lookup(Ctx* ctx) noexcept {
     ngx_http_request_t* r = ctx->request;
+    if (r->method == NGX_HTTP_POST) {
+        forget_body(r);
+    }
     const http::Reason no = ctx->key.empty() ? read_key(ctx) : http::Reason::kNone;
     if (no != http::Reason::kNone) {
         pass(ctx, no);
         return Next::kMore;
     }
-    if (r->method == NGX_HTTP_POST) {   // to the origin as it is; its answer may serve later GETs (tee.h)
-        ctx->post_birth = ctx->zone->store.birth_stamp();
-        ctx->post_selector = selector_of(ctx);
-        ctx->post_unheard = unheard(ctx->zone, ctx->post_selector);
-        pass(ctx, http::Reason::kMethod);
+    if (r->method == NGX_HTTP_POST && !is_body_in_memory(r)) {
+        pass(ctx, http::Reason::kRequestBody);
         return Next::kMore;
     }
     switch (ngx_http_test_predicates(r, ctx->conf->bypass)) {
@@ -116,7 +138,14 @@ Next start(Ctx* ctx) noexcept {
         pass(ctx, http::Reason::kPartial);
         return Next::kMore;
     }
-    return request.method == http::Method::kQuery ? read_query_body(ctx) : begin_lookup(ctx);
+    if (request.method != http::Method::kPost && request.method != http::Method::kQuery) {
+        return begin_lookup(ctx);
+    }
+    if (request.method == http::Method::kPost && ctx->conf->key == nullptr) {   // at a server's own level
+        pass(ctx, http::Reason::kMethod);
+        return Next::kMore;
+    }
+    return read_body(ctx);
 }
 
 Zone* zone_for(ngx_http_request_t* r, const LocConf* conf) noexcept {

@@ -83,7 +83,7 @@ def test_head_can_be_left_out_of_the_methods(cached, origin):
 @pytest.mark.parametrize("methods", ["POST", "QUERY"])
 def test_get_and_head_are_cached_where_neither_is_named(cached, origin, methods):
     origin.reply("/a", "body", headers=FRESH)
-    n = cached(f"slab_cache_methods {methods};")
+    n = cached(f"slab_cache_methods {methods}; slab_cache_key $uri;")
     assert twice(n, "/a") == ["MISS", "HIT"]
     assert n.request("/a", "HEAD").cache == "HIT"
 

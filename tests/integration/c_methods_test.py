@@ -2,7 +2,7 @@
 import threading
 
 import pytest
-from harness.origin import Reply
+from harness.origin import Reply, request_header
 from harness.wait import wait_until
 
 FRESH = ("Cache-Control: max-age=600",)
@@ -73,22 +73,84 @@ def test_group_invalidation_reaches_every_member(cached, origin):
     assert [n.get(p).cache for p in ("/a", "/b", "/c")] == ["MISS", "MISS", "HIT"]
 
 
-@pytest.mark.parametrize("location,stored", [("/a", True), ("/b", False)])
-def test_post_that_names_its_own_uri_answers_later_gets(cached, origin, location, stored):
-    origin.handle("/a", lambda r: Reply(r.method, headers=[*FRESH, f"Content-Location: {location}"]))
-    n = cached("slab_cache_methods GET HEAD POST;")
-    assert n.request("/a", "POST", body=b"x").body == b"POST"
-    answer = n.get("/a")
-    assert (answer.cache, answer.body) == (("HIT", b"POST") if stored else ("MISS", b"GET"))
+BY_BODY = "slab_cache_methods GET HEAD POST; slab_cache_key $uri$is_args$args$request_body;"
 
 
-def test_post_is_never_answered_from_the_cache(cached, origin):
-    origin.handle("/a", lambda r: Reply(r.method, headers=[*FRESH, "Content-Location: /a"]))
-    n = cached("slab_cache_methods GET HEAD POST;")
-    n.get("/a")
-    for _ in range(2):
-        assert n.request("/a", "POST", body=b"x").body == b"POST"
+def asked(r):
+    return Reply(f"{r.method} ".encode() + r.body, headers=FRESH)
+
+
+def test_post_is_answered_from_the_cache_by_what_it_asks(cached, origin):
+    origin.handle("/graphql", asked)
+    n = cached(BY_BODY)
+    seen = [(a.cache, a.text) for a in (n.request("/graphql", "POST", body=b) for b in (b"x", b"y", b"x", b"y"))]
+    assert seen == [("MISS", "POST x"), ("MISS", "POST y"), ("HIT", "POST x"), ("HIT", "POST y")]
+    assert [r.body for r in origin.requests("/graphql")] == [b"x", b"y"]
+
+
+def test_body_counts_only_where_the_key_says_so(cached, origin):
+    origin.handle("/a", asked)
+    n = cached("slab_cache_methods POST; slab_cache_key $uri;")
+    assert [n.request("/a", "POST", body=b).text for b in (b"x", b"y")] == ["POST x", "POST x"]
+
+
+def test_a_get_and_a_post_never_share_an_answer(cached, origin):
+    origin.handle("/a", asked)
+    n = cached("slab_cache_methods POST; slab_cache_key $uri;")
+    seen = [(a.cache, a.text) for a in (n.request("/a", m, **kw) for m, kw in [("GET", {}), ("POST", {"body": b"x"})] * 2)]
+    assert seen == [("MISS", "GET "), ("MISS", "POST x"), ("HIT", "GET "), ("HIT", "POST x")]
+
+
+def test_body_counts_also_where_a_rewrite_has_looked_for_it_before_it_came(cached, origin):
+    origin.handle("/a", asked)
+    n = cached(BY_BODY + "if ($request_body = nonsense) { return 403; }")
+    assert [n.request("/a", "POST", body=b).text for b in (b"x", b"y")] == ["POST x", "POST y"]
+
+
+@pytest.mark.parametrize("size", [100_000, 50_000])
+def test_post_whose_body_lies_in_a_file_or_is_long_passes_by(cached, origin, size):
+    origin.handle("/a", lambda r: Reply(str(len(r.body)), headers=FRESH))
+    n = cached(BY_BODY)
+    assert [(a.text, a.why) for a in (n.request("/a", "POST", body=b"x" * size) for _ in range(2))] == [(str(size), "REQUEST_BODY")] * 2
+
+
+def test_answer_to_a_post_that_may_not_be_stored_goes_to_its_client(cached, origin):
+    origin.handle("/a", lambda r: Reply(b"did " + r.body, headers=("Cache-Control: no-store",)))
+    n = cached(BY_BODY)
+    assert [(a.text, a.why) for a in (n.request("/a", "POST", body=b) for b in (b"x", b"x", b"y"))] == [
+        ("did x", "NO_STORE"), ("did x", "NO_STORE"), ("did y", "NO_STORE")]
     assert origin.hits("/a") == 3
+
+
+def test_mutation_that_goes_by_takes_no_answers_away(cached, origin):
+    origin.handle("/a", lambda r: asked(r) if r.body == b"x" else Reply("did", headers=("Cache-Control: no-store",)))
+    n = cached(BY_BODY)
+    for body in (b"x", b"y", b"y", b"z" * 100_000):
+        n.request("/a", "POST", body=body)
+    assert n.request("/a", "POST", body=b"x").cache == "HIT"
+
+
+def test_post_is_purged_with_its_url(cached, origin):
+    origin.handle("/a", asked)
+    n = cached(BY_BODY)
+    n.request("/a", "POST", body=b"x")
+    n.purge("/a")
+    assert n.request("/a", "POST", body=b"x").cache == "MISS"
+
+
+def test_post_reaches_a_gateway_with_its_length_and_type(cached, origin):
+    origin.handle("/a", asked)
+    n = cached(BY_BODY)
+    n.request("/a", "POST", headers=["Content-Type: application/json"], body=b"{}")
+    request, = origin.requests("/a")
+    assert (request_header(request, "Content-Type"), request_header(request, "Content-Length")) == ("application/json", "2")
+
+
+def test_post_needs_a_key(nginx):
+    code, out = nginx.test_config(location="location /q { slab_cache one; slab_cache_methods GET HEAD POST; }")
+    assert code != 0
+    assert ('"slab_cache_methods POST" in location "/q" needs a "slab_cache_key" that says which of them have the same answer, '
+            'such as "$scheme$host$request_uri$request_body"') in out
 
 
 def test_query_is_keyed_by_its_body(cached, origin):

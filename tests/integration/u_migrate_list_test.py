@@ -206,6 +206,23 @@ def test_single_directives(tmp_path, old, new):
     assert old == new or old not in text
 
 
+@pytest.mark.parametrize("body, moves", [
+    ("proxy_cache_key $uri$http_authorization;", True), ("proxy_cache_key $uri${http_authorization};", True),
+    ("proxy_cache_key $uri$remote_user; auth_basic x;", True), ("proxy_cache_key $uri$remote_user;", False),
+    ("proxy_cache_key $uri$remote_user; auth_basic off;", False), ("proxy_cache_key $uri$remote_user; auth_basic x; satisfy any;", False),
+    ("proxy_cache_key $http_authorization$request_body;", True)])
+def test_key_with_credentials_moves_where_the_module_knows_the_word(tmp_path, body, moves):
+    r, text, notes = rewritten(tmp_path, location(body), Features(keyed=True))
+    assert ("slab_cache_authorization keyed;" in text) == moves == (not r.found[0].stays)
+    assert not any("auth_basic" in t for _, t in notes)
+
+
+@pytest.mark.parametrize("body, moves", [("", False), ("proxy_cache_key $uri$request_body;", True)])
+def test_post_moves_with_a_key_where_the_module_knows_it(tmp_path, body, moves):
+    r, text, _ = rewritten(tmp_path, location("proxy_cache_methods GET POST;" + body), Features(keyed=True))
+    assert ("slab_cache_methods GET POST;" in text) == moves == (not r.found[0].stays)
+
+
 def test_what_the_module_knows_is_used(tmp_path):
     body = location("proxy_cache_use_stale error; proxy_cache_convert_head off;")
     _, text, _ = rewritten(tmp_path, body, Features(force=True, convert_head=True))

@@ -55,7 +55,8 @@ def probe(nginx: str, module: str) -> Features:
                 return False
     if not nginx or not os.path.isabs(module):
         return Features()
-    return Features(force=takes("slab_cache_use_stale error force;"), convert_head=takes("slab_cache_convert_head off;"))
+    return Features(force=takes("slab_cache_use_stale error force;"), convert_head=takes("slab_cache_convert_head off;"),
+                    keyed=takes("slab_cache_authorization keyed;"))
 
 
 def diff_of(path: str, old: str, new: str) -> str:

@@ -2,7 +2,7 @@
 import re
 from typing import List
 
-from plan import Cached, Notes, Options
+from plan import Cached, Notes, Options, is_keyed_by_credentials
 from reader import Directive
 
 CACHE_FIELDS = ("X-Accel-Expires", "Expires", "Cache-Control", "Set-Cookie", "Vary")
@@ -45,7 +45,8 @@ def _cache_key(d: Directive, c: Cached, options: Options, notes: Notes) -> List[
         text = text.replace("${proxy_host}", _host_of(c))
     if not re.search(r"\$\{?(host|http_host|server_name)\b", text):
         notes.add("differs", d.place, "the key has no host in it: a purge takes what was stored under the host that it names")
-    return [f"slab_cache_key {text};"]
+    keyed = options.features.keyed and is_keyed_by_credentials(c, text)
+    return [f"slab_cache_key {text};"] + (["slab_cache_authorization keyed;"] if keyed else [])
 
 
 def _cache_use_stale(d: Directive, c: Cached, options: Options, notes: Notes) -> List[str]:

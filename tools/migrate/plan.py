@@ -18,6 +18,7 @@ class Features:
     """What the module at hand knows beyond its first version; see probe()."""
     force: bool = False             # slab_cache_use_stale … force
     convert_head: bool = False      # slab_cache_convert_head
+    keyed: bool = False             # slab_cache_authorization keyed; since then also answers to POST, by an explicit key
 
 
 @dataclasses.dataclass
@@ -81,7 +82,7 @@ class Cached:
         return None
 
 
-def find_cached(config: Configuration) -> List[Cached]:
+def find_cached(config: Configuration, features: Optional[Features] = None) -> List[Cached]:
     found = []
     for scope in config.scopes("location"):
         for family in FAMILIES:
@@ -89,12 +90,18 @@ def find_cached(config: Configuration) -> List[Cached]:
             if switches and switches[0].args and switches[0].args[0] != "off" and passes(scope, family):
                 found.append(Cached(scope, family, switches[0]))
     for c in found:
-        c.stays = why_it_stays(c, found)
+        c.stays = why_it_stays(c, found, features or Features())
     settle_zones(found)
     return found
 
 
-def why_it_stays(c: Cached, found: List[Cached]) -> str:
+def is_keyed_by_credentials(c: Cached, key: str) -> bool:
+    """The key tells all credentials apart: the field is in it, or the name in it is one whose password nginx checks each time."""
+    checked = c.scope.value("auth_basic") not in ("", "off") and "$" not in c.scope.value("auth_basic") and c.scope.value("satisfy") != "any"
+    return bool(re.search(r"\$\{?http_authorization\b", key) or (checked and re.search(r"\$\{?remote_user\b", key)))
+
+
+def why_it_stays(c: Cached, found: List[Cached], features: Features) -> str:
     key = " ".join(w for d in c.setting("cache_key") for w in d.args)
     if len([o for o in found if o.scope is c.scope]) > 1:
         return "two kinds of X_pass in one location"
@@ -103,10 +110,12 @@ def why_it_stays(c: Cached, found: List[Cached]) -> str:
         return f"the location around it is cached for {outer.family}_pass"
     if c.scope.value("slice") not in ("", "0") or "$slice_range" in key:
         return "it caches slices"
-    if "POST" in [a for d in c.setting("cache_methods") for a in d.args]:
+    if "POST" in [a for d in c.setting("cache_methods") for a in d.args] and not (features.keyed and key):
         return "it caches answers to POST"
-    if m := PRIVATE_KEY.search(key):
-        return f"its key has ${m[1]} in it"
+    private = [m[1] for m in PRIVATE_KEY.finditer(key)]
+    credentials = [name for name in private if name != "request_body"]
+    if private and not (features.keyed and (not credentials or is_keyed_by_credentials(c, key))):
+        return f"its key has ${(credentials or private)[0]} in it"
     targets = {d.raw_args for d in passes(c.scope, c.family)}
     if len(targets) > 1 and (not key or "$proxy_host" in key):
         return "its key is the upstream's name, and an if block has another upstream"

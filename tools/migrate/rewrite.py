@@ -6,7 +6,7 @@ import zones
 from edit import Edit, added, apply, opened, replaced, words_with
 from mapping import defaults, mapped
 from model import FAMILIES, Configuration, Scope
-from plan import Cached, Notes, Options, SETTINGS, find_cached, names_of_staying, settle_zones, users_of_settings
+from plan import Cached, Notes, Options, SETTINGS, find_cached, is_keyed_by_credentials, names_of_staying, settle_zones, users_of_settings
 from purging import purge_locations
 from reader import Directive, File
 
@@ -24,7 +24,7 @@ class Disagreement(Exception):
 class Rewrite:
     def __init__(self, config: Configuration, options: Options) -> None:
         self.config, self.options = config, options
-        self.found = find_cached(config)
+        self.found = find_cached(config, options.features)
         while True:
             self.notes = Notes()
             self.edits: Dict[str, List[Edit]] = {}
@@ -151,6 +151,9 @@ class Rewrite:
         return lines
 
     def _note_credentials(self, c: Cached) -> None:
+        key = " ".join(w for d in c.setting("cache_key") for w in d.args)
+        if self.options.features.keyed and is_keyed_by_credentials(c, key):
+            return
         if c.scope.value("auth_basic") not in ("", "off"):
             self.notes.add("loses", c.block.place, "auth_basic: all its requests have Authorization, so none is answered from the "
                                                    "cache unless the response says public, s-maxage or must-revalidate")
