@@ -140,7 +140,7 @@ def test_reload_after_a_configuration_with_an_error_and_one_without_the_module(c
     n.process.send_signal(1)
     wait_until(lambda: "unknown directive" in n.error_log(), "the error")
     n.reload(location=f"location / {{ slab_cache one; proxy_no_cache $cookie_a; proxy_pass http://{origin.address}; }}")
-    assert n.error_log().count('"proxy_no_cache" in ') == 2
+    wait_until(lambda: n.error_log().count('"proxy_no_cache" in ') == 2, "it is told once more")
     assert n.get("/a").status == 200
     # Our code is unloaded now: a table that still pointed into it would be the end of the master at the next reload.
     for _ in range(2):

@@ -190,7 +190,7 @@ def test_errors_are_shown(page):
     page.choose("kind", "urls")
     page.type("what", "ftp://x")
     page.find("#purge-go").click()
-    wait_until(lambda: "not valid" in page.text("purge-says"), "the problem")
+    wait_until(lambda: "is no URL" in page.text("purge-says"), "the problem")
 
 
 @needs_browser

@@ -199,6 +199,8 @@ def judge(what, got, plain, is_cut):
         return None
     if is_cut:
         return "whole, which it cannot be"
+    if body == b"{}\r\n":
+        return None                 # image_filter size looks at the first piece alone, and pieces come as the origin sends them
     if body != plain[2]:
         return f"{len(body)} bytes {body[:60]!r}, without the cache {len(plain[2])} {plain[2][:60]!r}"
     return None if got[1] == plain[1] else f"coding {got[1]}, without the cache {plain[1]}"
