@@ -46,9 +46,11 @@ bool passed_lines(Fill* fill, const http::Fields& raw, Lines* out) noexcept {
     return true;
 }
 
-bool decode_lines(Fill* fill, const cache::StoredResponse& stored, http::Fields* out) noexcept {
+}  // namespace
+
+bool stored_fields(ngx_pool_t* pool, const cache::StoredResponse& stored, http::Fields* out) noexcept {
     auto* lines = static_cast<http::Field*>(
-        ngx_palloc(fill->request->pool, (stored.field_count + 1) * sizeof(http::Field)));
+        ngx_palloc(pool, (stored.field_count + size_t{1}) * sizeof(http::Field)));
     if (lines == nullptr) {
         return false;
     }
@@ -62,12 +64,10 @@ bool decode_lines(Fill* fill, const cache::StoredResponse& stored, http::Fields*
     return true;
 }
 
-}  // namespace
-
 bool merge_header(Fill* fill, const OriginResponse& origin, const cache::StoredResponse& stored, Merge* out) noexcept {
     Lines update;
     Lines all;
-    if (!passed_lines(fill, origin.response.fields, &update) || !decode_lines(fill, stored, &out->stored)
+    if (!passed_lines(fill, origin.response.fields, &update) || !stored_fields(fill->request->pool, stored, &out->stored)
         || !merge_lines(fill, out->stored, origin.response.fields, &out->evaluated)
         || !merge_lines(fill, out->stored, {update.data, update.size}, &all)) {
         return false;

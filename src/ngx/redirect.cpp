@@ -7,6 +7,7 @@
 #include "http/cache_control.h"
 #include "ngx/controls.h"
 #include "ngx/header.h"
+#include "ngx/merge.h"
 #include "ngx/request.h"
 
 namespace slab_cache::ngx {
@@ -91,23 +92,6 @@ ngx_int_t redirect_by(ngx_http_request_t* r, const http::Fields& fields) noexcep
     return go(r, where->value);
 }
 
-// A stored head as the rest of this file reads it; its bytes stay pinned as long as the request lives.
-bool stored_fields(ngx_http_request_t* r, const cache::StoredResponse& stored, http::Fields* out) noexcept {
-    auto* lines = static_cast<http::Field*>(
-        ngx_palloc(r->pool, (stored.field_count + size_t{1}) * sizeof(http::Field)));
-    if (lines == nullptr) {
-        return false;
-    }
-    size_t n = 0;
-    Bytes rest = stored.fields;
-    cache::StoredField field;
-    while (n < stored.field_count && cache::next_field(&rest, &field)) {
-        lines[n++] = {field.name, field.value};
-    }
-    *out = {lines, n};
-    return true;
-}
-
 bool is_status_line(Bytes name) noexcept {
     return base::equal_nocase(name, "Location") || base::equal_nocase(name, "WWW-Authenticate");
 }
@@ -176,7 +160,7 @@ ngx_int_t redirect_handler(ngx_http_request_t* r) noexcept {
 ngx_int_t act_on_stored(ngx_http_request_t* r, Ctx* ctx) noexcept {
     const cache::StoredResponse* stored = stored_response(ctx);
     http::Fields fields;
-    if (stored == nullptr || !stored_fields(r, *stored, &fields)) {
+    if (stored == nullptr || !stored_fields(r->pool, *stored, &fields)) {   // pinned as long as the request lives
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
     ctx->ttl = stored->facts.fresh_until - now_sec();
