@@ -36,8 +36,12 @@ bool copy_rule(const GlobRule& rule, Copy* out) noexcept {
 
 void write_rule_locked(GlobRule* rule, const Glob& glob, uint64_t seq) noexcept {
     char text[kGlobText] = {};
-    std::memcpy(text, glob.host.data(), glob.host.size());
-    std::memcpy(text + glob.host.size(), glob.pattern.data(), glob.pattern.size());
+    if (!glob.host.empty()) {   // memcpy wants pointers that are not null, also for nothing
+        std::memcpy(text, glob.host.data(), glob.host.size());
+    }
+    if (!glob.pattern.empty()) {
+        std::memcpy(text + glob.host.size(), glob.pattern.data(), glob.pattern.size());
+    }
     rule->seq.store_seq_cst(0);  // seq_cst: no word below becomes visible before the rule counts as being written
     rule->shape.store_release(shape_of(glob));  // [glob-rule]
     for (uint32_t i = 0; i < kGlobWords; i++) {
