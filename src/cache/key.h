@@ -86,7 +86,8 @@ uint64_t stable_hash(Bytes part, uint64_t seed) noexcept;
 // Of parts of a request, on top of `seed`.
 uint64_t keyed_hash(Bytes part, uint64_t seed, const uint8_t* secret) noexcept;
 
-inline constexpr uint32_t kMaxSelectors = 128;
+// Of one URL. A path that is deeper costs more to take apart than its answer is worth.
+inline constexpr uint32_t kMaxUrlSelectors = 128;
 
 enum class Side : bool { kClients, kInner };
 

@@ -57,7 +57,7 @@ void look_at(const shm::Pin& pin, void* data) noexcept {
     scan->is_stored = scan->is_stored
                       || (!is_marker && validity != shm::Validity::kPurged);
     if (json_array_size(scan->list) < kMaxListed) {
-        json_array_append_new(scan->list, entry_json(scan->zone, pin, validity));
+        json_array_append_new(scan->list, entry_json(scan->url.pool, scan->zone, pin, validity));
     }
 }
 

@@ -130,6 +130,10 @@ void build_policy(LocConf* conf) noexcept {
     if (conf->vary != nullptr) {
         p.vary = *conf->vary;
     }
+    p.tags.usual = conf->tags_mode == kTagsFromResponse;
+    if (conf->tag_fields != nullptr) {
+        p.tags = *conf->tag_fields;
+    }
 }
 
 // What a POST asks for is in its body: nobody but the operator knows which of them have the same answer.
@@ -225,6 +229,7 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
     merge_ptr(&conf->purge, prev->purge);
     if (conf->tags_mode == NGX_CONF_UNSET_UINT) {
         conf->tags = prev->tags;
+        conf->tag_fields = prev->tag_fields;
     }
     merge_ptr(&conf->tags, prev->tags);
     if (conf->ttl_set == NGX_CONF_UNSET) {

@@ -24,7 +24,7 @@ inline constexpr ngx_uint_t kInvalidateUnsafe = 0x4;
 inline constexpr ngx_uint_t kInvalidateGroups = 0x8;
 inline constexpr ngx_uint_t kInvalidateLocation = 0x10;
 
-// Where tags come from: the usual response fields, nowhere, or the directive's own values.
+// Where tags come from: the usual response fields, nowhere, or the directive's own fields and values.
 inline constexpr ngx_uint_t kTagsFromResponse = 0;
 inline constexpr ngx_uint_t kTagsOff = 1;
 inline constexpr ngx_uint_t kTagsConfigured = 2;
@@ -122,6 +122,7 @@ struct LocConf {
     ngx_int_t refresh_beta;        // thousandths; 0 = off
 
     ngx_array_t* tags;             // of ngx_http_complex_value_t; nullptr with tags_mode
+    http::TagPolicy* tag_fields;   // of slab_cache_tags field=…; nullptr: none
     ngx_uint_t tags_mode;          // kTags…
     ngx_uint_t invalidate;
     PurgeConf* purge;              // nullptr = off

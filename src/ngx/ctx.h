@@ -16,6 +16,7 @@
 #include "http/reason.h"
 #include "ngx/conf.h"
 #include "ngx/wait.h"
+#include "ngx/whole_head.h"
 #include "ngx/zone.h"
 
 namespace slab_cache::ngx {
@@ -135,7 +136,7 @@ bool was_refused(ngx_http_request_t* r) noexcept;
 inline const cache::StoredResponse* stored_response(Ctx* ctx) noexcept {
     if (ctx->stored_ref != ctx->pin.ref) {
         ctx->stored = {};
-        if (!cache::decode_head(shm::Store::head(ctx->pin), &ctx->stored)) {
+        if (!cache::decode_head(whole_head(ctx->request->pool, ctx->zone->store, ctx->pin), &ctx->stored)) {
             ctx->stored_ref = 0;
             return nullptr;
         }

@@ -14,6 +14,7 @@
 #include "ngx/relay.h"
 #include "ngx/request.h"
 #include "ngx/verdict.h"
+#include "ngx/whole_head.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -108,7 +109,7 @@ bool copy_names(Fill* fill, Ctx* ctx) noexcept {
 // Asks the origin whether what we have is still right.
 bool add_conditions(Fill* fill) noexcept {
     cache::StoredResponse stored;
-    if (!cache::decode_head(fill->zone->store.head(fill->stale), &stored) || !may_be_confirmed(stored.status)) {
+    if (!cache::decode_head(whole_head(fill->request->pool, fill->zone->store, fill->stale), &stored) || !may_be_confirmed(stored.status)) {
         return true;
     }
     if (!stored.etag.empty()

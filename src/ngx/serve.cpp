@@ -8,6 +8,7 @@
 #include "ngx/header.h"
 #include "ngx/redirect.h"
 #include "ngx/stream.h"
+#include "ngx/whole_head.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -96,10 +97,9 @@ bool is_copied(ngx_http_request_t* r, Ctx* ctx) noexcept {
 
 // The header's fields are views of the head.
 bool take_head(ngx_http_request_t* r, Ctx* ctx) noexcept {
-    Bytes head;
     ctx->stored = {};
     ctx->stored_ref = 0;
-    if (!pool_copy(r->pool, shm::Store::head(ctx->pin), &head) || !cache::decode_head(head, &ctx->stored)) {
+    if (!cache::decode_head(copied_head(r->pool, ctx->zone->store, ctx->pin), &ctx->stored)) {
         return false;
     }
     ctx->stored_ref = ctx->pin.ref;

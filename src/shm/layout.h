@@ -25,14 +25,13 @@ namespace slab_cache::shm {
 using base::Atom;
 
 inline constexpr uint64_t kZoneMagic = 0x3165686361436253ULL;
-inline constexpr uint32_t kLayoutVersion = 5;
+inline constexpr uint32_t kLayoutVersion = 6;
 inline constexpr uint32_t kRefBytes = 64;
 inline constexpr uint32_t kLineBytes = 64;
 inline constexpr uint32_t kBlockBytes = 64 * 1024;
 inline constexpr uint32_t kPageBytes = 8 * 1024;
 inline constexpr uint32_t kRunMagic = 0x52756e21;
 inline constexpr uint32_t kMaxShards = 16;
-inline constexpr uint32_t kMaxSelectors = 128;
 inline constexpr uint32_t kCounters = 192;
 inline constexpr uint32_t kMaxWorkers = 256;   // bits of a WakeSet
 inline constexpr uint32_t kUnknownLength = 0xffffffffU;
@@ -54,12 +53,13 @@ inline constexpr uint32_t kRunHeaderBytes = sizeof(RunHeader);
 struct EntryFixed {
     uint64_t digest_hi;
     uint64_t digest_lo;
-    uint32_t flags;           // the caller's
     uint32_t fill_cost_us;
     uint32_t stored_sec;      // the caller's clock at begin()
+    uint16_t flags;           // the caller's
+    uint16_t selector_count;
     uint16_t key_bytes;
-    uint16_t head_bytes;
-    uint8_t selector_count;
+    uint16_t head_low;        // head_bytes() in chain.h
+    uint8_t head_high;
     uint8_t asked[3];         // low bits of its birth as it began: what it is raised by since is less than 2^24
     uint32_t checksum;        // of the above but the last, and the entry's own ref
 };
@@ -73,7 +73,9 @@ enum class EntryState : uint8_t {
 
 inline constexpr uint8_t kShared = 1;   // others may have pinned it while filling
 
-// The entry sits in the object's first run, right behind the run header; then selectors (u64 each), key, head, body.
+// The entry sits in the object's first run, right behind the run header; then selectors (u64 each), key, head, body. Entry,
+// selectors and key lie in the first run. So does the head, unless the run would have to be longer than a block: then the run is
+// a whole block, and the head goes on in the next.
 struct Entry {
     EntryFixed fixed;
     Atom<uint64_t> birth;            // purge counter before the origin was asked; a refresh raises it

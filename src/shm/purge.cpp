@@ -21,6 +21,8 @@ PurgeSet* set_of(const Context& c, uint64_t key) noexcept {
     return region(c).at<PurgeSet>(c.geo.purges_offset + uint64_t{i} * sizeof(PurgeSet));
 }
 
+constexpr uint32_t kAtOnce = 64;  // sets of records called from memory before they are looked at
+
 struct Newest {
     uint64_t hard = 0;
     uint64_t soft = 0;
@@ -137,14 +139,17 @@ Validity judge(const Context& c, const uint64_t* fingerprints, uint32_t count,
     Newest newest;
     newest.hard = c.zone->all_hard.load_acquire();  // [purge-seq]
     newest.soft = c.zone->all_soft.load_acquire();  // [purge-seq]
-    for (uint32_t i = 0; i < count; i++) {  // the sets lie anywhere: all of them on their way at once
-        const auto* set = reinterpret_cast<const char*>(
-            set_of(c, record_key(fingerprints[i], PurgeMode::kHard)));
-        __builtin_prefetch(set);
-        __builtin_prefetch(set + kLineBytes);
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        look_up(c, fingerprints[i], &newest);
+    for (uint32_t from = 0; from < count; from += kAtOnce) {
+        const uint32_t to = count - from < kAtOnce ? count : from + kAtOnce;
+        for (uint32_t i = from; i < to; i++) {  // the sets lie anywhere: many of them on their way at once
+            const auto* set = reinterpret_cast<const char*>(
+                set_of(c, record_key(fingerprints[i], PurgeMode::kHard)));
+            __builtin_prefetch(set);
+            __builtin_prefetch(set + kLineBytes);
+        }
+        for (uint32_t i = from; i < to; i++) {
+            look_up(c, fingerprints[i], &newest);
+        }
     }
     if (newest.hard > birth) {
         return Validity::kPurged;

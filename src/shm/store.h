@@ -76,19 +76,23 @@ struct Pin {
     explicit operator bool() const noexcept { return entry != nullptr; }
 };
 
+// With a key of 32 KB, 8 KB of an object's first block are left for its head: what tells its facts from it needs no more.
+inline constexpr uint32_t kMaxSelectors = 3072;
+inline constexpr uint32_t kMaxHeadBytes = 192 * 1024;
+
 // What an object is at the moment its head is known.
 struct NewEntry {
     Digest digest;
     Bytes key;                            // <= 64 KB; compared in full on every hit
-    Bytes head;                           // opaque; key + head + 8 per selector <= 64 KB - 112, else kTooLarge
+    Bytes head;                           // opaque, <= kMaxHeadBytes
     const uint64_t* selectors = nullptr;  // fingerprints of what may purge it: URL, host, prefixes, tags
-    uint32_t selector_count = 0;          // <= 128; "all" is implicit
+    uint32_t selector_count = 0;          // <= kMaxSelectors; with the key <= 60 KB; "all" is implicit
     uint64_t birth = 0;                   // birth_stamp() from before the origin was asked
     int64_t fresh_until_sec = 0;          // after this, stale
     int64_t stale_until_sec = 0;          // after this, of no use to anybody: first to be evicted
     int64_t body_bytes = -1;              // when known in advance, else -1
     uint32_t fill_cost_us = 0;            // what the origin took
-    uint32_t flags = 0;                   // opaque to the store
+    uint16_t flags = 0;                   // opaque to the store
     int64_t stored_sec = 0;               // when it was first stored, where that is not now
 };
 
@@ -99,6 +103,7 @@ struct Writer {
     uint64_t written = 0;      // body bytes so far
     uint32_t tail_run = 0;     // internal
     uint32_t tail_used = 0;    // internal
+    uint32_t head_left = 0;    // internal: of a head that goes on behind the first run
     explicit operator bool() const noexcept { return ref != 0; }
 };
 
@@ -318,8 +323,12 @@ public:
 
     // ---- reading a pinned object ---------------------------------------------------------------------
     static Bytes key(const Pin& pin) noexcept;
+    // The head's beginning: all of it, unless it is longer than a block (head_length() says): then 4 KB or more of it, and
+    // copy_head() gives the whole, to head_length() bytes of the caller's. False: the zone holds nonsense.
     static Bytes head(const Pin& pin) noexcept;
-    static uint32_t flags(const Pin& pin) noexcept;
+    static uint32_t head_length(const Pin& pin) noexcept;
+    bool copy_head(const Pin& pin, char* out) const noexcept;
+    static uint16_t flags(const Pin& pin) noexcept;
     static const uint64_t* selectors(const Pin& pin, uint32_t* count) noexcept;
     static uint64_t birth(const Pin& pin) noexcept;
     static int64_t fresh_until(const Pin& pin) noexcept;
@@ -417,6 +426,10 @@ public:
     void* user_area() const noexcept;                             // Config::user_bytes, 64-byte aligned
 
 private:
+    Status begin_first_run(const NewEntry& what, int64_t now_sec, uint64_t checked, Writer* writer) noexcept;
+    // Payload bytes [at, end) of a chain, counted from its entry on; as segments().
+    uint32_t pieces(const Pin& pin, uint64_t at, uint64_t end, uint64_t* cursor, Segment* out, uint32_t cap) const noexcept;
+
     Context context_;
     uint32_t fill_hint_ = 0;   // where to look for a free place in fill[]
 };
