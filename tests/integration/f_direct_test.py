@@ -1,4 +1,4 @@
-"""Cold keys filled out of the client's own request, where a location's answers have always been whole (ngx/direct.h)."""
+"""Cold keys filled out of the client's own request, where a location's answers have always been whole (ngx/fill/direct_fill.h)."""
 import email.utils
 import re
 import socket
