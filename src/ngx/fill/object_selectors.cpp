@@ -1,0 +1,88 @@
+#include "ngx/glue/ngx.h"
+
+#include "ngx/fill/object_selectors.h"
+
+#include "cache/url.h"
+#include "http/tags.h"
+
+namespace slab_cache::ngx {
+namespace {
+
+void add_tags(cache::SelectorList* to, Bytes value, const uint8_t* secret) noexcept {
+    http::TagReader reader(value);
+    Bytes tag;
+    while (reader.next(&tag)) {
+        to->add(cache::tag_selector(tag, secret));
+    }
+}
+
+// Of the fields that slab_cache_tags says, or of the usual ones.
+void add_field_tags(cache::SelectorList* to, Fill* fill, const http::Fields& response) noexcept {
+    const http::TagPolicy& policy = fill->conf->policy.tags;
+    const uint8_t* secret = fill->zone->store.secret();
+    for (const http::Field& field : response) {
+        if (http::is_tag_field(field.name, policy)) {
+            add_tags(to, field.value, secret);
+        }
+    }
+    if (!policy.usual || !response.has(http::kCacheGroups)) {
+        return;
+    }
+    http::GroupReader groups(response, http::kCacheGroups);
+    Bytes group;
+    while (groups.next(&group)) {
+        to->add(cache::group_selector(fill->host, group, secret));
+        to->add(cache::tag_selector(group, secret));
+    }
+}
+
+bool add_configured_tags(cache::SelectorList* to, Fill* fill) noexcept {
+    if (fill->conf->tags == nullptr) {
+        return true;
+    }
+    auto* value = static_cast<ngx_http_complex_value_t*>(fill->conf->tags->elts);
+    for (ngx_uint_t i = 0; i < fill->conf->tags->nelts; i++) {
+        ngx_str_t text;
+        if (ngx_http_complex_value(fill->request, &value[i], &text) != NGX_OK) {
+            return false;
+        }
+        add_tags(to, view(text), fill->zone->store.secret());
+    }
+    return true;
+}
+
+// Whose answer it is; what clients call it; what it is called inside.
+bool add_names(cache::SelectorList* to, Fill* fill) noexcept {
+    const uint8_t* secret = fill->zone->store.secret();
+    cache::Url url;
+    to->add(fill->identity);
+    if (!cache::split_url(arena_of(fill->request->pool), fill->host, fill->uri, &url)) {
+        return false;
+    }
+    to->add_url(url, secret);
+    if (fill->inner_differs && !fill->inner_path.empty() && fill->inner_path.front() == '/') {
+        to->add_url({fill->host, fill->inner_path, fill->inner_args}, secret, cache::Side::kInner);
+    }
+    return true;
+}
+
+}  // namespace
+
+http::Reason collect_selectors(Fill* fill, const http::Fields& response, const shm::Pin& old,
+                               cache::SelectorList* to) noexcept {
+    if (!add_names(to, fill) || !add_configured_tags(to, fill)) {
+        return http::Reason::kInternal;
+    }
+    add_field_tags(to, fill, response);
+    if (old) {
+        uint32_t n = 0;
+        const uint64_t* selectors = shm::Store::selectors(old, &n);
+        to->add(selectors, n);
+    }
+    if (!to->settle()) {
+        return to->is_out_of_memory() ? http::Reason::kInternal : http::Reason::kTooManyTags;
+    }
+    return http::Reason::kNone;
+}
+
+}  // namespace slab_cache::ngx
