@@ -2,6 +2,7 @@
 
 #include "ngx/answer/relay.h"
 
+#include "ngx/fill/trailers.h"
 #include "ngx/glue/client_io.h"
 #include "ngx/request/controls.h"
 #include "ngx/request/response_header.h"
@@ -290,6 +291,7 @@ ngx_int_t relay_chain(Fill* fill, ngx_chain_t* in) noexcept {
         ngx_free_chain(r->pool, cl);
         if (last) {
             fill->phase = FillPhase::kDone;
+            hand_on_trailers(fill);
             end_relay(leader, true);
             break;
         }

@@ -9,6 +9,7 @@
 #include "ngx/zone/hit_for_miss.h"
 #include "ngx/fill/origin_response.h"
 #include "ngx/fill/store_object.h"
+#include "ngx/fill/trailers.h"
 #include "ngx/answer/redirect.h"
 #include "ngx/answer/relay.h"
 
@@ -151,6 +152,7 @@ ngx_int_t store_chain(Fill* fill, ngx_chain_t* in) noexcept {
         }
         if (b->last_buf) {
             fill->body_ended = true;
+            hand_on_trailers(fill);
             finish_capture(fill);
             return NGX_OK;
         }
@@ -198,6 +200,9 @@ void refuse_bodyless(Fill* fill, const OriginResponse& origin, http::Reason reas
 }
 
 void take_bodyless(Fill* fill, const OriginResponse& origin) noexcept {
+    if (fill->leader != nullptr) {
+        copy_upstream_states(fill, fill->leader);   // it may be gone, and logged, before the fill has ended
+    }
     http::Reason no = why_not_stored(fill, origin);
     shm::Pin pin;
     if (no == http::Reason::kNone) {

@@ -360,6 +360,9 @@ void copy_upstream_states(Fill* fill, Ctx* leader) noexcept {
             return;
         }
         *state = states[i];
+        if (state->response_time == static_cast<ngx_msec_t>(-1) && fill->request->upstream != nullptr) {   // it goes on
+            state->response_time = ngx_current_msec - fill->request->upstream->start_time;
+        }
         if (state->peer != nullptr) {
             auto* peer = pool_new<ngx_str_t>(r->pool);
             if (peer == nullptr || !pool_copy(r->pool, *state->peer, peer)) {

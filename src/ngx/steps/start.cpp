@@ -106,9 +106,12 @@ Next begin_lookup(Ctx* ctx) noexcept {
 
 Next start(Ctx* ctx) noexcept {
     ngx_http_request_t* r = ctx->request;
-    ctx->zone = zone_for(r, ctx->conf);
+    bool is_unknown = false;
+    ctx->zone = zone_for(r, ctx->conf, &is_unknown);
     if (ctx->zone == nullptr) {
-        return Next::kDecline;
+        ctx->status = CacheStatus::kNone;
+        ctx->error_status = NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return is_unknown ? Next::kError : Next::kDecline;
     }
     ctx->status = CacheStatus::kMiss;
     init_waiter(&ctx->waiter, ctx->zone, r->connection->log, resume, ctx);
@@ -148,13 +151,14 @@ Next start(Ctx* ctx) noexcept {
     return read_body(ctx);
 }
 
-Zone* zone_for(ngx_http_request_t* r, const LocConf* conf) noexcept {
+Zone* zone_for(ngx_http_request_t* r, const LocConf* conf, bool* is_unknown) noexcept {
+    *is_unknown = false;
     if (conf->zone_value == nullptr) {
         return conf->zone;
     }
     ngx_str_t name;
-    if (ngx_http_complex_value(r, conf->zone_value, &name) != NGX_OK || name.len == 0
-        || view(name) == "off") {
+    *is_unknown = ngx_http_complex_value(r, conf->zone_value, &name) != NGX_OK;
+    if (*is_unknown || name.len == 0 || view(name) == "off") {
         return nullptr;
     }
     MainConf* mcf = main_conf(r);
@@ -165,6 +169,7 @@ Zone* zone_for(ngx_http_request_t* r, const LocConf* conf) noexcept {
         }
     }
     ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "slab_cache zone \"%V\" not found", &name);
+    *is_unknown = true;
     return nullptr;
 }
 

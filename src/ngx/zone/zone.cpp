@@ -209,7 +209,8 @@ ngx_int_t init_zone(ngx_shm_zone_t* shm_zone, void* data) noexcept {
     return NGX_OK;
 }
 
-// A fill has a connection without a socket. Taken out of worker_connections, it would be missing where clients need all.
+// A fill has a connection without a socket, a zone one with. Taken out of worker_connections, they would be missing where clients
+// need all.
 void reserve_connections(ngx_cycle_t* cycle) noexcept {
     MainConf* conf = cycle_conf(cycle);
     const ngx_uint_t most = ngx_max(cycle->connection_n / kFillShare, 1);
@@ -219,7 +220,7 @@ void reserve_connections(ngx_cycle_t* cycle) noexcept {
         if (zone->max_clones == 0) {
             zone->max_clones = most;
         }
-        all += zone->max_clones;
+        all += zone->max_clones + 1;   // its wake-up socket
     }
     cycle->connection_n += all;
 }
