@@ -5,8 +5,8 @@
 #include "ngx/conf/credentials.h"
 #include "ngx/conf/directive_watch.h"
 #include "ngx/conf/directives.h"
-#include "ngx/request/identity.h"
 #include "ngx/conf/leftovers.h"
+#include "ngx/conf/location_identity.h"
 #include "ngx/zone/zone.h"
 
 namespace slab_cache::ngx {

@@ -16,6 +16,7 @@
 
 namespace slab_cache::ngx {
 
+struct LocConf;
 struct Waiter;
 
 inline constexpr size_t kReservedBytes = 4096;   // nginx's ngx_slab_pool_t stays in place at the zone's start
@@ -64,6 +65,9 @@ struct Zone {
 
 // True when this worker may use the store. False: serve uncached.
 inline bool usable(Zone* zone) noexcept { return zone->store.joined(); }
+
+// The zone this location caches in, nullptr for none.
+Zone* zone_for(ngx_http_request_t* r, const LocConf* conf) noexcept;
 
 // Asks for huge pages where huge_pages=on says so. Not having them is no failure.
 void advise_huge_pages(const Zone& zone, void* addr, ngx_log_t* log) noexcept;
