@@ -96,7 +96,7 @@ void on_upkeep(ngx_event_t* ev) noexcept {
             give_back_priors(zone);
         }
         begin_sweep(zone);
-        list_fills(zone);
+        list_all_under_way(zone);
         walk_if_due(zone);
     }
     if (!ngx_exiting && !ngx_terminate) {

@@ -55,7 +55,7 @@ struct Zone {
     ngx_uint_t fills;              // fills this worker has under way
     ngx_uint_t clones;             // ... as requests of their own
     ngx_uint_t abandoned;          // ... whose client has left
-    ngx_queue_t under_way;         // of Fill: these, and those whose answer is still going by
+    ngx_queue_t under_way;         // of Listed: these, and those whose answer is still going by
     ngx_event_t walking;           // listing.h
     uint64_t walk_cursor;
     uint32_t walk_epoch;
