@@ -45,6 +45,10 @@ shm_circle() {
     { grep -oE '^#include "shm/[^"]+"' src/shm/*.h || true; } |
         sed -E 's,^src/shm/([^:]+):#include "shm/(.*)"$,\1 \2,' | tsort 2>&1 > /dev/null | nothing
 }
+# What the parts behind Store know of a process is theirs.
+context_inside() {
+    { grep -rnE '"shm/(store_)?context\.h"|shm::(Context|PriorZone)\b' src/base src/http src/cache src/ngx || true; } | nothing
+}
 foreign_headers() {
     { grep -rnE '#include *[<"](ngx_|nginx)' src/base src/shm src/http src/cache || true
       grep -rnE '#include *[<"](openssl/|jansson)' src/base src/shm src/http || true
@@ -106,6 +110,7 @@ run "lint: http includes only base" layer http "base"
 run "lint: cache includes only base, shm, http" layer cache "base shm http"
 run "lint: rooms of ngx include in one direction" room_order
 run "lint: headers of shm go in no circle" shm_circle
+run "lint: shm::Context is named in shm alone" context_inside
 run "lint: nginx, OpenSSL, test and heavy std headers keep out" foreign_headers
 run "lint: memory order tags have two sides" order_tags
 run "lint: no symbol of the C++ runtime" runtime_symbols
