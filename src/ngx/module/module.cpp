@@ -5,6 +5,7 @@
 #include "ngx/fill/clone.h"
 #include "ngx/conf/conf.h"
 #include "ngx/request/ctx.h"
+#include "ngx/fill/copy_in_passing.h"
 #include "ngx/fill/direct_fill.h"
 #include "ngx/conf/directive_watch.h"
 #include "ngx/module/directive_table.h"
@@ -39,6 +40,9 @@ ngx_int_t header_filter(ngx_http_request_t* r) noexcept {
             if (const ngx_int_t rc = direct_header(r, ctx); rc != NGX_OK) {
                 return rc;
             }
+        } else if (ctx != nullptr && ctx->direct != nullptr) {
+            // A second header: another answer takes the place of the one that is copied, a 412 for instance.
+            stop_copying(ctx->direct, http::Reason::kElsewhere);
         }
         observe_response(r, conf);
         observe_unsafe(r, conf);
