@@ -326,6 +326,9 @@ void end_lease(Fill* fill, shm::LeaseState outcome, uint32_t detail) noexcept {
     }
     shm::WakeSet wake;
     const uint32_t cell = fill->ticket.cell;
+    if (outcome == shm::LeaseState::kPublished && fill->published_ref != 0 && !fill->is_lease_moved) {
+        detail = answer_mark(fill->published_ref);
+    }
     fill->zone->store.lease_release(fill->ticket, outcome, detail, &wake);
     fill->ticket = {};
     wake_workers(fill->zone, wake, cell);

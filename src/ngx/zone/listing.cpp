@@ -100,7 +100,10 @@ shm::Status publish(Fill* fill) noexcept {
         store.abort(&fill->writer);
         return shm::Status::kPurged;
     }
-    return store.commit(&fill->writer, now_sec());
+    const uint32_t ref = fill->writer.ref;
+    const shm::Status status = store.commit(&fill->writer, now_sec());
+    fill->published_ref = status == shm::Status::kOk ? ref : 0;
+    return status;
 }
 
 void list_url(Zone* zone, uint64_t selector) noexcept {
