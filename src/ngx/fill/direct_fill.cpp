@@ -52,9 +52,10 @@ bool is_plain_protocol(const ngx_http_upstream_t& u) noexcept {
     return module == "proxy" ? is_plain_get(u.request_bufs) : module == "uwsgi" || module == "scgi";
 }
 
-// The length that a 204 or a 304 names is not what follows.
-bool has_no_body(ngx_uint_t status) noexcept {
-    return status == NGX_HTTP_NO_CONTENT || status == NGX_HTTP_NOT_MODIFIED;
+// What follows the header; -1: nobody knows. The length that a 204 or a 304 names is not it.
+off_t body_length(const ngx_http_upstream_t& u) noexcept {
+    return has_no_body(u.headers_in.status_n) || u.headers_in.status_n == NGX_HTTP_NOT_MODIFIED ? 0
+                                                                                               : u.headers_in.content_length_n;
 }
 
 // The header has been read: the body will lie behind it in the same buffer, and can be taken from there as it is.
@@ -70,18 +71,14 @@ bool fits_buffer(const ngx_http_request_t* r) noexcept {
         return false;   // a proxy_cache below us: what lies in the buffer may come from its file
     }
 #endif
-    if (has_no_body(u->headers_in.status_n) && u->headers_in.content_length_n > 0) {
-        return false;
-    }
-    return u->headers_in.content_length_n >= 0
-           && u->headers_in.content_length_n <= static_cast<off_t>(u->buffer.end - u->buffer.pos);
+    const off_t length = body_length(*u);
+    return length >= 0 && length <= static_cast<off_t>(u->buffer.end - u->buffer.pos);
 }
 
 // All of the body is there, and nothing behind it.
 bool is_whole(const ngx_http_request_t* r) noexcept {
     return fits_buffer(r)
-           && r->upstream->headers_in.content_length_n
-                  == static_cast<off_t>(r->upstream->buffer.last - r->upstream->buffer.pos)
+           && body_length(*r->upstream) == static_cast<off_t>(r->upstream->buffer.last - r->upstream->buffer.pos)
            && r->headers_out.content_length_n == r->upstream->headers_in.content_length_n;
 }
 
@@ -256,7 +253,7 @@ ngx_int_t await_whole(ngx_http_request_t* r) noexcept {
     }
     ngx_http_upstream_t* u = r->upstream;
     const bool rest = fits_buffer(r) && u->headers_in.x_accel_redirect == nullptr
-                      && u->buffer.last - u->buffer.pos < u->headers_in.content_length_n;
+                      && u->buffer.last - u->buffer.pos < body_length(*u);
     if (!rest) {
         return NGX_OK;
     }

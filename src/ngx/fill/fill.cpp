@@ -289,7 +289,10 @@ shm::Status publish(Fill* fill) noexcept {
         store.abort(&fill->writer);
         return shm::Status::kPurged;
     }
-    return store.commit(&fill->writer, now_sec());
+    const uint32_t ref = fill->writer.ref;
+    const shm::Status status = store.commit(&fill->writer, now_sec());
+    fill->published_ref = status == shm::Status::kOk ? ref : 0;
+    return status;
 }
 
 void leader_left(Fill* fill) noexcept {
@@ -337,6 +340,9 @@ void end_lease(Fill* fill, shm::LeaseState outcome, uint32_t detail) noexcept {
     }
     shm::WakeSet wake;
     const uint32_t cell = fill->ticket.cell;
+    if (outcome == shm::LeaseState::kPublished && fill->published_ref != 0 && !fill->is_lease_moved) {
+        detail = answer_mark(fill->published_ref);
+    }
     fill->zone->store.lease_release(fill->ticket, outcome, detail, &wake);
     fill->ticket = {};
     wake_workers(fill->zone, wake, cell);

@@ -50,6 +50,8 @@ struct Fill {
     Bytes host, uri;             // of the client's URL, for selectors
     Bytes inner_path, inner_args; // what it is inside, where that differs
     bool inner_differs;
+    uint32_t published_ref;      // of what was published last; 0: nothing
+    bool is_lease_moved;         // the lease is younger than the question to the origin
     uint64_t identity;           // identity.h
     Bytes key;                   // primary
     shm::Digest primary;
@@ -101,7 +103,9 @@ void continue_fill(Fill* fill) noexcept; // the leader has room again (kRelaying
 
 // A lease that came to nothing: whoever waits looks again.
 void give_back(Zone* zone, const shm::Ticket& lease) noexcept;
-// Ends the lease with `outcome` and wakes who waits on it. Idempotent.
+// What a lease that ends as published says of its object, in the 16 bits it has for that. Never 0.
+inline uint32_t answer_mark(uint32_t ref) noexcept { return (ref * 0x9E3779B1U) >> 16 | 1; }
+// Ends the lease with `outcome` and wakes who waits on it. kPublished: `detail` is the object's mark, or 0. Idempotent.
 void end_lease(Fill* fill, shm::LeaseState outcome, uint32_t detail) noexcept;
 // A 304 stands for a 200 (RFC 9110 §15.4.5): what else is stored is not asked about, nor confirmed by one.
 inline bool may_be_confirmed(uint16_t stored_status) noexcept { return stored_status == NGX_HTTP_OK; }

@@ -26,6 +26,7 @@ void move_lease(Fill* fill) noexcept {
     end_lease(fill, shm::LeaseState::kPublished, 0);
     if (answer == shm::LeaseAnswer::kOwned) {
         fill->ticket = ticket;
+        fill->is_lease_moved = true;
         if (fill->leader != nullptr) {
             fill->leader->ticket = ticket;
         }

@@ -63,7 +63,8 @@ struct Ctx {
     CacheStatus status;
     http::Reason reason;
     bool collapsed;              // waited for somebody else's fill
-    bool fill_seen;              // ... which came to its end
+    uint8_t fills_seen;          // ... so many of which came to their end
+    bool is_asked_after;         // ... and the one it waits for now has asked the origin after this request came
     bool unlocked;               // fills without a lease
     bool is_quiet;               // its fill marks nothing: others have not asked for what it asks
     bool has_type;               // of an answer that redirected here: files keep it
@@ -98,6 +99,9 @@ struct Ctx {
     bool stale_servable;         // ... may be served should the origin fail
 
     shm::Ticket ticket;          // whose progress we watch
+    shm::Ticket first_ticket;    // ... the first one, of
+    shm::Digest first_lease;
+    uint32_t answer_mark;        // of the object that is_asked_after brought (fill.h); 0: none
     Waiter waiter;
     uint64_t wait_since_ms;
     uint64_t waited_ms;
