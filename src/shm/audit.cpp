@@ -48,7 +48,8 @@ void add_workers(const Context& c, Stats* out) noexcept {
 template <class Fn>
 void for_each_purge_set(const Context& c, Fn fn) noexcept {
     for (uint32_t i = 0; i < c.geo.purge_sets; i++) {
-        fn(*region(c).at<PurgeSet>(c.geo.purges_offset + uint64_t{i} * sizeof(PurgeSet)));
+        fn(*purge_set(c, RecordTable::kPurges, i));
+        fn(*purge_set(c, RecordTable::kInvalidations, i));
     }
 }
 

@@ -51,12 +51,15 @@ void sweep_bucket_locked(const Context& c, Shard* s, uint32_t i, uint32_t now) n
     }
 }
 
+enum class Thorough : bool { kNo, kYes };   // looks for retired entries that can be freed, however few there are
+
 // Up to `n` buckets of the shard at the zone's sweep cursor; the number of buckets done.
-uint32_t sweep_slice(Context* c, uint32_t n, uint32_t now) noexcept {
+uint32_t sweep_slice(Context* c, uint32_t n, uint32_t now, Thorough thorough) noexcept {
     const uint32_t shard = c->zone->sweep_shard.load_relaxed() % c->geo.shard_count;
     Shard* s = shard_at(*c, shard);
     ShardLock lock(c, s, ShardLock::Patience::kStore);
-    if (!lock) {
+    // Another one has come to its end meanwhile: to begin it anew would leave its first buckets out the next time.
+    if (!lock || c->zone->sweep_shard.load_relaxed() % c->geo.shard_count != shard) {
         return n;
     }
     uint32_t at = s->sweep_bucket.load_relaxed();
@@ -68,10 +71,31 @@ uint32_t sweep_slice(Context* c, uint32_t n, uint32_t now) noexcept {
     if (at >= c->geo.bucket_count) {
         at = 0;
         c->zone->sweep_shard.store_relaxed((shard + 1) % c->geo.shard_count);
+        if (shard + 1 == c->geo.shard_count) {
+            c->zone->unswept.store_relaxed(0);  // relaxed: when to sweep is a guess
+        }
     }
     s->sweep_bucket.store_relaxed(at);
-    reclaim_locked(*c, s);
+    if (thorough == Thorough::kYes || wants_reclaim_locked(*c, *s)) {
+        reclaim_locked(*c, s);
+    }
     return done > 0 ? done : 1;
+}
+
+// Who writes invalidation records sweeps for them: all objects have been looked at twice before a sixteenth of the table was
+// written anew. Sets fill unevenly, but so much of one hardly ever comes to seven records.
+void keep_pace(Context* c, uint32_t written, uint32_t now) noexcept {
+    const uint64_t part = invalidation_records(*c) / 32 + 1;
+    const uint32_t before = c->zone->unswept.add_relaxed(written);
+    if (before + uint64_t{written} < part) {
+        return;
+    }
+    const uint64_t buckets = uint64_t{c->geo.bucket_count} * c->geo.shard_count;
+    for (uint64_t left = buckets * written / part + 1; left > 0;) {
+        const uint32_t n = left < kSweepSlice ? static_cast<uint32_t>(left) : kSweepSlice;
+        const uint32_t done = sweep_slice(c, n, now, Thorough::kNo);
+        left -= done < left ? done : left;
+    }
 }
 
 }  // namespace
@@ -144,6 +168,14 @@ uint64_t Store::purge(const uint64_t* fingerprints, uint32_t n, PurgeMode mode, 
     return purge_fingerprints(&process(), fingerprints, n, mode, more, context);
 }
 
+uint64_t Store::invalidate(const uint64_t* fingerprints, uint32_t n, PurgeMode mode, int64_t now_sec) noexcept {
+    const uint64_t seq = invalidate_fingerprints(&process(), fingerprints, n, mode);
+    if (process().local != nullptr) {
+        keep_pace(&process(), n, saturate_sec(now_sec));
+    }
+    return seq;
+}
+
 uint64_t Store::purge_all(PurgeMode mode) noexcept {
     return purge_everything(&process(), mode);
 }
@@ -197,7 +229,7 @@ bool Store::sweep(int64_t now_sec, uint64_t now_ms, uint32_t buckets) noexcept {
     const uint32_t now = saturate_sec(now_sec);
     for (uint32_t done = 0; done < buckets;) {
         const uint32_t n = buckets - done < kSweepSlice ? buckets - done : kSweepSlice;
-        done += sweep_slice(&process(), n, now);
+        done += sweep_slice(&process(), n, now, Thorough::kYes);
     }
     return true;
 }
