@@ -228,6 +228,7 @@ void retire_live_locked(const Context& c, Shard* s, uint32_t ref) noexcept {
     const Entry* e = region(c).entry(ref);
     s->entries--;
     s->live_bytes -= front_bytes(e->fixed) + uint64_t{e->body_total.load_relaxed()};
+    s->side_bytes -= side_bytes_of(*e);
     retire_locked(c, s, ref);
 }
 

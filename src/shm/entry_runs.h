@@ -44,6 +44,14 @@ inline uint32_t first_bytes(const EntryFixed& f) noexcept {
     const uint32_t front = front_bytes(f);
     return front < kMostInFirstRun ? front : kMostInFirstRun;
 }
+// Of each shard.
+inline uint64_t most_side_bytes(const Context& c) noexcept {
+    return capacity(c) / 10;
+}
+// What an entry counts for in Shard::side_bytes while it is live.
+inline uint64_t side_bytes_of(const Entry& e) noexcept {
+    return (e.fixed.flags & kSideFlag) != 0 ? e.occupied.load_relaxed() : 0;   // relaxed: only written under the lock
+}
 inline const uint64_t* selectors_of(const Entry& e) noexcept {
     return reinterpret_cast<const uint64_t*>(&e + 1);
 }

@@ -55,7 +55,7 @@ struct EntryFixed {
     uint64_t digest_lo;
     uint32_t fill_cost_us;
     uint32_t stored_sec;      // the caller's clock at begin()
-    uint16_t flags;           // the caller's
+    uint16_t flags;           // the caller's, but for kSideFlag
     uint16_t selector_count;
     uint16_t key_bytes;
     uint16_t head_low;        // head_bytes() in entry_runs.h
@@ -124,6 +124,7 @@ struct Shard {
     uint32_t retired_count;
     uint32_t random;                // state of a small generator (block choice)
     uint64_t retired_bytes, filling_bytes, live_bytes, entries;
+    uint64_t side_bytes;            // occupied by live entries with kSideFlag
 
     // Statistics, written under the lock, read by anybody.
     Atom<uint64_t> eviction_age_sec;
@@ -131,7 +132,7 @@ struct Shard {
     Atom<uint32_t> sweep_bucket;
     uint32_t wants_repair;          // guarded by the lock: nonsense was met, the next holder repairs
     uint32_t overflow_free;         // guarded by the lock: 1 + index of the first overflow bucket out of use, linked by gen
-    uint32_t pad1[11];
+    uint32_t pad1[9];
 };
 
 // One per process. The table is sized at create(); fill[] and slot[] follow the struct.

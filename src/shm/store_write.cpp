@@ -132,6 +132,7 @@ void make_live_locked(const Context& c, Shard* s, uint32_t ref, Atom<uint64_t>* 
     queues_of(c, *s).push_locked(ref);
     s->entries++;
     s->live_bytes += front_bytes(e->fixed) + uint64_t{e->body_total.load_relaxed()};
+    s->side_bytes += side_bytes_of(*e);
     place_locked(c, s, ref, slot);
 }
 
@@ -267,6 +268,10 @@ Status Store::commit(Writer* w, int64_t now_sec) noexcept {
     }
     trim_locked(process(), s, w);
     e = region(process()).entry(w->ref);
+    if (side_bytes_of(*e) != 0 && s->side_bytes + side_bytes_of(*e) > most_side_bytes(process())) {
+        drop_locked(process(), s, w, Counter::kNoSpaceSeen);
+        return Status::kNoSpace;
+    }
     e->checked.store_relaxed(v == Validity::kValid || kForgetsSoft ? seq : 0);
     make_live_locked(process(), s, w->ref, slot);
     process().local->fills[w->fill_slot].store_release(0);  // [fill-publish]

@@ -68,6 +68,9 @@ struct Pin {
 // With a key of 32 KB, 8 KB of an object's first block are left for its head: what tells its facts from it needs no more.
 inline constexpr uint32_t kMaxSelectors = 3072;
 inline constexpr uint32_t kMaxHeadBytes = 192 * 1024;
+// An entry beside the objects proper (what is known of them, say): such entries never take more than a tenth of the space. Where they
+// would, they are refused with kNoSpace, one that replaces another too.
+inline constexpr uint16_t kSideFlag = 0x8000;
 
 // What an object is at the moment its head is known.
 struct NewEntry {
@@ -81,7 +84,7 @@ struct NewEntry {
     int64_t stale_until_sec = 0;          // after this, of no use to anybody: first to be evicted
     int64_t body_bytes = -1;              // when known in advance, else -1
     uint32_t fill_cost_us = 0;            // what the origin took
-    uint16_t flags = 0;                   // opaque to the store
+    uint16_t flags = 0;                   // opaque to the store, but for kSideFlag
     int64_t stored_sec = 0;               // when it was first stored, where that is not now
 };
 

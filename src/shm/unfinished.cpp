@@ -148,7 +148,8 @@ Run first_run_locked(const Context& c, Shard* s, const NewEntry& what, int64_t n
             ask = {round_up(least, kPageBytes), least, Kind::kPage};
         }
     }
-    return may_grow_locked(c, *s, ask.want_bytes) ? make_room_locked(c, s, ask, now_sec) : Run{};
+    const bool may_be = (what.flags & kSideFlag) == 0 || s->side_bytes + ask.min_bytes <= most_side_bytes(c);
+    return may_be && may_grow_locked(c, *s, ask.want_bytes) ? make_room_locked(c, s, ask, now_sec) : Run{};
 }
 
 void write_front(const Context& c, Run run, const NewEntry& what, int64_t now_sec,

@@ -113,6 +113,10 @@ json_t* entry_json(ngx_pool_t* pool, Zone* zone, const shm::Pin& pin, shm::Valid
         put_marker(entry, shm::Store::head(pin));
         return entry;
     }
+    if ((shm::Store::flags(pin) & cache::kHintsFlag) != 0) {
+        json_object_set_new(entry, "early_hints", json_text(shm::Store::head(pin)));
+        return entry;
+    }
     put(entry, "body_bytes", shm::Store::body_length(pin));
     put(entry, "fill_cost_us", shm::Store::fill_cost_us(pin));
     put(entry, "uses", shm::Store::hits(pin));

@@ -120,6 +120,7 @@ void* create_loc_conf(ngx_conf_t* cf) noexcept {
     conf->tags_mode = NGX_CONF_UNSET_UINT;
     conf->purge = static_cast<PurgeConf*>(NGX_CONF_UNSET_PTR);
     conf->status_header = NGX_CONF_UNSET_UINT;
+    conf->early_hints = NGX_CONF_UNSET;
     return conf;
 }
 
@@ -183,6 +184,7 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
     ngx_conf_merge_bitmask_value(
         conf->invalidate, prev->invalidate,
         (NGX_CONF_BITMASK_SET | kInvalidateUnsafe | kInvalidateGroups));
+    ngx_conf_merge_value(conf->early_hints, prev->early_hints, 0);
     ngx_conf_merge_uint_value(conf->status_header, prev->status_header,
                               static_cast<ngx_uint_t>(StatusHeader::kOff));
     build_policy(conf);

@@ -127,6 +127,7 @@ struct LocConf {
     ngx_uint_t invalidate;
     PurgeConf* purge;              // nullptr = off
     ngx_uint_t status_header;      // StatusHeader
+    ngx_flag_t early_hints;
 
     ngx_flag_t api;
     ngx_flag_t api_write;

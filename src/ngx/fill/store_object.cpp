@@ -19,6 +19,7 @@
 #include "ngx/fill/merge_304.h"
 #include "ngx/request/cache_key.h"
 #include "ngx/fill/object_selectors.h"
+#include "ngx/fill/remember_hints.h"
 #include "ngx/fill/variants.h"
 #include "ngx/zone/whole_head.h"
 
@@ -317,7 +318,11 @@ shm::Status begin_object(Fill* fill, const OriginResponse& origin, http::Reason*
     if (!choose_variant(fill, varying, &what, reason)) {
         return shm::Status::kTooLarge;
     }
-    return fill->zone->store.begin(what, now_sec(), &fill->writer);
+    const shm::Status status = fill->zone->store.begin(what, now_sec(), &fill->writer);
+    if (status == shm::Status::kOk && origin.kind == AnswerKind::kBody) {
+        remember_hints(fill, {lines.data, lines.size}, what);
+    }
+    return status;
 }
 
 namespace {
@@ -409,6 +414,7 @@ shm::Status write_renewed(Fill* fill, const Renewed& renewed, Lines* lines, shm:
     if (!choose_variant(fill, renewed.response.fields, &what, &reason)) {   // the 304 may name another Vary
         return shm::Status::kTooLarge;
     }
+    remember_hints(fill, {lines->data, lines->size}, what);
     return write_again(fill, what, pin);
 }
 
