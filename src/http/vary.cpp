@@ -201,8 +201,8 @@ bool is_plain_pair(Bytes pair, Bytes name) noexcept {
     return pair.size() > name.size() && pair[name.size()] == '=' && base::starts_with(pair, name);
 }
 
-// The value of the cookie that is there once, as its name is written. Of anything else servers make different things: some
-// take the first of two, some the last. Then all pairs stand for it, each behind a ';', which is in no value.
+// The value of the cookie that is there once, as its name is written. Of anything else servers make different things:
+// some take the first of two, some the last. Then all pairs stand for it, each behind a ';', which is in no value.
 void put_cookie(KeyWriter* key, const Fields& request, Bytes name) noexcept {
     Bytes only;
     uint32_t count = 0;
