@@ -2,27 +2,9 @@
 import subprocess
 
 import pytest
+from harness.example import EXAMPLES
 from harness.fastcgi import FastCgi
-from harness.nginx import TOP
 from harness.wait import wait_until
-
-EXAMPLES = TOP / "conf-examples"
-
-
-@pytest.fixture
-def example(nginx):
-    """Starts an example on ports of this test, in its directory, in the foreground."""
-    app_port = nginx.another_port()
-
-    def start(name):
-        text = (EXAMPLES / name).read_text()
-        text = text.replace("127.0.0.1:8080", f"127.0.0.1:{nginx.port}").replace("127.0.0.1:8081", f"127.0.0.1:{app_port}")
-        text = text.replace("/tmp/slab_cache_demo/", f"{nginx.prefix}/").replace("/tmp/slab_cache_", f"{nginx.prefix}/")
-        text = text.replace("pid logs/nginx.pid;", f"daemon off; user root; pid {nginx.prefix}/nginx.pid;")
-        nginx.start(text=text)
-        return nginx
-
-    return start
 
 
 def statuses(n, path, count=2):

@@ -6,23 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from harness.nginx import TOP
-
-EXAMPLES = TOP / "conf-examples"
-
-
-@pytest.fixture
-def example(nginx):
-    app_port = nginx.another_port()
-
-    def start(name):
-        text = (EXAMPLES / name).read_text()
-        text = text.replace("127.0.0.1:8080", f"127.0.0.1:{nginx.port}").replace("127.0.0.1:8081", f"127.0.0.1:{app_port}")
-        text = text.replace("pid logs/nginx.pid;", f"daemon off; user root; pid {nginx.prefix}/nginx.pid;")
-        nginx.start(text=text)
-        return nginx
-
-    return start
+from harness.example import EXAMPLES
 
 
 def run(*args):
