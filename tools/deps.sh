@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what a target needs and this machine lacks: tools/deps.sh build|run|test|clang|bench|static|browser|deb
+# Installs what a target needs and this machine lacks: tools/deps.sh build|run|test|clang|bench|static|browser|deb|peers
 # Says what and why first. Does nothing, and calls no apt, when nothing is missing.
 set -euo pipefail
 
@@ -30,6 +30,8 @@ reason() {
         libnginx-mod-*) echo "another module to test beside ours" ;;
         spin) echo "checks the protocol models" ;;
         clang | libclang-rt-dev) echo "second compiler, fuzzers" ;;
+        varnish) echo "another cache, to compare with" ;;
+        python3-celery) echo "a task queue, for the Django example" ;;
         wrk) echo "load generator" ;;
         strace) echo "counts system calls" ;;
         dpkg-dev) echo "fetches nginx's sources, builds packages" ;;
@@ -53,6 +55,7 @@ packages() {
         bench) echo "$build nginx wrk strace libbenchmark-dev" ;;
         static) echo "$build dpkg-dev" ;;
         deb) echo "$build dpkg-dev debhelper dh-python fakeroot lintian debootstrap" ;;
+        peers) echo "varnish python3-celery" ;;
         browser) echo "chromium chromium-driver python3-selenium prometheus" ;;
         *) echo "tools/deps.sh: unknown group \"$1\"" >&2; return 1 ;;
     esac

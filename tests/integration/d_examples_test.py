@@ -66,6 +66,18 @@ def test_wordpress(example):
     assert n.get("/post/").cache == "MISS"
 
 
+def test_wordpress_knows_members_and_commenters_by_cookies_with_a_hash_in_their_names(example):
+    n = example("wordpress-purge.conf")
+    one = "0123456789abcdef0123456789abcdef"
+    for i, cookie in enumerate((f"wordpress_logged_in_{one}=ann", f"comment_author_{one}=Jane", f"_ga=1; comment_author_email_{one}=a%40b",
+                                f"wp-postpass_{one}=x", "woocommerce_items_in_cart=1", f"wordpress_sec_{one}=1", "PHPSESSID=1")):
+        path = f"/post-{i}/"
+        assert [n.get(path, f"Cookie: {cookie}").cache for _ in range(2)] == ["BYPASS", "BYPASS"], cookie
+        assert n.get(path).cache == "MISS", cookie                                  # nothing of theirs was kept
+        assert n.get(path, f"Cookie: {cookie}").cache == "BYPASS", cookie           # nor do they get what strangers get
+    assert n.get("/post-0/", "Cookie: _ga=GA1.1.5; wordpress_test_cookie=WP%20Cookie%20check").cache == "HIT"
+
+
 def test_grafana_asks_for_metrics_that_exist(example):
     n = example("push.conf")
     n.get("/a")

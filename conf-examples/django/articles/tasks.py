@@ -1,4 +1,4 @@
-"""A page made beforehand. With Celery publish_report() is a task, beat runs it; without, `manage.py publish_report` by cron."""
+"""A page made beforehand. With Celery publish_report() is a task of beat; without, cron runs `manage.py publish_report`."""
 from django.conf import settings
 from django.db.models import Count
 from django.http import HttpResponse
@@ -10,6 +10,7 @@ from .models import Article
 try:
     from celery import shared_task
 except ImportError:
+
     def shared_task(function):
         function.delay = function
         return function

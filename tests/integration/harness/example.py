@@ -15,7 +15,9 @@ def adapted(text, nginx, app_port=None):
     user = "user root;" if os.getuid() == 0 else ""
     text = text.replace("pid logs/nginx.pid;", f"daemon off; {user} pid {d}/nginx.pid;")
     if "proxy_temp_path" not in text:
-        paths = " ".join(f"{kind}_temp_path {d}/tmp/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        paths = " ".join(
+            f"{kind}_temp_path {d}/tmp/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
         text = re.sub(r"^http \{", f"http {{ {paths}", text, flags=re.M)
     return text
 

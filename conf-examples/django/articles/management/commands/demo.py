@@ -5,11 +5,16 @@ from django.core.management.base import BaseCommand
 
 
 class Command(BaseCommand):
-    help = "Forty articles; readers reader0 to reader39 and an editor, whose password is their name's first six letters."
+    help = (
+        "Forty articles; readers reader0 to reader119 and an editor, whose password is their name's first six letters."
+    )
 
     def handle(self, **options):
-        Article.objects.bulk_create(Article(title_en=f"Article {n}", title_de=f"Artikel {n}", text=f"Text {n}. " * 200)
-                                    for n in range(1, 41))
+        Article.objects.bulk_create(
+            Article(title_en=f"Article {n}", title_de=f"Artikel {n}", text=f"Text {n}. " * 200) for n in range(1, 41)
+        )
         password = make_password("reader")
-        User.objects.bulk_create(User(username=f"reader{n}", password=password) for n in range(40))
-        User.objects.bulk_create([User(username="editor", password=make_password("editor"), is_staff=True, is_superuser=True)])
+        User.objects.bulk_create(User(username=f"reader{n}", password=password) for n in range(120))
+        User.objects.bulk_create(
+            [User(username="editor", password=make_password("editor"), is_staff=True, is_superuser=True)]
+        )
