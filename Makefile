@@ -22,9 +22,11 @@ export NGX_SRC PORT
 module:           ## build build/ngx_http_slab_cache_module.so against the installed nginx-dev
 	+@tools/build-module.sh $(BUILD)
 
-run: deps-run     ## install what is missing, build, start the demo in the foreground (PORT=8080)
+run:              ## install what is missing, build, start the demo in the foreground (PORT=8080)
+	@tools/run-demo.sh check
+	+@$(MAKE) --no-print-directory deps-run
 	+@$(MAKE) $(JOBS) --no-print-directory module
-	@tools/run-demo.sh $(MODULE) $(PORT)
+	@tools/run-demo.sh $(MODULE)
 
 test: deps-test   ## install what is missing, build, run all tests
 	+@$(MAKE) $(JOBS) --no-print-directory module test-programs VARIANT=plain

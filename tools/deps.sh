@@ -81,10 +81,22 @@ if [ "$(id -u)" != 0 ]; then
         { echo "Not root and no sudo. As root: apt-get install ${missing[*]}" >&2; exit 1; }
     sudo=sudo
 fi
+# Packages start their services: nginx would listen on port 80, for the whole network, before anybody has configured it.
+# Debian's way to say no is this file. One that is there already is somebody else's word, and stays.
+policy=${POLICY_RC_D:-/usr/sbin/policy-rc.d}
+start_nothing() {
+    [ ! -e "$policy" ] || return 0
+    echo "Meanwhile no package starts a service ($policy, removed afterwards)."
+    trap '$sudo rm -f "$policy"' EXIT
+    trap 'exit 130' INT TERM
+    printf '#!/bin/sh\n# for as long as slab_cache/tools/deps.sh installs\nexit 101\n' | $sudo tee "$policy" > /dev/null
+    $sudo chmod 755 "$policy"
+}
 install() {
     $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
         "${missing[@]}" < /dev/null
 }
+start_nothing
 # Package lists may be missing or old: refresh them once, and only then.
 if ! compgen -G '/var/lib/apt/lists/*_Packages*' > /dev/null; then
     $sudo apt-get update -q < /dev/null
