@@ -10,7 +10,7 @@ import sys
 
 from flask import Flask, abort, flash, get_flashed_messages, redirect, render_template_string, request, session
 
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "clients/python"))  # where it is not installed
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent.parent / "clients/python"))  # where it is not installed
 import slab_cache  # noqa: E402
 
 app = Flask(__name__)

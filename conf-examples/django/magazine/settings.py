@@ -4,7 +4,7 @@ import pathlib
 import sys
 
 BASE_DIR = pathlib.Path(__file__).resolve().parent.parent
-sys.path.append(str(BASE_DIR.parents[1] / "clients/python"))  # where slab_cache.py is not installed
+sys.path.append(str(BASE_DIR.parent.parent / "clients/python"))  # where slab_cache.py is not installed
 
 SECRET_KEY = os.environ.get("SECRET_KEY", "for this example only, on this machine only")
 DEBUG = False
