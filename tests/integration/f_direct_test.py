@@ -243,6 +243,28 @@ def test_length_of_an_answer_without_body_is_not_waited_for(one_fill, origin, st
     assert n.get("/a").status == status
 
 
+@pytest.mark.parametrize("lines", [[], ["Content-Length: 100"], ["Transfer-Encoding: chunked"]])
+@pytest.mark.parametrize("earned", [0, EARNED])
+def test_answer_that_has_no_body_is_stored(cached, origin, lines, earned):
+    origin.reply("/a", status=204, headers=(*FRESH, "X-Own: 1", *lines))
+    n = cached(level="debug")
+    earn(n, origin, earned)
+    answers = [n.get("/a") for _ in range(3)]
+    assert [(a.status, a.cache, a.header("X-Own")) for a in answers] == [(204, c, "1") for c in ("MISS", "HIT", "HIT")]
+    assert direct_fills(n) == (1 if earned else 0)
+
+
+def test_validations_take_no_trust_away(cached, origin):
+    origin.sequence("/a", Reply("a", headers=("Cache-Control: no-cache", 'ETag: "a"')),
+                    Reply(status=304, headers=("Cache-Control: no-cache", 'ETag: "a"')))
+    n = cached(level="debug")
+    for i in range(EARNED):
+        earn(n, origin, 1) if i == 0 else n.get("/a")
+    origin.reply("/b", "b", headers=FRESH)
+    n.get("/b")
+    assert direct_fills(n) == 1
+
+
 def test_location_that_sends_its_requests_elsewhere_stores_nothing(cached, origin):
     n = cached("try_files /no/such/file @other;", server=f"location @other {{ proxy_pass http://{origin.address}; }}")
     origin.reply("/b", "body", headers=FRESH)

@@ -3,6 +3,7 @@
 #include "ngx/fill/direct_fill.h"
 
 #include "ngx/fill/capture.h"
+#include "ngx/fill/origin_controls.h"
 #include "ngx/request/controls.h"
 #include "ngx/fill/copy_in_passing.h"
 #include "ngx/request/accounting.h"
@@ -51,9 +52,10 @@ bool is_plain_protocol(const ngx_http_upstream_t& u) noexcept {
     return module == "proxy" ? is_plain_get(u.request_bufs) : module == "uwsgi" || module == "scgi";
 }
 
-// The length that a 204 or a 304 names is not what follows.
-bool has_no_body(ngx_uint_t status) noexcept {
-    return status == NGX_HTTP_NO_CONTENT || status == NGX_HTTP_NOT_MODIFIED;
+// What follows the header; -1: nobody knows. The length that a 204 or a 304 names is not it.
+off_t body_length(const ngx_http_upstream_t& u) noexcept {
+    return has_no_body(u.headers_in.status_n) || u.headers_in.status_n == NGX_HTTP_NOT_MODIFIED ? 0
+                                                                                               : u.headers_in.content_length_n;
 }
 
 // The header has been read: the body will lie behind it in the same buffer, and can be taken from there as it is.
@@ -69,18 +71,14 @@ bool fits_buffer(const ngx_http_request_t* r) noexcept {
         return false;   // a proxy_cache below us: what lies in the buffer may come from its file
     }
 #endif
-    if (has_no_body(u->headers_in.status_n) && u->headers_in.content_length_n > 0) {
-        return false;
-    }
-    return u->headers_in.content_length_n >= 0
-           && u->headers_in.content_length_n <= static_cast<off_t>(u->buffer.end - u->buffer.pos);
+    const off_t length = body_length(*u);
+    return length >= 0 && length <= static_cast<off_t>(u->buffer.end - u->buffer.pos);
 }
 
 // All of the body is there, and nothing behind it.
 bool is_whole(const ngx_http_request_t* r) noexcept {
     return fits_buffer(r)
-           && r->upstream->headers_in.content_length_n
-                  == static_cast<off_t>(r->upstream->buffer.last - r->upstream->buffer.pos)
+           && body_length(*r->upstream) == static_cast<off_t>(r->upstream->buffer.last - r->upstream->buffer.pos)
            && r->headers_out.content_length_n == r->upstream->headers_in.content_length_n;
 }
 
@@ -255,7 +253,7 @@ ngx_int_t await_whole(ngx_http_request_t* r) noexcept {
     }
     ngx_http_upstream_t* u = r->upstream;
     const bool rest = fits_buffer(r) && u->headers_in.x_accel_redirect == nullptr
-                      && u->buffer.last - u->buffer.pos < u->headers_in.content_length_n;
+                      && u->buffer.last - u->buffer.pos < body_length(*u);
     if (!rest) {
         return NGX_OK;
     }
@@ -296,15 +294,16 @@ bool begin_direct(Ctx* ctx, const shm::Ticket& lease, Trust trust) noexcept {
     fill->is_quiet = fill->is_quiet || shapes_answer(ctx->request->headers_in);
     fill->has_authorization = has_unkeyed_credentials(ctx->request);
     fill->zone->fills++;
-    ngx_queue_insert_tail(&fill->zone->under_way, &fill->link);
+    ngx_queue_insert_tail(&fill->zone->under_way, &fill->listed.link);
     if (!ctx->is_passing) {
         count(fill->zone, Counter::kFills);
     }
-    list_fill(fill);
+    list_under_way(fill->zone, &fill->listed, fill->request->pool, fill->host, fill->uri, fill->stale);
     fill->birth = fill->zone->store.birth_stamp();   // before the origin is asked, as in fill.cpp
     fill->zone->store.unpin(&ctx->stale);            // it is not asked about
     ctx->stale_servable = false;
     ctx->direct = fill;
+    ctx->leave_fills = leave_fills;
     return true;
 }
 
@@ -418,6 +417,8 @@ void leave_direct_location(ngx_http_request_t* r) noexcept {
     end_lease(fill, shm::LeaseState::kPublished, 0);
 }
 
+namespace {
+
 void leave_direct(Ctx* ctx) noexcept {
     Fill* fill = ctx->direct;
     if (fill == nullptr) {
@@ -427,11 +428,21 @@ void leave_direct(Ctx* ctx) noexcept {
         lose_sight(fill);
     }
     stop_copying(fill, http::Reason::kTruncated);
-    ngx_queue_remove(&fill->link);
+    ngx_queue_remove(&fill->listed.link);
     if (fill->over != nullptr) {
         *fill->over = true;
     }
     ctx->direct = nullptr;
+}
+
+}  // namespace
+
+void leave_fills(Ctx* ctx) noexcept {
+    if (ctx->fill != nullptr) {
+        leader_left(ctx->fill);
+        ctx->fill = nullptr;
+    }
+    leave_direct(ctx);
 }
 
 void note_habit(const Fill* fill) noexcept {
