@@ -23,8 +23,6 @@ bool keep_controls(const Fill* fill, const OriginResponse& origin, Lines* lines)
 bool obey_kept_controls(ngx_http_request_t* r) noexcept;
 // The same for an answer that is handed on without being stored.
 bool obey_controls_of(ngx_http_request_t* r, const Fill* fill) noexcept;
-// There is a rate: nginx's ways for it are needed.
-bool has_rate(const ngx_http_request_t* asking, const LocConf* conf) noexcept;
 
 // X-Accel-Limit-Rate, X-Accel-Charset. The value of a charset outlives the request.
 void set_rate(ngx_http_request_t* r, Bytes value) noexcept;
