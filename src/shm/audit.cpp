@@ -4,7 +4,7 @@
 #include "shm/lock.h"
 #include "shm/purge.h"
 #include "shm/reclaim.h"
-#include "shm/store.h"
+#include "shm/store_context.h"
 #include "shm/worker.h"
 
 namespace slab_cache::shm {
@@ -230,7 +230,7 @@ private:
 }  // namespace
 
 Stats Store::stats() const noexcept {
-    Context c = context_;
+    Context c = process();
     Stats out = {};
     out.zone_bytes = c.bytes;
     out.overhead_bytes = c.geo.overhead_bytes;
@@ -250,7 +250,7 @@ Stats Store::stats() const noexcept {
 
 Audit Store::audit() noexcept {
     Audit out;
-    Auditor(&context_, &out).run();
+    Auditor(&process(), &out).run();
     return out;
 }
 

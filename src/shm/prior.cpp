@@ -3,10 +3,14 @@
 #include "base/hash.h"
 #include "shm/entry_runs.h"
 #include "shm/purge.h"
+#include "shm/store_context.h"
 #include "shm/worker.h"
 #include "shm/zone.h"
 
 namespace slab_cache::shm {
+
+static_assert(Store::kPriors == kMaxPriors);
+
 namespace {
 
 uint64_t lesser(uint64_t a, uint64_t b) noexcept {
@@ -159,44 +163,44 @@ void note_forwarded_locked(const Context& c, uint32_t place, uint64_t seq) noexc
 }
 
 Status Store::add_prior(const Store& old, uint32_t place, void* view) noexcept {
-    if (place + 1 >= kMaxPriors || old.context_.prior[place].zone == nullptr) {
+    if (place + 1 >= kMaxPriors || old.process().prior[place].zone == nullptr) {
         return Status::kBusy;
     }
-    Context there = old.context_;
-    there.base = old.context_.prior[place].base;
-    there.bytes = old.context_.prior[place].bytes;
-    there.zone = old.context_.prior[place].zone;
-    there.geo = old.context_.prior[place].geo;
-    set_prior(&context_, place + 1, view, there);
+    Context there = old.process();
+    there.base = old.process().prior[place].base;
+    there.bytes = old.process().prior[place].bytes;
+    there.zone = old.process().prior[place].zone;
+    there.geo = old.process().prior[place].geo;
+    set_prior(&process(), place + 1, view, there);
     // Before succeed() looks at the old zone's counter: what this figure stands for is then among the old zone's purges.
-    context_.zone->prior_seq[place + 1].store_relaxed(
-        old.context_.zone->prior_seq[place].load_acquire());  // [prior-seq]
+    process().zone->prior_seq[place + 1].store_relaxed(
+        old.process().zone->prior_seq[place].load_acquire());  // [prior-seq]
     return Status::kOk;
 }
 
 Status Store::keep_prior(const Store& old, uint32_t place, void* view) noexcept {
     Context there;
-    if (!context_of_prior(old.context_, place, &there)) {
+    if (!context_of_prior(old.process(), place, &there)) {
         return Status::kBusy;
     }
-    set_prior(&context_, place, view, there);
+    set_prior(&process(), place, view, there);
     return Status::kOk;
 }
 
 Status Store::succeed(const Store& old, void* view) noexcept {
-    ZoneHeader* z = context_.zone;
-    const Context& from = old.context_;
-    set_prior(&context_, 0, view, from);
-    if (context_.prior[0].zone->magic != kZoneMagic || context_.prior[0].zone->zone_id != from.geo.zone_id) {
-        context_.prior[0] = {};
+    ZoneHeader* z = process().zone;
+    const Context& from = old.process();
+    set_prior(&process(), 0, view, from);
+    if (process().prior[0].zone->magic != kZoneMagic || process().prior[0].zone->zone_id != from.geo.zone_id) {
+        process().prior[0] = {};
         return Status::kStaleFormat;
     }
     std::memcpy(z->secret, from.geo.secret, sizeof(z->secret));
-    std::memcpy(context_.geo.secret, from.geo.secret, sizeof(z->secret));
+    std::memcpy(process().geo.secret, from.geo.secret, sizeof(z->secret));
     const uint64_t seq = purge_counter(from);  // before the records: those that come later are imported
     z->all_hard.store_relaxed(lesser(from.zone->all_hard.load_acquire(), seq));  // [purge-seq]
     z->all_soft.store_relaxed(lesser(from.zone->all_soft.load_acquire(), seq));  // [purge-seq]
-    copy_purges(from, context_, seq);
+    copy_purges(from, process(), seq);
     // What either zone gives out from now on means nothing to the other: the old one goes on counting from `seq`.
     z->carried_first = from.zone->first_seq;
     z->carried_seq = seq;
@@ -208,17 +212,17 @@ Status Store::succeed(const Store& old, void* view) noexcept {
 }
 
 bool Store::prior_at(uint32_t place, void** base, uint64_t* bytes) const noexcept {
-    if (!is_open_prior(context_, place)) {
+    if (!is_open_prior(process(), place)) {
         return false;
     }
-    *base = context_.prior[place].base;
-    *bytes = context_.prior[place].bytes;
+    *base = process().prior[place].base;
+    *bytes = process().prior[place].bytes;
     return true;
 }
 
 bool Store::has_open_prior() const noexcept {
-    for (uint32_t i = 0; i < context_.priors; i++) {
-        if (is_open_prior(context_, i)) {
+    for (uint32_t i = 0; i < process().priors; i++) {
+        if (is_open_prior(process(), i)) {
             return true;
         }
     }
@@ -227,12 +231,12 @@ bool Store::has_open_prior() const noexcept {
 
 void* Store::prior_user_area(uint32_t place) const noexcept {
     Context there;
-    return context_of_prior(context_, place, &there) ? there.base + there.geo.user_offset : nullptr;
+    return context_of_prior(process(), place, &there) ? there.base + there.geo.user_offset : nullptr;
 }
 
 bool Store::is_prior_left(uint32_t place) noexcept {
     Context old;
-    if (!context_of_prior(context_, place, &old)) {
+    if (!context_of_prior(process(), place, &old)) {
         return false;
     }
     if (old.zone->closed.load_acquire() == kZoneLeft) {  // [closed]
@@ -252,13 +256,13 @@ bool Store::is_prior_left(uint32_t place) noexcept {
 bool Store::close_prior(uint32_t place, uint64_t* from) noexcept {
     Context old;
     // Taken over first: the next configuration does not map what is closed.
-    if (!catch_up(&context_) || !context_of_prior(context_, place, &old)) {
+    if (!catch_up(&process()) || !context_of_prior(process(), place, &old)) {
         return false;
     }
     *from = old.geo.shards_offset;
     old.zone->closed.store_seq_cst(kZoneLeft);  // [closed]
     if (!has_open_prior()) {
-        context_.zone->follows.store_release(0);  // [follows]
+        process().zone->follows.store_release(0);  // [follows]
     }
     return true;
 }

@@ -4,6 +4,7 @@
 #include "shm/counters.h"
 #include "shm/lock.h"
 #include "shm/prior.h"
+#include "shm/store.h"
 #include "shm/worker.h"
 #include "shm/zone.h"
 

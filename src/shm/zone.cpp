@@ -2,6 +2,7 @@
 
 #include "shm/evict.h"
 #include "shm/space.h"
+#include "shm/store.h"
 
 namespace slab_cache::shm {
 namespace {

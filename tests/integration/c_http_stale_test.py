@@ -35,6 +35,20 @@ def test_within_its_window_stale_is_served_while_one_fill_updates(cached, origin
     assert origin.hits("/a") == 2
 
 
+def test_a_lifetime_of_zero_is_given_to_nobody_while_another_asks(cached, origin):
+    gate = threading.Event()
+    zero = ["Cache-Control: max-age=0", TAG]
+    origin.sequence("/a", Reply("old", headers=zero), Reply("new", headers=zero, before=gate), Reply("new", headers=zero))
+    n = cached(PATIENT, workers=2)
+    n.get("/a")
+    clients = [n.connect() for _ in range(4)]
+    for c in clients:
+        c.send("/a")
+    n.wait_for_waiters(3)
+    gate.set()
+    assert {c.read_body(c.read_header()).body for c in clients} == {b"new"}
+
+
 def test_those_who_waited_for_what_is_stale_on_arrival_share_it_within_its_window(cached, origin):
     first, update = threading.Event(), threading.Event()
     answer = stale(", stale-while-revalidate=600")

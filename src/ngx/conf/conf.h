@@ -148,8 +148,6 @@ void* create_main_conf(ngx_conf_t* cf) noexcept;
 void* create_loc_conf(ngx_conf_t* cf) noexcept;
 char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept;
 
-extern ngx_command_t commands[];
-
 inline MainConf* main_conf(ngx_conf_t* cf) noexcept {
     return static_cast<MainConf*>(
         ngx_http_conf_get_module_main_conf(cf, ngx_http_slab_cache_module));

@@ -4,8 +4,8 @@
 
 #include "ngx/conf/conf.h"
 #include "ngx/conf/credentials.h"
-#include "ngx/request/identity.h"
 #include "ngx/conf/leftovers.h"
+#include "ngx/conf/location_identity.h"
 
 namespace slab_cache::ngx {
 namespace {

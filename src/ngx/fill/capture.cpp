@@ -10,8 +10,8 @@
 #include "ngx/fill/origin_response.h"
 #include "ngx/fill/store_object.h"
 #include "ngx/fill/upstream_buffer.h"
-#include "ngx/answer/redirect.h"
-#include "ngx/answer/relay.h"
+#include "ngx/fill/kept_redirect.h"
+#include "ngx/fill/relay_queue.h"
 
 namespace slab_cache::ngx {
 namespace {

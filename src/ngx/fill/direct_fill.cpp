@@ -3,6 +3,7 @@
 #include "ngx/fill/direct_fill.h"
 
 #include "ngx/fill/capture.h"
+#include "ngx/fill/origin_controls.h"
 #include "ngx/request/controls.h"
 #include "ngx/fill/copy_in_passing.h"
 #include "ngx/request/accounting.h"
@@ -270,15 +271,16 @@ bool begin_direct(Ctx* ctx, const shm::Ticket& lease, Trust trust) noexcept {
     fill->is_quiet = fill->is_quiet || shapes_answer(ctx->request->headers_in);
     fill->has_authorization = has_unkeyed_credentials(ctx->request);
     fill->zone->fills++;
-    ngx_queue_insert_tail(&fill->zone->under_way, &fill->link);
+    ngx_queue_insert_tail(&fill->zone->under_way, &fill->listed.link);
     if (!ctx->is_passing) {
         count(fill->zone, Counter::kFills);
     }
-    list_fill(fill);
+    list_under_way(fill->zone, &fill->listed, fill->request->pool, fill->host, fill->uri, fill->stale);
     fill->birth = fill->zone->store.birth_stamp();   // before the origin is asked, as in fill.cpp
     fill->zone->store.unpin(&ctx->stale);            // it is not asked about
     ctx->stale_servable = false;
     ctx->direct = fill;
+    ctx->leave_fills = leave_fills;
     return true;
 }
 
@@ -390,6 +392,8 @@ void leave_direct_location(ngx_http_request_t* r) noexcept {
     end_lease(fill, shm::LeaseState::kPublished, 0);
 }
 
+namespace {
+
 void leave_direct(Ctx* ctx) noexcept {
     Fill* fill = ctx->direct;
     if (fill == nullptr) {
@@ -399,11 +403,21 @@ void leave_direct(Ctx* ctx) noexcept {
         lose_sight(fill);
     }
     stop_copying(fill, http::Reason::kTruncated);
-    ngx_queue_remove(&fill->link);
+    ngx_queue_remove(&fill->listed.link);
     if (fill->over != nullptr) {
         *fill->over = true;
     }
     ctx->direct = nullptr;
+}
+
+}  // namespace
+
+void leave_fills(Ctx* ctx) noexcept {
+    if (ctx->fill != nullptr) {
+        leader_left(ctx->fill);
+        ctx->fill = nullptr;
+    }
+    leave_direct(ctx);
 }
 
 void note_habit(const Fill* fill) noexcept {

@@ -9,6 +9,7 @@
 #include "http/storable.h"
 #include "http/syntax.h"
 #include "http/update.h"
+#include "ngx/fill/origin_controls.h"
 #include "ngx/request/controls.h"
 #include "ngx/request/response_header.h"
 #include "ngx/request/identity.h"

@@ -5,9 +5,10 @@
 #include "ngx/fill/clone.h"
 #include "ngx/conf/conf.h"
 #include "ngx/request/ctx.h"
+#include "ngx/fill/copy_in_passing.h"
 #include "ngx/fill/direct_fill.h"
 #include "ngx/conf/directive_watch.h"
-#include "ngx/conf/directives.h"
+#include "ngx/module/directive_table.h"
 #include "ngx/zone/heritage.h"
 #include "ngx/purge/observe_response.h"
 #include "ngx/conf/leftovers.h"
@@ -16,6 +17,7 @@
 #include "ngx/request/cache_status_field.h"
 #include "ngx/request/variables.h"
 #include "ngx/zone/zone.h"
+#include "ngx/zone/zone_directives.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -38,6 +40,9 @@ ngx_int_t header_filter(ngx_http_request_t* r) noexcept {
             if (const ngx_int_t rc = direct_header(r, ctx); rc != NGX_OK) {
                 return rc;
             }
+        } else if (ctx != nullptr && ctx->direct != nullptr) {
+            // A second header: another answer takes the place of the one that is copied, a 412 for instance.
+            stop_copying(ctx->direct, http::Reason::kElsewhere);
         }
         observe_response(r, conf);
         observe_unsafe(r, conf);
@@ -71,6 +76,14 @@ bool add_handler(ngx_http_core_main_conf_t* cmcf, ngx_http_phases phase, ngx_htt
     }
     *slot = handler;
     return true;
+}
+
+char* merge_location(ngx_conf_t* cf, void* parent, void* child) noexcept {
+    char* rv = merge_loc_conf(cf, parent, child);
+    if (rv == NGX_CONF_OK) {
+        note_default_key(cf, static_cast<LocConf*>(child));
+    }
+    return rv;
 }
 
 ngx_int_t postconfiguration(ngx_conf_t* cf) noexcept {
@@ -115,7 +128,7 @@ ngx_http_module_t module_ctx = {
     nullptr,            /* create server configuration */
     nullptr,            /* merge server configuration */
     create_loc_conf,    /* create location configuration */
-    merge_loc_conf,     /* merge location configuration */
+    merge_location,     /* merge location configuration */
 };
 
 }  // namespace

@@ -41,7 +41,7 @@ void add_url(Ctx* ctx, const cache::Url& url, Purge* purge) noexcept {
     }
     purge->last = selector;
     if (!may_be_stored(ctx->zone, selector)) {
-        add_unheard(ctx, selector);
+        add_unheard(ctx->zone, selector);
         if (!may_be_stored(ctx->zone, selector)) {   // after it: who lists looks the other way round
             return;
         }

@@ -6,9 +6,8 @@
 
 #include "ngx/request/accounting.h"
 #include "ngx/glue/reply.h"
-#include "ngx/api/target_url.h"
+#include "ngx/request/asker.h"
 #include "ngx/zone/user_area.h"
-#include "ngx/zone/validity.h"
 
 namespace slab_cache::ngx {
 
@@ -25,6 +24,36 @@ bool init_selection(Selection* s, ngx_http_request_t* r, Zone* zone, size_t sele
     begin_selection(s, r, zone);
     return cache::make_room(s, selectors);
 }
+
+namespace {
+
+struct PatternPurge {
+    shm::PurgeSection* section;
+    const uint8_t* secret;
+};
+
+void purge_host(Bytes host, bool soft, void* data) noexcept {
+    const auto* purge = static_cast<PatternPurge*>(data);
+    purge->section->add(cache::raised_selector(host, purge->secret),
+                        soft ? shm::PurgeMode::kSoft : shm::PurgeMode::kHard);
+}
+
+// Part of a purge (shm::PurgeFn): the patterns of a Selection. One that the table cannot take purges its host.
+void purge_globs(shm::PurgeSection* section, void* selection) noexcept {
+    const auto* s = static_cast<const Selection*>(selection);
+    UserArea* area = user_area(s->zone);
+    PatternPurge purge{section, s->zone->store.secret()};
+    for (uint32_t i = 0; i < s->glob_count; i++) {
+        const cache::Glob glob{s->glob[i].host, s->glob[i].pattern, s->soft};
+        // Where a prior zone's workers may still run, the host goes, in both zones: their table is not ours to write.
+        if (area == nullptr || !section->is_own() || s->zone->store.has_open_prior()
+            || !cache::add_glob(&area->globs, glob, section->seq(), purge_host, &purge)) {
+            purge_host(glob.host, s->soft, &purge);
+        }
+    }
+}
+
+}  // namespace
 
 uint64_t purge_selection(Selection* s) noexcept {
     const shm::PurgeMode mode = s->soft ? shm::PurgeMode::kSoft : shm::PurgeMode::kHard;

@@ -13,6 +13,7 @@
 #include "ngx/glue/ngx.h"
 
 #include "cache/stored_head.h"
+#include "http/fields.h"
 #include "http/reason.h"
 #include "ngx/conf/conf.h"
 #include "ngx/zone/waiter.h"
@@ -22,7 +23,11 @@ namespace slab_cache::ngx {
 
 struct Fill;
 struct Relay;
-struct Redirect;
+
+// An answer that is not sent but acted on (redirect.h). Lives on the client's pool.
+struct Redirect {
+    http::Fields fields;
+};
 
 enum class Step : uint8_t {
     kStart, kBody, kLookup, kWait,
@@ -104,6 +109,7 @@ struct Ctx {
     int64_t origin_age;          // of the answer to it: its Age field; -1: none
     http::Field* own_fields;     // ... and what is not stored of it, but is this client's
     size_t own_count;
+    void (*leave_fills)(Ctx* ctx) noexcept;   // parts from both; set with the first of them
     FillNews news;
     ngx_uint_t error_status;
     Relay* relay;
