@@ -9,6 +9,7 @@
 #include "ngx/conf/credentials.h"
 #include "ngx/request/identity.h"
 #include "ngx/fill/interim_responses.h"
+#include "ngx/fill/upstream_buffer.h"
 #include "ngx/zone/listing.h"
 #include "ngx/zone/hit_for_miss.h"
 #include "ngx/fill/direct_fill.h"
