@@ -8,6 +8,7 @@
 #include "ngx/zone/listing.h"
 #include "ngx/zone/hit_for_miss.h"
 #include "ngx/fill/origin_response.h"
+#include "ngx/fill/post_for_get.h"
 #include "ngx/fill/store_object.h"
 #include "ngx/fill/upstream_buffer.h"
 #include "ngx/fill/kept_redirect.h"
@@ -171,6 +172,7 @@ ngx_int_t store_response(Fill* fill, const OriginResponse& origin) noexcept {
         refuse(fill, reason != http::Reason::kNone ? reason : reason_of(status));
         return NGX_OK;
     }
+    begin_for_get(fill, origin);
     announce(fill, origin.response.fields);
     return NGX_OK;
 }
@@ -350,6 +352,7 @@ void capture_redirect(Fill* fill) noexcept {
 }
 
 ngx_int_t capture_body(Fill* fill, ngx_chain_t* in) noexcept {
+    copy_for_get(fill, in);
     switch (fill->phase) {
     case FillPhase::kStoring:
         return store_chain(fill, in);
