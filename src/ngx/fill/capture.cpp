@@ -272,6 +272,10 @@ ngx_int_t capture_header(Fill* fill) noexcept {
     if (fill->phase != FillPhase::kFetching) {
         return NGX_OK;
     }
+    if (is_redirect_lost(fill->request)) {
+        capture_redirect(fill);
+        return NGX_OK;
+    }
     OriginResponse origin;
     if (!read_origin(fill, &origin)) {
         fail_fill(fill, NGX_HTTP_INTERNAL_SERVER_ERROR);

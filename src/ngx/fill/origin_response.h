@@ -25,6 +25,10 @@ struct OriginResponse {
     ngx_uint_t origin_status;     // what the origin made of it, whatever error_page shows
 };
 
+// The answer sends the request elsewhere, and nginx obeys.
+bool is_redirecting(const ngx_http_request_t* r) noexcept;
+// It did, and there is no such place: what comes is nginx's page about that. Each client's own request goes the same way.
+bool is_redirect_lost(const ngx_http_request_t* r) noexcept;
 bool read_origin(Fill* fill, OriginResponse* out) noexcept;
 // The same of an answer that redirects; false where it was no origin that did.
 bool read_redirect(Fill* fill, OriginResponse* out) noexcept;
