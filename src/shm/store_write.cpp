@@ -206,6 +206,7 @@ Status Store::append(Writer* w, Bytes body, int64_t now_sec) noexcept {
             if (const Status s = grow(&process(), w, body.size(), now_sec); s != Status::kOk) {
                 return s;
             }
+            hold_what_grew(process(), w->ref);
             continue;
         }
         const auto n = static_cast<uint32_t>(body.size() < room ? body.size() : room);
