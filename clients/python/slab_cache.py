@@ -27,7 +27,7 @@ import socket
 import ssl
 import time
 import urllib.parse
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 __all__ = ["Cache", "CacheTagsMiddleware", "Forbidden", "Node", "NodesFailed", "NotFound", "Purged", "PurgedSince", "Refused",
            "SlabCacheError", "Unauthorized", "Unreachable", "add_tags", "authorization", "cache_tags", "django_cache",
@@ -346,6 +346,16 @@ class Cache:
         """The heaviest routes: by `lost`, `saved`, `hits` or `bytes`."""
         rows: List[Dict[str, Any]] = self.nodes[0].call("GET", self._path("top"), {"by": by, "n": n})["rows"]
         return rows
+
+    def entries(self, *, prefix: Optional[str] = None, tag: Optional[str] = None) -> Iterator[Dict[str, Any]]:
+        """What is stored, below a URL that ends in "/" and with a tag, where these are given; a request for each page."""
+        query: Dict[str, Any] = {"n": 100, **({"prefix": prefix} if prefix else {}), **({"tag": tag} if tag else {})}
+        while True:
+            page = self.nodes[0].call("GET", self._path("entries"), query)
+            yield from page["entries"]
+            if page["next"] is None:
+                return
+            query["after"] = page["next"]
 
     def stats(self) -> Dict[str, Any]:
         """Sizes, fill level, counters and reasons of the zone."""

@@ -285,10 +285,10 @@ VarySpec build_vary_spec(const Fields& response, const VaryPolicy& policy, char*
     FieldListReader reader(response, "Vary");
     for (Bytes member; reader.next(&member);) {
         if (member == "*" || !is_token(member)) {
-            return {true, 0};
+            return {true, 0, false};
         }
         if (!policy.off && !is_ignored(member, policy) && !set.insert(member)) {
-            return {true, 0};
+            return {true, 0, true};
         }
     }
     Output text(out, cap);
@@ -298,7 +298,7 @@ VarySpec build_vary_spec(const Fields& response, const VaryPolicy& policy, char*
         }
         put_folded(&text, set.names[i], Fold::kLowerCase);
     }
-    return {false, text.length()};
+    return {false, text.length(), false};
 }
 
 size_t build_vary_key(Bytes spec, const Fields& request, const VaryPolicy& policy, char* out,

@@ -30,6 +30,8 @@ struct VarySpec {
     bool star = false;
     // Of the spec text. More than the buffer held: nothing useful was written.
     size_t length = 0;
+    // Why it is a star: too many names.
+    bool too_many = false;
 };
 
 VarySpec build_vary_spec(const Fields& response, const VaryPolicy& policy, char* out,
