@@ -15,7 +15,7 @@ MODULE := $(BUILD)/ngx_http_slab_cache_module.so
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 export NGX_SRC PORT
 
-.PHONY: module run test unit integration field model lint format asan tsan static clang bench fuzz torture torture-twin torture-direct
+.PHONY: module debug-module run test unit integration field model lint format asan tsan static clang bench fuzz torture torture-twin torture-direct
 .PHONY: differential differential-twin history history-twins asan-nginx other-nginx deb deb-test
 .PHONY: install clean help deps-deb deps-build deps-run deps-test deps-clang deps-bench
 
@@ -41,14 +41,17 @@ field: deps-test  ## twenty public configurations against plain nginx and nginx'
 	+@$(MAKE) $(JOBS) --no-print-directory module
 	@tools/run-tests.sh field
 
-torture: module torture-programs ## four workers under kills, purges, reloads, failing origin, for SECONDS=60 (SEED=n)
-	@/usr/bin/python3 tests/torture/torture.py $(SECONDS) $(SEED)
+debug-module:     ## build/debug: the module with its assertions (base/check.h): an illegal step of a request or a fill aborts
+	+@SLAB_CACHE_CFLAGS=-DSLAB_DEBUG tools/build-module.sh $(BUILD)/debug
+
+torture: debug-module torture-programs ## four workers under kills, purges, reloads, failing origin, for SECONDS=60 (SEED=n)
+	@SLAB_MODULE=$(BUILD)/debug/$(notdir $(MODULE)) /usr/bin/python3 tests/torture/torture.py $(SECONDS) $(SEED)
 
 torture-twin: torture-programs ## the same with a module whose repair does nothing: must find violations
 	+@tools/torture-twin.sh $(BUILD)/torture-twin
 
 torture-direct: torture-programs ## the same with a module that fills every cold key directly (ngx/fill/direct_fill.h)
-	+@SLAB_CACHE_CFLAGS=-DSLAB_DIRECT_FROM_THE_FIRST tools/build-module.sh $(BUILD)/torture-direct
+	+@SLAB_CACHE_CFLAGS="-DSLAB_DEBUG -DSLAB_DIRECT_FROM_THE_FIRST" tools/build-module.sh $(BUILD)/torture-direct
 	@SLAB_MODULE=$(BUILD)/torture-direct/$(notdir $(MODULE)) /usr/bin/python3 tests/torture/torture.py $(SECONDS) $(SEED)
 
 history: module   ## what nobody may ever see, in random histories with kills, stops, resizes, upgrades, clock steps, for SECONDS=60 (SEED=n)

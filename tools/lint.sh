@@ -49,6 +49,11 @@ shm_circle() {
 context_inside() {
     { grep -rnE '"shm/(store_)?context\.h"|shm::(Context|PriorZone)\b' src/base src/http src/cache src/ngx || true; } | nothing
 }
+# What a request or a fill is at changes in one place each, where the table of legal moves is asked.
+setters() {
+    { grep -rnE '(->|\.)(step|phase) *=[^=]' src/ngx || true; } |
+        { grep -vE '^src/ngx/(request/ctx\.h:[0-9]+: +ctx->step = to;|fill/fill\.h:[0-9]+: +fill->phase = to;)$' || true; } | nothing
+}
 foreign_headers() {
     { grep -rnE '#include *[<"](ngx_|nginx)' src/base src/shm src/http src/cache || true
       grep -rnE '#include *[<"](openssl/|jansson)' src/base src/shm src/http || true
@@ -111,6 +116,7 @@ run "lint: cache includes only base, shm, http" layer cache "base shm http"
 run "lint: rooms of ngx include in one direction" room_order
 run "lint: headers of shm go in no circle" shm_circle
 run "lint: shm::Context is named in shm alone" context_inside
+run "lint: steps and phases change in their setters alone" setters
 run "lint: nginx, OpenSSL, test and heavy std headers keep out" foreign_headers
 run "lint: memory order tags have two sides" order_tags
 run "lint: no symbol of the C++ runtime" runtime_symbols
