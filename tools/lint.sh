@@ -71,6 +71,8 @@ order_tags() {
         grep -qE "$loads" "$tmp/tag" || echo "$tag: no loading line carries it"
     done | nothing
 }
+documents() { tools/lint/documents.py 2>&1 | nothing; }
+uncalled() { tools/lint/uncalled.py 2>&1 | nothing; }
 runtime_symbols() {
     [ -f "$module" ] || { echo "$module is not built"; return 1; }
     { nm -D --undefined-only "$module" | grep -P ' (_ZSt|_ZNSt|_ZNKSt|__gxx|_Zn[wa]|_Zd[la]|__cxa_(?!finalize))' || true; } | nothing
@@ -119,10 +121,12 @@ run "lint: shm::Context is named in shm alone" context_inside
 run "lint: steps and phases change in their setters alone" setters
 run "lint: nginx, OpenSSL, test and heavy std headers keep out" foreign_headers
 run "lint: memory order tags have two sides" order_tags
+run "lint: no uncalled function below ngx" uncalled
 run "lint: no symbol of the C++ runtime" runtime_symbols
 run "lint: each header compiles alone" headers_compile_alone
 run "lint: headers say pragma once" pragma_once
 run "lint: no left-over marks" marks
+run "lint: what documents and comments name is in the repository" documents
 run "lint: no file above 500 lines" file_sizes
 run "lint: README names what src/ngx names" readme_names_everything
 run "lint: each TEST has an assertion" tests_assert

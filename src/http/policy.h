@@ -91,7 +91,6 @@ struct Policy {
     int64_t stale_if_error_sec = 3600;
     uint32_t max_header_bytes = 16384; // of all stored field lines, with ": " and CRLF
     SetCookie set_cookie = SetCookie::kRefuse;
-    bool obey_request = false;         // Cache-Control and Pragma of requests (RFC 9111 §5.2.1)
     VaryPolicy vary;
 };
 

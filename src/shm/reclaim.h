@@ -8,8 +8,8 @@
 // Threading   pin_*, unpin: the process's own thread. *_locked: holder of the entry's shard lock.
 // Death       A slot holds a ref or 0: zeroing the slots of the dead is exact.
 // Budget      Slow readers of unlinked entries may hold space that nobody can evict: at most the live slots times
-//             max_object. No writer waits for them: a store that finds no other room is refused. From a quarter of
-//             the zone on Store::is_pin_budget_spent() asks the layer above to copy instead of pinning.
+//             max_object. No writer waits for them: a store that finds no other room is refused. Counter::kPinBudget
+//             counts the reclaims that left a quarter of a shard held.
 // Ownership   retired entries belong to their shard's retired list (Entry::next) until reclaim_locked() frees them.
 // Invariants  R1  An entry in somebody's validated slot is not freed.                      [stress/pin_torture]
 //             R2  A retired entry is in no index slot and in no eviction queue.            [audit]

@@ -127,9 +127,6 @@ public:
     Pin repin(const Pin& pin) noexcept;            // one more count on an entry already pinned
     // Half of this worker's places for pins are taken: small objects had better be copied, and let go.
     bool are_pins_short() const noexcept;
-    // Slow readers hold a quarter of the zone in entries that are no longer in the cache (as of the last reclaims):
-    // serve clients that do not keep up from a copy, and unpin.
-    bool is_pin_budget_spent() const noexcept;
 
     // ---- reading a pinned object ---------------------------------------------------------------------
     static Bytes key(const Pin& pin) noexcept;

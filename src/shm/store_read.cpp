@@ -117,17 +117,6 @@ bool Store::are_pins_short() const noexcept {
     return process().local != nullptr && process().local->free_count < process().geo.slots_per_worker / 2;
 }
 
-bool Store::is_pin_budget_spent() const noexcept {
-    uint64_t held = 0;
-    uint64_t all = 0;
-    for (uint32_t i = 0; i < process().geo.shard_count; i++) {
-        const Shard* s = shard_at(process(), i);
-        held += s->held_bytes.load_relaxed();
-        all += capacity(process());
-    }
-    return held > all / 4;
-}
-
 Bytes Store::key(const Pin& pin) noexcept {
     return key_of(*pin.entry);
 }

@@ -1,4 +1,4 @@
-"""HTTP.md: stale-while-revalidate, stale-if-error, what forbids both, errors that must not replace what is stored."""
+"""HTTP: stale-while-revalidate, stale-if-error, what forbids both, errors that must not replace what is stored."""
 import re
 import threading
 
