@@ -15,16 +15,18 @@ MODULE := $(BUILD)/ngx_http_slab_cache_module.so
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 export NGX_SRC PORT
 
-.PHONY: module debug-module run test unit integration field model lint format asan tsan static clang bench fuzz torture torture-twin torture-direct
+.PHONY: module debug-module run test unit integration field visitors model lint format asan tsan static clang bench fuzz torture torture-twin torture-direct
 .PHONY: differential differential-twin history history-twins asan-nginx other-nginx deb deb-test
-.PHONY: install clean help deps-deb deps-build deps-run deps-test deps-clang deps-bench
+.PHONY: install clean help deps-deb deps-build deps-run deps-test deps-clang deps-bench deps-peers
 
 module:           ## build build/ngx_http_slab_cache_module.so against the installed nginx-dev
 	+@tools/build-module.sh $(BUILD)
 
-run: deps-run     ## install what is missing, build, start the demo in the foreground (PORT=8080)
+run:              ## install what is missing, build, start the demo in the foreground (PORT=8080)
+	@tools/run-demo.sh check
+	+@$(MAKE) --no-print-directory deps-run
 	+@$(MAKE) $(JOBS) --no-print-directory module
-	@tools/run-demo.sh $(MODULE) $(PORT)
+	@tools/run-demo.sh $(MODULE)
 
 test: deps-test   ## install what is missing, build, run all tests
 	+@$(MAKE) $(JOBS) --no-print-directory module test-programs VARIANT=plain
@@ -46,6 +48,10 @@ debug-module:     ## build/debug: the module with its assertions (base/check.h):
 
 torture: debug-module torture-programs ## four workers under kills, purges, reloads, failing origin, for SECONDS=60 (SEED=n)
 	@SLAB_MODULE=$(BUILD)/debug/$(notdir $(MODULE)) /usr/bin/python3 tests/torture/torture.py $(SECONDS) $(SEED)
+
+visitors: deps-test deps-peers ## 120 visitors through the Django, Flask, WordPress and REST examples, beside proxy_cache and Varnish
+	+@$(MAKE) $(JOBS) --no-print-directory module
+	@SLAB_VISITORS=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider -rs $(ARGS) tests/field/recipes_test.py tests/field/rest_api_test.py
 
 torture-twin: torture-programs ## the same with a module whose repair does nothing: must find violations
 	+@tools/torture-twin.sh $(BUILD)/torture-twin
@@ -117,7 +123,7 @@ install: module   ## copy the module to nginx's modules directory (DESTDIR, MODU
 clean:            ## remove build/
 	rm -rf $(BUILD)
 
-deps-deb deps-build deps-run deps-test deps-clang deps-bench:
+deps-deb deps-build deps-run deps-test deps-clang deps-bench deps-peers:
 	@tools/deps.sh $(@:deps-%=%)
 
 help:             ## this list

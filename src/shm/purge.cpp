@@ -21,6 +21,8 @@ PurgeSet* set_of(const Context& c, RecordTable table, uint64_t key) noexcept {
     return purge_set(c, table, base::scale_to(base::mix64(key >> 1), c.geo.purge_sets));
 }
 
+constexpr uint32_t kAtOnce = 64;  // sets of records called from memory before they are looked at
+
 struct Newest {
     uint64_t hard = 0;
     uint64_t soft = 0;
@@ -47,14 +49,17 @@ void look_up(const Context& c, RecordTable table, uint64_t fingerprint, Newest* 
 
 void judge_by(const Context& c, RecordTable table, const uint64_t* fingerprints, uint32_t count,
               Newest* newest) noexcept {
-    for (uint32_t i = 0; i < count; i++) {  // the sets lie anywhere: all of them on their way at once
-        const auto* set = reinterpret_cast<const char*>(
-            set_of(c, table, record_key(fingerprints[i], PurgeMode::kHard)));
-        __builtin_prefetch(set);
-        __builtin_prefetch(set + kLineBytes);
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        look_up(c, table, fingerprints[i], newest);
+    for (uint32_t from = 0; from < count; from += kAtOnce) {
+        const uint32_t to = count - from < kAtOnce ? count : from + kAtOnce;
+        for (uint32_t i = from; i < to; i++) {  // the sets lie anywhere: many of them on their way at once
+            const auto* set = reinterpret_cast<const char*>(
+                set_of(c, table, record_key(fingerprints[i], PurgeMode::kHard)));
+            __builtin_prefetch(set);
+            __builtin_prefetch(set + kLineBytes);
+        }
+        for (uint32_t i = from; i < to; i++) {
+            look_up(c, table, fingerprints[i], newest);
+        }
     }
 }
 

@@ -130,8 +130,12 @@ public:
 
     // ---- reading a pinned object ---------------------------------------------------------------------
     static Bytes key(const Pin& pin) noexcept;
+    // The head's beginning: all of it, unless it is longer than a block (head_length() says): then 4 KB or more of it, and
+    // copy_head() gives the whole, to head_length() bytes of the caller's. False: the zone holds nonsense.
     static Bytes head(const Pin& pin) noexcept;
-    static uint32_t flags(const Pin& pin) noexcept;
+    static uint32_t head_length(const Pin& pin) noexcept;
+    bool copy_head(const Pin& pin, char* out) const noexcept;
+    static uint16_t flags(const Pin& pin) noexcept;
     static const uint64_t* selectors(const Pin& pin, uint32_t* count) noexcept;
     static uint64_t birth(const Pin& pin) noexcept;
     static int64_t fresh_until(const Pin& pin) noexcept;
@@ -232,6 +236,11 @@ public:
     void* user_area() const noexcept;                             // Config::user_bytes, 64-byte aligned
 
 private:
+    Status begin_first_run(const NewEntry& what, int64_t now_sec, uint64_t checked, Writer* writer) noexcept;
+    // Payload bytes [at, end) of a chain, counted from its entry on; as segments().
+    uint32_t pieces(const Pin& pin, uint64_t at, uint64_t end, uint64_t* cursor, Segment* out, uint32_t cap) const noexcept;
+
+
     Context& process() noexcept;                // store_context.h
     const Context& process() const noexcept;
 

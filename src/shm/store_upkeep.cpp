@@ -16,7 +16,8 @@ namespace slab_cache::shm {
 namespace {
 
 constexpr uint64_t kSweepLeaseMs = 3000;
-constexpr uint32_t kSweepSlice = 64;  // buckets per lock hold
+constexpr uint32_t kSweepSlice = 64;          // buckets per lock hold
+constexpr uint32_t kSweepSelectors = 8 * 1024;  // judged per lock hold, about: no more buckets once there were so many
 
 // One sweeper at a time; a dead one's lease runs out.
 bool hold_sweep_lease(const Context& c, uint64_t now_ms) noexcept {
@@ -32,8 +33,10 @@ bool is_dead_entry(const Context& c, const Entry& e, uint32_t now) noexcept {
     return e.stale_until.load_relaxed() < now || is_purged_locked(c, e, purge_counter(c));
 }
 
-void sweep_bucket_locked(const Context& c, Shard* s, uint32_t i, uint32_t now) noexcept {
+// The number of selectors that its entries have.
+uint32_t sweep_bucket_locked(const Context& c, Shard* s, uint32_t i, uint32_t now) noexcept {
     uint32_t last = 0;
+    uint32_t selectors = 0;
     for (Bucket* b = bucket_at(c, *s, i); b != nullptr; b = next_bucket(c, *s, b, &last)) {
         for (Atom<uint64_t>& slot : b->slot) {
             const uint32_t ref = word_ref(slot.load_relaxed());
@@ -43,12 +46,16 @@ void sweep_bucket_locked(const Context& c, Shard* s, uint32_t i, uint32_t now) n
             if (!is_entry(c, *s, ref)) {
                 slot.store_seq_cst(0);  // [index-unlink]
                 report_nonsense_locked(c, s);
-            } else if (is_dead_entry(c, *region(c).entry(ref), now)) {
+                continue;
+            }
+            selectors += region(c).entry(ref)->fixed.selector_count;
+            if (is_dead_entry(c, *region(c).entry(ref), now)) {
                 unlink_locked(c, s, &slot, ref);
                 count(c, Counter::kSwept);
             }
         }
     }
+    return selectors;
 }
 
 enum class Thorough : bool { kNo, kYes };   // looks for retired entries that can be freed, however few there are
@@ -64,10 +71,11 @@ uint32_t sweep_slice(Context* c, uint32_t n, uint32_t now, Thorough thorough) no
     }
     uint32_t at = s->sweep_bucket.load_relaxed();
     const uint32_t end = at + n < c->geo.bucket_count ? at + n : c->geo.bucket_count;
-    const uint32_t done = end > at ? end - at : 0;
-    for (; at < end; at++) {
-        sweep_bucket_locked(*c, s, at, now);
+    const uint32_t from = at;
+    for (uint32_t judged = 0; at < end && judged < kSweepSelectors; at++) {
+        judged += sweep_bucket_locked(*c, s, at, now);
     }
+    const uint32_t done = at - from;
     if (at >= c->geo.bucket_count) {
         at = 0;
         c->zone->sweep_shard.store_relaxed((shard + 1) % c->geo.shard_count);
