@@ -99,6 +99,19 @@ readme_names_everything() {
     { grep -rhoE '"(slab_cache[a-z_]*|slab_no_cache)"' src/ngx || true; } | tr -d '"' | sort -u |
         while read -r d; do grep -q "$d" README.md || echo "in src/ngx, not in README.md: $d"; done | nothing
 }
+# src/base/version.h has the version; what cannot include it says the same.
+versions() {
+    local v
+    v=$(sed -n 's/.*kVersion\[\] = "\(.*\)";/\1/p' src/base/version.h)
+    { [ -n "$v" ] || echo "src/base/version.h: no version"
+      grep -qE "^## ${v//./\\.}(,| |\$)" <(grep -m1 '^## ' CHANGELOG.md) || echo "CHANGELOG.md: its first heading is not $v"
+      grep -qF "($v)" <(head -1 debian/changelog) || echo "debian/changelog: its first entry is not $v"
+      grep -qF "\"version\": \"$v\"" docs/openapi.json || echo "docs/openapi.json: info.version is not $v"
+      grep -qF "__version__ = \"$v\"" clients/python/slab_cache.py || echo "clients/python/slab_cache.py: __version__ is not $v"
+      grep -LF "\"slab_cache $v\"" debian/man/* | sed "s/\$/: is not of $v/"
+    } | nothing
+}
+defaults() { tools/lint/defaults.py 2>&1 | nothing; }
 tests_assert() {
     { grep -rlE '^TEST(_F|_P)?\(' tests || true; } | while read -r f; do
         awk -v f="$f" '/^TEST(_F|_P)?\(/ { if (n && !a) print f ": " n; n = $0; a = 0 }
@@ -129,6 +142,8 @@ run "lint: no left-over marks" marks
 run "lint: what documents and comments name is in the repository" documents
 run "lint: no file above 500 lines" file_sizes
 run "lint: README names what src/ngx names" readme_names_everything
+run "lint: one version everywhere" versions
+run "lint: README's defaults are those of the directives" defaults
 run "lint: each TEST has an assertion" tests_assert
 run "lint: shell scripts parse" scripts_parse
 run "lint: admin_page.inc is what admin.html makes" tools/embed.sh check

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "builder.h"
+#include "http/syntax.h"
 
 namespace slab_cache::http {
 namespace {
