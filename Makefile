@@ -15,7 +15,7 @@ MODULE := $(BUILD)/ngx_http_slab_cache_module.so
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 export NGX_SRC PORT
 
-.PHONY: module debug-module run test unit integration field visitors model lint format asan tsan static clang bench fuzz torture torture-twin torture-direct
+.PHONY: module debug-module run test unit integration field visitors model lint coverage format asan tsan static clang bench fuzz torture torture-twin torture-direct
 .PHONY: differential differential-twin history history-twins asan-nginx other-nginx deb deb-test
 .PHONY: install clean help deps-deb deps-build deps-run deps-test deps-clang deps-bench deps-peers
 
@@ -88,6 +88,10 @@ asan:             ## unit tests under AddressSanitizer and UBSan
 tsan:             ## unit tests under ThreadSanitizer
 	+@$(MAKE) $(JOBS) --no-print-directory unit-program VARIANT=tsan
 	@tools/run-tests.sh sanitizer tsan
+
+coverage:         ## how much of base, shm, http and cache the unit tests run; build/coverage.txt lists the lines that never ran
+	+@$(MAKE) $(JOBS) --no-print-directory unit-program VARIANT=coverage
+	@tools/coverage.py $(BUILD)
 
 lint: module      ## layers, memory-order tags, symbols, headers, marks, file sizes, README
 	@tools/lint.sh $(MODULE)
