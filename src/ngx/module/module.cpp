@@ -19,6 +19,7 @@
 #include "ngx/request/variables.h"
 #include "ngx/zone/zone.h"
 #include "ngx/zone/zone_directives.h"
+#include "shm/layout.h"
 
 namespace slab_cache::ngx {
 namespace {
