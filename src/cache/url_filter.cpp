@@ -98,10 +98,6 @@ Unheard* UrlFilter::unheard(uint64_t selector) const noexcept {
     return &unheard_[base::scale_to(base::mix64(selector), kUnheard)];
 }
 
-uint32_t UrlFilter::count_unheard(uint64_t selector) const noexcept {
-    return unheard(selector)->count.load_seq_cst();  // [url-unheard]
-}
-
 uint32_t UrlFilter::add_unheard(uint64_t selector, uint64_t purge_seq) const noexcept {
     Unheard* u = unheard(selector);
     uint64_t seen = u->seq.load_seq_cst();  // [url-unheard]

@@ -65,7 +65,6 @@ public:
 
     // Of this selector, and some others.
     Unheard* unheard(uint64_t selector) const noexcept;
-    uint32_t count_unheard(uint64_t selector) const noexcept;
     // The count before.
     uint32_t add_unheard(uint64_t selector, uint64_t purge_seq) const noexcept;
     bool is_unheard_since(uint64_t selector, uint64_t purge_seq) const noexcept;

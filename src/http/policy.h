@@ -98,7 +98,6 @@ struct Policy {
     int64_t stale_if_error_sec = 3600;
     uint32_t max_header_bytes = 65536; // of all stored field lines, with ": " and CRLF; tags are not stored
     SetCookie set_cookie = SetCookie::kRefuse;
-    bool obey_request = false;         // Cache-Control and Pragma of requests (RFC 9111 §5.2.1)
     VaryPolicy vary;
     TagPolicy tags;
 };

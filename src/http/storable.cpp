@@ -102,9 +102,6 @@ Reason sharing_reason(const Request& request, const Response& response, const Fr
     if (request.has_authorization && !freshness.shares_authorization) {
         return Reason::kAuthorization;
     }
-    if (policy.obey_request && parse_cache_control(request.fields).no_store) {
-        return Reason::kRequestControl;
-    }
     return Reason::kNone;
 }
 

@@ -143,7 +143,7 @@ ngx_int_t send_copied(ngx_http_request_t* r, Ctx* ctx) noexcept {
 
 ngx_int_t serve_handler(ngx_http_request_t* r) noexcept {
     Ctx* ctx = get_ctx(r);
-    ctx->step = Step::kAnswered;
+    set_step(ctx, Step::kAnswered);
     if ((shm::Store::flags(ctx->pin) & (cache::kStatusFlag | cache::kRedirectFlag)) != 0) {
         return act_on_stored(r, ctx);
     }

@@ -110,7 +110,7 @@ ngx_chain_t* next_chain(ngx_http_request_t* r, Ctx* ctx) noexcept {
 
 void finish(ngx_http_request_t* r, Ctx* ctx, ngx_int_t rc) noexcept {
     ngx_connection_t* c = r->connection;
-    ctx->step = Step::kAnswered;
+    set_step(ctx, Step::kAnswered);
     ngx_http_finalize_request(r, rc);
     ngx_http_run_posted_requests(c);
 }
@@ -250,7 +250,7 @@ void on_writable(ngx_http_request_t* r) noexcept {
 
 ngx_int_t start_stream(ngx_http_request_t* r, Ctx* ctx) noexcept {
     r->main->count++;
-    ctx->step = Step::kStreaming;
+    set_step(ctx, Step::kStreaming);
     r->write_event_handler = on_writable;
     if (r == r->main) {
         r->read_event_handler = ngx_http_test_reading;

@@ -42,7 +42,7 @@ void refuse(Fill* fill, http::Reason reason) noexcept {
         return;
     }
     fill->leader->reason = reason;
-    fill->phase = FillPhase::kRelaying;
+    set_phase(fill, FillPhase::kRelaying);
     if (!start_relay(fill->leader, fill)) {
         drop_fill(fill);
         return;
@@ -56,7 +56,7 @@ void refuse(Fill* fill, http::Reason reason) noexcept {
 
 // The object is in the zone, growing: whoever waits can have it.
 void announce(Fill* fill, const http::Fields& origin) noexcept {
-    fill->phase = FillPhase::kStoring;
+    set_phase(fill, FillPhase::kStoring);
     if (fill->leader != nullptr) {
         fill->leader->origin_age = origin.has("Age") ? http::received_age(origin) : -1;
         fill->leader->stored_ref = 0;
@@ -182,7 +182,7 @@ ngx_int_t store_response(Fill* fill, const OriginResponse& origin) noexcept {
 // Not for the cache, and nothing to be sent on: the client's own request does what nginx would have done.
 void refuse_bodyless(Fill* fill, const OriginResponse& origin, http::Reason reason) noexcept {
     note_refusal(fill, reason);
-    fill->phase = FillPhase::kDone;
+    set_phase(fill, FillPhase::kDone);
     Ctx* leader = fill->leader;
     if (leader == nullptr || leader->step == Step::kAnswered) {
         return;
@@ -217,7 +217,7 @@ void take_bodyless(Fill* fill, const OriginResponse& origin) noexcept {
         refuse_bodyless(fill, origin, failed ? http::Reason::kOriginError : no);
         return;
     }
-    fill->phase = FillPhase::kDone;
+    set_phase(fill, FillPhase::kDone);
     if (fill->leader != nullptr) {
         fill->leader->stored_ref = 0;
         fill->leader->pin = pin;
@@ -239,7 +239,7 @@ void validated(Fill* fill, const OriginResponse& origin) noexcept {
     } else {
         fill->zone->store.unpin(&pin);
     }
-    fill->phase = FillPhase::kDone;
+    set_phase(fill, FillPhase::kDone);
     if (status == shm::Status::kOk) {
         end_lease(fill, shm::LeaseState::kPublished, 0);
     } else {
@@ -356,7 +356,7 @@ void capture_redirect(Fill* fill) noexcept {
         return;
     }
     note_refusal(fill, http::Reason::kElsewhere);
-    fill->phase = FillPhase::kDone;
+    set_phase(fill, FillPhase::kDone);
     tell_leader(fill, FillNews::kElsewhere);
 }
 
@@ -388,12 +388,12 @@ void finish_capture(Fill* fill) noexcept {
         if (fill->leader != nullptr) {
             fill->leader->reason = http::Reason::kTruncated;
         }
-        fill->phase = FillPhase::kDone;
+        set_phase(fill, FillPhase::kDone);
         count(fill->zone, Counter::kFillsFailed);
         end_lease(fill, shm::LeaseState::kFailed, NGX_HTTP_BAD_GATEWAY);
         return;
     }
-    fill->phase = FillPhase::kDone;
+    set_phase(fill, FillPhase::kDone);
     count(fill->zone, Counter::kBytesFromOrigin, fill->received);
     const shm::Status status = publish(fill);
     if (status == shm::Status::kOk) {

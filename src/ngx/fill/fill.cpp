@@ -335,7 +335,7 @@ void continue_fill(Fill* fill) noexcept {
 }
 
 void drop_fill(Fill* fill) noexcept {
-    fill->phase = FillPhase::kDropping;
+    set_phase(fill, FillPhase::kDropping);
     continue_fill(fill);
 }
 
@@ -354,7 +354,7 @@ void end_lease(Fill* fill, shm::LeaseState outcome, uint32_t detail) noexcept {
 }
 
 void fail_fill(Fill* fill, ngx_uint_t status) noexcept {
-    fill->phase = FillPhase::kDone;
+    set_phase(fill, FillPhase::kDone);
     mark_failed(fill->zone, with_identity(fill->digest, fill->identity));
     end_lease(fill, shm::LeaseState::kFailed, static_cast<uint32_t>(status));
     if (fill->leader != nullptr) {

@@ -106,7 +106,7 @@ void begin_for_get(Fill* post, const OriginResponse& origin) noexcept {
     get.started_sec = post->started_sec;
     get.started_ms = post->started_ms;
     get.expected = post->expected;
-    get.phase = FillPhase::kStoring;
+    set_phase(&get, FillPhase::kStoring);
     http::Reason reason = http::Reason::kNone;
     if (begin_object(&get, origin, &reason) != shm::Status::kOk) {
         end_for_get(post);
@@ -138,7 +138,7 @@ void copy_for_get(Fill* post, const ngx_chain_t* in) noexcept {
 void end_for_get(Fill* post) noexcept {
     if (post->for_get != nullptr && post->for_get->fill.phase == FillPhase::kStoring) {
         post->zone->store.abort(&post->for_get->fill.writer);
-        post->for_get->fill.phase = FillPhase::kDone;
+        set_phase(&post->for_get->fill, FillPhase::kDone);
     }
 }
 

@@ -10,6 +10,7 @@
 #include "ngx/fill/copy_in_passing.h"
 #include "ngx/fill/direct_fill.h"
 #include "ngx/conf/directive_watch.h"
+#include "base/version.h"
 #include "ngx/module/directive_table.h"
 #include "ngx/zone/heritage.h"
 #include "ngx/purge/observe_response.h"
@@ -20,6 +21,7 @@
 #include "ngx/request/variables.h"
 #include "ngx/zone/zone.h"
 #include "ngx/zone/zone_directives.h"
+#include "shm/layout.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -133,6 +135,10 @@ ngx_int_t init_module(ngx_cycle_t* cycle) noexcept {
     look_behind_upstream_variables(cycle);
     stand_in_phases(cycle, mcf);
     reserve_connections(cycle);
+    if (!ngx_test_config) {
+        ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0, "slab_cache %s, layout %uD, built for nginx/%s", base::kVersion,
+                      shm::kLayoutVersion, NGINX_VERSION);
+    }
     const ngx_int_t rc = find_carried_variables(cycle, mcf);
     if (rc == NGX_OK) {
         name_zone_files(cycle);  // none are fresh under nginx -t

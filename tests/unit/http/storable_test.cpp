@@ -259,16 +259,6 @@ TEST(StorableResponse, whose_length_is_said_twice_in_one_way_is_stored) {
     EXPECT_EQ(why_not({kMaxAge, "Transfer-Encoding: chunked"}), Reason::kNone);
 }
 
-TEST(StorableResponse, a_requests_no_store_counts_only_where_requests_are_obeyed) {
-    const Message asked({"Cache-Control: no-store"});
-    Request request;
-    request.fields = asked;
-    EXPECT_EQ(why_not({kMaxAge}, {}, 200, request), Reason::kNone);
-    Policy policy;
-    policy.obey_request = true;
-    EXPECT_EQ(why_not({kMaxAge}, policy, 200, request), Reason::kRequestControl);
-}
-
 // ---- fields: RFC 9111 §3.1, RFC 9110 §7.6.1
 
 TEST(StorableField, hop_by_hop_fields_are_not_stored) {
