@@ -16,7 +16,7 @@ JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 export NGX_SRC PORT
 
 .PHONY: module debug-module run test unit integration field visitors model lint coverage format asan tsan static clang bench fuzz torture torture-twin torture-direct
-.PHONY: differential differential-twin history history-twins asan-nginx other-nginx deb deb-test
+.PHONY: differential differential-twin history history-twins flood asan-nginx other-nginx deb deb-test
 .PHONY: install clean help deps-deb deps-build deps-run deps-test deps-clang deps-bench deps-peers
 
 module:           ## build build/ngx_http_slab_cache_module.so against the installed nginx-dev
@@ -65,6 +65,9 @@ history: module   ## what nobody may ever see, in random histories with kills, s
 
 history-twins:    ## the same with three modules that break a promise each: must find them broken
 	+@tools/history-twins.sh $(BUILD)/history-twin
+
+flood: module     ## floods that anybody can start, beside plain nginx and its own cache; ARGS="--short reset" selects
+	@/usr/bin/python3 tests/flood/flood.py $(ARGS)
 
 differential: module ## random configurations with the module and without it, for SECONDS=60, from SEED=n on
 	@/usr/bin/python3 tests/differential/differential.py $(SECONDS) $(SEED)
