@@ -138,6 +138,7 @@ struct LocConf {
 
     // identity.h
     uint64_t identity;
+    uint64_t written;              // what proxy_pass and its kind say here, hashed; 0: nothing
     uint32_t parts;                // `if` and limit_except blocks counted at merge
     bool identity_varies;          // there are inputs, or variables in root: to be evaluated for each request
     ngx_http_handler_pt pass_handler;     // of proxy_pass and its kind

@@ -196,7 +196,6 @@ bool leaves_mark(http::Reason reason) noexcept {
     case http::Reason::kPrivate:
     case http::Reason::kNoCache:
     case http::Reason::kAccelExpires:
-    case http::Reason::kAccelRedirect:
     case http::Reason::kStatus:
     case http::Reason::kPartial:
     case http::Reason::kVaryStar:

@@ -411,6 +411,11 @@ Next park(Ctx* ctx) noexcept {
 }
 
 Next fill_as_leader(Ctx* ctx, const shm::Ticket& lease) noexcept {
+    if (carries_unkeyed_args(ctx)) {   // as without a cache; another, without those, may fill it
+        give_back(ctx->zone, lease);
+        pass(ctx, http::Reason::kCarriedArgs);
+        return Next::kMore;
+    }
     const bool clonable = is_clonable(ctx) && has_room_for_fill(ctx->zone);
     const Trust trust = may_fill_directly(ctx, lease) ? Trust::kWhole : Trust::kNone;
     if ((trust == Trust::kWhole || (!clonable && may_fill_within(ctx))) && begin_direct(ctx, lease, trust)) {
