@@ -111,7 +111,7 @@ deb: deps-deb     ## Debian packages, source and binary, in build/deb; lintian
 	@tools/build-deb.sh
 
 deb-test: deb     ## the packages in a fresh Debian (debootstrap, root): installed, used, removed, purged
-	@SLAB_DEB=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider -rs tests/integration/u_deb_test.py
+	@SLAB_DEB=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider -rs tests/integration/u_deb_test.py tests/integration/u_docker_test.py
 
 install: module   ## copy the module to nginx's modules directory (DESTDIR, MODULES_DIR)
 	@dir="$(DESTDIR)$${MODULES_DIR:-/usr/lib/nginx/modules}"; install -d "$$dir"; \

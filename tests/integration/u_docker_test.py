@@ -94,11 +94,8 @@ def test_what_it_builds_serves_and_caches():
                     root = stages[re.search(r"--from=(\w+)", rest)[1]].path if "--from" in rest else TOP
                     target = here.path / os.path.join(workdir, to).lstrip("/")
                     for source in (root / s.lstrip("/") for s in sources):
-                        if source.is_dir():
-                            shutil.copytree(source, target)
-                        else:
-                            target.parent.mkdir(parents=True, exist_ok=True)
-                            shutil.copy(source, target)
+                        (target if to.endswith("/") else target.parent).mkdir(parents=True, exist_ok=True)
+                        (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
             debian = stages["last"]
             for name, old, new in (("conf.d/default.conf", "listen 80;", f"listen 127.0.0.1:{port};"),
                                    ("nginx.conf", "listen 8081;", f"listen 127.0.0.1:{admin.getsockname()[1]};"),

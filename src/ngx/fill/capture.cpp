@@ -8,6 +8,7 @@
 #include "ngx/zone/listing.h"
 #include "ngx/zone/hit_for_miss.h"
 #include "ngx/fill/origin_response.h"
+#include "ngx/fill/post_for_get.h"
 #include "ngx/fill/store_object.h"
 #include "ngx/fill/trailers.h"
 #include "ngx/fill/upstream_buffer.h"
@@ -173,6 +174,7 @@ ngx_int_t store_response(Fill* fill, const OriginResponse& origin) noexcept {
         refuse(fill, reason != http::Reason::kNone ? reason : reason_of(status));
         return NGX_OK;
     }
+    begin_for_get(fill, origin);
     announce(fill, origin.response.fields);
     return NGX_OK;
 }
@@ -275,6 +277,10 @@ ngx_int_t capture_header(Fill* fill) noexcept {
     if (fill->phase != FillPhase::kFetching) {
         return NGX_OK;
     }
+    if (is_redirect_lost(fill->request)) {
+        capture_redirect(fill);
+        return NGX_OK;
+    }
     OriginResponse origin;
     if (!read_origin(fill, &origin)) {
         fail_fill(fill, NGX_HTTP_INTERNAL_SERVER_ERROR);
@@ -355,6 +361,7 @@ void capture_redirect(Fill* fill) noexcept {
 }
 
 ngx_int_t capture_body(Fill* fill, ngx_chain_t* in) noexcept {
+    copy_for_get(fill, in);
     switch (fill->phase) {
     case FillPhase::kStoring:
         return store_chain(fill, in);

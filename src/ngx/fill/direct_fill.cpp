@@ -226,8 +226,7 @@ ngx_int_t await_whole(ngx_http_request_t* r) noexcept {
         return NGX_OK;
     }
     ngx_http_upstream_t* u = r->upstream;
-    const bool rest = fits_buffer(r) && u->headers_in.x_accel_redirect == nullptr
-                      && u->buffer.last - u->buffer.pos < body_length(*u);
+    const bool rest = fits_buffer(r) && !is_redirecting(r) && u->buffer.last - u->buffer.pos < body_length(*u);
     if (!rest) {
         return NGX_OK;
     }

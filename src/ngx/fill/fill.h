@@ -29,6 +29,8 @@ enum class FillPhase : uint8_t {
     kDone,       // published, or failed for good
 };
 
+struct PostForGet;
+
 struct Fill {
     ngx_http_request_t* request;
     ngx_connection_t* connection;
@@ -62,6 +64,7 @@ struct Fill {
     Bytes head;                  // as stored, on the request's pool
     shm::Writer writer;
     shm::Pin stale;              // being revalidated
+    PostForGet* for_get;         // post_for_get.h
 
     int64_t started_sec;
     uint64_t started_ms;

@@ -130,6 +130,8 @@ struct Ctx {
     uint32_t saved_us;
     uint32_t hits;               // of an object that was copied
     bool is_copied;              // `stored` is in our memory, and the object was let go
+    bool is_spooled;             // ... or will be when it has come to its end: what the client is sent lies in `spool`
+    ngx_temp_file_t* spool;      // spool.h
 };
 
 inline Ctx* get_ctx(ngx_http_request_t* r) noexcept {    // of the current location

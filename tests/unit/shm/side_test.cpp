@@ -48,6 +48,7 @@ TEST(SideEntries, take_a_tenth_of_the_space_and_no_more) {
 TEST(SideEntries, leave_the_objects_their_room_and_are_evicted_like_them) {
     shm::Config config;
     config.eviction = shm::Eviction::kBytes;   // under "hits" what is small stays for long
+    config.objects = 16384;                    // space shall run out, not the index
     Zone zone(4 << 20, config);
     const uint32_t stored = fill_up(&zone, 300);
     for (int i = 0; i < 4000; i++) {
