@@ -20,6 +20,7 @@ void check_path(Bytes path) {
         case cache::Resource::kZone:
         case cache::Resource::kPurge:
         case cache::Resource::kEntry:
+        case cache::Resource::kEntries:
         case cache::Resource::kTop:
             check(route.has_zone && !route.any_zone && !route.zone_name.empty() &&
                   route.rest.empty());

@@ -52,8 +52,8 @@ void check_selectors(Bytes text) {
     const size_t mark = text.find('?');
     Url url{"host", base::slice(text, 0, mark),
             mark == Bytes::npos ? Bytes{} : base::slice(text, mark + 1)};
-    uint64_t selector[kMaxSelectors];
-    for (const uint32_t cap : {0u, 1u, 3u, kMaxSelectors}) {
+    uint64_t selector[kMaxUrlSelectors];
+    for (const uint32_t cap : {0u, 1u, 3u, kMaxUrlSelectors}) {
         const uint32_t n = url_selectors(url, kSecret, selector, cap);
         http::check(n <= cap);
         for (uint32_t i = 0; i < n; i++) {

@@ -13,9 +13,9 @@ namespace {
 bool covers(const Selection& s, Bytes host, Bytes uri) {
     test::Memory memory;
     Url url;
-    uint64_t selector[kMaxSelectors];
+    uint64_t selector[kMaxUrlSelectors];
     http::check(split_url(memory.arena(), host, uri, &url));
-    const uint32_t n = url_selectors(url, test::kSelectionSecret, selector, kMaxSelectors);
+    const uint32_t n = url_selectors(url, test::kSelectionSecret, selector, kMaxUrlSelectors);
     for (uint32_t i = 0; i < n; i++) {
         if (test::has(s, selector[i])) {
             return true;
