@@ -29,11 +29,15 @@ void add(Selection* s, uint64_t selector) noexcept {
     s->selector[s->count++] = selector;
 }
 
+uint32_t most_understood(const Selection& s) noexcept {
+    return s.keeps_all ? s.capacity : kMaxUnderstood;
+}
+
 void note(Selection* s, const Understood& what) noexcept {
     if (s->understood == nullptr) {
-        s->understood = s->arena.get<Understood>(kMaxUnderstood);
+        s->understood = s->arena.get<Understood>(most_understood(*s));
     }
-    if (s->understood != nullptr && s->understood_count < kMaxUnderstood) {
+    if (s->understood != nullptr && s->understood_count < most_understood(*s)) {
         s->understood[s->understood_count++] = what;
     }
 }
@@ -91,7 +95,7 @@ bool add_pattern(Selection* s, const Url& url) noexcept {
         return false;
     }
     // What literally has a star in it; and the purge that gives the pattern its counter.
-    if (!add_thing(s, url_selector(url, s->secret), {Thing::kPattern, url.host, pattern})) {
+    if (!add_thing(s, url_selector(url, s->secret), {Thing::kPattern, url.host, pattern, url.path.size(), false})) {
         return false;
     }
     return add_rule(s, {url.host, pattern});
@@ -114,7 +118,9 @@ bool make_room(Selection* s, size_t selectors) noexcept {
     const base::Arena arena = s->arena;
     const uint8_t* secret = s->secret;
     const Asker asker = s->asker;
+    const bool keeps_all = s->keeps_all;
     *s = {};
+    s->keeps_all = keeps_all;
     s->arena = arena;
     s->secret = secret;
     s->asker = asker;
@@ -127,7 +133,7 @@ bool make_room(Selection* s, size_t selectors) noexcept {
 bool select_exactly(Selection* s, const Url& url) noexcept {
     Bytes text = url.path;
     (void)pattern_of(s->arena, url, &text);
-    if (!add_thing(s, url_selector(url, s->secret), {Thing::kUrl, url.host, text})) {
+    if (!add_thing(s, url_selector(url, s->secret), {Thing::kUrl, url.host, text, url.path.size(), false})) {
         return false;
     }
     add_inner(s, url);
@@ -155,14 +161,15 @@ bool select_prefix(Selection* s, Bytes text) noexcept {
     const Url& url = target.url;
     const Bytes prefix = prefix_of(url);
     Bytes path = !prefix.empty() ? prefix : url.path;
-    if (path.back() != '/') {
+    const bool with_page = path.back() != '/';
+    if (with_page) {
         if (!with_slash(s->arena, path, &path)) {
             return false;
         }
         add(s, url_selector(url, s->secret));
         add_inner(s, url);
     }
-    return add_thing(s, prefix_selector(url.host, path, s->secret), {Thing::kPrefix, url.host, path});
+    return add_thing(s, prefix_selector(url.host, path, s->secret), {Thing::kPrefix, url.host, path, Bytes::npos, with_page});
 }
 
 bool select_host(Selection* s, Bytes text) noexcept {
@@ -181,11 +188,11 @@ bool select_tag(Selection* s, Bytes tag) noexcept {
         return false;
     }
     // Its text may be gone when the purge is answered.
-    char* p = s->understood_count < kMaxUnderstood ? s->arena.get(tag.size()) : nullptr;
+    char* p = s->understood_count < most_understood(*s) ? s->arena.get(tag.size()) : nullptr;
     if (p != nullptr) {
         std::memcpy(p, tag.data(), tag.size());
     }
-    return add_thing(s, tag_selector(tag, s->secret), {Thing::kTag, {}, p != nullptr ? Bytes{p, tag.size()} : Bytes{}});
+    return add_thing(s, tag_selector(tag, s->secret), {Thing::kTag, {}, p != nullptr ? Bytes{p, tag.size()} : Bytes{}, Bytes::npos, false});
 }
 
 namespace {

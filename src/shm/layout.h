@@ -25,7 +25,7 @@ namespace slab_cache::shm {
 using base::Atom;
 
 inline constexpr uint64_t kZoneMagic = 0x3165686361436253ULL;
-inline constexpr uint32_t kLayoutVersion = 5;
+inline constexpr uint32_t kLayoutVersion = 6;
 inline constexpr uint32_t kRefBytes = 64;
 inline constexpr uint32_t kLineBytes = 64;
 inline constexpr uint32_t kBlockBytes = 64 * 1024;
@@ -208,7 +208,9 @@ struct ZoneHeader {
     Atom<uint32_t> unclean;        // Store::set_unclean()
     Atom<uint32_t> closed;         // how much of it a successor found left (prior.h)
     Atom<uint32_t> follows;        // 1 while processes of a prior zone may purge there what is not known here yet (prior.h)
-    uint8_t pad2[kLineBytes - 44];
+    uint32_t pad2;
+    Atom<uint64_t> all_doubt;      // as all_hard: what was born before may be out of date
+    uint8_t pad3[kLineBytes - 56];
 };
 
 // ---- guards against drift ----------------------------------------------------------------------------------
@@ -238,7 +240,7 @@ constexpr uint32_t layout_fingerprint(uint64_t space_and_evict) noexcept {
     for (uint64_t x :
          {sizeof(ZoneHeader), sizeof(Shard), sizeof(Entry), sizeof(EntryFixed), sizeof(RunHeader),
           sizeof(Bucket), sizeof(WorkerRecord), sizeof(LeaseSet), sizeof(PurgeSet),
-          offsetof(ZoneHeader, purge_seq), offsetof(ZoneHeader, closed), offsetof(Entry, birth),
+          offsetof(ZoneHeader, purge_seq), offsetof(ZoneHeader, closed), offsetof(ZoneHeader, all_doubt), offsetof(Entry, birth),
           offsetof(Entry, state), offsetof(Shard, overflow_used)}) {
         h = fold_layout(h, x);
     }

@@ -5,7 +5,8 @@
 //             the newest record of any of its selectors. Records live in sets of seven; one that must go raises its
 //             set's floor: too much is invalidated, never too little.
 //             Hard and soft records of one fingerprint are two records (lowest bit), so that a later soft purge
-//             never softens an earlier hard one.
+//             never softens an earlier hard one. Of everything there is a third mode: what was born before may have been
+//             purged by what nobody here heard of. Soft and doubt at once are doubt.
 // Threading   judge(): anybody, no lock. purge_*: serialised by the zone's purge lock. Its holder may be stopped (SIGSTOP, a
 //             debugger, a frozen cgroup): waits for it are bounded. Who must purge all the same raises all_hard and the
 //             counter by CAS; the holder, when it goes on, finds its number taken and purges everything too.
@@ -35,7 +36,7 @@ Validity judge(const Context& c, const uint64_t* fingerprints, uint32_t count, u
 // 40 ms: then nothing counts as purged, though in a prior zone it may be.
 uint64_t purge_fingerprints(Context* c, const uint64_t* fingerprints, uint32_t count, PurgeMode mode,
                             PurgeFn more, void* context) noexcept;
-uint64_t purge_everything(Context* c, PurgeMode mode) noexcept;
+uint64_t purge_everything(Context* c, PurgeMode mode, PurgeFn more, void* context) noexcept;
 // The same without the lock, for who must not fail because its holder is stopped. The holder finds out when it goes on.
 uint64_t purge_everything_now(Context* c, PurgeMode mode) noexcept;
 // A purge of nothing. What is born at the new counter is younger than all before.

@@ -110,13 +110,15 @@ struct Segment {
 enum class Validity : uint8_t {
     kValid,
     kSoftPurged,   // stale, may be served while it is refreshed
+    kDoubted,      // perhaps purged: the origin is asked before it is served
     kPurged,       // gone
 };
 
 inline constexpr uint64_t kLeastSeq = uint64_t{1} << 40;   // purge counters begin here or above, at random
 inline constexpr uint32_t kMaxUses = 15;   // bump_uses() counts so far
 
-enum class PurgeMode : uint8_t { kHard, kSoft };
+// kDoubt: of everything only (purge_all): what was purged meanwhile is not known.
+enum class PurgeMode : uint8_t { kHard, kSoft, kDoubt };
 
 // A purge under way, its lock held: for what else a caller remembers of it (PurgeFn), under the same counter.
 class PurgeSection;
@@ -380,7 +382,7 @@ public:
     // `more` (may be null) runs before the counter is published: short, without a call to the outside.
     uint64_t purge(const uint64_t* fingerprints, uint32_t count, PurgeMode mode, PurgeFn more = nullptr,
                    void* context = nullptr) noexcept;
-    uint64_t purge_all(PurgeMode mode) noexcept;
+    uint64_t purge_all(PurgeMode mode, PurgeFn more = nullptr, void* context = nullptr) noexcept;
     uint64_t purge_all_now(PurgeMode mode) noexcept;   // never fails: for purges that nobody would ask for again
     // Raises the counter, purging nothing: what is born then knows more than any fill before. 0: as purge().
     uint64_t advance() noexcept;

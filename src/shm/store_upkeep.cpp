@@ -144,8 +144,8 @@ uint64_t Store::purge(const uint64_t* fingerprints, uint32_t n, PurgeMode mode, 
     return purge_fingerprints(&context_, fingerprints, n, mode, more, context);
 }
 
-uint64_t Store::purge_all(PurgeMode mode) noexcept {
-    return purge_everything(&context_, mode);
+uint64_t Store::purge_all(PurgeMode mode, PurgeFn more, void* context) noexcept {
+    return purge_everything(&context_, mode, more, context);
 }
 
 uint64_t Store::purge_all_now(PurgeMode mode) noexcept {

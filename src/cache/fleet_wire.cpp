@@ -1,0 +1,444 @@
+#include "cache/fleet_wire.h"
+
+#include <cstring>
+
+#include "base/hash.h"
+#include "cache/globs.h"
+#include "http/escape.h"
+
+namespace slab_cache::cache {
+namespace {
+
+enum class Field : uint8_t { kUnknown, kUrl, kPrefix, kHost, kTag, kGlob, kAll, kTagsAll, kNot, kMode, kZone, kFrom, kHello };
+
+struct FieldName {
+    Field field;
+    Bytes name;
+    Bytes plural;
+};
+constexpr FieldName kNames[] = {
+    {Field::kUrl, "url", "urls"},
+    {Field::kPrefix, "prefix", "prefixes"},
+    {Field::kHost, "host", "hosts"},
+    {Field::kTag, "tag", "tags"},
+    {Field::kGlob, "glob", "globs"},
+    {Field::kAll, "all", "all"},
+    {Field::kTagsAll, "tags_all", "tags_all"},
+    {Field::kNot, "not", "not"},
+    {Field::kMode, "mode", "mode"},
+    {Field::kZone, "zone", "zone"},
+    {Field::kFrom, "from", "from"},
+    {Field::kHello, "hello", "hello"},
+};
+
+Field field_of(Bytes name) noexcept {
+    for (const FieldName& n : kNames) {
+        if (n.name == name || n.plural == name) {
+            return n.field;
+        }
+    }
+    return Field::kUnknown;
+}
+
+Bytes name_of(Field field) noexcept {
+    for (const FieldName& n : kNames) {
+        if (n.field == field) {
+            return n.name;
+        }
+    }
+    return {};
+}
+
+bool is_plain(char c) noexcept {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || Bytes("/-._~!$&'()+,;=:@").find(c) != Bytes::npos;
+}
+
+// ---- writing -------------------------------------------------------------------------------------------------
+
+class Writer {
+public:
+    explicit Writer(const Selection& s) noexcept : s_(s), text_(s.arena.get<Bytes>(kMaxRecords)) { failed_ = text_ == nullptr; }
+
+    // Room for a value of at most `size` bytes; nullptr when memory ran out.
+    char* begin(Field field, size_t size) noexcept {
+        const size_t room = 4 + size + kTail;
+        if (failed_ || size > 0xffff) {
+            failed_ = true;
+            return nullptr;
+        }
+        if (used_ != 0 && used_ + room > kRecordText) {
+            end_record();
+        }
+        if (record_ == nullptr || used_ + room > size_) {
+            size_ = room > kRecordText ? room : kRecordText;
+            record_ = s_.arena.get(size_);
+            used_ = 0;
+        }
+        failed_ = failed_ || record_ == nullptr;
+        if (failed_) {
+            return nullptr;
+        }
+        record_[used_] = static_cast<char>(field);
+        record_[used_ + 1] = 0;
+        return record_ + used_ + 4;
+    }
+    void end(size_t size) noexcept {
+        const auto n = static_cast<uint16_t>(size);
+        std::memcpy(record_ + used_ + 2, &n, sizeof(n));
+        used_ += 4 + size;
+    }
+    void add(Field field, Bytes value) noexcept {
+        char* to = begin(field, value.size());
+        if (to != nullptr) {
+            std::memcpy(to, value.data(), value.size());
+            end(value.size());
+        }
+    }
+    // Each record has the mode, so that each can be read alone.
+    void end_record() noexcept {
+        if (failed_ || used_ == 0) {
+            return;
+        }
+        if (count_ == kMaxRecords) {
+            failed_ = true;
+            return;
+        }
+        if (s_.soft) {
+            record_[used_] = static_cast<char>(Field::kMode);
+            record_[used_ + 1] = 0;
+            used_ += 4;
+            std::memcpy(record_ + used_, "soft", 4);
+            used_ -= 4;
+            end(4);
+        }
+        text_[count_++] = {record_, used_};
+        record_ = nullptr;
+        used_ = size_ = 0;
+    }
+    bool finish(RecordList* out) noexcept {
+        end_record();
+        *out = {text_, count_};
+        return !failed_ && count_ != 0;
+    }
+    void fail() noexcept { failed_ = true; }
+
+private:
+    static constexpr size_t kTail = 8;   // a mode behind it
+    const Selection& s_;
+    Bytes* text_;
+    uint32_t count_ = 0;
+    char* record_ = nullptr;
+    size_t used_ = 0;
+    size_t size_ = 0;
+    bool failed_;
+};
+
+// Decoded text, percent-encoded; `kept` are left as they are.
+size_t encode(Bytes from, Bytes kept, char* to) noexcept {
+    constexpr char kHex[] = "0123456789ABCDEF";
+    size_t n = 0;
+    for (const char c : from) {
+        if (is_plain(c) || kept.find(c) != Bytes::npos) {
+            to[n++] = c;
+            continue;
+        }
+        to[n++] = '%';
+        to[n++] = kHex[static_cast<unsigned char>(c) >> 4];
+        to[n++] = kHex[static_cast<unsigned char>(c) & 15];
+    }
+    return n;
+}
+
+bool is_sendable(Bytes args) noexcept {
+    for (const char c : args) {
+        if (http::needs_escape(c) || c == '#') {
+            return false;
+        }
+    }
+    return true;
+}
+
+// host + path, and arguments as they are. Where these have bytes that the reader would encode: whatever the arguments are.
+void add_url(Writer* w, Field field, const Understood& what) noexcept {
+    const Bytes path = base::slice(what.text, 0, what.args);
+    const Bytes args = what.args < what.text.size() ? base::slice(what.text, what.args + 1) : Bytes{};
+    const bool exact = is_sendable(args);
+    char* to = w->begin(exact ? field : Field::kGlob, what.host.size() + 3 * path.size() + args.size() + 2);
+    if (to == nullptr) {
+        return;
+    }
+    std::memcpy(to, what.host.data(), what.host.size());
+    size_t n = what.host.size();
+    n += encode(path, field == Field::kGlob ? Bytes("*") : Bytes{}, to + n);
+    if (!exact) {
+        to[n++] = '?';
+        to[n++] = '*';
+    } else if (!args.empty()) {
+        to[n++] = '?';
+        std::memcpy(to + n, args.data(), args.size());
+        n += args.size();
+    }
+    w->end(n);
+}
+
+// A prefix of which the page at the prefix is part has no slash at its end.
+void add_prefix(Writer* w, const Understood& what) noexcept {
+    const Bytes path = what.with_page && what.text.size() > 1 ? base::slice(what.text, 0, what.text.size() - 1) : what.text;
+    char* to = w->begin(Field::kPrefix, what.host.size() + 3 * path.size());
+    if (to == nullptr) {
+        return;
+    }
+    std::memcpy(to, what.host.data(), what.host.size());
+    w->end(what.host.size() + encode(path, {}, to + what.host.size()));
+}
+
+void add_thing(Writer* w, const Understood& what) noexcept {
+    switch (what.thing) {
+    case Thing::kUrl:
+        add_url(w, Field::kUrl, what);
+        return;
+    case Thing::kPrefix:
+        add_prefix(w, what);
+        return;
+    case Thing::kPattern:
+        add_url(w, Field::kGlob, what);
+        return;
+    case Thing::kHost:
+        w->add(Field::kHost, what.host);
+        return;
+    case Thing::kTag:
+        w->add(Field::kTag, what.text);
+        return;
+    case Thing::kTags:   // one condition in an entry
+        w->end_record();
+        w->add(Field::kTagsAll, what.host);
+        if (!what.text.empty()) {
+            w->add(Field::kNot, what.text);
+        }
+        w->end_record();
+        return;
+    }
+}
+
+}  // namespace
+
+bool write_records(const Selection& s, RecordList* out) noexcept {
+    Writer w(s);
+    if (!s.keeps_all || s.understood_count + (s.all ? 1 : 0) < s.accepted) {
+        w.fail();   // something that is not known as text
+    }
+    if (s.all) {
+        w.add(Field::kAll, "1");
+    }
+    for (uint32_t i = 0; i < s.understood_count && !s.all; i++) {
+        add_thing(&w, s.understood[i]);
+    }
+    return w.finish(out);
+}
+
+Bytes write_doubt(char* to, size_t room) noexcept {
+    constexpr char kText[] = {static_cast<char>(Field::kAll), 0, 1, 0, '1', static_cast<char>(Field::kMode), 0, 5, 0, 'd', 'o', 'u', 'b', 't'};
+    if (room < sizeof(kText)) {
+        return {};
+    }
+    std::memcpy(to, kText, sizeof(kText));
+    return {to, sizeof(kText)};
+}
+
+bool next_record_field(Bytes* rest, RecordField* out) noexcept {
+    uint16_t size = 0;
+    if (rest->size() < 4) {
+        return false;
+    }
+    std::memcpy(&size, rest->data() + 2, sizeof(size));
+    out->name = name_of(static_cast<Field>(rest->front()));
+    out->value = base::slice(*rest, 4, size);
+    if (out->name.empty() || out->value.size() != size) {
+        return false;
+    }
+    *rest = base::slice(*rest, 4 + size_t{size});
+    return true;
+}
+
+// ---- reading -------------------------------------------------------------------------------------------------
+
+namespace {
+
+// The next member of a list; empty at its end.
+Bytes next_member(Bytes* rest, Bytes between) noexcept {
+    const size_t from = rest->find_first_not_of(between);
+    if (from == Bytes::npos) {
+        *rest = {};
+        return {};
+    }
+    *rest = base::slice(*rest, from);
+    const Bytes member = base::slice(*rest, 0, rest->find_first_of(between));
+    *rest = base::slice(*rest, member.size());
+    return member;
+}
+
+constexpr Bytes kBlanks = " \t\r\n";
+constexpr Bytes kBlanksAndComma = " \t\r\n,";
+
+bool is_of_tags(Field field) noexcept {
+    return field == Field::kTag || field == Field::kTagsAll || field == Field::kNot;
+}
+
+uint32_t count_members(Field field, Bytes list) noexcept {
+    uint32_t n = 0;
+    while (!next_member(&list, is_of_tags(field) ? kBlanksAndComma : kBlanks).empty()) {
+        n++;
+    }
+    return n;
+}
+
+bool read_mode(Bytes value, EntryMode* mode) noexcept {
+    *mode = value == "soft" ? EntryMode::kSoft : value == "doubt" ? EntryMode::kDoubt : EntryMode::kHard;
+    return *mode != EntryMode::kHard || value == "hard";
+}
+
+bool read_bool(Bytes value, bool* out) noexcept {
+    *out = value == "1" || value == "true" || value == "True" || value == "yes" || value == "on";
+    return *out || value == "0" || value == "false" || value == "False" || value == "no" || value == "off";
+}
+
+// False: a value that cannot be meant.
+bool read_field(Field field, Bytes value, EntryHead* out) noexcept {
+    switch (field) {
+    case Field::kUnknown:
+        out->unknown++;
+        return true;
+    case Field::kMode:
+        return read_mode(value, &out->mode);
+    case Field::kZone:
+        out->zone = value;
+        return true;
+    case Field::kFrom:
+        out->from = value;
+        return true;
+    case Field::kHello:
+        out->says_nothing = true;
+        return true;
+    case Field::kAll: {
+        bool all = false;
+        const bool fine = read_bool(value, &all);
+        out->all = out->all || all;
+        out->says_nothing = out->says_nothing || !all;
+        return fine;
+    }
+    case Field::kUrl:
+    case Field::kPrefix:
+    case Field::kHost:
+    case Field::kTag:
+    case Field::kGlob:
+    case Field::kTagsAll:
+    case Field::kNot:
+        out->values += count_members(field, value);
+        return true;
+    }
+    return true;
+}
+
+bool select_one(Field field, Bytes member, Selection* to) noexcept {
+    switch (field) {
+    case Field::kUrl:
+    case Field::kGlob:
+        return select_url(to, member);
+    case Field::kPrefix:
+        return select_prefix(to, member);
+    case Field::kHost:
+        return select_host(to, member);
+    case Field::kTag:
+        return select_tag(to, member);
+    default:
+        return true;
+    }
+}
+
+struct TagList {
+    Bytes tag[kMaxTagsOfRule];
+    uint32_t count = 0;
+    bool fits = true;
+
+    void add(Bytes list) noexcept {
+        for (Bytes member = next_member(&list, kBlanksAndComma); !member.empty(); member = next_member(&list, kBlanksAndComma)) {
+            if (count == kMaxTagsOfRule) {
+                fits = false;
+                return;
+            }
+            tag[count++] = member;
+        }
+    }
+};
+
+}  // namespace
+
+bool read_entry_head(const Reply& entry, EntryHead* out) noexcept {
+    *out = {};
+    if (!entry.is_array() || !parse_stream_id(entry.at(0).text, &out->id)) {
+        return false;
+    }
+    const Reply& fields = entry.at(1);
+    bool fine = fields.is_array() && fields.count % 2 == 0;
+    for (uint32_t i = 0; fine && i < fields.count; i += 2) {
+        fine = fields.at(i).is_text() && fields.at(i + 1).is_text()
+               && read_field(field_of(fields.at(i).text), fields.at(i + 1).text, out);
+    }
+    const bool says_something = out->all || out->values != 0;
+    out->is_readable = fine && (says_something || out->says_nothing);
+    return true;
+}
+
+bool select_entry(const Reply& entry, Selection* to) noexcept {
+    const Reply& fields = entry.at(1);
+    TagList all;
+    TagList none;
+    bool fine = true;
+    for (uint32_t i = 0; i + 1 < fields.count; i += 2) {
+        const Field field = field_of(fields.at(i).text);
+        Bytes list = fields.at(i + 1).text;
+        if (field == Field::kTagsAll) {
+            all.add(list);
+            continue;
+        }
+        if (field == Field::kNot) {
+            none.add(list);
+            continue;
+        }
+        const Bytes between = is_of_tags(field) ? kBlanksAndComma : kBlanks;
+        for (Bytes m = next_member(&list, between); !m.empty(); m = next_member(&list, between)) {
+            fine = select_one(field, m, to) && fine;
+        }
+    }
+    if (all.count + none.count == 0) {
+        return fine && all.fits && none.fits;
+    }
+    return fine && all.fits && none.fits && select_tags(to, {all.tag, all.count, none.tag, none.count});
+}
+
+namespace {
+
+uint64_t hash_text(Bytes text, uint64_t seed) noexcept {
+    uint64_t h = base::mix64(seed, text.size());
+    while (!text.empty()) {
+        const Bytes part = base::slice(text, 0, 8);
+        uint64_t w = 0;
+        std::memcpy(&w, part.data(), part.size());
+        h = base::mix64(h, w);
+        text = base::slice(text, part.size());
+    }
+    return h;
+}
+
+}  // namespace
+
+uint64_t hash_entry(const Reply& entry) noexcept {
+    uint64_t h = hash_text(entry.at(0).text, 1);
+    const Reply& fields = entry.at(1);
+    for (uint32_t i = 0; i < fields.count; i++) {
+        h = hash_text(fields.at(i).text, h);
+    }
+    return h;
+}
+
+}  // namespace slab_cache::cache

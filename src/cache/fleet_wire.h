@@ -1,0 +1,69 @@
+// cache/fleet_wire.h — purges as entries of a stream: written from a selection, read into one.
+//
+// What        An entry's fields are those of the purge API: url prefix host tag glob all tags_all not mode; the plurals are
+//             taken too. A value is a list: tags are split on blanks and commas, the rest on blanks. `zone` names the zone it is
+//             for (none: all of the fleet's), `from` the node's zone that wrote it, `hello` says nothing.
+//             mode: hard (if none is given), soft, or doubt, which goes with all: the origin is asked before the next use.
+// Doubt       what cannot be read may have been any purge: everything is doubted. An unknown field is counted and passed over,
+//             unless there is no other.
+// Texts       a record (outbox.h) is | field:8 | 0:8 | length:16 | value | … . URLs are percent-encoded anew from what they were
+//             understood to be, so that they are understood so again; what cannot be said exactly is said wider.
+#pragma once
+
+#include <cstdint>
+
+#include "cache/fleet_id.h"
+#include "cache/redis_reply.h"
+#include "cache/selection.h"
+
+namespace slab_cache::cache {
+
+// ---- writing -------------------------------------------------------------------------------------------------
+
+inline constexpr size_t kRecordText = 4096;      // a record is begun anew above that
+inline constexpr uint32_t kMaxRecords = 512;     // of one purge
+
+struct RecordList {
+    Bytes* text;
+    uint32_t count;
+};
+
+// What a selection names, which was collected with `keeps_all`. False: memory ran out, or it is more than fits: others are to
+// doubt everything.
+bool write_records(const Selection& s, RecordList* out) noexcept;
+// One that says: doubt everything.
+Bytes write_doubt(char* to, size_t room) noexcept;
+
+// The fields of a record, one after the other. False at the end, and at nonsense.
+struct RecordField {
+    Bytes name;
+    Bytes value;
+};
+bool next_record_field(Bytes* rest, RecordField* out) noexcept;
+
+// ---- reading -------------------------------------------------------------------------------------------------
+
+enum class EntryMode : uint8_t { kHard, kSoft, kDoubt };
+
+// What all fields of an entry come to, but what it names.
+struct EntryHead {
+    StreamId id;
+    Bytes zone;              // empty: all
+    Bytes from;
+    EntryMode mode = EntryMode::kHard;
+    uint32_t values = 0;     // at most so many things are named
+    uint32_t unknown = 0;    // fields
+    bool all = false;
+    bool says_nothing = false;   // hello
+    bool is_readable = false;    // false: everything is to be doubted
+};
+
+// `entry`: [id, [field, value, …]] as XRANGE and XREAD give it. False: it is no entry at all, and has no id.
+bool read_entry_head(const Reply& entry, EntryHead* out) noexcept;
+// Adds what it names to a selection with room for 2 * values more selectors. False: something of it cannot be meant.
+bool select_entry(const Reply& entry, Selection* to) noexcept;
+
+// Of all that an entry says.
+uint64_t hash_entry(const Reply& entry) noexcept;
+
+}  // namespace slab_cache::cache
