@@ -14,7 +14,7 @@
 
 #include "cache/fleet_id.h"
 #include "cache/redis_reply.h"
-#include "cache/selection.h"
+#include "cache/purge_batch.h"
 
 namespace slab_cache::cache {
 

@@ -1,5 +1,5 @@
 // Figures, and the check of every invariant.
-#include "shm/chain.h"
+#include "shm/entry_runs.h"
 #include "shm/index.h"
 #include "shm/lock.h"
 #include "shm/purge.h"

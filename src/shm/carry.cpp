@@ -1,7 +1,7 @@
 // Objects on their way from one zone into another that takes its place: Store::carry().
 #include <cstdlib>
 
-#include "shm/chain.h"
+#include "shm/entry_runs.h"
 #include "shm/index.h"
 #include "shm/lock.h"
 #include "shm/reclaim.h"

@@ -1,7 +1,7 @@
 #include "shm/prior.h"
 
 #include "base/hash.h"
-#include "shm/chain.h"
+#include "shm/entry_runs.h"
 #include "shm/purge.h"
 #include "shm/worker.h"
 #include "shm/zone.h"

@@ -1,7 +1,7 @@
 // Formatting, attaching, and this process as a worker.
 #include "shm/store.h"
 
-#include "shm/chain.h"
+#include "shm/entry_runs.h"
 #include "shm/counters.h"
 #include "shm/lease.h"
 #include "shm/lock.h"

@@ -1,5 +1,5 @@
 // The hot path, and what a pinned object tells of itself.
-#include "shm/chain.h"
+#include "shm/entry_runs.h"
 #include "shm/counters.h"
 #include "shm/index.h"
 #include "shm/prior.h"

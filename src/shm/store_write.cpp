@@ -1,7 +1,7 @@
 // Objects on their way in: begin, append, commit, abort; and changes to published ones.
-#include "shm/chain.h"
+#include "shm/entry_runs.h"
 #include "shm/counters.h"
-#include "shm/fill.h"
+#include "shm/unfinished.h"
 #include "shm/index.h"
 #include "shm/lease.h"
 #include "shm/lock.h"

@@ -1,4 +1,4 @@
-"""Cold keys filled out of the client's own request, where a location's answers have always been whole (ngx/direct.h)."""
+"""Cold keys filled out of the client's own request, where a location's answers have always been whole (ngx/fill/direct_fill.h)."""
 import email.utils
 import re
 import socket
@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from harness.client import Connection
-from harness.nginx import VERSION
+from harness.nginx import PATIENT, VERSION
 from harness.origin import Reply
 from harness.wait import wait_until
 
@@ -155,13 +155,14 @@ def test_request_that_could_shape_the_answer_goes_by_clone(trusted, origin, line
 def test_client_that_hangs_up_does_not_abort_it(one_fill, origin):
     gate = threading.Event()
     origin.reply("/a", "body", headers=FRESH, before=gate)
-    n = one_fill()
+    n = one_fill(PATIENT)
     c = n.connect()
     c.send("/a")
     origin.wait_for_hits("/a", 1)
     c.abort()
     with ThreadPoolExecutor() as pool:
         waiter = pool.submit(n.get, "/a")
+        n.wait_for_waiters(1)
         gate.set()
         assert waiter.result().body == b"body"
     assert n.get("/a").cache == "HIT"
@@ -170,9 +171,9 @@ def test_client_that_hangs_up_does_not_abort_it(one_fill, origin):
 
 def test_all_who_wait_are_answered_by_one_fetch(trusted, origin):
     gate = threading.Event()
-    n = trusted()
+    n = trusted(PATIENT)
     origin.reply("/a", "body" * 500, headers=FRESH, before=gate)
-    answers = n.ask_together("/a", 50, lambda: (origin.wait_for_hits("/a", 1), gate.set()))
+    answers = n.ask_together("/a", 50, lambda: (n.wait_for_waiters(49), gate.set()))
     assert {a.body for a in answers} == {b"body" * 500}
     assert origin.hits("/a") == 1
     assert direct_fills(n) == 1

@@ -4,14 +4,11 @@ import json
 import threading
 
 import pytest
+from harness.nginx import PATIENT
 from harness.origin import Reply
 from harness.wait import wait_until
 
 FRESH = ("Cache-Control: max-age=600",)
-
-
-def figures(n):
-    return json.loads(n.get("/_cache/v1/zones/one").body)
 
 
 def post_all(n, paths):
@@ -48,10 +45,10 @@ def test_unsafe_requests_to_random_urls_throw_nothing_out(shop):
     with n.connect() as c:
         for i in range(500):
             c.request(f"/page{i}")
-        before = figures(n)["purge_seq"]
+        before = n.figures()["purge_seq"]
         post_all(n, [f"/q{i}" for i in range(60_000)])
         assert collections.Counter(c.request(f"/page{i}").cache for i in range(500)) == {"HIT": 500}
-    assert figures(n)["purge_seq"] - before < 3000
+    assert n.figures()["purge_seq"] - before < 3000
 
 
 def test_unsafe_requests_to_what_is_stored_still_invalidate_in_a_flood(shop):
@@ -165,12 +162,12 @@ def test_limit_conn_is_not_got_round_by_hanging_up(cached, origin):
 def test_fill_that_others_wait_for_goes_on_without_its_client(cached, origin):
     go = threading.Event()
     origin.handle("/a", lambda r: Reply("x", headers=FRESH, before=go))
-    n = cached("limit_conn c 9;", http="limit_conn_zone $server_name zone=c:1m;")
+    n = cached(PATIENT + "limit_conn c 9;", http="limit_conn_zone $server_name zone=c:1m;")
     first, second = n.connect(), n.connect()
     first.send("/a")
     origin.wait_for_hits("/a", 1)
     second.send("/a")
-    wait_until(lambda: figures(n)["counters"]["waits"] == 1, "the second waits")
+    n.wait_for_waiters(1)
     first.abort()
     go.set()
     assert second.read_body(second.read_header()).status == 200

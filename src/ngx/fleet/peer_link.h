@@ -10,7 +10,7 @@
 // Errors      lost() says why; the first loss after a good connection is logged, the following attempts are not.
 #pragma once
 
-#include "ngx/ngx.h"
+#include "ngx/glue/ngx.h"
 
 #include "ngx/fleet/peers.h"
 

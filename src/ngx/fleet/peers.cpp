@@ -1,8 +1,8 @@
-#include "ngx/ngx.h"
+#include "ngx/glue/ngx.h"
 
 #include "ngx/fleet/peers.h"
 
-#include "ngx/directives.h"
+#include "ngx/conf/directives.h"
 
 namespace slab_cache::ngx {
 namespace {

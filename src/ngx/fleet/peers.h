@@ -6,7 +6,7 @@
 //             configuration is read, as nginx does with its upstreams.
 #pragma once
 
-#include "ngx/ngx.h"
+#include "ngx/glue/ngx.h"
 
 namespace slab_cache::ngx {
 

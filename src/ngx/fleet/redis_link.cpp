@@ -1,4 +1,4 @@
-#include "ngx/ngx.h"
+#include "ngx/glue/ngx.h"
 
 #include "ngx/fleet/redis_link.h"
 

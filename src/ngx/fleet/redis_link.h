@@ -11,7 +11,7 @@
 //             the server executed it is unknown. All of these come before lost().
 #pragma once
 
-#include "ngx/ngx.h"
+#include "ngx/glue/ngx.h"
 
 #include "cache/redis_reply.h"
 #include "ngx/fleet/peer_link.h"

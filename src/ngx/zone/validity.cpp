@@ -1,0 +1,81 @@
+#include "ngx/glue/ngx.h"
+
+#include "ngx/zone/validity.h"
+
+#include "cache/url.h"
+#include "ngx/purge/purge_batch_run.h"
+
+namespace slab_cache::ngx {
+namespace {
+
+struct PatternPurge {
+    shm::PurgeSection* section;
+    const uint8_t* secret;
+};
+
+void purge_host(Bytes host, bool soft, void* data) noexcept {
+    const auto* purge = static_cast<PatternPurge*>(data);
+    purge->section->add(cache::raised_selector(host, purge->secret),
+                        soft ? shm::PurgeMode::kSoft : shm::PurgeMode::kHard);
+}
+
+// By the records themselves, not by the counter: a rule may just have been replaced by a purge that is not published yet.
+shm::Validity judge_again(Zone* zone, const shm::Pin& pin) noexcept {
+    uint32_t count = 0;
+    const uint64_t* selectors = shm::Store::selectors(pin, &count);
+    return zone->store.validity_of(selectors, count, shm::Store::birth(pin));
+}
+
+}  // namespace
+
+shm::Validity verdict_with_globs(Zone* zone, const UrlOf& where, const shm::Pin& pin) noexcept {
+    const UserArea* area = user_area(zone);
+    cache::Url url;
+    if (area == nullptr) {
+        return zone->store.validity(pin);
+    }
+    if (!cache::split_url(arena_of(where.pool), where.host, where.uri, &url)) {
+        return shm::Validity::kPurged;
+    }
+    const uint64_t newest = area->globs.newest.load_acquire();  // [glob-newest] before the rules
+    cache::Judged object{url.host, url.path, url.args};
+    object.selector = shm::Store::selectors(pin, &object.selectors);
+    switch (cache::judge_globs(area->globs, object, shm::Store::birth(pin))) {
+    case cache::GlobAnswer::kHard:
+        return shm::Validity::kPurged;
+    case cache::GlobAnswer::kSoft:
+        switch (const shm::Validity validity = judge_again(zone, pin)) {
+        case shm::Validity::kPurged:
+        case shm::Validity::kDoubted:
+            return validity;
+        case shm::Validity::kSoftPurged:
+        case shm::Validity::kValid:
+            break;
+        }
+        return shm::Validity::kSoftPurged;
+    case cache::GlobAnswer::kNone:
+        break;
+    }
+    // After the rules: one that went while they were read has purged its host before.
+    const shm::Validity validity = judge_again(zone, pin);
+    if (validity == shm::Validity::kValid) {
+        (void) zone->store.refresh(pin, shm::Store::fresh_until(pin), shm::Store::stale_until(pin), newest);
+    }
+    return validity;
+}
+
+void purge_globs(shm::PurgeSection* section, void* selection) noexcept {
+    const auto* s = static_cast<const Selection*>(selection);
+    UserArea* area = user_area(s->zone);
+    PatternPurge purge{section, s->zone->store.secret()};
+    for (uint32_t i = 0; i < s->glob_count; i++) {
+        const cache::Glob glob{s->glob[i].host, s->glob[i].pattern, s->soft};
+        // Where a prior zone's workers may still run, the host goes, in both zones: their table is not ours to write.
+        if (area == nullptr || !section->is_own() || s->zone->store.has_open_prior()
+            || !cache::add_glob(&area->globs, glob, section->seq(), purge_host, &purge)) {
+            purge_host(glob.host, s->soft, &purge);
+        }
+    }
+}
+
+}  // namespace slab_cache::ngx
