@@ -164,6 +164,7 @@ void note_default_key(ngx_conf_t* cf, const LocConf* conf) noexcept {
 void* create_main_conf(ngx_conf_t* cf) noexcept {
     auto* conf = pool_new<MainConf>(cf->pool);
     if (conf == nullptr || ngx_array_init(&conf->zones, cf->pool, 2, sizeof(Zone*)) != NGX_OK
+        || ngx_array_init(&conf->fleets, cf->pool, 1, sizeof(FleetConf*)) != NGX_OK
         || ngx_array_init(&conf->identities, cf->pool, 16, sizeof(uint64_t)) != NGX_OK || !begin_leftovers(cf) || !watch_directives(cf)) {
         return nullptr;
     }
@@ -280,6 +281,8 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
 
 ngx_command_t commands[] = {
     {ngx_string("slab_cache_zone"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, set_zone,
+     NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
+    {ngx_string("slab_cache_fleet"), NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE, set_fleet,
      NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
     {ngx_string("slab_cache"), kAnywhere | NGX_HTTP_LIF_CONF | NGX_CONF_TAKE1, set_cache,
      NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},

@@ -11,6 +11,7 @@ namespace slab_cache::ngx {
 // After all of http {} was read: each zone that is used is defined.
 char* check_zones(ngx_conf_t* cf, void* conf) noexcept;
 char* set_zone(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
+char* set_fleet(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
 char* set_cache(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
 char* set_key(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
 char* set_key_args(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;

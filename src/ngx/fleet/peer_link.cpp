@@ -417,7 +417,7 @@ void resolve(PeerLink* link) noexcept {
 }
 
 void attempt(PeerLink* link) noexcept {
-    if (ngx_exiting || ngx_terminate || ngx_quit) {
+    if (ngx_terminate) {
         leave(link);
         return;
     }
@@ -565,6 +565,12 @@ void link_wrote(PeerLink* link, u_char* end) noexcept {
     link->out_to = static_cast<size_t>(end - link->out);
     if (!link->flush.posted) {
         ngx_post_event(&link->flush, &ngx_posted_events);
+    }
+}
+
+void flush_link(PeerLink* link) noexcept {
+    if (link->state == LinkState::kConnected) {
+        send_out(link);
     }
 }
 

@@ -85,6 +85,7 @@ inline bool is_stopped(const PeerLink& link) noexcept { return link.state == Lin
 u_char* link_room(PeerLink* link, size_t bytes) noexcept;
 // What was written into the room, up to `end`. Goes out at the end of this turn of the event loop.
 void link_wrote(PeerLink* link, u_char* end) noexcept;
+void flush_link(PeerLink* link) noexcept;   // or now, as far as the socket takes it
 inline size_t link_unsent(const PeerLink& link) noexcept { return link.out_to - link.out_from; }
 // A reply is awaited (or none any more): silence for peers->silence drops the link.
 void link_expects(PeerLink* link, bool expects) noexcept;

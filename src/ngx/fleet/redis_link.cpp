@@ -90,7 +90,9 @@ bool ask(RedisLink* link, const Bytes* word, uint32_t count,
 void be_ready(RedisLink* link) noexcept {
     link->is_ready = true;
     link->reread_password = false;
-    link_is_good(&link->peer);
+    if (!link->conf.owner_says_good) {
+        link_is_good(&link->peer);
+    }
     link->calls->ready(link);
 }
 
@@ -160,6 +162,7 @@ void on_auth(RedisLink* link, const cache::Reply& reply) noexcept {
 void greet(PeerLink* peer) noexcept {
     RedisLink* link = redis_of(peer);
     Peers* peers = peer->peers;
+    link->has_too_large_reply = false;
     if (link->reader == nullptr || !link->reader->open(link->conf.reply)) {
         drop_link(peer, "out of memory");
         return;
@@ -215,7 +218,8 @@ bool read_bytes(PeerLink* peer, Bytes bytes, const char** why) noexcept {
             break;
         }
         if (next == cache::ReplyReader::Next::kBroken) {
-            *why = "its reply is no RESP, or too large";
+            link->has_too_large_reply = base::starts_with(reader->why(), "a reply");
+            *why = link->has_too_large_reply ? "its reply is too large" : "its reply is no RESP";
             fine = false;
         } else if (!hand_on(link, *reply)) {
             *why = "it said what nobody asked for";

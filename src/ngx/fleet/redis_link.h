@@ -32,6 +32,7 @@ struct RedisCalls {
 
 struct RedisConf {
     bool wants_master = true;
+    bool owner_says_good = false;      // link_is_good() is the owner's to call, when a command of its own went well
     size_t max_out = 4 * 1024 * 1024;
     uint32_t max_commands = 64 * 1024;
     cache::ReplyLimits reply;
@@ -53,6 +54,7 @@ struct RedisLink {
     bool is_reading;           // within the reader's loop
     bool is_subscribed;        // the owner's word: pushed() is expected
     bool reread_password;      // it was refused once
+    bool has_too_large_reply;  // the last connection ended so
     cache::ReplyReader* reader;
     RedisAwaited* awaited;     // a ring
     uint32_t awaited_size, awaited_from, awaited_count;

@@ -19,6 +19,7 @@ void begin_selection(Selection* s, ngx_http_request_t* r, Zone* zone) noexcept {
     s->asker = asker_of(r);
     s->request = r;
     s->zone = zone;
+    s->keeps_all = zone->fleet != nullptr;
 }
 
 bool init_selection(Selection* s, ngx_http_request_t* r, Zone* zone, size_t selectors) noexcept {
@@ -27,18 +28,7 @@ bool init_selection(Selection* s, ngx_http_request_t* r, Zone* zone, size_t sele
 }
 
 uint64_t purge_selection(Selection* s) noexcept {
-    const shm::PurgeMode mode = s->soft ? shm::PurgeMode::kSoft : shm::PurgeMode::kHard;
-    uint64_t seq = s->zone->store.purge_seq();
-    if (s->count != 0) {
-        seq = s->zone->store.purge(s->selector, cache::join_inner(s), mode, s->glob_count != 0 ? purge_globs : nullptr, s);
-        UserArea* area = user_area(s->zone);
-        if (seq != 0 && s->glob_count != 0 && area != nullptr) {
-            cache::publish_globs(&area->globs, seq);
-        }
-    }
-    if (s->all && seq != 0) {
-        seq = s->zone->store.purge_all(mode);
-    }
+    const uint64_t seq = purge_zone(s->zone, s, Tell::kFleet, &s->told);
     if (seq == 0) {
         return 0;
     }

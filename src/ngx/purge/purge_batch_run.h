@@ -6,6 +6,7 @@
 #include "ngx/glue/ngx.h"
 
 #include "cache/purge_batch.h"
+#include "ngx/fleet/purge_zone.h"
 #include "ngx/zone/zone.h"
 
 namespace slab_cache::ngx {
@@ -13,6 +14,7 @@ namespace slab_cache::ngx {
 struct Selection : cache::Selection {
     ngx_http_request_t* request;
     Zone* zone;
+    Told told;            // after the purge
 };
 
 // Empty and without room: for who makes room when it knows how much (cache::make_room).

@@ -20,10 +20,11 @@ constexpr uint32_t kWalkSlice = 64;          // buckets between two looks at the
 
 cache::UrlFilter filter_of(Zone* zone) noexcept {
     UserArea* area = usable(zone) ? user_area(zone) : nullptr;
-    if (area == nullptr || zone->config.user_bytes <= kUserAreaBytes) {
+    const uint32_t others = kUserAreaBytes + fleet_bytes(*zone);
+    if (area == nullptr || zone->config.user_bytes <= others) {
         return {};
     }
-    return {&area->listed, reinterpret_cast<char*>(area) + kUserAreaBytes, zone->config.user_bytes - kUserAreaBytes};
+    return {&area->listed, reinterpret_cast<char*>(area) + kUserAreaBytes, zone->config.user_bytes - others};
 }
 
 void list_entry(const shm::Pin& pin, void* data) noexcept {

@@ -3,21 +3,9 @@
 #include "ngx/zone/validity.h"
 
 #include "cache/url.h"
-#include "ngx/purge/purge_batch_run.h"
 
 namespace slab_cache::ngx {
 namespace {
-
-struct PatternPurge {
-    shm::PurgeSection* section;
-    const uint8_t* secret;
-};
-
-void purge_host(Bytes host, bool soft, void* data) noexcept {
-    const auto* purge = static_cast<PatternPurge*>(data);
-    purge->section->add(cache::raised_selector(host, purge->secret),
-                        soft ? shm::PurgeMode::kSoft : shm::PurgeMode::kHard);
-}
 
 // By the records themselves, not by the counter: a rule may just have been replaced by a purge that is not published yet.
 shm::Validity judge_again(Zone* zone, const shm::Pin& pin) noexcept {
@@ -62,20 +50,6 @@ shm::Validity verdict_with_globs(Zone* zone, const UrlOf& where, const shm::Pin&
         (void) zone->store.refresh(pin, shm::Store::fresh_until(pin), shm::Store::stale_until(pin), newest);
     }
     return validity;
-}
-
-void purge_globs(shm::PurgeSection* section, void* selection) noexcept {
-    const auto* s = static_cast<const Selection*>(selection);
-    UserArea* area = user_area(s->zone);
-    PatternPurge purge{section, s->zone->store.secret()};
-    for (uint32_t i = 0; i < s->glob_count; i++) {
-        const cache::Glob glob{s->glob[i].host, s->glob[i].pattern, s->soft};
-        // Where a prior zone's workers may still run, the host goes, in both zones: their table is not ours to write.
-        if (area == nullptr || !section->is_own() || s->zone->store.has_open_prior()
-            || !cache::add_glob(&area->globs, glob, section->seq(), purge_host, &purge)) {
-            purge_host(glob.host, s->soft, &purge);
-        }
-    }
 }
 
 }  // namespace slab_cache::ngx

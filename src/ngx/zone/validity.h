@@ -32,7 +32,4 @@ inline shm::Validity verdict(Zone* zone, const UrlOf& url, const shm::Pin& pin) 
     return verdict_with_globs(zone, url, pin);
 }
 
-// Part of a purge (shm::PurgeFn): the patterns of a Selection. One that the table cannot take purges its host.
-void purge_globs(shm::PurgeSection* section, void* selection) noexcept;
-
 }  // namespace slab_cache::ngx
