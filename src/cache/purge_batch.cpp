@@ -33,11 +33,28 @@ uint32_t most_understood(const Selection& s) noexcept {
     return s.keeps_all ? s.capacity : kMaxUnderstood;
 }
 
-void note(Selection* s, const Understood& what) noexcept {
-    if (s->understood == nullptr) {
-        s->understood = s->arena.get<Understood>(most_understood(*s));
+// Room for one more. False when memory ran out, or there are enough.
+bool may_note(Selection* s) noexcept {
+    if (s->understood_count < s->understood_room) {
+        return true;
     }
-    if (s->understood != nullptr && s->understood_count < most_understood(*s)) {
+    const uint32_t most = most_understood(*s);
+    const uint32_t wanted = s->understood_room != 0 ? 4 * s->understood_room : kMaxUnderstood;
+    const uint32_t room = wanted < most ? wanted : most;
+    auto* more = s->understood_count < room ? s->arena.get<Understood>(room) : nullptr;
+    if (more == nullptr) {
+        return false;
+    }
+    for (uint32_t i = 0; i < s->understood_count; i++) {
+        more[i] = s->understood[i];
+    }
+    s->understood = more;
+    s->understood_room = room;
+    return true;
+}
+
+void note(Selection* s, const Understood& what) noexcept {
+    if (may_note(s)) {
         s->understood[s->understood_count++] = what;
     }
 }

@@ -42,6 +42,7 @@ struct Selection {
     bool soft;
     Understood* understood;  // nullptr where memory ran out
     uint32_t understood_count;
+    uint32_t understood_room;
     bool keeps_all;          // set before make_room(): all things are noted, for others to be told (fleet_wire.h)
 };
 

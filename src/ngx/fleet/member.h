@@ -66,7 +66,8 @@ struct FleetMember {
     ngx_event_t tick;
     ngx_event_t pump;                // posted: publish
     ngx_event_t watch;               // nodes.h: watch_nodes()
-    bool is_asking_nodes;
+    bool is_asking_nodes;            // on the writer's link
+    uint64_t watch_asked_ms;
     int64_t server_ahead_ms;         // the server's clock over ours, at least
     bool knows_server_clock;
     char from[16];                   // this zone as the stream's entries name it

@@ -121,7 +121,7 @@ void keep_missing(FleetMember* m, const cache::Reply& all) noexcept {
 
 void on_nodes(RedisLink* link, const cache::Reply* reply, void* data) noexcept {
     auto* m = static_cast<FleetMember*>(data);
-    m->is_asking_nodes = false;
+    m->is_asking_nodes = m->is_asking_nodes && link != &m->writer.link;
     if (reply == nullptr || drop_if_elsewhere(link, *reply) || !reply->is_array() || !m->knows_server_clock
         || !is_holder_still(m)) {
         return;
@@ -143,7 +143,7 @@ void on_nodes(RedisLink* link, const cache::Reply* reply, void* data) noexcept {
         }
     }
     keep_missing(m, *reply);
-    cache::raise_ms(&m->area->nodes_ms, now_ms());
+    cache::raise_ms(&m->area->nodes_ms, link == &m->writer.link ? m->watch_asked_ms : m->reader.nodes_asked_ms);
     wake_waiting(m);
 }
 
@@ -189,12 +189,23 @@ void watch_nodes(FleetMember* m) noexcept {
         return;
     }
     if (!m->is_asking_nodes) {
+        m->watch_asked_ms = now_ms();
         m->is_asking_nodes = is_ready(m->writer.link) && ask_nodes(m, &m->writer.link);
     }
     ngx_add_timer(&m->watch, kWatchMs);
 }
 
-bool is_applied_everywhere(const cache::FleetArea& area, const cache::StreamId& id) noexcept {
+Bytes node_word(const cache::FleetNode& node, const cache::StreamId& id) noexcept {
+    if (id <= node.position) {
+        return "applied";
+    }
+    return node.state == cache::NodeState::kSilent ? Bytes("silent") : Bytes("behind");
+}
+
+bool is_applied_everywhere(const cache::FleetArea& area, const cache::StreamId& id, uint64_t since_ms) noexcept {
+    if (area.nodes_ms.load_acquire() <= since_ms) {  // [fleet-ms]
+        return false;
+    }
     for (uint32_t i = 0; i < cache::kFleetNodes; i++) {
         cache::FleetNode node;
         if (cache::read_node(area, i, &node) && node.position < id) {

@@ -224,6 +224,11 @@ void on_clock(RedisLink* link, const cache::Reply* reply, void*) noexcept {
     }
     note_server_clock(m, *reply);
     r->has_position = cache::read_position(*m->area, &r->position);
+    if (!r->has_position) {
+        r->position = {};
+    }
+    // Seen by the others before it stands anywhere: who asks for the nodes later than that waits for this one too.
+    (void) send_own_node(m, link, false);
     if (!r->has_position || r->batch == 0) {
         r->batch = ngx_max(r->batch, 1);
         begin_gap(m);

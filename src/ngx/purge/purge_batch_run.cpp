@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "ngx/fleet/fleet_answer.h"
 #include "ngx/request/accounting.h"
 #include "ngx/glue/reply.h"
 #include "ngx/api/target_url.h"
@@ -75,21 +76,42 @@ ngx_int_t send_not_purged(ngx_http_request_t* r) noexcept {
                         "another worker has begun a purge and does not go on: try again");
 }
 
-ngx_int_t purge_and_answer(Selection* s) noexcept {
-    const uint64_t seq = purge_selection(s);
-    if (seq == 0) {
-        return send_not_purged(s->request);
-    }
+namespace {
+
+// `fleet` may be nullptr.
+ngx_int_t send_purged(ngx_http_request_t* r, ngx_uint_t status, json_t* fleet, void* data) noexcept {
+    const auto* s = static_cast<const Selection*>(data);
     json_t* list = json_array();
-    for (uint32_t i = 0; i < s->understood_count; i++) {
+    for (uint32_t i = 0; i < s->understood_count && i < cache::kMaxUnderstood; i++) {
         json_array_append_new(list, understood_json(s->understood[i]));
     }
     if (s->all) {
         json_array_append_new(list, json_pack("{s:b}", "all", 1));
     }
-    return send_json(s->request, NGX_HTTP_OK,
-                     json_pack("{s:I, s:I, s:o}", "seq", static_cast<json_int_t>(seq), "accepted", json_int_t{s->accepted},
-                               "understood", list));
+    json_t* answer = json_pack("{s:I, s:I, s:o}", "seq", static_cast<json_int_t>(s->seq), "accepted", json_int_t{s->accepted},
+                               "understood", list);
+    if (fleet != nullptr) {
+        json_object_set_new(answer, "fleet", fleet);
+    }
+    return send_json(r, status, answer);
+}
+
+}  // namespace
+
+ngx_int_t purge_and_answer(Selection* s) noexcept {
+    s->seq = purge_selection(s);
+    if (s->seq == 0) {
+        return send_not_purged(s->request);
+    }
+    if (!s->told.is_fleet) {
+        return send_purged(s->request, NGX_HTTP_OK, nullptr, s);
+    }
+    auto* kept = pool_new<Selection>(s->request->pool);
+    if (kept == nullptr) {
+        return NGX_ERROR;
+    }
+    *kept = *s;
+    return answer_when_told(s->request, s->zone, s->told, send_purged, kept);
 }
 
 }  // namespace slab_cache::ngx
