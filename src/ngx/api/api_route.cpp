@@ -2,6 +2,7 @@
 
 #include "ngx/api/api_route.h"
 
+#include "ngx/api/fleet_call.h"
 #include "ngx/api/foreign_clients.h"
 #include "ngx/api/explain.h"
 #include "ngx/api/metrics.h"
@@ -22,6 +23,7 @@ constexpr Action kActions[] = {
     {Resource::kMetrics, kRead, false, false, nullptr, send_metrics},
     {Resource::kZones, kRead, false, false, "", send_zones},
     {Resource::kZone, kRead, false, false, "", send_zone},
+    {Resource::kFleet, kRead, false, false, "", send_fleet},
     {Resource::kPurge, NGX_HTTP_POST, true, true, "", purge_by_json},
     {Resource::kTop, kRead, false, false, "by n", send_top},
     {Resource::kEntry, kRead, false, false, "url tag", explain_entry},
