@@ -95,6 +95,21 @@ FleetArea* fleet_area(void* memory) noexcept {
     return seen == kFleetVersion ? area : nullptr;
 }
 
+void inherit_fleet(const FleetArea& from, FleetArea* to) noexcept {
+    FleetPosition position;
+    raise_ms(&to->doubted_ms, from.doubted_ms.load_acquire());  // [fleet-ms]
+    if (read_position(from, &position)) {
+        write_position(to, position, 0);
+        raise_ms(&to->clear_ms, from.clear_ms.load_acquire());  // [fleet-ms]
+    }
+    for (uint32_t i = 0; i < kFleetNodes; i++) {
+        FleetNode node;
+        if (read_node(from, i, &node)) {
+            (void)note_node(to, node.name, node.position, node.clear_ms, node.state);
+        }
+    }
+}
+
 bool take_lease(FleetArea* area, uint64_t self, uint64_t now_ms, IsGoneFn is_gone, void* context, uint64_t* epoch) noexcept {
     uint64_t owner = area->lease.owner.load_acquire();  // [fleet-lease]
     const uint64_t heard = area->lease.heartbeat_ms.load_acquire();  // [fleet-lease]

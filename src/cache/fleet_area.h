@@ -100,6 +100,10 @@ static_assert(alignof(FleetArea) == 64 && sizeof(FleetArea) % 64 == 0);
 // nullptr where it was written by another version. `memory`: 64-byte aligned, zeroed when the zone was formatted.
 FleetArea* fleet_area(void* memory) noexcept;
 
+// For a zone that takes another's place, before it takes over that one's purges: all of the stream up to the position are among
+// those. The outbox stays: what waits there is moved when the old zone's workers have left it.
+void inherit_fleet(const FleetArea& from, FleetArea* to) noexcept;
+
 // ---- lease ---------------------------------------------------------------------------------------------------
 
 inline constexpr uint64_t kHeartbeatMs = 1000;       // the holder's, at least

@@ -8,6 +8,7 @@
 
 #include "ngx/fleet/apply_entries.h"
 #include "ngx/fleet/nodes.h"
+#include "ngx/fleet/purge_zone.h"
 #include "ngx/fleet/read_stream.h"
 #include "ngx/fleet/write_stream.h"
 #include "ngx/zone/user_area.h"
@@ -20,7 +21,7 @@ namespace {
 
 constexpr ngx_msec_t kTickMs = 100;
 constexpr ngx_uint_t kLookEvery = 10;      // ticks: the holder's process is looked at closely
-constexpr ngx_uint_t kFreeTicks = 10;      // a worker that exits takes the lease where nobody else does
+constexpr ngx_uint_t kFreeTicks = 10;      // a worker that exits publishes what waits, where nobody else does for so long
 
 MainConf* cycle_conf(ngx_cycle_t* cycle) noexcept {
     if (cycle->conf_ctx[ngx_http_module.index] == nullptr) {
@@ -65,9 +66,12 @@ uint64_t identify(Zone* zone) noexcept {
 
 void become_holder(FleetMember* m) noexcept {
     m->is_holder = true;
+    m->publishes_only = ngx_exiting != 0;
     ngx_log_error(NGX_LOG_INFO, ngx_cycle->log, 0, "slab_cache zone \"%V\": this worker talks to %V now", &m->zone->name,
                   &m->conf->peers.label);
-    start_reader(m);
+    if (!m->publishes_only) {
+        start_reader(m);
+    }
     start_writer(m);
 }
 
@@ -89,9 +93,15 @@ void leave(FleetMember* m) noexcept {
     m->free_ticks = 0;
 }
 
-// Both links were closed for the worker quits: the lease is for others. Where there are none, it is taken again.
+bool has_something_to_tell(FleetMember* m) noexcept {
+    const cache::Outbox outbox(&m->area->outbox);
+    return outbox.waiting() != 0 || outbox.untold() != 0;
+}
+
+// The links were closed for the worker quits: the lease is for others.
 void leave_if_closed(FleetMember* m) noexcept {
-    if (is_stopped(m->reader.link.peer) || is_stopped(m->writer.link.peer)) {
+    const bool is_done = m->publishes_only ? !has_something_to_tell(m) : is_stopped(m->reader.link.peer);
+    if (is_done || is_stopped(m->writer.link.peer)) {
         leave(m);
     }
 }
@@ -99,7 +109,7 @@ void leave_if_closed(FleetMember* m) noexcept {
 void try_to_hold(FleetMember* m) noexcept {
     const uint64_t owner = m->area->lease.owner.load_acquire();  // [fleet-lease]
     m->free_ticks = owner == 0 ? m->free_ticks + 1 : 0;
-    if (ngx_exiting && m->free_ticks < kFreeTicks) {
+    if (ngx_exiting && (m->free_ticks < kFreeTicks || !has_something_to_tell(m))) {
         return;
     }
     if (cache::take_lease(m->area, m->self, now_ms(), is_gone, m, &m->epoch)) {
@@ -159,6 +169,7 @@ void on_tick(ngx_event_t* ev) noexcept {
             leave_if_closed(m);
         }
         if (m->is_holder) {
+            move_prior_outboxes(m->zone);
             publish_waiting(m);
             watch_nodes(m);
         }

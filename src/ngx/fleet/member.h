@@ -60,6 +60,7 @@ struct FleetMember {
     uint64_t self;                   // this worker, as the lease has it
     uint64_t epoch;
     bool is_holder;
+    bool publishes_only;             // this worker exits: it reads nothing, and stands for no node
     bool is_blind;                   // the log was told
     ngx_uint_t ticks;
     ngx_uint_t free_ticks;           // nobody held the lease so long

@@ -152,7 +152,7 @@ void on_nodes(RedisLink* link, const cache::Reply* reply, void* data) noexcept {
 bool send_own_node(FleetMember* m, RedisLink* link, bool leaves) noexcept {
     char room[kFieldRoom];
     const Bytes field = field_of(*m, room);
-    if (field.empty() || !m->knows_server_clock) {
+    if (field.empty() || (!leaves && !m->knows_server_clock)) {
         return false;
     }
     const cache::StreamIdText position(m->reader.position.id);

@@ -103,6 +103,13 @@ bool is_leaving(const ngx_connection_t* c) noexcept {
 
 // This worker was told to quit.
 void leave(PeerLink* link) noexcept {
+    if (link->state == LinkState::kConnected && link->calls->leaving != nullptr) {
+        const uint32_t life = link->life;
+        link->calls->leaving(link);
+        if (link->life != life) {
+            return;   // and while it was spoken to
+        }
+    }
     stop_link(link);
     link->calls->lost(link, "the worker process exits");
 }

@@ -26,6 +26,8 @@ struct PeerCalls {
     bool (*bytes)(PeerLink* link, Bytes bytes, const char** why) noexcept;
     // There is no connection any more (or there was none). The link goes on by itself, unless it `is_stopped`.
     void (*lost)(PeerLink* link, const char* why) noexcept;
+    // The worker quits, and the connection is about to be closed: last words may be written. nullptr: there are none.
+    void (*leaving)(PeerLink* link) noexcept;
 };
 
 enum class LinkState : uint8_t { kStopped, kPausing, kResolving, kConnecting, kHandshaking, kConnected };

@@ -55,7 +55,45 @@ void purge_more(shm::PurgeSection* section, void* data) noexcept {
     purge->told.missed = outbox.missed();
 }
 
+struct Move {
+    cache::Outbox from;
+    cache::Outbox to;
+};
+
+// Within a purge of nothing, for its lock. Nothing is known of when those purges came to count here: in doubt everything is
+// older than they (purge_seq 1) until they are read back.
+void move_records(shm::PurgeSection* section, void* data) noexcept {
+    auto* move = static_cast<Move*>(data);
+    cache::OutboxRecord record;
+    while (section->is_own() && move->from.read(move->from.tail(), &record)) {
+        cache::OutboxPlace place;
+        (void) move->to.put(&record.text, 1, 1, record.at_ms, &place);
+        move->from.note_sent(record, {0, 1});
+    }
+}
+
 }  // namespace
+
+void move_prior_outboxes(Zone* zone) noexcept {
+    cache::FleetArea* own = fleet_of(zone);
+    for (uint32_t i = 0; own != nullptr && i < shm::Store::kPriors; i++) {
+        cache::FleetArea* prior = prior_fleet(*zone, i);
+        if (prior == nullptr) {
+            continue;
+        }
+        Move move{cache::Outbox(&prior->outbox), cache::Outbox(&own->outbox)};
+        if (move.from.tail() != move.from.head()) {
+            (void) zone->store.purge(nullptr, 0, shm::PurgeMode::kHard, move_records, &move);
+            if (move.from.check(move.from.tail())) {
+                move.to.miss();
+            }
+        }
+        if (move.from.untold() != 0) {
+            move.to.miss();
+            move.from.note_told(move.from.missed(), {0, 1});
+        }
+    }
+}
 
 uint64_t purge_zone(Zone* zone, cache::Selection* s, Tell tell, Told* told) noexcept {
     const shm::PurgeMode mode = s->soft ? shm::PurgeMode::kSoft : shm::PurgeMode::kHard;

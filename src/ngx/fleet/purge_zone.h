@@ -27,4 +27,7 @@ struct Told {
 // of a selection with `keeps_all`, in its arena. `told` may be nullptr.
 uint64_t purge_zone(Zone* zone, cache::Selection* s, Tell tell, Told* told) noexcept;
 
+// What waits in the outboxes of the zones before this one, whose workers are leaving, moves to its own.
+void move_prior_outboxes(Zone* zone) noexcept;
+
 }  // namespace slab_cache::ngx

@@ -261,7 +261,7 @@ void on_lost(RedisLink* link, const char*) noexcept {
     }
 }
 
-constexpr RedisCalls reader_calls = {on_ready, on_lost, nullptr};
+constexpr RedisCalls reader_calls = {on_ready, on_lost, nullptr, nullptr};
 
 }  // namespace
 

@@ -254,7 +254,14 @@ void lost(PeerLink* peer, const char* why) noexcept {
     link->calls->lost(link, why);
 }
 
-constexpr PeerCalls peer_calls = {greet, read_bytes, lost};
+void leaving(PeerLink* peer) noexcept {
+    RedisLink* link = redis_of(peer);
+    if (link->is_ready && link->calls->leaving != nullptr) {
+        link->calls->leaving(link);
+    }
+}
+
+constexpr PeerCalls peer_calls = {greet, read_bytes, lost, leaving};
 
 }  // namespace
 

@@ -28,6 +28,8 @@ struct RedisCalls {
     void (*lost)(RedisLink* link, const char* why) noexcept;                   // it comes back by itself, unless stopped
     // What a subscribed connection is told ("message", "pmessage", "subscribe" …); nullptr: such a reply is nonsense.
     void (*pushed)(RedisLink* link, const cache::Reply& reply) noexcept;
+    // The worker quits, and the link will be stopped: last words may be sent (flush_link()). nullptr: there are none.
+    void (*leaving)(RedisLink* link) noexcept;
 };
 
 struct RedisConf {

@@ -326,7 +326,14 @@ void on_lost(RedisLink* link, const char*) noexcept {
     start_again(m);
 }
 
-constexpr RedisCalls writer_calls = {on_ready, on_lost, nullptr};
+void on_leaving(RedisLink* link) noexcept {
+    FleetMember* m = member_of(link);
+    if (m->is_holder && is_holder_still(m)) {
+        say_left(m);
+    }
+}
+
+constexpr RedisCalls writer_calls = {on_ready, on_lost, nullptr, on_leaving};
 
 }  // namespace
 
@@ -357,7 +364,7 @@ void publish_waiting(FleetMember* m) noexcept {
 
 void say_left(FleetMember* m) noexcept {
     const cache::Outbox outbox = outbox_of(m);
-    if (is_ready(m->writer.link) && outbox.waiting() == 0 && outbox.untold() == 0) {
+    if (is_ready(m->writer.link) && !m->publishes_only && outbox.waiting() == 0 && outbox.untold() == 0) {
         (void) send_own_node(m, &m->writer.link, true);
         flush_link(&m->writer.link.peer);
     }

@@ -45,6 +45,13 @@ inline UserArea* user_area(Zone* zone) noexcept {
     return seen == kUserAreaVersion ? area : nullptr;
 }
 
+// The fleet's area of a zone of `bytes` that this process has no configuration of.
+inline cache::FleetArea* fleet_in(UserArea* area, uint64_t bytes) noexcept {
+    const uint64_t at = area != nullptr ? area->fleet_at.load_relaxed() : 0;
+    const bool fits = at >= sizeof(UserArea) && at % 64 == 0 && bytes > sizeof(cache::FleetArea) && at < bytes - sizeof(cache::FleetArea);
+    return fits ? cache::fleet_area(reinterpret_cast<char*>(area) + at) : nullptr;
+}
+
 inline uint32_t fleet_bytes(const Zone& zone) noexcept {
     return zone.fleet_name.len != 0 ? static_cast<uint32_t>(sizeof(cache::FleetArea)) : 0;
 }
