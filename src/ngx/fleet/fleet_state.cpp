@@ -50,7 +50,7 @@ bool read_fleet_state(Zone* zone, FleetState* out) noexcept {
 }
 
 Bytes node_state_word(const FleetState& state, const cache::FleetNode& node) noexcept {
-    return node_word(node, state.position.id);
+    return node.state == cache::NodeState::kSilent ? Bytes("silent") : node_word(node, state.position.id);
 }
 
 }  // namespace slab_cache::ngx
