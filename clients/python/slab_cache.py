@@ -464,9 +464,9 @@ class _PurgeLater:
     def __call__(self) -> None:
         try:
             self.cache.purge(*self.urls, soft=self.soft, **self.lists)  # type: ignore[arg-type]
-        except SlabCacheError:
+        except SlabCacheError as e:
             # The data is committed: what comes after us in the same transaction must still happen.
-            log.exception("the cache was not told what changed; it shows old pages until they expire")
+            log.error("the cache was not told what changed, and shows old pages until they expire: %s", e)
 
 
 def purge_on_commit(*urls: str, soft: bool = False, using: Optional[str] = None, cache: Optional[Cache] = None,

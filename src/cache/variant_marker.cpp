@@ -1,5 +1,7 @@
 #include "cache/variant_marker.h"
 
+#include "cache/key.h"
+
 namespace slab_cache::cache {
 namespace {
 
@@ -96,6 +98,34 @@ size_t encode_marker(const Marker& old, Bytes spec, const shm::Digest& variant, 
     }
     std::memcpy(p, keep + skip, (n - skip) * kDigestBytes);
     return need;
+}
+
+bool variant_key(base::Arena arena, Bytes primary, Bytes spec, const http::Fields& request,
+                 const http::VaryPolicy& policy, Bytes* out) noexcept {
+    char small[256];
+    const size_t need = http::build_vary_key(spec, request, policy, small, sizeof(small));
+    const size_t size = primary.size() + kVariantMarkBytes + spec.size() + need;
+    if (size > 2 * kMaxKeyBytes) {
+        return false;
+    }
+    char* data = arena.get(size);
+    if (data == nullptr) {
+        return false;
+    }
+    char* p = data;
+    std::memcpy(p, primary.data(), primary.size());
+    p += primary.size();
+    put_variant_mark(p, spec.size());
+    p += kVariantMarkBytes;
+    std::memcpy(p, spec.data(), spec.size());
+    p += spec.size();
+    if (need <= sizeof(small)) {
+        std::memcpy(p, small, need);
+    } else {
+        (void)http::build_vary_key(spec, request, policy, p, need);
+    }
+    *out = {data, size};
+    return true;
 }
 
 }  // namespace slab_cache::cache

@@ -12,7 +12,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/arena.h"
 #include "base/bytes.h"
+#include "http/vary.h"
 #include "shm/store.h"
 
 namespace slab_cache::cache {
@@ -58,5 +60,9 @@ size_t encode_marker(const Marker& old, Bytes spec, const shm::Digest& variant, 
                      size_t capacity, Dropped* dropped) noexcept;
 // True when the marker already lists both, so that it need not be written again.
 bool marker_knows(const Marker& marker, Bytes spec, const shm::Digest& variant) noexcept;
+
+// key of a variant: primary key, a mark (key.h), spec, and what the request says to it.
+bool variant_key(base::Arena arena, Bytes primary, Bytes spec, const http::Fields& request,
+                 const http::VaryPolicy& policy, Bytes* out) noexcept;
 
 }  // namespace slab_cache::cache

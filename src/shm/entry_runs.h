@@ -11,7 +11,7 @@
 #include "shm/evict.h"
 #include "shm/layout.h"
 #include "shm/space.h"
-#include "shm/store.h"
+#include "shm/context.h"
 #include "shm/zone.h"
 
 namespace slab_cache::shm {

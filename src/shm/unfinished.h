@@ -8,7 +8,7 @@
 
 #include "shm/entry_runs.h"
 #include "shm/layout.h"
-#include "shm/store.h"
+#include "shm/context.h"
 
 namespace slab_cache::shm {
 

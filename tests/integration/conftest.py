@@ -9,9 +9,10 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from harness.fleet import Fleet          # noqa: E402
-from harness.nginx import MODULE, Nginx  # noqa: E402
-from harness.origin import Origin        # noqa: E402
+from harness import example as examples  # noqa: E402
+from harness.fleet import Fleet           # noqa: E402
+from harness.nginx import MODULE, Nginx   # noqa: E402
+from harness.origin import Origin         # noqa: E402
 
 
 def pytest_sessionstart(session):
@@ -87,6 +88,17 @@ def fleet(request):
     f = Fleet()
     yield f
     f.stop(keep=getattr(request.node, "failed_call", True))
+
+
+@pytest.fixture
+def example(nginx):
+    """example("minimal.conf"): starts a file of conf-examples on ports of this test, in its directory."""
+    app_port = nginx.another_port()
+
+    def start(name):
+        return nginx.start(text=examples.read(name, nginx, app_port))
+
+    return start
 
 
 @pytest.fixture(scope="session")

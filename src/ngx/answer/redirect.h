@@ -3,24 +3,13 @@
 // What        nginx's upstream takes some fields of such an answer to the new location, and goes there. Here the same is
 //             done for each client in its own request, from a stored answer or from one that its fill could not store.
 //             So the new location's access rules, key and settings are each client's own.
-// Ownership   a Redirect lives on its client's pool.
 #pragma once
 
 #include "ngx/glue/ngx.h"
 
-#include "http/fields.h"
 #include "ngx/request/ctx.h"
 
 namespace slab_cache::ngx {
-
-struct Redirect {
-    http::Fields fields;
-};
-
-// Copies the answer to `fields` for the client that asked. False when memory ran out.
-bool keep_redirect(Ctx* leader, const http::Fields& fields) noexcept;
-// The lines that nginx keeps of a status: Location, WWW-Authenticate. False when memory ran out.
-bool keep_status_lines(Ctx* leader, ngx_http_request_t* from) noexcept;
 
 ngx_int_t redirect_handler(ngx_http_request_t* r) noexcept;   // content handler; REQUIRES ctx->redirect
 // What a stored answer of that kind asks for. REQUIRES ctx->pin, of kStatusFlag or kRedirectFlag.

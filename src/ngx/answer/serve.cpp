@@ -6,6 +6,7 @@
 #include "http/validator.h"
 #include "cache/variant_marker.h"
 #include "ngx/request/response_header.h"
+#include "ngx/answer/first_piece.h"
 #include "ngx/answer/redirect.h"
 #include "ngx/answer/serve_growing.h"
 
@@ -59,7 +60,8 @@ ngx_int_t send_whole(ngx_http_request_t* r, Ctx* ctx) noexcept {
     }
     tail->last_buf = r == r->main;
     tail->last_in_chain = 1;
-    return ngx_http_output_filter(r, out);
+    out = join_first_piece(r, out);
+    return out != nullptr ? ngx_http_output_filter(r, out) : NGX_ERROR;
 }
 
 // Several ranges want the body in one piece (nginx's range filter cuts single bufs): copy it, once.

@@ -9,6 +9,7 @@
 #include "ngx/api/signed_request.h"
 #include "ngx/glue/request_body.h"
 #include "ngx/glue/reply.h"
+#include "ngx/request/asker.h"
 #include "ngx/request/cache_key.h"
 #include "ngx/zone/zone.h"
 

@@ -39,6 +39,7 @@ struct Push {
     http::Freshness freshness;
     uint64_t birth;
     bool is_fenced;
+    bool is_purged_elsewhere;
     uint64_t selector[cache::kMaxSelectors];
     uint32_t selector_count;
     VariantPlace place;
@@ -282,6 +283,21 @@ bool was_stored_before(Push* p) noexcept {
     return before;
 }
 
+// Workers of another zone of this name run too (succession.h): those of the one that this zone took the place of, or of the one
+// that took its. What they have of the URL is older than the push, and only a purge reaches it.
+bool has_others(Zone* zone) noexcept {
+    return zone->store.has_open_prior() || has_successor(zone);
+}
+
+// The URL goes in all zones of this name, and the push is born at that very purge. False: one came in between, and whether it
+// was of this URL cannot be told any more.
+bool purge_elsewhere(Push* p) noexcept {
+    const uint64_t seq = p->call->zone->store.purge(&p->selector[1], 1, shm::PurgeMode::kHard);
+    const bool is_next = seq == p->birth + 1;
+    p->birth = seq;
+    return is_next;
+}
+
 // From now on the push is younger than any fill that began before: those would bring back what it replaces. What was purged
 // up to now is held against it here, what is purged later by its birth. False: it has been answered.
 bool settle_birth(Push* p) noexcept {
@@ -305,8 +321,19 @@ bool settle_birth(Push* p) noexcept {
     }
     if (validity == shm::Validity::kValid) {
         p->birth = now;
+        p->is_purged_elsewhere = has_others(zone);
+        return !p->is_purged_elsewhere || purge_elsewhere(p) || explain_failure(p, shm::Status::kBusy);
     }
     return true;
+}
+
+// Where another zone took this one's place since the birth was settled, it may have got what the push replaces.
+bool is_known_elsewhere(Push* p) noexcept {
+    if (p->is_purged_elsewhere || !has_successor(p->call->zone)) {
+        return true;
+    }
+    (void)purge_elsewhere(p);
+    return explain_failure(p, shm::Status::kBusy);
 }
 
 bool store(Push* p) noexcept {
@@ -344,7 +371,7 @@ bool store(Push* p) noexcept {
         write_marker(variant_of(p, key), p->place.spec, what);
         store.mark_set(cache::digest(key, store.secret()), 0, 0);
     }
-    return true;
+    return is_known_elsewhere(p);
 }
 
 }  // namespace

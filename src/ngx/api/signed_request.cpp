@@ -6,6 +6,7 @@
 #include "http/tags.h"
 #include "ngx/api/push_call.h"
 #include "ngx/glue/reply.h"
+#include "ngx/request/asker.h"
 #include "ngx/request/cache_key.h"
 #include "ngx/zone/zone.h"
 
@@ -95,11 +96,6 @@ char* read_api_secret(ngx_conf_t* cf, ngx_str_t path, ngx_str_t* secret) noexcep
         return fail(cf, 0, "must hold 16 to 4095 bytes", path);
     }
     return NGX_CONF_OK;
-}
-
-bool is_signed(ngx_http_request_t* r, const LocConf* conf) noexcept {
-    return conf->api_secret.len != 0 && r->headers_in.authorization != nullptr
-           && cache::is_token(view(r->headers_in.authorization->value));
 }
 
 bool signature_covers_body(ngx_http_request_t* r, const LocConf* conf) noexcept {

@@ -11,9 +11,7 @@ namespace slab_cache::ngx {
 // Reads the file when the configuration is read. NGX_CONF_OK, or NGX_CONF_ERROR (logged).
 char* read_api_secret(ngx_conf_t* cf, ngx_str_t path, ngx_str_t* secret) noexcept;
 
-// The request carries what claims to be a token, and the location takes tokens.
-bool is_signed(ngx_http_request_t* r, const LocConf* conf) noexcept;
-// … and it cannot be judged before the body is there.
+// It is signed (asker.h), and that cannot be judged before the body is there.
 bool signature_covers_body(ngx_http_request_t* r, const LocConf* conf) noexcept;
 cache::TokenVerdict proof_of(ngx_http_request_t* r, const LocConf* conf, Bytes body) noexcept;
 // 401, with what was wrong. That a token expired is told only to who could sign it (cache/token.cpp).

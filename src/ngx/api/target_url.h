@@ -12,8 +12,6 @@ using cache::Target;
 inline constexpr Bytes kNoTarget = "say entry?url=http%3A%2F%2Fhost%2Fpath";
 inline constexpr Bytes kBadTarget = "url= is scheme://host/path, host/path or, unsigned, /path, percent-encoded, up to 16 KB";
 
-cache::Asker asker_of(ngx_http_request_t* r) noexcept;
-
 // False for what is no URL, or when memory ran out.
 bool parse_target(ngx_http_request_t* r, Bytes text, Target* out) noexcept;
 

@@ -66,6 +66,7 @@ struct MainConf {
     ngx_int_t slice_range;         // of $slice_range; -1 where no directive uses it
     ngx_array_t identities;        // uint64_t of each location (identity.h)
     bool has_foreign_balancer;     // some upstream's peers are chosen by code that may look into a request's contexts
+    bool has_precompressed;        // gzip_static and its kind are written somewhere
     ngx_int_t lua_index;           // of that code's context; -1: none
     ngx_http_handler_pt redirecting[2];   // content handlers that only send elsewhere: index, random_index
     bool has_foreign_content;      // where no content handler is set, one that is not nginx's own may answer (fancyindex)
@@ -149,8 +150,6 @@ struct LocConf {
 void* create_main_conf(ngx_conf_t* cf) noexcept;
 void* create_loc_conf(ngx_conf_t* cf) noexcept;
 char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept;
-
-extern ngx_command_t commands[];
 
 inline MainConf* main_conf(ngx_conf_t* cf) noexcept {
     return static_cast<MainConf*>(

@@ -8,11 +8,6 @@
 
 namespace slab_cache::ngx {
 
-// After all of http {} was read: each zone that is used is defined.
-char* check_zones(ngx_conf_t* cf, void* conf) noexcept;
-char* set_zone(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
-char* set_fleet(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
-char* set_cache(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
 char* set_key(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
 char* set_key_args(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
 char* set_valid(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
@@ -22,13 +17,14 @@ char* set_vary(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
 char* set_stale(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
 char* set_refresh(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
 char* set_tags(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
-char* set_purge(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
-char* set_api(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
 
 // Does slab_cache_key name this variable, as it is read?
 bool names_variable(const ngx_array_t* key, Bytes name) noexcept;
 
 // Shared by the setters' files.
+inline ngx_str_t* args(ngx_conf_t* cf) noexcept { return static_cast<ngx_str_t*>(cf->args->elts); }
+// Logs `format`, in which a %V stands for the value. NGX_CONF_ERROR.
+char* fail(ngx_conf_t* cf, const char* format, const ngx_str_t& value) noexcept;
 bool read_seconds(const ngx_str_t& value, time_t* out) noexcept;
 // `name=` in front of value: the rest.
 bool parameter(const ngx_str_t& value, Bytes name, ngx_str_t* rest) noexcept;

@@ -7,14 +7,7 @@
 namespace slab_cache::ngx {
 namespace {
 
-char* fail(ngx_conf_t* cf, const char* format, const ngx_str_t& value) noexcept {
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, format, &value);
-    return static_cast<char*>(NGX_CONF_ERROR);
-}
-
 char* phrase(const char* text) noexcept { return const_cast<char*>(text); }
-
-ngx_str_t* args(ngx_conf_t* cf) noexcept { return static_cast<ngx_str_t*>(cf->args->elts); }
 
 bool read_percent(const ngx_str_t& value, ngx_int_t max, ngx_int_t* out) noexcept {
     ngx_str_t digits = value;
@@ -36,6 +29,11 @@ bool add_rule(ngx_array_t* rules, ngx_int_t status, time_t sec) noexcept {
 }
 
 }  // namespace
+
+char* fail(ngx_conf_t* cf, const char* format, const ngx_str_t& value) noexcept {
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, format, &value);
+    return static_cast<char*>(NGX_CONF_ERROR);
+}
 
 bool read_seconds(const ngx_str_t& value, time_t* out) noexcept {
     ngx_str_t copy = value;

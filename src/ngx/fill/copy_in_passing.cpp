@@ -73,6 +73,9 @@ http::Reason begin_copying(Fill* fill, const OriginResponse& origin) noexcept {
         return reason != http::Reason::kNone ? reason : reason_of(status);
     }
     fill->phase = FillPhase::kStoring;
+    if (has_no_body(origin.response.status)) {
+        publish_copy(fill);   // nginx sends nothing behind such a header, nor an end
+    }
     return http::Reason::kNone;
 }
 

@@ -3,6 +3,7 @@
 #include "ngx/fill/direct_fill.h"
 
 #include "ngx/fill/capture.h"
+#include "ngx/fill/origin_controls.h"
 #include "ngx/request/controls.h"
 #include "ngx/fill/copy_in_passing.h"
 #include "ngx/request/accounting.h"
@@ -15,6 +16,7 @@
 #include "ngx/zone/hit_for_miss.h"
 #include "ngx/fill/origin_response.h"
 #include "ngx/fill/store_object.h"
+#include "ngx/fill/upstream_buffer.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -51,9 +53,10 @@ bool is_plain_protocol(const ngx_http_upstream_t& u) noexcept {
     return module == "proxy" ? is_plain_get(u.request_bufs) : module == "uwsgi" || module == "scgi";
 }
 
-// The length that a 204 or a 304 names is not what follows.
-bool has_no_body(ngx_uint_t status) noexcept {
-    return status == NGX_HTTP_NO_CONTENT || status == NGX_HTTP_NOT_MODIFIED;
+// What follows the header; -1: nobody knows. The length that a 204 or a 304 names is not it.
+off_t body_length(const ngx_http_upstream_t& u) noexcept {
+    return has_no_body(u.headers_in.status_n) || u.headers_in.status_n == NGX_HTTP_NOT_MODIFIED ? 0
+                                                                                               : u.headers_in.content_length_n;
 }
 
 // The header has been read: the body will lie behind it in the same buffer, and can be taken from there as it is.
@@ -69,18 +72,14 @@ bool fits_buffer(const ngx_http_request_t* r) noexcept {
         return false;   // a proxy_cache below us: what lies in the buffer may come from its file
     }
 #endif
-    if (has_no_body(u->headers_in.status_n) && u->headers_in.content_length_n > 0) {
-        return false;
-    }
-    return u->headers_in.content_length_n >= 0
-           && u->headers_in.content_length_n <= static_cast<off_t>(u->buffer.end - u->buffer.pos);
+    const off_t length = body_length(*u);
+    return length >= 0 && length <= static_cast<off_t>(u->buffer.end - u->buffer.pos);
 }
 
 // All of the body is there, and nothing behind it.
 bool is_whole(const ngx_http_request_t* r) noexcept {
     return fits_buffer(r)
-           && r->upstream->headers_in.content_length_n
-                  == static_cast<off_t>(r->upstream->buffer.last - r->upstream->buffer.pos)
+           && body_length(*r->upstream) == static_cast<off_t>(r->upstream->buffer.last - r->upstream->buffer.pos)
            && r->headers_out.content_length_n == r->upstream->headers_in.content_length_n;
 }
 
@@ -172,10 +171,6 @@ ngx_int_t show_stored(ngx_http_request_t* r, Ctx* ctx, const OriginResponse& ori
     if (!obey_kept_controls(r)) {
         return NGX_ERROR;
     }
-    if (ctx->direct->upstream_resized && has_rate(r, ctx->conf)) {
-        r->limit_rate = 0;   // see unbuffer(): this one goes without, the next is a clone's
-        distrust(ctx->conf->habit);
-    }
     return rc;
 }
 
@@ -185,29 +180,6 @@ void let_go_of_client(ngx_http_request_t* r, Fill* fill) noexcept {
     fill->watch_client = r->read_event_handler;
     r->read_event_handler = ngx_http_block_reading;
     r->write_event_handler = ngx_http_request_empty_handler;
-}
-
-// Unbuffered, nginx goes on counting the origin's time while the client takes what is there already.
-void on_upstream(ngx_http_request_t* r, ngx_http_upstream_t* u) noexcept {
-    const Ctx* ctx = get_ctx(r);
-    if (ctx == nullptr || ctx->direct == nullptr) {
-        return;   // as in on_upstream_end()
-    }
-    if (u->length == 0 && u->peer.connection->read->timedout) {
-        ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0, "slab_cache: the origin is done, the client is not");
-        u->peer.connection->read->timedout = 0;
-        return;
-    }
-    ctx->direct->on_response(r, u);
-}
-
-// From now on the client's pace is not the origin's failure.
-void spare_slow_client(ngx_http_request_t* r, Ctx* ctx) noexcept {
-    ngx_http_upstream_t* u = r->upstream;
-    if (ctx->direct->upstream_resized && u->peer.connection != nullptr && u->read_event_handler != on_upstream) {
-        ctx->direct->on_response = u->read_event_handler;
-        u->read_event_handler = on_upstream;
-    }
 }
 
 // ---- in passing ----------------------------------------------------------------------------------------------
@@ -255,7 +227,7 @@ ngx_int_t await_whole(ngx_http_request_t* r) noexcept {
     }
     ngx_http_upstream_t* u = r->upstream;
     const bool rest = fits_buffer(r) && u->headers_in.x_accel_redirect == nullptr
-                      && u->buffer.last - u->buffer.pos < u->headers_in.content_length_n;
+                      && u->buffer.last - u->buffer.pos < body_length(*u);
     if (!rest) {
         return NGX_OK;
     }
@@ -296,15 +268,16 @@ bool begin_direct(Ctx* ctx, const shm::Ticket& lease, Trust trust) noexcept {
     fill->is_quiet = fill->is_quiet || shapes_answer(ctx->request->headers_in);
     fill->has_authorization = has_unkeyed_credentials(ctx->request);
     fill->zone->fills++;
-    ngx_queue_insert_tail(&fill->zone->under_way, &fill->link);
+    ngx_queue_insert_tail(&fill->zone->under_way, &fill->listed.link);
     if (!ctx->is_passing) {
         count(fill->zone, Counter::kFills);
     }
-    list_fill(fill);
+    list_under_way(fill->zone, &fill->listed, fill->request->pool, fill->host, fill->uri, fill->stale);
     fill->birth = fill->zone->store.birth_stamp();   // before the origin is asked, as in fill.cpp
     fill->zone->store.unpin(&ctx->stale);            // it is not asked about
     ctx->stale_servable = false;
     ctx->direct = fill;
+    ctx->leave_fills = leave_fills;
     return true;
 }
 
@@ -351,8 +324,9 @@ ngx_int_t direct_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
         ngx_http_clean_header(r);   // nothing of it is for the error page
         return NGX_HTTP_BAD_GATEWAY;
     }
-    if (fill->is_trusted) {
-        unbuffer(fill);   // its buffer is larger than the buffered path takes
+    if (!whole && !restore_buffer(fill)) {
+        end_lease(fill, shm::LeaseState::kFailed, NGX_HTTP_INTERNAL_SERVER_ERROR);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
     count(fill->zone, Counter::kOriginMs, now_ms() - fill->started_ms);
     if (origin.origin_status >= NGX_HTTP_INTERNAL_SERVER_ERROR) {
@@ -374,9 +348,6 @@ ngx_int_t direct_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
 
 void direct_body(ngx_http_request_t* r, Ctx* ctx, ngx_chain_t* in) noexcept {
     Fill* fill = ctx->direct;
-    if (fill->upstream_resized) {
-        spare_slow_client(r, ctx);
-    }
     if (r->postponed != nullptr && !is_one_piece(ctx)) {   // parts of it are still to come, in between
         fill->is_broken = true;
         stop_copying(fill, http::Reason::kSubrequest);
@@ -418,6 +389,8 @@ void leave_direct_location(ngx_http_request_t* r) noexcept {
     end_lease(fill, shm::LeaseState::kPublished, 0);
 }
 
+namespace {
+
 void leave_direct(Ctx* ctx) noexcept {
     Fill* fill = ctx->direct;
     if (fill == nullptr) {
@@ -427,16 +400,26 @@ void leave_direct(Ctx* ctx) noexcept {
         lose_sight(fill);
     }
     stop_copying(fill, http::Reason::kTruncated);
-    ngx_queue_remove(&fill->link);
+    ngx_queue_remove(&fill->listed.link);
     if (fill->over != nullptr) {
         *fill->over = true;
     }
     ctx->direct = nullptr;
 }
 
+}  // namespace
+
+void leave_fills(Ctx* ctx) noexcept {
+    if (ctx->fill != nullptr) {
+        leader_left(ctx->fill);
+        ctx->fill = nullptr;
+    }
+    leave_direct(ctx);
+}
+
 void note_habit(const Fill* fill) noexcept {
     Habit* habit = fill->conf->habit;
-    habit->whole_in_row = fits_buffer(fill->request) && !has_rate(fill->request, fill->conf) ? habit->whole_in_row + 1 : 0;
+    habit->whole_in_row = fits_buffer(fill->request) ? habit->whole_in_row + 1 : 0;
     habit->whole_in_row = habit->whole_in_row < kMostNeeded ? habit->whole_in_row : kMostNeeded;
 }
 

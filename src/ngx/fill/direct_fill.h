@@ -40,7 +40,7 @@ void note_subrequest(ngx_http_request_t* r) noexcept;
 bool is_asking(const Ctx* ctx) noexcept;   // directly, and no answer yet
 // The request is sent to another location before its answer came: it ends there as a fill.
 void leave_direct_location(ngx_http_request_t* r) noexcept;
-void leave_direct(Ctx* ctx) noexcept;      // the request ends; idempotent
+void leave_fills(Ctx* ctx) noexcept;   // Ctx::leave_fills, of both kinds: the request ends; idempotent
 
 // The upstream hooks' part (interim_responses.h): the header is read. NGX_AGAIN: a short body is waited for, nginx goes on when it is
 // all there.

@@ -9,9 +9,11 @@
 #include "ngx/conf/credentials.h"
 #include "ngx/request/identity.h"
 #include "ngx/fill/interim_responses.h"
+#include "ngx/fill/upstream_buffer.h"
 #include "ngx/zone/listing.h"
 #include "ngx/zone/hit_for_miss.h"
-#include "ngx/answer/relay.h"
+#include "ngx/fill/direct_fill.h"
+#include "ngx/fill/relay_queue.h"
 #include "ngx/request/cache_key.h"
 #include "ngx/zone/validity.h"
 
@@ -66,7 +68,7 @@ void on_fill_end(void* data) noexcept {
     fill->zone->fills--;
     fill->zone->clones--;
     fill->zone->abandoned -= fill->is_abandoned ? 1 : 0;
-    ngx_queue_remove(&fill->link);
+    ngx_queue_remove(&fill->listed.link);
     if (fill->leader != nullptr) {
         copy_upstream_states(fill, fill->leader);
         fill->leader->fill = nullptr;
@@ -135,7 +137,7 @@ void begin(Fill* fill, const Ctx* ctx, ngx_http_request_t* r) noexcept {
     fill->started_sec = now_sec();
     fill->started_ms = now_ms();
     fill->expected = -1;
-    ngx_queue_init(&fill->link);
+    ngx_queue_init(&fill->listed.link);
 }
 
 Fill* make_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
@@ -164,13 +166,13 @@ Fill* make_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
     fill_slot(fill->connection) = fill;
     fill->zone->fills++;
     fill->zone->clones++;
-    ngx_queue_insert_tail(&fill->zone->under_way, &fill->link);
+    ngx_queue_insert_tail(&fill->zone->under_way, &fill->listed.link);
     count(fill->zone, Counter::kFills);
     fill->ticket = ticket;
     if (ctx->stale) {
         fill->stale = fill->zone->store.repin(ctx->stale);
     }
-    list_fill(fill);
+    list_under_way(fill->zone, &fill->listed, fill->request->pool, fill->host, fill->uri, fill->stale);
     // Before the origin is asked: whatever is purged from now on is purged from this response too.
     fill->birth = fill->zone->store.birth_stamp();
     return fill;
@@ -230,6 +232,7 @@ bool start_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
     if (kind == FillKind::kForeground) {
         fill->leader = ctx;
         ctx->fill = fill;
+        ctx->leave_fills = leave_fills;
         ctx->news = FillNews::kNone;
     }
     ngx_connection_t* c = fill->connection;
@@ -281,6 +284,18 @@ bool has_room_for_fill(const Zone* zone) noexcept {
 
 // limit_conn and HTTP/2's concurrent streams bound what clients have open at the origin, and forget who hangs up. So what goes
 // on without a client is bounded here. Under limit_conn none does: there nothing else would bound it.
+shm::Status publish(Fill* fill) noexcept {
+    shm::Store& store = fill->zone->store;
+    if (!is_listed_still(fill->zone, &fill->listed)) {
+        store.abort(&fill->writer);
+        return shm::Status::kPurged;
+    }
+    const uint32_t ref = fill->writer.ref;
+    const shm::Status status = store.commit(&fill->writer, now_sec());
+    fill->published_ref = status == shm::Status::kOk ? ref : 0;
+    return status;
+}
+
 void leader_left(Fill* fill) noexcept {
     const bool limited = fill->leader->request->main->limit_conn_status != 0;
     fill->leader = nullptr;
@@ -326,6 +341,9 @@ void end_lease(Fill* fill, shm::LeaseState outcome, uint32_t detail) noexcept {
     }
     shm::WakeSet wake;
     const uint32_t cell = fill->ticket.cell;
+    if (outcome == shm::LeaseState::kPublished && fill->published_ref != 0 && !fill->is_lease_moved) {
+        detail = answer_mark(fill->published_ref);
+    }
     fill->zone->store.lease_release(fill->ticket, outcome, detail, &wake);
     fill->ticket = {};
     wake_workers(fill->zone, wake, cell);

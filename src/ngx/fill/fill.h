@@ -17,6 +17,7 @@
 #include "http/reason.h"
 #include "ngx/conf/conf.h"
 #include "ngx/request/ctx.h"
+#include "ngx/zone/listing.h"
 
 namespace slab_cache::ngx {
 
@@ -33,7 +34,7 @@ struct Fill {
     ngx_connection_t* connection;
     LocConf* conf;
     Zone* zone;
-    ngx_queue_t link;            // Zone::under_way
+    Listed listed;               // listing.h
     Ctx* leader;                 // who waits for it in this worker; nullptr in the background
     FillPhase phase;
     bool background;
@@ -49,14 +50,14 @@ struct Fill {
     Bytes host, uri;             // of the client's URL, for selectors
     Bytes inner_path, inner_args; // what it is inside, where that differs
     bool inner_differs;
+    uint32_t published_ref;      // of what was published last; 0: nothing
+    bool is_lease_moved;         // the lease is younger than the question to the origin
     uint64_t identity;           // identity.h
     Bytes key;                   // primary
     shm::Digest primary;
     Bytes variant_key;
     shm::Digest digest;          // of what the lease is on
     uint64_t birth;
-    uint64_t url_selector;
-    uint32_t listed;             // listing.h
     shm::Ticket ticket;
     Bytes head;                  // as stored, on the request's pool
     shm::Writer writer;
@@ -102,10 +103,14 @@ void continue_fill(Fill* fill) noexcept; // the leader has room again (kRelaying
 
 // A lease that came to nothing: whoever waits looks again.
 void give_back(Zone* zone, const shm::Ticket& lease) noexcept;
-// Ends the lease with `outcome` and wakes who waits on it. Idempotent.
+// What a lease that ends as published says of its object, in the 16 bits it has for that. Never 0.
+inline uint32_t answer_mark(uint32_t ref) noexcept { return (ref * 0x9E3779B1U) >> 16 | 1; }
+// Ends the lease with `outcome` and wakes who waits on it. kPublished: `detail` is the object's mark, or 0. Idempotent.
 void end_lease(Fill* fill, shm::LeaseState outcome, uint32_t detail) noexcept;
 // A 304 stands for a 200 (RFC 9110 §15.4.5): what else is stored is not asked about, nor confirmed by one.
 inline bool may_be_confirmed(uint16_t stored_status) noexcept { return stored_status == NGX_HTTP_OK; }
+// Store::commit() of what the fill has written; kPurged where its URL was not listed all the time (listing.h).
+shm::Status publish(Fill* fill) noexcept;
 // No usable response: ends the lease as failed and tells the leader (stale, or an error of this status).
 void fail_fill(Fill* fill, ngx_uint_t status) noexcept;
 void copy_upstream_states(Fill* fill, Ctx* leader) noexcept;

@@ -98,7 +98,8 @@ bool read_origin(Fill* fill, OriginResponse* out) noexcept {
     if (!read_response(r, fill->started_sec, out)) {
         return false;
     }
-    const bool has_body = out->kind == AnswerKind::kBody && fill->identity != kHeadIdentity;
+    const bool has_body = out->kind == AnswerKind::kBody && fill->identity != kHeadIdentity
+                          && !has_no_body(r->headers_out.status);
     fill->expected = has_body ? r->headers_out.content_length_n : 0;
     out->freshness =
         http::evaluate_freshness(out->response, fill->conf->policy, static_cast<uint32_t>(ngx_random()));

@@ -25,6 +25,9 @@ struct OriginResponse {
     ngx_uint_t origin_status;     // what the origin made of it, whatever error_page shows
 };
 
+// It ends with its header (RFC 9110 §15.3.5), whatever length that names.
+inline bool has_no_body(ngx_uint_t status) noexcept { return status == NGX_HTTP_NO_CONTENT; }
+
 bool read_origin(Fill* fill, OriginResponse* out) noexcept;
 // The same of an answer that redirects; false where it was no origin that did.
 bool read_redirect(Fill* fill, OriginResponse* out) noexcept;

@@ -9,6 +9,7 @@
 #include "http/storable.h"
 #include "http/syntax.h"
 #include "http/update.h"
+#include "ngx/fill/origin_controls.h"
 #include "ngx/request/controls.h"
 #include "ngx/request/response_header.h"
 #include "ngx/request/identity.h"
@@ -271,6 +272,12 @@ void set_times(shm::NewEntry* what, Fill* fill, const http::Response& response,
     what->fill_cost_us = cost < UINT32_MAX ? static_cast<uint32_t>(cost) : UINT32_MAX;
 }
 
+// gzip_static without gzip_vary does not say that a file depends on Accept-Encoding where it has none that fits.
+bool is_file_perhaps_precompressed(const Fill* fill) noexcept {
+    ngx_http_request_t* r = fill->request;
+    return r->upstream == nullptr && !core_loc_conf(r)->gzip_vary && main_conf(r)->has_precompressed;
+}
+
 uint32_t kind_flags(const Fill* fill, const OriginResponse& origin) noexcept {
     switch (origin.kind) {
     case AnswerKind::kStatus:
@@ -281,7 +288,7 @@ uint32_t kind_flags(const Fill* fill, const OriginResponse& origin) noexcept {
         break;
     }
     return (fill->identity == kHeadIdentity ? cache::kHeadFlag : 0)
-           | (leaves_vary_to_nginx(fill->request) ? cache::kGzipVaryFlag : 0)
+           | (leaves_vary_to_nginx(fill->request) || is_file_perhaps_precompressed(fill) ? cache::kGzipVaryFlag : 0)
            | (is_location_ours(fill->request->headers_out) ? cache::kOwnLocationFlag : 0)
            | (is_server_withheld(fill->request->headers_out) ? cache::kNoServerFlag : 0);
 }

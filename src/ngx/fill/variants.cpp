@@ -26,6 +26,7 @@ void move_lease(Fill* fill) noexcept {
     end_lease(fill, shm::LeaseState::kPublished, 0);
     if (answer == shm::LeaseAnswer::kOwned) {
         fill->ticket = ticket;
+        fill->is_lease_moved = true;
         if (fill->leader != nullptr) {
             fill->leader->ticket = ticket;
         }
@@ -92,34 +93,6 @@ void write_marker(const VariantOf& of, Bytes spec, const shm::NewEntry& variant)
     store.unpin(&pin);
 }
 
-bool variant_key(ngx_pool_t* pool, Bytes primary, Bytes spec, const http::Fields& request,
-                 const http::VaryPolicy& policy, Bytes* out) noexcept {
-    char small[256];
-    const size_t need = http::build_vary_key(spec, request, policy, small, sizeof(small));
-    const size_t size = primary.size() + cache::kVariantMarkBytes + spec.size() + need;
-    if (size > 2 * cache::kMaxKeyBytes) {
-        return false;
-    }
-    auto* data = static_cast<char*>(ngx_pnalloc(pool, size));
-    if (data == nullptr) {
-        return false;
-    }
-    char* p = data;
-    ngx_memcpy(p, primary.data(), primary.size());
-    p += primary.size();
-    cache::put_variant_mark(p, spec.size());
-    p += cache::kVariantMarkBytes;
-    ngx_memcpy(p, spec.data(), spec.size());
-    p += spec.size();
-    if (need <= sizeof(small)) {
-        ngx_memcpy(p, small, need);
-    } else {
-        (void)http::build_vary_key(spec, request, policy, p, need);
-    }
-    *out = {data, size};
-    return true;
-}
-
 bool find_place(const VariantOf& of, const http::Fields& response, VariantPlace* place,
                 http::Reason* reason) noexcept {
     *place = {{}, of.key};
@@ -139,7 +112,7 @@ bool find_place(const VariantOf& of, const http::Fields& response, VariantPlace*
     }
     place->spec = {buffer, spec.length};
     if (!place->spec.empty() &&
-        !variant_key(of.url.pool, of.key, place->spec, of.request, policy, &place->key)) {
+        !cache::variant_key(arena_of(of.url.pool), of.key, place->spec, of.request, policy, &place->key)) {
         *reason = http::Reason::kKeyTooLong;
         return false;
     }

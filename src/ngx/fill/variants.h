@@ -14,10 +14,6 @@ namespace slab_cache::ngx {
 bool choose_variant(Fill* fill, const http::Fields& response, shm::NewEntry* what,
                     http::Reason* reason) noexcept;
 
-// key of a variant: primary key, a mark (cache/key.h), spec, and what the request says to it.
-bool variant_key(ngx_pool_t* pool, Bytes primary, Bytes spec, const http::Fields& request,
-                 const http::VaryPolicy& policy, Bytes* out) noexcept;
-
 // A response and the request it answers.
 struct VariantOf {
     Zone* zone;

@@ -18,11 +18,6 @@ constexpr PeerScheme kSchemes[] = {{"redis://", 6379, false, true}, {"rediss://"
 
 char* error() noexcept { return static_cast<char*>(NGX_CONF_ERROR); }
 
-char* fail(ngx_conf_t* cf, const char* format, const ngx_str_t& value) noexcept {
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, format, &value);
-    return error();
-}
-
 FleetConf* fleet_by_name(const MainConf* mcf, Bytes name) noexcept {
     auto** fleets = static_cast<FleetConf**>(mcf->fleets.elts);
     for (ngx_uint_t i = 0; i < mcf->fleets.nelts; i++) {

@@ -13,11 +13,6 @@ constexpr ngx_uint_t kMaxPeers = 32;
 
 char* error() noexcept { return static_cast<char*>(NGX_CONF_ERROR); }
 
-char* fail(ngx_conf_t* cf, const char* format, const ngx_str_t& value) noexcept {
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, format, &value);
-    return error();
-}
-
 char* read_database(ngx_conf_t* cf, const ngx_str_t& whole, Bytes text, Peers* peers) noexcept {
     peers->database = ngx_atoi(mutable_data(text), text.size());
     return peers->database != NGX_ERROR && peers->database < 65536

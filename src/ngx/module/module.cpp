@@ -8,9 +8,9 @@
 #include "ngx/fill/copy_in_passing.h"
 #include "ngx/fill/direct_fill.h"
 #include "ngx/conf/directive_watch.h"
-#include "ngx/conf/directives.h"
 #include "ngx/fleet/fleet_conf.h"
 #include "ngx/fleet/member.h"
+#include "ngx/module/directive_table.h"
 #include "ngx/zone/heritage.h"
 #include "ngx/purge/observe_response.h"
 #include "ngx/conf/leftovers.h"
@@ -19,6 +19,7 @@
 #include "ngx/request/cache_status_field.h"
 #include "ngx/request/variables.h"
 #include "ngx/zone/zone.h"
+#include "ngx/zone/zone_directives.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -84,6 +85,14 @@ char* check_configuration(ngx_conf_t* cf, void* conf) noexcept {
     return rv == NGX_CONF_OK ? check_fleets(cf, conf) : rv;
 }
 
+char* merge_location(ngx_conf_t* cf, void* parent, void* child) noexcept {
+    char* rv = merge_loc_conf(cf, parent, child);
+    if (rv == NGX_CONF_OK) {
+        note_default_key(cf, static_cast<LocConf*>(child));
+    }
+    return rv;
+}
+
 ngx_int_t postconfiguration(ngx_conf_t* cf) noexcept {
     auto* cmcf = static_cast<ngx_http_core_main_conf_t*>(
         ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module));
@@ -143,7 +152,7 @@ ngx_http_module_t module_ctx = {
     nullptr,            /* create server configuration */
     nullptr,            /* merge server configuration */
     create_loc_conf,    /* create location configuration */
-    merge_loc_conf,     /* merge location configuration */
+    merge_location,     /* merge location configuration */
 };
 
 }  // namespace

@@ -41,7 +41,7 @@ void add_url(Ctx* ctx, const cache::Url& url, Purge* purge) noexcept {
     }
     purge->last = selector;
     if (!may_be_stored(ctx->zone, selector)) {
-        add_unheard(ctx, selector);
+        add_unheard(ctx->zone, selector);
         if (!may_be_stored(ctx->zone, selector)) {   // after it: who lists looks the other way round
             return;
         }
@@ -115,7 +115,7 @@ void invalidate(Ctx* ctx, const LocConf* conf) noexcept {
     if (purge.count == 0) {
         return;
     }
-    if (ctx->zone->store.purge(purge.selector, purge.count, shm::PurgeMode::kHard) == 0) {   // a purger is stopped
+    if (ctx->zone->store.invalidate(purge.selector, purge.count, shm::PurgeMode::kHard, now_sec()) == 0) {   // a purger is stopped
         (void) ctx->zone->store.purge_all_now(shm::PurgeMode::kHard);                         // nobody would ask again
     }
     count(ctx->zone, Counter::kPurges);
@@ -149,7 +149,7 @@ void compare_head(Ctx* ctx) noexcept {
     cache::Url url;
     if (differs && cache::split_url(arena_of(r->pool), ctx->host, ctx->uri, &url)) {
         const uint64_t selector = cache::url_selector(url, ctx->zone->store.secret());
-        (void) ctx->zone->store.purge(&selector, 1, shm::PurgeMode::kSoft);
+        (void) ctx->zone->store.invalidate(&selector, 1, shm::PurgeMode::kSoft, now_sec());
     }
 }
 

@@ -7,9 +7,7 @@
 #include "ngx/fleet/fleet_answer.h"
 #include "ngx/request/accounting.h"
 #include "ngx/glue/reply.h"
-#include "ngx/api/target_url.h"
-#include "ngx/zone/user_area.h"
-#include "ngx/zone/validity.h"
+#include "ngx/request/asker.h"
 
 namespace slab_cache::ngx {
 

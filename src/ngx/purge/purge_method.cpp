@@ -3,7 +3,6 @@
 #include "ngx/purge/purge_method.h"
 
 #include "cache/purge_request.h"
-#include "ngx/steps/lookup.h"
 #include "ngx/glue/reply.h"
 #include "ngx/request/cache_key.h"
 #include "ngx/purge/purge_batch_run.h"

@@ -6,12 +6,12 @@
 
 #include "cache/key.h"
 #include "cache/url.h"
+#include "cache/variant_marker.h"
 #include "http/args.h"
 #include "http/syntax.h"
 #include "ngx/conf/credentials.h"
 #include "ngx/request/identity.h"
 #include "ngx/zone/hit_for_miss.h"
-#include "ngx/fill/variants.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -343,8 +343,8 @@ bool use_slot(Ctx* ctx, uint32_t slot) noexcept {
 
 bool read_variant(Ctx* ctx, Bytes spec) noexcept {
     ngx_http_request_t* r = ctx->request;
-    if (!variant_key(r->pool, ctx->key, spec, request_fields(r), ctx->conf->policy.vary,
-                     &ctx->variant_key)) {
+    if (!cache::variant_key(arena_of(r->pool), ctx->key, spec, request_fields(r), ctx->conf->policy.vary,
+                            &ctx->variant_key)) {
         return false;
     }
     ctx->digest = cache::digest(ctx->variant_key, ctx->zone->store.secret());

@@ -8,24 +8,24 @@
 
 #include "ngx/glue/ngx.h"
 
-#include "ngx/fill/fill.h"
-#include "ngx/fill/merge_304.h"
-#include "ngx/fill/origin_response.h"
+#include "ngx/conf/conf.h"
 
 namespace slab_cache::ngx {
 
 inline constexpr size_t kMostControls = 2;
 
-// Puts them in, in place of those that are there. `lines` has room for kMostControls more. True when there are any.
-bool keep_controls(const Fill* fill, const OriginResponse& origin, Lines* lines) noexcept;
+struct Control {
+    Bytes field;
+    Bytes kept;
+    ngx_uint_t ignored_by_nginx;   // bit of ngx_http_upstream_conf_t::ignore_headers
+    uint32_t ignored_by_us;
+    bool (*obey)(ngx_http_request_t* r, Bytes value) noexcept;
+};
+extern const Control kControls[kMostControls];
+
 // Of a stored answer whose header has just been put in (cache::kControlsFlag): does what they say, and hides them.
 // False when memory ran out.
 bool obey_kept_controls(ngx_http_request_t* r) noexcept;
-// The same for an answer that is handed on without being stored.
-bool obey_controls_of(ngx_http_request_t* r, const Fill* fill) noexcept;
-// There is a rate: nginx's ways for it are needed.
-bool has_rate(const ngx_http_request_t* asking, const LocConf* conf) noexcept;
-
 // X-Accel-Limit-Rate, X-Accel-Charset. The value of a charset outlives the request.
 void set_rate(ngx_http_request_t* r, Bytes value) noexcept;
 bool set_charset(ngx_http_request_t* r, Bytes value) noexcept;

@@ -5,8 +5,6 @@
 #include <new>
 
 #include "ngx/glue/clock.h"
-#include "ngx/fill/direct_fill.h"
-#include "ngx/fill/fill.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -25,11 +23,9 @@ void clean_ctx(void* data) noexcept {
 // Pins stay: what was sent may still be on its way.
 void let_go_of_request(Ctx* ctx) noexcept {
     cancel_wait(&ctx->waiter);
-    if (ctx->fill != nullptr) {
-        leader_left(ctx->fill);
-        ctx->fill = nullptr;
+    if (ctx->leave_fills != nullptr) {
+        ctx->leave_fills(ctx);
     }
-    leave_direct(ctx);
 }
 
 Bytes status_word(CacheStatus status) noexcept {

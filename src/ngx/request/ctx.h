@@ -13,6 +13,7 @@
 #include "ngx/glue/ngx.h"
 
 #include "cache/stored_head.h"
+#include "http/fields.h"
 #include "http/reason.h"
 #include "ngx/conf/conf.h"
 #include "ngx/zone/waiter.h"
@@ -22,7 +23,11 @@ namespace slab_cache::ngx {
 
 struct Fill;
 struct Relay;
-struct Redirect;
+
+// An answer that is not sent but acted on (redirect.h). Lives on the client's pool.
+struct Redirect {
+    http::Fields fields;
+};
 
 enum class Step : uint8_t {
     kStart, kBody, kLookup, kWait,
@@ -58,7 +63,8 @@ struct Ctx {
     CacheStatus status;
     http::Reason reason;
     bool collapsed;              // waited for somebody else's fill
-    bool fill_seen;              // ... which came to its end
+    uint8_t fills_seen;          // ... so many of which came to their end
+    bool is_asked_after;         // ... and the one it waits for now has asked the origin after this request came
     bool unlocked;               // fills without a lease
     bool is_quiet;               // its fill marks nothing: others have not asked for what it asks
     bool has_type;               // of an answer that redirected here: files keep it
@@ -93,6 +99,9 @@ struct Ctx {
     bool stale_servable;         // ... may be served should the origin fail
 
     shm::Ticket ticket;          // whose progress we watch
+    shm::Ticket first_ticket;    // ... the first one, of
+    shm::Digest first_lease;
+    uint32_t answer_mark;        // of the object that is_asked_after brought (fill.h); 0: none
     Waiter waiter;
     uint64_t wait_since_ms;
     uint64_t waited_ms;
@@ -104,6 +113,7 @@ struct Ctx {
     int64_t origin_age;          // of the answer to it: its Age field; -1: none
     http::Field* own_fields;     // ... and what is not stored of it, but is this client's
     size_t own_count;
+    void (*leave_fills)(Ctx* ctx) noexcept;   // parts from both; set with the first of them
     FillNews news;
     ngx_uint_t error_status;
     Relay* relay;

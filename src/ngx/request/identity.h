@@ -16,23 +16,10 @@
 
 #include "ngx/glue/ngx.h"
 
+#include "ngx/conf/location_identity.h"
 #include "ngx/request/ctx.h"
 
 namespace slab_cache::ngx {
-
-inline constexpr uint64_t kExplicitIdentity = 1;
-inline constexpr uint64_t kPushedIdentity = 2;
-inline constexpr uint64_t kHeadIdentity = 3;
-inline constexpr uint64_t kPostIdentity = 4;
-inline constexpr uint64_t kReservedIdentities = 5;   // no location's is below
-
-// Behind the setter of proxy_pass and its kind: who answers this location, and where the words have variables that the
-// URL does not decide, what they come to for a request. False when memory ran out.
-bool note_pass(ngx_conf_t* cf) noexcept;
-// The same of directives that use a request's values on its answer (proxy_redirect), or name a script.
-bool note_inputs(ngx_conf_t* cf) noexcept;
-// At merge: LocConf::identity, and what an `if` or limit_except block has from its location.
-bool merge_identity(ngx_conf_t* cf, LocConf* prev, LocConf* conf) noexcept;
 
 // ctx->identity and is_plain. False when memory ran out, or a variable could not be had.
 bool read_identity(Ctx* ctx) noexcept;

@@ -4,7 +4,6 @@
 
 #include "cache/key.h"
 #include "ngx/request/ctx.h"
-#include "ngx/answer/redirect.h"
 #include "ngx/request/cache_key.h"
 
 namespace slab_cache::ngx {

@@ -26,6 +26,7 @@
 namespace slab_cache::ngx {
 namespace {
 
+constexpr uint8_t kMostFills = 3;   // of others that a request waits for one after the other, before it asks itself
 constexpr uint8_t kMaxRounds = 8;   // lookups after waiting before a request stops being polite
 
 void serve_with(Ctx* ctx, CacheStatus status) noexcept {
@@ -53,6 +54,17 @@ Next take_lease(Ctx* ctx, const shm::Ticket& ticket) noexcept {
     return fill_as_leader(ctx, ticket);
 }
 
+// One fill of a key begins when the one before has ended: this request was there already.
+void note_order(Ctx* ctx, const shm::Ticket& ticket) noexcept {
+    const shm::Digest lease = lease_digest(ctx);
+    const bool same_key = ctx->first_ticket && ctx->first_lease == lease;
+    if (!same_key) {
+        ctx->first_ticket = ticket;
+        ctx->first_lease = lease;
+    }
+    ctx->is_asked_after = same_key && (ctx->first_ticket.cell != ticket.cell || ctx->first_ticket.gen != ticket.gen);
+}
+
 // Somebody else may be filling this key: be the one, wait for it, or go alone.
 Next fill_or_wait(Ctx* ctx) noexcept {
     if (!ctx->conf->lock || ctx->unlocked) {
@@ -74,6 +86,7 @@ Next fill_or_wait(Ctx* ctx) noexcept {
         ctx->deadline_ms = now_ms() + ctx->conf->lock_timeout;
         count(ctx->zone, Counter::kWaits);
     }
+    note_order(ctx, ticket);
     ctx->ticket = ticket;
     ctx->step = Step::kWait;
     return Next::kMore;
@@ -153,8 +166,8 @@ Next miss(Ctx* ctx) noexcept {
 // Something is stored but must not be used as it is: ask the origin, with what we have up our sleeve.
 Next expired(Ctx* ctx, const http::StoredFacts& facts, Found found) noexcept {
     const http::Policy& policy = ctx->conf->policy;
-    // What has just been fetched and yet is stale each has to ask about: one after the other they would queue.
-    ctx->unlocked = ctx->unlocked || ctx->fill_seen;
+    // What has just been fetched and yet is stale has to be asked about again: the next fill does it for all who wait by then.
+    ctx->unlocked = ctx->unlocked || ctx->fills_seen >= kMostFills;
     ctx->status = CacheStatus::kExpired;
     ctx->stale = ctx->pin;
     ctx->pin = {};
@@ -187,6 +200,12 @@ Next expired(Ctx* ctx, const http::StoredFacts& facts, Found found) noexcept {
 
 // ---- lookup --------------------------------------------------------------------------------------------------
 
+// The object was fetched by a fill that asked the origin after this request came. What must be asked about at each use (a
+// lifetime of zero, no-cache) was asked about for this one then.
+bool was_asked_for(const Ctx* ctx) noexcept {
+    return ctx->answer_mark != 0 && ctx->answer_mark == answer_mark(ctx->pin.ref);
+}
+
 Next decide(Ctx* ctx, Found found) noexcept {
     shm::Store& store = ctx->zone->store;
     const cache::StoredResponse* stored = stored_response(ctx);
@@ -206,6 +225,11 @@ Next decide(Ctx* ctx, Found found) noexcept {
     }
     if (found == Found::kDoubted && is_stale_allowed) {
         answer.kind = http::ReuseKind::kRevalidate;
+    }
+    if (found == Found::kFresh && answer.kind != http::ReuseKind::kNo && was_asked_for(ctx)) {
+        store.touch(ctx->pin);
+        serve_with(ctx, CacheStatus::kHit);
+        return Next::kMore;
     }
     switch (answer.kind) {
     case http::ReuseKind::kFresh:
@@ -329,7 +353,8 @@ Next hear_lease(Ctx* ctx) noexcept {
     case shm::LeaseState::kFetching:
         break;
     case shm::LeaseState::kPublished:
-        ctx->fill_seen = true;
+        ctx->fills_seen++;
+        ctx->answer_mark = ctx->is_asked_after ? view.detail : 0;
         return look_again(ctx);
     case shm::LeaseState::kGone:
     case shm::LeaseState::kSilent:

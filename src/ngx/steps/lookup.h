@@ -16,7 +16,4 @@ ngx_int_t purge_phase_handler(ngx_http_request_t* r) noexcept;
 // r->content_handler is ours, and answers. NGX_AGAIN: parked, an event resumes us. NGX_DONE: under way.
 ngx_int_t content_handler(ngx_http_request_t* r) noexcept;
 
-// The zone this location caches in, nullptr for none.
-Zone* zone_for(ngx_http_request_t* r, const LocConf* conf) noexcept;
-
 }  // namespace slab_cache::ngx

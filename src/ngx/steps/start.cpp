@@ -148,24 +148,4 @@ Next start(Ctx* ctx) noexcept {
     return read_body(ctx);
 }
 
-Zone* zone_for(ngx_http_request_t* r, const LocConf* conf) noexcept {
-    if (conf->zone_value == nullptr) {
-        return conf->zone;
-    }
-    ngx_str_t name;
-    if (ngx_http_complex_value(r, conf->zone_value, &name) != NGX_OK || name.len == 0
-        || view(name) == "off") {
-        return nullptr;
-    }
-    MainConf* mcf = main_conf(r);
-    auto** zones = static_cast<Zone**>(mcf->zones.elts);
-    for (ngx_uint_t i = 0; i < mcf->zones.nelts; i++) {
-        if (view(zones[i]->name) == view(name)) {
-            return zones[i];
-        }
-    }
-    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "slab_cache zone \"%V\" not found", &name);
-    return nullptr;
-}
-
 }  // namespace slab_cache::ngx

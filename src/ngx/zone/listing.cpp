@@ -5,7 +5,6 @@
 #include "cache/key.h"
 #include "cache/url.h"
 #include "ngx/glue/clock.h"
-#include "ngx/request/cache_key.h"
 #include "ngx/zone/user_area.h"
 
 namespace slab_cache::ngx {
@@ -18,13 +17,18 @@ constexpr uint64_t kWalkTurnUs = 1000;
 constexpr ngx_msec_t kWalkPauseMs = 100;     // a hundredth of one worker's time at most
 constexpr uint32_t kWalkSlice = 64;          // buckets between two looks at the clock
 
-cache::UrlFilter filter_of(Zone* zone) noexcept {
-    UserArea* area = usable(zone) ? user_area(zone) : nullptr;
+// Whether this process has joined the zone or not.
+cache::UrlFilter filter_in(Zone* zone) noexcept {
+    UserArea* area = user_area(zone);
     const uint32_t others = kUserAreaBytes + fleet_bytes(*zone);
     if (area == nullptr || zone->config.user_bytes <= others) {
         return {};
     }
     return {&area->listed, reinterpret_cast<char*>(area) + kUserAreaBytes, zone->config.user_bytes - others};
+}
+
+cache::UrlFilter filter_of(Zone* zone) noexcept {
+    return usable(zone) ? filter_in(zone) : cache::UrlFilter{};
 }
 
 void list_entry(const shm::Pin& pin, void* data) noexcept {
@@ -71,37 +75,28 @@ void begin_listing(Zone* zone) noexcept {
     }
 }
 
-void list_fill(Fill* fill) noexcept {
-    const cache::UrlFilter filter = filter_of(fill->zone);
+void list_under_way(Zone* zone, Listed* listed, ngx_pool_t* pool, Bytes host, Bytes uri, const shm::Pin& stale) noexcept {
+    const cache::UrlFilter filter = filter_of(zone);
     cache::Url url;
-    if (!filter || !cache::split_url(arena_of(fill->request->pool), fill->host, fill->uri, &url)) {
+    if (!filter || !cache::split_url(arena_of(pool), host, uri, &url)) {
         return;
     }
-    fill->url_selector = cache::url_selector(url, fill->zone->store.secret());
-    fill->listed = filter.list(fill->url_selector);
-    if (fill->stale) {   // under a key of several URLs it may have been another one's
-        list_entry(fill->stale, const_cast<cache::UrlFilter*>(&filter));
+    listed->selector = cache::url_selector(url, zone->store.secret());
+    listed->epoch = filter.list(listed->selector);
+    if (stale) {   // under a key of several URLs it may have been another one's
+        list_entry(stale, const_cast<cache::UrlFilter*>(&filter));
     }
 }
 
-bool is_listed_still(Fill* fill) noexcept {
-    const cache::UrlFilter filter = filter_of(fill->zone);
-    if (!filter || fill->listed == filter.epoch()) {
+bool is_listed_still(Zone* zone, Listed* listed) noexcept {
+    const cache::UrlFilter filter = filter_of(zone);
+    if (!filter || listed->epoch == filter.epoch()) {
         return true;
     }
-    const uint32_t now = filter.list(fill->url_selector);
-    const bool still = filter.is_current(fill->listed);
-    fill->listed = still ? now : fill->listed;
+    const uint32_t now = filter.list(listed->selector);
+    const bool still = filter.is_current(listed->epoch);
+    listed->epoch = still ? now : listed->epoch;
     return still;
-}
-
-shm::Status publish(Fill* fill) noexcept {
-    shm::Store& store = fill->zone->store;
-    if (!is_listed_still(fill)) {
-        store.abort(&fill->writer);
-        return shm::Status::kPurged;
-    }
-    return store.commit(&fill->writer, now_sec());
 }
 
 void list_url(Zone* zone, uint64_t selector) noexcept {
@@ -115,12 +110,25 @@ bool may_be_stored(Zone* zone, uint64_t selector) noexcept {
     return !filter || zone->store.has_open_prior() || filter.is_listed(selector);
 }
 
-void add_unheard(Ctx* ctx, uint64_t selector) noexcept {
-    const cache::UrlFilter filter = filter_of(ctx->zone);
+bool has_successor(Zone* zone) noexcept {
+    const cache::UrlFilter filter = filter_of(zone);
+    return filter && filter.lists_all();
+}
+
+void take_over_unheard(Zone* zone, Zone* old) noexcept {
+    const cache::UrlFilter to = filter_in(zone);
+    const cache::UrlFilter from = filter_in(old);
+    if (to && from) {
+        to.copy_unheard(from);
+    }
+}
+
+void add_unheard(Zone* zone, uint64_t selector) noexcept {
+    const cache::UrlFilter filter = filter_of(zone);
     if (!filter) {
         return;
     }
-    (void) filter.add_unheard(selector, ctx->zone->store.purge_seq());
+    (void) filter.add_unheard(selector, zone->store.purge_seq());
 }
 
 bool is_unheard_since(Zone* zone, uint64_t selector, uint64_t purge_seq) noexcept {
@@ -128,9 +136,9 @@ bool is_unheard_since(Zone* zone, uint64_t selector, uint64_t purge_seq) noexcep
     return filter && filter.is_unheard_since(selector, purge_seq);
 }
 
-void list_fills(Zone* zone) noexcept {
+void list_all_under_way(Zone* zone) noexcept {
     for (ngx_queue_t* q = ngx_queue_head(&zone->under_way); q != ngx_queue_sentinel(&zone->under_way); q = ngx_queue_next(q)) {
-        (void) is_listed_still(ngx_queue_data(q, Fill, link));
+        (void) is_listed_still(zone, ngx_queue_data(q, Listed, link));
     }
 }
 

@@ -10,30 +10,39 @@
 #include "ngx/glue/ngx.h"
 
 #include "cache/url_filter.h"
-#include "ngx/fill/fill.h"
 #include "ngx/zone/zone.h"
 
 namespace slab_cache::ngx {
 
+// A URL whose answer is under way. Whoever asks for it owns this, and takes it out of the queue in time.
+struct Listed {
+    ngx_queue_t link;       // Zone::under_way
+    uint64_t selector;
+    uint32_t epoch;
+};
+
 uint32_t filter_bytes(const Zone& zone) noexcept;   // for a zone of this configuration
 void begin_listing(Zone* zone) noexcept;            // of a zone without objects, in the master
 
-// Before fill->birth is taken.
-void list_fill(Fill* fill) noexcept;
+// Before the birth of what is to be stored is taken. `stale` may be empty: what it starts from.
+void list_under_way(Zone* zone, Listed* listed, ngx_pool_t* pool, Bytes host, Bytes uri, const shm::Pin& stale) noexcept;
 // Lists it anew. False: it was not all the time, and an invalidation may have gone by unheard.
-bool is_listed_still(Fill* fill) noexcept;
-// Store::commit() of what the fill has written.
-shm::Status publish(Fill* fill) noexcept;
+bool is_listed_still(Zone* zone, Listed* listed) noexcept;
 void list_url(Zone* zone, uint64_t selector) noexcept;   // of what is stored at once
 
 bool may_be_stored(Zone* zone, uint64_t selector) noexcept;
 
+// Another zone has taken its place (succession.h), though workers of it may run on. What concerns that one needs a record.
+bool has_successor(Zone* zone) noexcept;
+// What went unheard in the zone whose place this one takes counts here too. After has_successor() of that one.
+void take_over_unheard(Zone* zone, Zone* old) noexcept;
+
 // For what is stored without having been listed before its data was read (push_call.h): list it, then look whether something
 // was unheard in between.
-void add_unheard(Ctx* ctx, uint64_t selector) noexcept;
+void add_unheard(Zone* zone, uint64_t selector) noexcept;
 bool is_unheard_since(Zone* zone, uint64_t selector, uint64_t purge_seq) noexcept;
 
-void list_fills(Zone* zone) noexcept;                        // once a second: those under way stay listed
+void list_all_under_way(Zone* zone) noexcept;               // once a second: those under way stay listed
 void start_walking(Zone* zone, ngx_log_t* log) noexcept;   // a worker's part
 void walk_if_due(Zone* zone) noexcept;                      // once a second
 

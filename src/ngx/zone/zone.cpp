@@ -96,7 +96,7 @@ void on_upkeep(ngx_event_t* ev) noexcept {
             give_back_priors(zone);
         }
         begin_sweep(zone);
-        list_fills(zone);
+        list_all_under_way(zone);
         walk_if_due(zone);
     }
     if (!ngx_exiting && !ngx_terminate) {
@@ -291,6 +291,26 @@ void wake_workers(Zone* zone, const shm::WakeSet& wake, uint32_t cell) noexcept 
             }
         }
     }
+}
+
+Zone* zone_for(ngx_http_request_t* r, const LocConf* conf) noexcept {
+    if (conf->zone_value == nullptr) {
+        return conf->zone;
+    }
+    ngx_str_t name;
+    if (ngx_http_complex_value(r, conf->zone_value, &name) != NGX_OK || name.len == 0
+        || view(name) == "off") {
+        return nullptr;
+    }
+    MainConf* mcf = main_conf(r);
+    auto** zones = static_cast<Zone**>(mcf->zones.elts);
+    for (ngx_uint_t i = 0; i < mcf->zones.nelts; i++) {
+        if (view(zones[i]->name) == view(name)) {
+            return zones[i];
+        }
+    }
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "slab_cache zone \"%V\" not found", &name);
+    return nullptr;
 }
 
 }  // namespace slab_cache::ngx

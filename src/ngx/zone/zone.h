@@ -18,6 +18,7 @@ namespace slab_cache::ngx {
 
 struct FleetConf;     // ngx/fleet/fleet_conf.h
 struct FleetMember;   // ngx/fleet/member.h
+struct LocConf;
 struct Waiter;
 
 inline constexpr size_t kReservedBytes = 4096;   // nginx's ngx_slab_pool_t stays in place at the zone's start
@@ -58,7 +59,7 @@ struct Zone {
     ngx_uint_t fills;              // fills this worker has under way
     ngx_uint_t clones;             // ... as requests of their own
     ngx_uint_t abandoned;          // ... whose client has left
-    ngx_queue_t under_way;         // of Fill: these, and those whose answer is still going by
+    ngx_queue_t under_way;         // of Listed: these, and those whose answer is still going by
     ngx_event_t walking;           // listing.h
     uint64_t walk_cursor;
     uint32_t walk_epoch;
@@ -70,6 +71,9 @@ struct Zone {
 
 // True when this worker may use the store. False: serve uncached.
 inline bool usable(Zone* zone) noexcept { return zone->store.joined(); }
+
+// The zone this location caches in, nullptr for none.
+Zone* zone_for(ngx_http_request_t* r, const LocConf* conf) noexcept;
 
 // Asks for huge pages where huge_pages=on says so. Not having them is no failure.
 void advise_huge_pages(const Zone& zone, void* addr, ngx_log_t* log) noexcept;

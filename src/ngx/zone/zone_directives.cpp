@@ -1,10 +1,9 @@
-// slab_cache_zone, slab_cache, slab_cache_purge, slab_cache_api.
 #include "ngx/glue/ngx.h"
+
+#include "ngx/zone/zone_directives.h"
 
 #include <new>
 
-#include "ngx/api/api.h"
-#include "ngx/api/signed_request.h"
 #include "ngx/conf/conf.h"
 #include "ngx/zone/heritage.h"
 #include "ngx/conf/directives.h"
@@ -16,15 +15,7 @@
 namespace slab_cache::ngx {
 namespace {
 
-
 constexpr ngx_int_t kMostFills = 1 << 20;
-
-ngx_str_t* args(ngx_conf_t* cf) noexcept { return static_cast<ngx_str_t*>(cf->args->elts); }
-
-char* fail(ngx_conf_t* cf, const char* format, const ngx_str_t& value) noexcept {
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, format, &value);
-    return static_cast<char*>(NGX_CONF_ERROR);
-}
 
 Zone* zone_by_name(MainConf* mcf, Bytes name) noexcept {
     auto** zones = static_cast<Zone**>(mcf->zones.elts);
@@ -290,34 +281,6 @@ char* add_zone(ngx_conf_t* cf, MainConf* mcf, Zone* zone) noexcept {
     return NGX_CONF_OK;
 }
 
-bool is_method(Bytes text) noexcept {
-    for (char c : text) {
-        if ((c < 'A' || c > 'Z') && c != '-' && c != '_') {
-            return false;
-        }
-    }
-    return !text.empty();
-}
-
-char* read_cidr(ngx_conf_t* cf, ngx_str_t* value, Cidrs* to) noexcept {
-    if (view(*value) == "unix:") {
-        to->unix_sockets = true;
-        return NGX_CONF_OK;
-    }
-    auto* cidr = static_cast<ngx_cidr_t*>(ngx_array_push(&to->list));
-    if (cidr == nullptr) {
-        return static_cast<char*>(NGX_CONF_ERROR);
-    }
-    const ngx_int_t rc = ngx_ptocidr(value, cidr);
-    if (rc == NGX_ERROR) {
-        return fail(cf, "invalid address \"%V\"", *value);
-    }
-    if (rc == NGX_DONE) {
-        ngx_conf_log_error(NGX_LOG_WARN, cf, 0, "low address bits of %V are meaningless", value);
-    }
-    return NGX_CONF_OK;
-}
-
 }  // namespace
 
 char* check_zones(ngx_conf_t* cf, void* conf) noexcept {
@@ -405,98 +368,15 @@ char* set_cache(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
     return lcf->zone != nullptr ? NGX_CONF_OK : static_cast<char*>(NGX_CONF_ERROR);
 }
 
-namespace {
-
-// METHOD [soft] from ADDRESS …
-char* read_purge(ngx_conf_t* cf, PurgeConf* purge) noexcept {
-    ngx_str_t* value = args(cf);
-    purge->method = value[1];
-    const Bytes method = view(value[1]);
-    if (!is_method(method)) {
-        return fail(cf, "invalid method \"%V\"", value[1]);
+void note_default_key(ngx_conf_t* cf, const LocConf* conf) noexcept {
+    if (conf->key != nullptr || conf->api) {
+        return;
     }
-    if (method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE") {
-        return fail(cf, "method \"%V\" is safe and must not purge", value[1]);
+    if (conf->zone != nullptr) {
+        conf->zone->is_default_key_used = true;
+    } else if (conf->zone_value != nullptr) {
+        main_conf(cf)->has_zone_by_name = true;
     }
-    ngx_uint_t i = 2;
-    if (i < cf->args->nelts && view(value[i]) == "soft") {
-        purge->soft = true;
-        i++;
-    }
-    if (i >= cf->args->nelts || view(value[i]) != "from" || i + 1 >= cf->args->nelts) {
-        return const_cast<char*>("must say \"from\" which addresses");
-    }
-    for (i++; i < cf->args->nelts; i++) {
-        char* rv = read_cidr(cf, &value[i], &purge->from);
-        if (rv != NGX_CONF_OK) {
-            return rv;
-        }
-    }
-    return NGX_CONF_OK;
-}
-
-}  // namespace
-
-// Once for each method.
-char* set_purge(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
-    auto* lcf = static_cast<LocConf*>(conf);
-    const ngx_str_t* value = args(cf);
-    if (view(value[1]) == "off") {
-        if (lcf->purge != NGX_CONF_UNSET_PTR) {
-            return const_cast<char*>("is duplicate");
-        }
-        lcf->purge = nullptr;
-        return cf->args->nelts == 2 ? NGX_CONF_OK : invalid_parameter(cf, value[2]);
-    }
-    PurgeConf* first = lcf->purge != NGX_CONF_UNSET_PTR ? lcf->purge : nullptr;
-    if (lcf->purge == nullptr || find_purge(first, view(value[1])) != nullptr) {
-        return const_cast<char*>("is duplicate");
-    }
-    auto* purge = pool_new<PurgeConf>(cf->pool);
-    if (purge == nullptr
-        || ngx_array_init(&purge->from.list, cf->pool, 4, sizeof(ngx_cidr_t)) != NGX_OK) {
-        return static_cast<char*>(NGX_CONF_ERROR);
-    }
-    purge->next = first;
-    lcf->purge = purge;
-    return read_purge(cf, purge);
-}
-
-char* set_api(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
-    auto* lcf = static_cast<LocConf*>(conf);
-    if (lcf->api) {
-        return const_cast<char*>("is duplicate");
-    }
-    lcf->api = 1;
-    const ngx_str_t* value = args(cf);
-    for (ngx_uint_t i = 1; i < cf->args->nelts; i++) {
-        if (view(value[i]) == "write=on") {
-            lcf->api_write = 1;
-        } else if (view(value[i]) == "write=off") {
-            lcf->api_write = 0;
-        } else if (ngx_str_t word; parameter(value[i], "write=", &word)) {
-            return fail(cf, "invalid write value \"%V\", it must be \"on\" or \"off\"", word);
-        } else if (ngx_str_t path; parameter(value[i], "secret=", &path)) {
-            if (char* rv = read_api_secret(cf, path, &lcf->api_secret); rv != NGX_CONF_OK) {
-                return rv;
-            }
-        } else {
-            return invalid_parameter(cf, value[i]);
-        }
-    }
-    auto* clcf = static_cast<ngx_http_core_loc_conf_t*>(
-        ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
-    if (clcf->handler != nullptr) {
-        return const_cast<char*>("conflicts with another content handler of this location");
-    }
-#if (NGX_PCRE)
-    if (clcf->regex != nullptr) {
-        return const_cast<char*>("needs a location with a prefix, not a regular expression");
-    }
-#endif
-    lcf->api_prefix = clcf->name;
-    clcf->handler = api_handler;
-    return NGX_CONF_OK;
 }
 
 }  // namespace slab_cache::ngx
