@@ -193,8 +193,10 @@ uint64_t birth_at(const FleetArea& area, const StreamId& id) noexcept {
 }
 
 void raise_ms(base::Atom<uint64_t>* at, uint64_t ms) noexcept {
-    uint64_t seen = at->load_acquire();  // [fleet-ms]
-    while (seen < ms && !at->cas_acq_rel(seen, ms)) {  // [fleet-ms]
+    uint64_t seen = at->load_acquire();  // [fleet-ms] [fleet-watch]
+    // [fleet-ms]
+    // [fleet-watch]
+    while (seen < ms && !at->cas_acq_rel(seen, ms)) {
     }
 }
 

@@ -25,8 +25,10 @@ uint64_t place_of(uint64_t at, uint64_t bytes) noexcept {
 }
 
 void raise(base::Atom<uint64_t>* at, uint64_t x) noexcept {
-    uint64_t seen = at->load_acquire();  // [outbox-tail] [outbox-start]
-    while (seen < x && !at->cas_acq_rel(seen, x)) {  // [outbox-tail] [outbox-start]
+    uint64_t seen = at->load_acquire();  // [outbox-tail]
+    // [outbox-tail]
+    // [outbox-start]
+    while (seen < x && !at->cas_acq_rel(seen, x)) {
     }
 }
 

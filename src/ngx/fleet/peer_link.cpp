@@ -2,6 +2,8 @@
 
 #include "ngx/fleet/peer_link.h"
 
+#include "ngx/fleet/peer_connect.h"
+
 namespace slab_cache::ngx {
 namespace {
 
@@ -11,14 +13,8 @@ constexpr size_t kReadBytes = 64 * 1024;
 constexpr size_t kLeastOut = 4096;
 constexpr ngx_uint_t kReadsPerTurn = 16;
 
-void attempt(PeerLink* link) noexcept;
 void on_read(ngx_event_t* ev) noexcept;
 void on_write(ngx_event_t* ev) noexcept;
-
-void set_timer(PeerLink* link, ngx_msec_t ms) noexcept {
-    link->timer.cancelable = 1;
-    ngx_add_timer(&link->timer, ms);
-}
 
 void clear_timer(PeerLink* link) noexcept {
     if (link->timer.timer_set) {
@@ -82,7 +78,9 @@ void tell_lost(PeerLink* link, const char* why) noexcept {
     link->log.log_level = NGX_LOG_ALERT;   // what nginx itself says of each attempt
 }
 
-void lose(PeerLink* link, const char* why) noexcept {
+}  // namespace
+
+void lose_link(PeerLink* link, const char* why) noexcept {
     tell_lost(link, why);
     release(link);
     link->is_good = false;
@@ -92,17 +90,12 @@ void lose(PeerLink* link, const char* why) noexcept {
         link->next_peer++;
     }
     link->state = LinkState::kPausing;
-    set_timer(link, pause_of(*link));
+    set_link_timer(link, pause_of(*link));
     link->hurry = false;
     link->calls->lost(link, why);
 }
 
-bool is_leaving(const ngx_connection_t* c) noexcept {
-    return c->close || ngx_terminate;
-}
-
-// This worker was told to quit.
-void leave(PeerLink* link) noexcept {
+void leave_link(PeerLink* link) noexcept {
     if (link->state == LinkState::kConnected && link->calls->leaving != nullptr) {
         const uint32_t life = link->life;
         link->calls->leaving(link);
@@ -114,106 +107,9 @@ void leave(PeerLink* link) noexcept {
     link->calls->lost(link, "the worker process exits");
 }
 
+namespace {
+
 // ---- connected -----------------------------------------------------------------------------------------------
-
-void be_connected(PeerLink* link) noexcept {
-    ngx_connection_t* c = link->connection;
-    clear_timer(link);
-    c->read->handler = on_read;
-    c->write->handler = on_write;
-    link->state = LinkState::kConnected;
-    link->heard = ngx_current_msec;
-    const uint32_t life = link->life;
-    link->calls->connected(link);
-    if (link->life == life && ngx_handle_read_event(c->read, 0) != NGX_OK) {
-        lose(link, "its socket cannot be watched");
-    }
-}
-
-#if (NGX_SSL)
-
-ngx_str_t tls_name(const PeerLink& link) noexcept {
-    return link.peers->tls.name.len != 0 ? link.peers->tls.name : link.peer->host;
-}
-
-// nginx's own check knows names only.
-bool has_name(ngx_connection_t* c, ngx_str_t name) noexcept {
-    u_char text[NGX_SOCKADDR_STRLEN];
-    ngx_addr_t a;
-    ngx_memzero(&a, sizeof(a));
-    if (name.len >= sizeof(text) || ngx_parse_addr(c->pool, &a, name.data, name.len) != NGX_OK) {
-        return ngx_ssl_check_host(c, &name) == NGX_OK;
-    }
-    (void) ngx_cpystrn(text, name.data, name.len + 1);
-    X509* certificate = SSL_get_peer_certificate(c->ssl->connection);
-    const bool is_its = certificate != nullptr && X509_check_ip_asc(certificate, reinterpret_cast<char*>(text), 0) == 1;
-    X509_free(certificate);
-    return is_its;
-}
-
-void on_handshake(ngx_connection_t* c) noexcept {
-    auto* link = static_cast<PeerLink*>(c->data);
-    if (!c->ssl->handshaked) {
-        lose(link, "the TLS handshake failed");
-        return;
-    }
-    if (link->peers->tls.verify) {
-        const long rc = SSL_get_verify_result(c->ssl->connection);
-        if (rc != X509_V_OK) {
-            lose(link, X509_verify_cert_error_string(rc));
-            return;
-        }
-        const ngx_str_t name = tls_name(*link);
-        if (name.len != 0 && !has_name(c, name)) {
-            lose(link, "its certificate has another name");
-            return;
-        }
-    }
-    be_connected(link);
-}
-
-bool name_server(PeerLink* link, ngx_connection_t* c) noexcept {
-    const ngx_str_t name = tls_name(*link);
-    if (name.len == 0 || name.len >= 256 || ngx_inet_addr(name.data, name.len) != INADDR_NONE) {
-        return true;
-    }
-    u_char text[256];
-    (void) ngx_cpystrn(text, name.data, name.len + 1);
-    return SSL_set_tlsext_host_name(c->ssl->connection, reinterpret_cast<char*>(text)) == 1;
-}
-
-void start_tls(PeerLink* link) noexcept {
-    ngx_connection_t* c = link->connection;
-    if (ngx_ssl_create_connection(link->peers->tls.context, c, NGX_SSL_BUFFER | NGX_SSL_CLIENT) != NGX_OK
-        || !name_server(link, c)) {
-        lose(link, "no TLS");
-        return;
-    }
-    link->state = LinkState::kHandshaking;
-    set_timer(link, link->peers->connect_timeout);
-    if (ngx_ssl_handshake(c) == NGX_AGAIN) {
-        c->ssl->handler = on_handshake;
-        return;
-    }
-    on_handshake(c);
-}
-
-#endif
-
-void be_open(PeerLink* link) noexcept {
-    ngx_connection_t* c = link->connection;
-    if (c->tcp_nodelay == NGX_TCP_NODELAY_UNSET && ngx_tcp_nodelay(c) != NGX_OK) {
-        lose(link, "no TCP_NODELAY");
-        return;
-    }
-#if (NGX_SSL)
-    if (link->peers->tls.on) {
-        start_tls(link);
-        return;
-    }
-#endif
-    be_connected(link);
-}
 
 void send_out(PeerLink* link) noexcept {
     ngx_connection_t* c = link->connection;
@@ -223,7 +119,7 @@ void send_out(PeerLink* link) noexcept {
             break;
         }
         if (n <= 0) {
-            lose(link, "it closed the connection");
+            lose_link(link, "it closed the connection");
             return;
         }
         link->out_from += static_cast<size_t>(n);
@@ -232,7 +128,7 @@ void send_out(PeerLink* link) noexcept {
         link->out_from = link->out_to = 0;
     }
     if (ngx_handle_write_event(c->write, 0) != NGX_OK) {
-        lose(link, "its socket cannot be watched");
+        lose_link(link, "its socket cannot be watched");
     }
 }
 
@@ -247,7 +143,7 @@ void on_write(ngx_event_t* ev) noexcept {
     auto* c = static_cast<ngx_connection_t*>(ev->data);
     auto* link = static_cast<PeerLink*>(c->data);
     if (is_leaving(c)) {
-        leave(link);
+        leave_link(link);
         return;
     }
     send_out(link);
@@ -259,7 +155,7 @@ bool hand_on(PeerLink* link, Bytes bytes) noexcept {
     const char* why = "nonsense came";
     link->heard = ngx_current_msec;
     if (!link->calls->bytes(link, bytes, &why) && link->life == life) {
-        lose(link, why);
+        lose_link(link, why);
     }
     return link->life == life;
 }
@@ -269,7 +165,7 @@ void on_read(ngx_event_t* ev) noexcept {
     auto* c = static_cast<ngx_connection_t*>(ev->data);
     auto* link = static_cast<PeerLink*>(c->data);
     if (is_leaving(c)) {
-        leave(link);
+        leave_link(link);
         return;
     }
     for (ngx_uint_t i = 0; c->read->ready; i++) {
@@ -282,7 +178,7 @@ void on_read(ngx_event_t* ev) noexcept {
             break;
         }
         if (n <= 0) {
-            lose(link, n == 0 ? "it closed the connection" : "reading failed");
+            lose_link(link, n == 0 ? "it closed the connection" : "reading failed");
             return;
         }
         if (!hand_on(link, {reinterpret_cast<char*>(buffer), static_cast<size_t>(n)})) {
@@ -290,160 +186,27 @@ void on_read(ngx_event_t* ev) noexcept {
         }
     }
     if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
-        lose(link, "its socket cannot be watched");
+        lose_link(link, "its socket cannot be watched");
     }
 }
 
-// ---- connecting ----------------------------------------------------------------------------------------------
+}  // namespace
 
-const char* socket_error(ngx_connection_t* c) noexcept {
-    int err = 0;
-    socklen_t len = sizeof(err);
-    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len) == -1) {
-        err = ngx_errno;
-    }
-    switch (err) {
-    case 0:
-        return nullptr;
-    case NGX_ECONNREFUSED:
-        return "connection refused";
-    case NGX_ETIMEDOUT:
-        return "connection timed out";
-    case NGX_EHOSTUNREACH:
-    case NGX_ENETUNREACH:
-        return "no route to it";
-    default:
-        return "connecting failed";
-    }
-}
-
-void on_connect(ngx_event_t* ev) noexcept {
-    auto* c = static_cast<ngx_connection_t*>(ev->data);
-    auto* link = static_cast<PeerLink*>(c->data);
-    if (is_leaving(c)) {
-        leave(link);
-        return;
-    }
-    if (const char* why = socket_error(c)) {
-        lose(link, why);
-        return;
-    }
-    if (c->write->ready) {
-        be_open(link);
-    }
-}
-
-void name_address(PeerLink* link) noexcept {
-    link->address_text.data = link->address_buffer;
-    link->address_text.len = ngx_sock_ntop(&link->address.sockaddr, link->address_bytes, link->address_buffer,
-                                           sizeof(link->address_buffer), 1);
-}
-
-void connect_address(PeerLink* link) noexcept {
-    name_address(link);
-    ngx_peer_connection_t pc;
-    ngx_memzero(&pc, sizeof(pc));
-    pc.sockaddr = &link->address.sockaddr;
-    pc.socklen = link->address_bytes;
-    pc.name = &link->address_text;
-    pc.get = ngx_event_get_peer;
-    pc.log = &link->log;
-    pc.log_error = NGX_ERROR_INFO;
-    pc.so_keepalive = 1;
-    const ngx_int_t rc = ngx_event_connect_peer(&pc);
-    ngx_connection_t* c = pc.connection;
-    if (rc != NGX_OK && rc != NGX_AGAIN) {
-        if (c != nullptr) {   // as nginx leaves it where its events could not be added
-            ngx_close_connection(c);
-        }
-        lose(link, rc == NGX_DECLINED ? "connection refused" : "no socket");
-        return;
-    }
-    link->connection = c;
-    c->data = link;
-    c->log = &link->log;
-    c->read->log = c->write->log = c->log;
-    c->addr_text = link->address_text;
-    c->sendfile = 0;
-    c->idle = 1;   // closed where the worker quits
-    c->read->handler = on_connect;
-    c->write->handler = on_connect;
-    c->pool = ngx_create_pool(1024, &link->log);
-    if (c->pool == nullptr) {
-        lose(link, "out of memory");
-        return;
-    }
-    link->state = LinkState::kConnecting;
-    if (rc == NGX_OK) {
-        be_open(link);
-        return;
-    }
-    set_timer(link, link->peers->connect_timeout);
-}
-
-void use_address(PeerLink* link, const sockaddr* address, socklen_t bytes) noexcept {
-    ngx_memcpy(&link->address, address, bytes);
-    link->address_bytes = bytes;
-}
-
-void on_resolved(ngx_resolver_ctx_t* ctx) noexcept {
-    auto* link = static_cast<PeerLink*>(ctx->data);
-    if (ctx->state != NGX_OK || ctx->naddrs == 0) {
-        const char* why = ctx->state != NGX_OK ? ngx_resolver_strerror(ctx->state) : "its name has no address";
-        lose(link, why);
-        return;
-    }
-    const ngx_resolver_addr_t& a = ctx->addrs[link->next_address % ctx->naddrs];
-    use_address(link, a.sockaddr, a.socklen);
-    ngx_inet_set_port(&link->address.sockaddr, link->peer->port);
-    link->resolving = nullptr;
+void link_is_open(PeerLink* link) noexcept {
+    ngx_connection_t* c = link->connection;
     clear_timer(link);
-    ngx_resolve_name_done(ctx);
-    connect_address(link);
-}
-
-// Asks nginx's resolver, whose answer may come before this returns.
-void resolve(PeerLink* link) noexcept {
-    ngx_resolver_ctx_t* ctx = ngx_resolve_start(link->peers->resolver, nullptr);
-    link->address_text = link->peer->text;
-    if (ctx == nullptr || ctx == NGX_NO_RESOLVER) {
-        lose(link, "no resolver");
-        return;
-    }
-    ctx->name = link->peer->host;
-    ctx->handler = on_resolved;
-    ctx->data = link;
-    ctx->timeout = link->peers->resolver_timeout;
-    ctx->cancelable = 1;
-    link->state = LinkState::kResolving;
-    link->resolving = ctx;
-    if (ngx_resolve_name(ctx) != NGX_OK) {
-        link->resolving = nullptr;   // it is gone
-        lose(link, "its name cannot be looked up");
+    c->read->handler = on_read;
+    c->write->handler = on_write;
+    link->state = LinkState::kConnected;
+    link->heard = ngx_current_msec;
+    const uint32_t life = link->life;
+    link->calls->connected(link);
+    if (link->life == life && ngx_handle_read_event(c->read, 0) != NGX_OK) {
+        lose_link(link, "its socket cannot be watched");
     }
 }
 
-void attempt(PeerLink* link) noexcept {
-    if (ngx_terminate) {
-        leave(link);
-        return;
-    }
-    const ngx_array_t& list = link->peers->list;
-    link->peer = static_cast<const Peer*>(list.elts) + link->next_peer % list.nelts;
-    if (link->is_redirected) {
-        link->is_redirected = false;
-        use_address(link, &link->redirect.sockaddr, link->redirect_bytes);
-        connect_address(link);
-        return;
-    }
-    if (link->peer->count == 0) {
-        resolve(link);
-        return;
-    }
-    const ngx_addr_t& a = link->peer->addresses[link->next_address % link->peer->count];
-    use_address(link, a.sockaddr, a.socklen);
-    connect_address(link);
-}
+namespace {
 
 void watch_silence(PeerLink* link) noexcept {
     const ngx_msec_t since = ngx_current_msec - link->heard;
@@ -451,10 +214,10 @@ void watch_silence(PeerLink* link) noexcept {
         return;
     }
     if (since >= link->peers->silence) {
-        lose(link, "no answer in time");
+        lose_link(link, "no answer in time");
         return;
     }
-    set_timer(link, link->peers->silence - since);
+    set_link_timer(link, link->peers->silence - since);
 }
 
 void on_timer(ngx_event_t* ev) noexcept {
@@ -464,11 +227,11 @@ void on_timer(ngx_event_t* ev) noexcept {
     case LinkState::kResolving:
         return;
     case LinkState::kPausing:
-        attempt(link);
+        connect_peer(link);
         return;
     case LinkState::kConnecting:
     case LinkState::kHandshaking:
-        lose(link, "connection timed out");
+        lose_link(link, "connection timed out");
         return;
     case LinkState::kConnected:
         watch_silence(link);
@@ -477,6 +240,11 @@ void on_timer(ngx_event_t* ev) noexcept {
 }
 
 }  // namespace
+
+void set_link_timer(PeerLink* link, ngx_msec_t ms) noexcept {
+    link->timer.cancelable = 1;
+    ngx_add_timer(&link->timer, ms);
+}
 
 void start_link(PeerLink* link, ngx_log_t* log) noexcept {
     if (link->state != LinkState::kStopped || link->peers->list.nelts == 0) {
@@ -492,7 +260,7 @@ void start_link(PeerLink* link, ngx_log_t* log) noexcept {
     link->failures = 0;
     link->was_told = false;
     link->state = LinkState::kPausing;
-    set_timer(link, 0);
+    set_link_timer(link, 0);
 }
 
 void stop_link(PeerLink* link) noexcept {
@@ -506,7 +274,7 @@ void stop_link(PeerLink* link) noexcept {
 
 void drop_link(PeerLink* link, const char* why) noexcept {
     if (link->state != LinkState::kStopped && link->state != LinkState::kPausing) {
-        lose(link, why);
+        lose_link(link, why);
     }
 }
 
@@ -585,7 +353,7 @@ void link_expects(PeerLink* link, bool expects) noexcept {
     if (expects && !link->is_expecting) {
         link->heard = ngx_current_msec;
         if (!link->timer.timer_set) {
-            set_timer(link, link->peers->silence);
+            set_link_timer(link, link->peers->silence);
         }
     }
     link->is_expecting = expects;
