@@ -63,6 +63,7 @@ struct FleetFigures {
     base::Atom<uint64_t> applied;        // entries of others
     base::Atom<uint64_t> own;            // entries of our own, passed over
     base::Atom<uint64_t> published;
+    base::Atom<uint64_t> kept;           // invalidations by unsafe requests that others were not told of
     base::Atom<uint64_t> readded;        // published again, for the server had lost them
     base::Atom<uint64_t> unknown_fields;
     base::Atom<uint64_t> unreadable;     // entries that counted as: doubt everything

@@ -9,7 +9,7 @@
 namespace slab_cache::cache {
 namespace {
 
-enum class Field : uint8_t { kUnknown, kUrl, kPrefix, kHost, kTag, kGlob, kAll, kTagsAll, kNot, kMode, kZone, kFrom, kHello };
+enum class Field : uint8_t { kUnknown, kUrl, kPrefix, kHost, kTag, kGlob, kAll, kTagsAll, kNot, kMode, kZone, kFrom, kHello, kUnsafe, kGroup };
 
 struct FieldName {
     Field field;
@@ -29,6 +29,8 @@ constexpr FieldName kNames[] = {
     {Field::kZone, "zone", "zone"},
     {Field::kFrom, "from", "from"},
     {Field::kHello, "hello", "hello"},
+    {Field::kUnsafe, "unsafe", "unsafe"},
+    {Field::kGroup, "group", "group"},
 };
 
 Field field_of(Bytes name) noexcept {
@@ -236,6 +238,64 @@ bool write_records(const Selection& s, RecordList* out) noexcept {
     return w.finish(out);
 }
 
+namespace {
+
+// Where the next field's value goes, and what follows it.
+char* begin_field(char* at, Field field) noexcept {
+    at[0] = static_cast<char>(field);
+    at[1] = 0;
+    return at + 4;
+}
+char* end_field(char* at, size_t size) noexcept {
+    const auto n = static_cast<uint16_t>(size);
+    std::memcpy(at + 2, &n, sizeof(n));
+    return at + 4 + size;
+}
+
+char* put_invalidated(char* at, Field field, Bytes host, Bytes name, Bytes args) noexcept {
+    char* to = begin_field(at, field);
+    std::memcpy(to, host.data(), host.size());
+    size_t n = host.size();
+    if (field == Field::kGroup) {
+        to[n++] = '/';
+    }
+    n += encode(name, {}, to + n);
+    if (!args.empty()) {
+        to[n++] = '?';
+        std::memcpy(to + n, args.data(), args.size());
+        n += args.size();
+    }
+    return end_field(at, n);
+}
+
+}  // namespace
+
+bool write_invalidation(const base::Arena& arena, const Url* url, uint32_t urls, const Group* group, uint32_t groups,
+                        Bytes* out) noexcept {
+    size_t room = 1;
+    for (uint32_t i = 0; i < urls; i++) {
+        room += 8 + url[i].host.size() + 3 * url[i].path.size() + url[i].args.size();
+    }
+    for (uint32_t i = 0; i < groups; i++) {
+        room += 8 + group[i].host.size() + 3 * group[i].name.size();
+    }
+    char* text = room <= kRecordText ? arena.get(room) : nullptr;
+    if (text == nullptr) {
+        return false;
+    }
+    char* at = text;
+    for (uint32_t i = 0; i < urls; i++) {
+        if (is_sendable(url[i].args) && !url[i].host.empty()) {
+            at = put_invalidated(at, Field::kUnsafe, url[i].host, url[i].path, url[i].args);
+        }
+    }
+    for (uint32_t i = 0; i < groups; i++) {
+        at = put_invalidated(at, Field::kGroup, group[i].host, group[i].name, {});
+    }
+    *out = {text, static_cast<size_t>(at - text)};
+    return at != text;
+}
+
 Bytes write_doubt(char* to, size_t room) noexcept {
     constexpr char kText[] = {static_cast<char>(Field::kAll), 0, 1, 0, '1', static_cast<char>(Field::kMode), 0, 5, 0, 'd', 'o', 'u', 'b', 't'};
     if (room < sizeof(kText)) {
@@ -326,6 +386,10 @@ bool read_field(Field field, Bytes value, EntryHead* out) noexcept {
         out->says_nothing = out->says_nothing || !all;
         return fine;
     }
+    case Field::kUnsafe:
+    case Field::kGroup:
+        out->invalidated++;
+        return true;
     case Field::kUrl:
     case Field::kPrefix:
     case Field::kHost:
@@ -384,7 +448,7 @@ bool read_entry_head(const Reply& entry, EntryHead* out) noexcept {
         fine = fields.at(i).is_text() && fields.at(i + 1).is_text()
                && read_field(field_of(fields.at(i).text), fields.at(i + 1).text, out);
     }
-    const bool says_something = out->all || out->values != 0;
+    const bool says_something = out->all || out->values != 0 || out->invalidated != 0;
     out->is_readable = fine && (says_something || out->says_nothing);
     return true;
 }
@@ -414,6 +478,36 @@ bool select_entry(const Reply& entry, Selection* to) noexcept {
         return fine && all.fits && none.fits;
     }
     return fine && all.fits && none.fits && select_tags(to, {all.tag, all.count, none.tag, none.count});
+}
+
+namespace {
+
+bool invalidated_group(const base::Arena& arena, Bytes value, const uint8_t* secret, uint64_t* selector) noexcept {
+    const size_t slash = value.find('/');
+    char* name = slash != Bytes::npos ? arena.get(value.size()) : nullptr;
+    if (name == nullptr) {
+        return false;
+    }
+    const size_t size = http::unescape(base::slice(value, slash + 1), name);
+    *selector = group_selector(base::slice(value, 0, slash), {name, size}, secret);
+    return true;
+}
+
+}  // namespace
+
+void each_invalidated(const Reply& entry, const Selection& s, InvalidatedFn fn, void* data) noexcept {
+    const Reply& fields = entry.at(1);
+    for (uint32_t i = 0; i + 1 < fields.count; i += 2) {
+        const Field field = field_of(fields.at(i).text);
+        const Bytes value = fields.at(i + 1).text;
+        uint64_t selector = 0;
+        Target target;
+        if (field == Field::kUnsafe && parse_target(s.arena, {false, {}}, value, &target)) {
+            fn(url_selector(target.url, s.secret), true, data);
+        } else if (field == Field::kGroup && invalidated_group(s.arena, value, s.secret, &selector)) {
+            fn(selector, false, data);
+        }
+    }
 }
 
 namespace {

@@ -3,6 +3,8 @@
 // What        An entry's fields are those of the purge API: url prefix host tag glob all tags_all not mode; the plurals are
 //             taken too. A value is a list: tags are split on blanks and commas, the rest on blanks. `zone` names the zone it is
 //             for (none: all of the fleet's), `from` the node's zone that wrote it, `hello` says nothing.
+//             `unsafe` and `group` are what unsafe requests invalidated (RFC 9111 §4.4, RFC 9875): anybody can bring those about, so
+//             they are applied as such, and one that cannot be read is passed over.
 //             mode: hard (if none is given), soft, or doubt, which goes with all: the origin is asked before the next use.
 // Doubt       what cannot be read may have been any purge: everything is doubted. An unknown field is counted and passed over,
 //             unless there is no other.
@@ -34,6 +36,14 @@ bool write_records(const Selection& s, RecordList* out) noexcept;
 // One that says: doubt everything.
 Bytes write_doubt(char* to, size_t room) noexcept;
 
+// What an unsafe request invalidated. False: nothing of it can be said, or memory ran out.
+struct Group {
+    Bytes host;
+    Bytes name;
+};
+bool write_invalidation(const base::Arena& arena, const Url* url, uint32_t urls, const Group* group, uint32_t groups,
+                        Bytes* out) noexcept;
+
 // The fields of a record, one after the other. False at the end, and at nonsense.
 struct RecordField {
     Bytes name;
@@ -53,6 +63,7 @@ struct EntryHead {
     EntryMode mode = EntryMode::kHard;
     uint32_t values = 0;     // at most so many things are named
     uint32_t unknown = 0;    // fields
+    uint32_t invalidated = 0;   // URLs and groups
     bool all = false;
     bool says_nothing = false;   // hello
     bool is_readable = false;    // false: everything is to be doubted
@@ -62,6 +73,10 @@ struct EntryHead {
 bool read_entry_head(const Reply& entry, EntryHead* out) noexcept;
 // Adds what it names to a selection with room for 2 * values more selectors. False: something of it cannot be meant.
 bool select_entry(const Reply& entry, Selection* to) noexcept;
+
+// The selectors of what an unsafe request invalidated. `s` lends arena and secret.
+using InvalidatedFn = void (*)(uint64_t selector, bool is_url, void* data);
+void each_invalidated(const Reply& entry, const Selection& s, InvalidatedFn fn, void* data) noexcept;
 
 // Of all that an entry says.
 uint64_t hash_entry(const Reply& entry) noexcept;

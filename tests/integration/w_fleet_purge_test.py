@@ -225,3 +225,28 @@ def test_metrics(fleet):
     assert lines['slab_cache_fleet_gaps_total{zone="one",reason="start"}'] == "1"
     assert lines['slab_cache_fleet_nodes{zone="one",state="live"}'] == "1"
     assert lines['slab_cache_fleet_queued{zone="one"}'] == "0"
+
+
+# ---- unsafe requests ----------------------------------------------------------------------------------------------
+
+
+def test_unsafe_request_invalidates_on_all(fleet):
+    a, b = fleet.pair()
+    b.fill("/x")
+    b.fill("/y")
+    fleet.change("/x")
+    assert a.request("/x", "POST", body=b"").status == 200          # of a page that a has not stored
+    wait_until(lambda: b.get("/x").text == "1", "b has heard of it")
+    assert b.is_hit("/y") and fleet.redis.entries()[-1][1]["unsafe"] == "localhost/x"
+
+
+def test_unsafe_requests_of_strangers_put_nothing_in_doubt_and_no_purge_off(fleet):
+    a, b = fleet.pair()
+    b.fill("/x")
+    with a.connect() as c:
+        for i in range(900):
+            assert c.request(f"/{i}", "POST", body=b"", host="x" if i % 2 else "localhost").status == 200
+    assert a.counters()["kept"] > 0 and a.state()["outbox"]["untold"] == 0
+    fleet.change("/x")
+    assert a.purge("/x", "Prefer: wait=20").status == 200
+    assert b.get("/x").text == "1" and b.counters()["unreadable"] == 0 and b.counters()["blind"] == 0

@@ -3,11 +3,13 @@
 #include "ngx/fleet/apply_entries.h"
 
 #include "ngx/fleet/purge_zone.h"
+#include "ngx/zone/listing.h"
 
 namespace slab_cache::ngx {
 namespace {
 
 constexpr uint32_t kLeastRoom = 4096;   // selectors
+constexpr uint32_t kMostInvalidated = 256;
 
 // What is collected of several entries, by mode.
 struct Batch {
@@ -15,6 +17,8 @@ struct Batch {
     ngx_pool_t* pool;
     cache::Selection of[2];      // hard, soft
     bool doubt;                  // everything
+    uint64_t invalidated[kMostInvalidated];
+    uint32_t invalidations;
 
     cache::Selection* selection(bool soft) noexcept { return &of[soft ? 1 : 0]; }
 };
@@ -51,7 +55,32 @@ bool has_room(Batch* b, bool soft, uint32_t values) noexcept {
     return make_room(b, soft, 2 * values);
 }
 
+void flush_invalidated(Batch* b) noexcept {
+    shm::Store& store = b->member->zone->store;
+    if (b->invalidations != 0 && store.invalidate(b->invalidated, b->invalidations, shm::PurgeMode::kHard, now_sec()) == 0) {
+        (void) store.purge_all_now(shm::PurgeMode::kHard);
+    }
+    b->invalidations = 0;
+}
+
+// As an unsafe request's own (purge/observe_response.cpp): what is stored nowhere here needs no record.
+void add_invalidated(uint64_t selector, bool is_url, void* data) noexcept {
+    auto* b = static_cast<Batch*>(data);
+    Zone* zone = b->member->zone;
+    if (is_url && !may_be_stored(zone, selector)) {
+        add_unheard(zone, selector);
+        if (!may_be_stored(zone, selector)) {
+            return;
+        }
+    }
+    if (b->invalidations == kMostInvalidated) {
+        flush_invalidated(b);
+    }
+    b->invalidated[b->invalidations++] = selector;
+}
+
 void flush(Batch* b) noexcept {
+    flush_invalidated(b);
     for (cache::Selection& s : b->of) {
         purge_surely(b->member->zone, &s);
         s = {};
@@ -103,6 +132,12 @@ bool add_entry(Batch* b, const cache::Reply& entry, const cache::EntryHead& head
         return true;
     }
     const bool soft = head.mode == cache::EntryMode::kSoft;
+    if (head.invalidated != 0) {
+        if (b->of[0].selector == nullptr && !make_room(b, false, 0)) {
+            return false;
+        }
+        cache::each_invalidated(entry, b->of[0], add_invalidated, b);
+    }
     if (head.all && head.mode == cache::EntryMode::kDoubt) {
         b->doubt = true;
     }

@@ -40,6 +40,7 @@ inline constexpr FleetFigure kFleetFigures[] = {
     {"applied", "Entries of other nodes and of applications that were purged here.", SLAB_FIGURE(applied)},
     {"own", "Entries of this node that were read back.", SLAB_FIGURE(own)},
     {"published", "Entries that this node put into the stream.", SLAB_FIGURE(published)},
+    {"kept", "Invalidations by unsafe requests that others were not told of, being too many.", SLAB_FIGURE(kept)},
     {"readded", "Entries put there again, for the server had lost them.", SLAB_FIGURE(readded)},
     {"unknown_fields", "Fields of entries that were passed over.", SLAB_FIGURE(unknown_fields)},
     {"unreadable", "Entries that could not be read, and put everything in doubt.", SLAB_FIGURE(unreadable)},

@@ -71,6 +71,8 @@ struct FleetMember {
     uint64_t watch_asked_ms;
     int64_t server_ahead_ms;         // the server's clock over ours, at least
     bool knows_server_clock;
+    int64_t told_sec;                // invalidations told within that second
+    uint32_t told;
     char from[16];                   // this zone as the stream's entries name it
     StreamReader reader;
     StreamWriter writer;

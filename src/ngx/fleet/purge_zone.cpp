@@ -55,6 +55,30 @@ void purge_more(shm::PurgeSection* section, void* data) noexcept {
     purge->told.missed = outbox.missed();
 }
 
+// Within a purge of nothing, for its lock.
+struct Telling {
+    cache::Outbox outbox;
+    Bytes text;
+};
+
+void put_record(shm::PurgeSection* section, void* data) noexcept {
+    auto* telling = static_cast<Telling*>(data);
+    cache::OutboxPlace place;
+    if (section->is_own()) {
+        (void) telling->outbox.put(&telling->text, 1, section->seq(), now_ms(), &place);
+    }
+}
+
+constexpr uint32_t kToldPerSec = 200;   // by each worker
+
+bool may_tell(FleetMember* m) noexcept {
+    if (m->told_sec != now_sec()) {
+        m->told_sec = now_sec();
+        m->told = 0;
+    }
+    return m->told++ < kToldPerSec;
+}
+
 struct Move {
     cache::Outbox from;
     cache::Outbox to;
@@ -73,6 +97,23 @@ void move_records(shm::PurgeSection* section, void* data) noexcept {
 }
 
 }  // namespace
+
+void tell_invalidation(Zone* zone, ngx_pool_t* pool, const cache::Url* url, uint32_t urls, const cache::Group* group,
+                       uint32_t groups) noexcept {
+    cache::FleetArea* fleet = urls + groups != 0 && zone->member != nullptr ? fleet_of(zone) : nullptr;
+    if (fleet == nullptr) {
+        return;
+    }
+    Telling telling{cache::Outbox(&fleet->outbox), {}};
+    if (!telling.outbox.has_room_to_spare() || !may_tell(zone->member)
+        || !cache::write_invalidation(arena_of(pool), url, urls, group, groups, &telling.text)) {
+        (void) fleet->figures.kept.add_relaxed(1);
+        return;
+    }
+    if (zone->store.purge(nullptr, 0, shm::PurgeMode::kHard, put_record, &telling) != 0) {
+        announce_outbox(zone);
+    }
+}
 
 void move_prior_outboxes(Zone* zone) noexcept {
     cache::FleetArea* own = fleet_of(zone);

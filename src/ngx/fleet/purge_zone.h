@@ -27,6 +27,11 @@ struct Told {
 // of a selection with `keeps_all`, in its arena. `told` may be nullptr.
 uint64_t purge_zone(Zone* zone, cache::Selection* s, Tell tell, Told* told) noexcept;
 
+// Others are told of what an unsafe request invalidated here: as long as there is room to spare, and no more often than a
+// worker may (anybody can bring it about).
+void tell_invalidation(Zone* zone, ngx_pool_t* pool, const cache::Url* url, uint32_t urls, const cache::Group* group,
+                       uint32_t groups) noexcept;
+
 // What waits in the outboxes of the zones before this one, whose workers are leaving, moves to its own.
 void move_prior_outboxes(Zone* zone) noexcept;
 

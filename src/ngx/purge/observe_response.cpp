@@ -5,6 +5,7 @@
 #include "cache/stored_head.h"
 #include "cache/url.h"
 #include "http/invalidate.h"
+#include "ngx/fleet/purge_zone.h"
 #include "http/tags.h"
 #include "http/validator.h"
 #include "ngx/request/accounting.h"
@@ -21,10 +22,16 @@ namespace {
 
 constexpr uint32_t kMaxSelectors = 64;
 
+constexpr uint32_t kMaxTold = 8;   // URLs, and groups, that other machines hear of
+
 struct Purge {
     uint64_t selector[kMaxSelectors];
     uint32_t count = 0;
     uint64_t last = 0;
+    cache::Url url[kMaxTold];
+    uint32_t urls = 0;
+    cache::Group group[kMaxTold];
+    uint32_t groups = 0;
 
     void add(uint64_t s) noexcept {
         if (count < kMaxSelectors) {
@@ -40,6 +47,9 @@ void add_url(Ctx* ctx, const cache::Url& url, Purge* purge) noexcept {
         return;
     }
     purge->last = selector;
+    if (purge->urls < kMaxTold) {   // whether it is stored here or not: it may be elsewhere
+        purge->url[purge->urls++] = url;
+    }
     if (!may_be_stored(ctx->zone, selector)) {
         add_unheard(ctx->zone, selector);
         if (!may_be_stored(ctx->zone, selector)) {   // after it: who lists looks the other way round
@@ -91,6 +101,9 @@ void collect_groups(Ctx* ctx, const http::Fields& fields, Purge* purge) noexcept
     Bytes group;
     while (groups.next(&group)) {
         purge->add(cache::group_selector(ctx->host, group, ctx->zone->store.secret()));
+        if (purge->groups < kMaxTold) {
+            purge->group[purge->groups++] = {ctx->host, group};
+        }
     }
 }
 
@@ -112,6 +125,7 @@ void invalidate(Ctx* ctx, const LocConf* conf) noexcept {
         && status < NGX_HTTP_BAD_REQUEST) {
         collect_groups(ctx, fields, &purge);
     }
+    tell_invalidation(ctx->zone, r->pool, purge.url, purge.urls, purge.group, purge.groups);
     if (purge.count == 0) {
         return;
     }

@@ -273,6 +273,43 @@ TEST(FleetEntry, nonsense_is_no_entry_or_not_readable) {
     }
 }
 
+TEST(FleetWire, what_unsafe_requests_invalidate_is_read_as_it_was_meant) {
+    Selected s;
+    const Url url[] = {{"h", "/a b%/\xc3\xa4", "x=%41&y"}, {"h", "/", ""}, {"h", "/not said", "q=\xc3\xa4"}};
+    const Group group[] = {{"h", "a group / of \"many\""}};
+    Bytes text;
+    ASSERT_TRUE(write_invalidation(s.arena, url, 3, group, 1, &text));
+    Fields fields;
+    RecordField f;
+    for (Bytes rest = text; next_record_field(&rest, &f);) {
+        fields.push_back({std::string(f.name), std::string(f.value)});
+    }
+    ASSERT_EQ(fields.size(), 3u);
+    const Told told(entry_text("7-1", fields));
+    EntryHead head;
+    ASSERT_TRUE(read_entry_head(told.reply(), &head));
+    EXPECT_TRUE(head.is_readable && head.values == 0 && head.invalidated == 3);
+    std::vector<std::pair<uint64_t, bool>> got;
+    each_invalidated(told.reply(), s, [](uint64_t selector, bool is_url, void* data) {
+        static_cast<std::vector<std::pair<uint64_t, bool>>*>(data)->push_back({selector, is_url});
+    }, &got);
+    const std::vector<std::pair<uint64_t, bool>> wanted = {{url_selector(url[0], s.secret), true}, {url_selector(url[1], s.secret), true},
+                                                           {group_selector("h", group[0].name, s.secret), false}};
+    EXPECT_EQ(got, wanted);
+    EXPECT_TRUE(select_entry(told.reply(), &s) && s.count == 0);
+}
+
+TEST(FleetEntry, an_invalidation_that_cannot_be_read_is_passed_over) {
+    Selected s;
+    const Told told(entry_text("7-1", {{"unsafe", "no host, and blanks"}, {"unsafe", "/x"}, {"group", "nothing"}}));
+    EntryHead head;
+    ASSERT_TRUE(read_entry_head(told.reply(), &head));
+    EXPECT_TRUE(head.is_readable);
+    int count = 0;
+    each_invalidated(told.reply(), s, [](uint64_t, bool, void* data) { ++*static_cast<int*>(data); }, &count);
+    EXPECT_EQ(count, 0);
+}
+
 TEST(FleetEntry, the_hash_tells_entries_apart) {
     const std::vector<std::string> texts = {entry_text("7-1", {{"tag", "a"}}), entry_text("7-1", {{"tag", "b"}}), entry_text("7-2", {{"tag", "a"}}),
                                             entry_text("7-1", {{"taga", ""}}), entry_text("7-1", {{"tag", "a"}, {"tag", "a"}}),
