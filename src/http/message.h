@@ -9,6 +9,7 @@
 
 #include "http/fields.h"
 #include "http/method.h"
+#include "http/range.h"
 
 namespace slab_cache::http {
 
@@ -28,6 +29,7 @@ struct Request {
     bool has_body = false;
     bool is_head_apart = false;   // a HEAD whose answer is kept for other HEADs
     bool wants_websocket = false;
+    const ByteRange* slice = nullptr;   // the part that the origin is asked for, and that is kept as such
     Fields fields;      // Cache-Control and Pragma, when Policy::obey_request
 };
 

@@ -7,6 +7,7 @@
 #include "ngx/directives.h"
 #include "ngx/identity.h"
 #include "ngx/leftovers.h"
+#include "ngx/slice.h"
 #include "ngx/zone.h"
 
 namespace slab_cache::ngx {
@@ -206,6 +207,7 @@ void* create_loc_conf(ngx_conf_t* cf) noexcept {
     conf->tags_mode = NGX_CONF_UNSET_UINT;
     conf->purge = static_cast<PurgeConf*>(NGX_CONF_UNSET_PTR);
     conf->status_header = NGX_CONF_UNSET_UINT;
+    conf->slice_size = NGX_CONF_UNSET_SIZE;
     return conf;
 }
 
@@ -271,6 +273,7 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
     ngx_conf_merge_uint_value(conf->status_header, prev->status_header,
                               static_cast<ngx_uint_t>(StatusHeader::kOff));
     note_default_key(cf, conf);
+    merge_slice(prev, conf);
     build_policy(conf);
     const bool ok = check_methods(cf, conf) && check_credentials(cf, conf) && merge_identity(cf, prev, conf) && merge_beside(cf, prev, conf);
     return ok ? NGX_CONF_OK : static_cast<char*>(NGX_CONF_ERROR);

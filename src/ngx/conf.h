@@ -139,6 +139,12 @@ struct LocConf {
     ngx_http_handler_pt pass_handler;     // of proxy_pass and its kind
     ngx_array_t* inputs;           // of ngx_http_complex_value_t: what the answer hangs on beside the URL
 
+    // slice.h
+    size_t slice_size;             // nginx's `slice`
+    uint8_t shaped;                // kinds of directives at this level that make the origin's request
+    uint8_t shaped_by_slice;       // ... of which one in force names $slice_range
+    bool is_sliced;                // the origin may be asked for a part
+
     Habit* habit;                  // this worker's
     Beside* beside;                // nginx's own caches; means something while the configuration is read
     http::Policy policy;           // the rules above in the form src/http reads, built at merge

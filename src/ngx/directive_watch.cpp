@@ -6,6 +6,7 @@
 #include "ngx/credentials.h"
 #include "ngx/identity.h"
 #include "ngx/leftovers.h"
+#include "ngx/slice.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -15,6 +16,7 @@ using Setter = char* (*) (ngx_conf_t * cf, ngx_command_t* cmd, void* conf);
 constexpr Bytes kPass[] = {"proxy_pass", "fastcgi_pass",  "uwsgi_pass",
                            "scgi_pass",  "memcached_pass", "grpc_pass"};
 constexpr Bytes kAuthBasic = "auth_basic";
+constexpr Bytes kSlice = "slice";
 constexpr Bytes kBalancer[] = {"balancer_by_lua", "balancer_by_lua_block", "balancer_by_lua_file"};
 
 // What is done to each client's answer with values of its request, and which script a gateway is told to run.
@@ -60,6 +62,10 @@ char* call_and_look(ngx_conf_t* cf, ngx_command_t* command, void* conf) noexcept
         if (view(command->name) == kAuthBasic) {
             note_auth_basic(cf);
         }
+        if (view(command->name) == kSlice) {
+            note_slice(cf);
+        }
+        note_origin_request(cf, view(command->name));
         if (is_one_of(view(command->name), kBalancer, sizeof(kBalancer) / sizeof(kBalancer[0]))) {
             main_conf(cf)->has_foreign_balancer = true;
         }
@@ -89,7 +95,8 @@ bool watch_directives(ngx_conf_t* cf) noexcept {
             const bool wanted = is_one_of(name, kPass, sizeof(kPass) / sizeof(kPass[0]))
                                 || is_one_of(name, kBalancer, sizeof(kBalancer) / sizeof(kBalancer[0]))
                                 || is_one_of(name, kInputs, sizeof(kInputs) / sizeof(kInputs[0]))
-                                || name == kAuthBasic || is_of_leftovers(name);
+                                || name == kAuthBasic || name == kSlice || shapes_origin_request(name)
+                                || is_of_leftovers(name);
             if (wanted && watched_count < kMostWatched) {
                 watched[watched_count++] = {c, c->set};
                 c->set = call_and_look;

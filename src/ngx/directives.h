@@ -24,7 +24,9 @@ char* set_tags(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
 char* set_purge(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
 char* set_api(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
 
-// Does slab_cache_key name this variable, as it is read?
+// Does a directive's value name this variable, as nginx reads it?
+bool text_names_variable(Bytes text, Bytes name) noexcept;
+// Does slab_cache_key?
 bool names_variable(const ngx_array_t* key, Bytes name) noexcept;
 
 // Shared by the setters' files.

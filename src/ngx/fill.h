@@ -49,6 +49,8 @@ struct Fill {
     Bytes host, uri;             // of the client's URL, for selectors
     Bytes inner_path, inner_args; // what it is inside, where that differs
     bool inner_differs;
+    bool is_sliced;              // the origin is asked for a part (slice.h)
+    http::ByteRange slice;
     uint64_t identity;           // identity.h
     Bytes key;                   // primary
     shm::Digest primary;
@@ -104,8 +106,11 @@ void continue_fill(Fill* fill) noexcept; // the leader has room again (kRelaying
 void give_back(Zone* zone, const shm::Ticket& lease) noexcept;
 // Ends the lease with `outcome` and wakes who waits on it. Idempotent.
 void end_lease(Fill* fill, shm::LeaseState outcome, uint32_t detail) noexcept;
-// A 304 stands for a 200 (RFC 9110 §15.4.5): what else is stored is not asked about, nor confirmed by one.
-inline bool may_be_confirmed(uint16_t stored_status) noexcept { return stored_status == NGX_HTTP_OK; }
+// A 304 stands for a 200 (RFC 9110 §15.4.5), or for a part of one that is kept as such. What else is stored is not asked about,
+// nor confirmed by one.
+inline bool may_be_confirmed(uint16_t stored_status) noexcept {
+    return stored_status == NGX_HTTP_OK || stored_status == NGX_HTTP_PARTIAL_CONTENT;
+}
 // No usable response: ends the lease as failed and tells the leader (stale, or an error of this status).
 void fail_fill(Fill* fill, ngx_uint_t status) noexcept;
 void copy_upstream_states(Fill* fill, Ctx* leader) noexcept;

@@ -10,6 +10,7 @@
 // HEAD        where it is asked as such and the key has the method, its answers are those of kHeadIdentity: without a body
 //             they are for no GET, whatever the key's fields run into.
 // POST        the same: what a POST answers is for POSTs, whatever the key says of the method.
+// Slices      the same: parts of files are for those who ask for this part (slice.h).
 // Pushed      an object that a client of the API stored has kPushedIdentity: it is for requests that reach a location by
 //             the URL as it is.
 #pragma once
@@ -24,7 +25,8 @@ inline constexpr uint64_t kExplicitIdentity = 1;
 inline constexpr uint64_t kPushedIdentity = 2;
 inline constexpr uint64_t kHeadIdentity = 3;
 inline constexpr uint64_t kPostIdentity = 4;
-inline constexpr uint64_t kReservedIdentities = 5;   // no location's is below
+inline constexpr uint64_t kSliceIdentity = 5;
+inline constexpr uint64_t kReservedIdentities = 6;   // no location's is below
 
 // Behind the setter of proxy_pass and its kind: who answers this location, and where the words have variables that the
 // URL does not decide, what they come to for a request. False when memory ran out.

@@ -88,15 +88,21 @@ bool add_field(ngx_conf_t* cf, ngx_array_t* parts, Bytes text) noexcept {
 
 }  // namespace
 
+bool text_names_variable(Bytes text, Bytes name) noexcept {
+    for (size_t at = text.find('$'); at != Bytes::npos; at = text.find('$', at + 1)) {
+        size_t written = 0;
+        if (name_at(base::slice(text, at), &written) == name) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool names_variable(const ngx_array_t* key, Bytes name) noexcept {
     const auto* part = key != nullptr ? static_cast<const KeyPart*>(key->elts) : nullptr;
     for (ngx_uint_t i = 0; part != nullptr && i < key->nelts; i++) {
-        const Bytes text = view(part[i].value.value);
-        for (size_t at = text.find('$'); at != Bytes::npos; at = text.find('$', at + 1)) {
-            size_t written = 0;
-            if (name_at(base::slice(text, at), &written) == name) {
-                return true;
-            }
+        if (text_names_variable(view(part[i].value.value), name)) {
+            return true;
         }
     }
     return false;

@@ -5,6 +5,7 @@
 #include "cache/entry.h"
 #include "http/reuse.h"
 #include "http/storable.h"
+#include "ngx/client_io.h"
 #include "ngx/clone.h"
 #include "ngx/counters.h"
 #include "ngx/credentials.h"
@@ -373,8 +374,11 @@ Next park(Ctx* ctx) noexcept {
         wait_for(&ctx->waiter, ctx->ticket, left);
     }
     r->write_event_handler = ngx_http_request_empty_handler;
-    if (r == r->main && r->read_event_handler == ngx_http_block_reading) {
+    if (r == r->main ? r->read_event_handler == ngx_http_block_reading : ctx->is_part) {
         r->read_event_handler = ngx_http_test_reading;   // notice a client that hangs up
+    }
+    if (ctx->is_part && has_socket(r)) {
+        stop_send_timeout(r);   // set for the part before
     }
     return Next::kWait;
 }

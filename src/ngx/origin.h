@@ -25,6 +25,8 @@ struct OriginResponse {
     ngx_uint_t origin_status;     // what the origin made of it, whatever error_page shows
 };
 
+// The fill's request as the rules read it. The fill outlives it.
+http::Request asked_facts(const Fill* fill) noexcept;
 bool read_origin(Fill* fill, OriginResponse* out) noexcept;
 // The same of an answer that redirects; false where it was no origin that did.
 bool read_redirect(Fill* fill, OriginResponse* out) noexcept;

@@ -131,7 +131,8 @@ ngx_int_t serve_handler(ngx_http_request_t* r) noexcept {
         return discard;
     }
     const bool copied = is_copied(r, ctx);
-    if (copied && !take_head(r, ctx)) {
+    // A part is let go when it was sent; the slice module keeps its ETag until the next one.
+    if ((copied || ctx->is_part) && !take_head(r, ctx)) {
         return NGX_ERROR;
     }
     const ngx_int_t built = build_header(r, ctx);
@@ -149,7 +150,7 @@ ngx_int_t serve_handler(ngx_http_request_t* r) noexcept {
     if (copied) {
         return send_taken(r, ctx);
     }
-    if (!complete) {
+    if (!complete || ctx->is_part) {
         return start_stream(r, ctx);
     }
     return wants_copy(r) ? send_copy(r, ctx) : send_whole(r, ctx);

@@ -5,6 +5,7 @@
 #include "ngx/client_io.h"
 #include "ngx/fill.h"
 #include "ngx/relay.h"
+#include "ngx/slice.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -16,6 +17,9 @@ enum class Growth : uint8_t { kMore, kComplete, kBroken, kWait };
 
 // Where the client's part of the body ends: a range may end before the whole does.
 bool has_all(const Ctx* ctx) noexcept {
+    if (ctx->is_sliced) {
+        return ctx->stream_offset >= end_within_part(ctx);
+    }
     const auto& out = ctx->request->headers_out;
     return out.status == NGX_HTTP_PARTIAL_CONTENT
            && ctx->stream_offset >= static_cast<uint64_t>(out.content_offset + out.content_length_n);
@@ -88,14 +92,34 @@ ngx_chain_t* next_chain(ngx_http_request_t* r, Ctx* ctx) noexcept {
     return out;
 }
 
+// All of it is with the socket: a client who reads slowly holds one part of a file at a time, not all that it has read.
+void let_go_of_part(Ctx* ctx) noexcept {
+    ngx_chain_t* none = nullptr;
+    if (!ctx->is_part) {
+        return;
+    }
+    ngx_chain_update_chains(ctx->request->pool, &ctx->free_bufs, &ctx->busy_bufs, &none, kTag);
+    if (ctx->busy_bufs == nullptr) {
+        ctx->hits = shm::Store::hits(ctx->pin);
+        ctx->is_copied = true;   // its head was (serve.cpp)
+        ctx->zone->store.unpin(&ctx->pin);
+    }
+}
+
 void finish(ngx_http_request_t* r, Ctx* ctx, ngx_int_t rc) noexcept {
     ngx_connection_t* c = r->connection;
     ctx->step = Step::kAnswered;
+    let_go_of_part(ctx);
     ngx_http_finalize_request(r, rc);
     ngx_http_run_posted_requests(c);
 }
 
 void on_writable(ngx_http_request_t* r) noexcept;
+
+// It is the main request that the client's pace holds up, or the part of a file whose turn it is.
+bool waits_for_socket(const ngx_http_request_t* r, const Ctx* ctx) noexcept {
+    return r == r->main || (ctx->is_part && has_socket(r));
+}
 
 // The client's socket is full: nginx's own way of waiting for it.
 void wait_writable(ngx_http_request_t* r, Ctx* ctx) noexcept {
@@ -123,7 +147,7 @@ void run(ngx_http_request_t* r, Ctx* ctx) noexcept {
         if (is_behind_subrequests(r)) {
             return;
         }
-        if (is_socket_full(r) && r == r->main) {
+        if (is_socket_full(r) && waits_for_socket(r, ctx)) {
             wait_writable(r, ctx);
             return;
         }
@@ -159,8 +183,8 @@ void run(ngx_http_request_t* r, Ctx* ctx) noexcept {
                 finish(r, ctx, NGX_ERROR);   // the header goes at once, even if the body takes its time
                 return;
             }
-            if (r == r->main && r->connection->write->timer_set && !r->connection->write->delayed) {
-                ngx_del_timer(r->connection->write);
+            if (waits_for_socket(r, ctx)) {
+                stop_send_timeout(r);
             }
             wait_for(&ctx->waiter, ctx->ticket, kSafetyNetMs);
             return;
@@ -175,7 +199,7 @@ void on_writable(ngx_http_request_t* r) noexcept {
     if (ctx == nullptr) {
         return;
     }
-    if (wev->timedout && r == r->main) {
+    if (wev->timedout && waits_for_socket(r, ctx)) {
         ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT, "client timed out");
         c->timedout = 1;
         finish(r, ctx, NGX_HTTP_REQUEST_TIME_OUT);
@@ -200,7 +224,7 @@ ngx_int_t start_stream(ngx_http_request_t* r, Ctx* ctx) noexcept {
     r->main->count++;
     ctx->step = Step::kStreaming;
     r->write_event_handler = on_writable;
-    if (r == r->main) {
+    if (r == r->main || ctx->is_part) {
         r->read_event_handler = ngx_http_test_reading;
     }
     // From an event of its own: this call stack still belongs to the content phase.

@@ -1,0 +1,130 @@
+#include "ngx/ngx.h"
+
+#include "ngx/slice.h"
+
+#include "http/slice.h"
+#include "ngx/directives.h"
+
+namespace slab_cache::ngx {
+namespace {
+
+// Each with its own inheritance: a level that has one of a kind takes none of that kind from outside.
+constexpr Bytes kShaping[] = {"proxy_set_header", "grpc_set_header", "fastcgi_param", "uwsgi_param", "scgi_param"};
+
+bool names_slice_range(const ngx_conf_t* cf) noexcept {
+    const auto* word = static_cast<const ngx_str_t*>(cf->args->elts);
+    for (ngx_uint_t i = 1; i < cf->args->nelts; i++) {
+        if (text_names_variable(view(word[i]), "slice_range")) {
+            return true;
+        }
+    }
+    return false;
+}
+
+LocConf* loc_conf_of(ngx_conf_t* cf) noexcept {
+    return static_cast<LocConf*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_slab_cache_module));
+}
+
+}  // namespace
+
+void note_slice(ngx_conf_t* cf) noexcept {
+    auto* word = static_cast<ngx_str_t*>(cf->args->elts);
+    const ssize_t size = ngx_parse_size(&word[1]);   // its setter took it
+    loc_conf_of(cf)->slice_size = size > 0 ? static_cast<size_t>(size) : 0;
+}
+
+bool shapes_origin_request(Bytes directive) noexcept {
+    for (Bytes name : kShaping) {
+        if (name == directive) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void note_origin_request(ngx_conf_t* cf, Bytes directive) noexcept {
+    LocConf* conf = loc_conf_of(cf);
+    uint8_t bit = 1;
+    for (Bytes name : kShaping) {
+        if (name == directive) {
+            conf->shaped |= bit;
+            conf->shaped_by_slice |= names_slice_range(cf) ? bit : 0;
+        }
+        bit = static_cast<uint8_t>(bit << 1);
+    }
+}
+
+void merge_slice(const LocConf* prev, LocConf* conf) noexcept {
+    ngx_conf_merge_size_value(conf->slice_size, prev->slice_size, 0);
+    conf->shaped_by_slice |= static_cast<uint8_t>(prev->shaped_by_slice & ~conf->shaped);
+    conf->shaped |= prev->shaped;
+    conf->is_sliced = conf->slice_size != 0 && (conf->shaped_by_slice != 0 || names_variable(conf->key, "slice_range"));
+}
+
+http::Reason read_slice(Ctx* ctx) noexcept {
+    ngx_http_request_t* r = ctx->request;
+    const ngx_int_t index = main_conf(r)->slice_range;
+    if (!ctx->conf->is_sliced || index < 0) {
+        return http::Reason::kNone;
+    }
+    const ngx_http_variable_value_t* v = ngx_http_get_flushed_variable(r, static_cast<ngx_uint_t>(index));
+    if (v == nullptr || !v->valid || v->not_found || v->len == 0) {
+        return http::Reason::kNone;   // the answer to an error, say: the whole
+    }
+    // The module writes the next part's range into the same memory.
+    if (!pool_copy(r->pool, Bytes{reinterpret_cast<char*>(v->data), v->len}, &ctx->slice_range)) {
+        return http::Reason::kInternal;
+    }
+    ctx->is_sliced = true;
+    ctx->is_part = r != r->main;
+    const bool is_asked = (r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) != 0;
+    return is_asked && http::parse_slice(ctx->slice_range, &ctx->slice) ? http::Reason::kNone : http::Reason::kPartial;
+}
+
+bool share_url(Ctx* ctx) noexcept {
+    const Ctx* whole = ctx->is_part ? get_ctx(ctx->request->main) : nullptr;
+    if (whole == nullptr || whole->conf != ctx->conf || whole->uri.empty()) {
+        return false;
+    }
+    ctx->host = whole->host;
+    ctx->uri = whole->uri;
+    ctx->written_args = whole->written_args;
+    ctx->inner_path = whole->inner_path;
+    ctx->inner_args = whole->inner_args;
+    ctx->inner_differs = whole->inner_differs;
+    ctx->fill_args = whole->fill_args;
+    ctx->fill_args_differ = whole->fill_args_differ;
+    return true;
+}
+
+bool put_slice_range(ngx_http_request_t* clone, const Ctx* ctx) noexcept {
+    const ngx_int_t index = main_conf(ctx->request)->slice_range;
+    if (index < 0) {
+        return true;
+    }
+    ngx_http_variable_value_t& v = clone->variables[index];
+    v = {};
+    if (!ctx->is_sliced) {
+        v.not_found = 1;
+        return true;
+    }
+    Bytes range;
+    if (!pool_copy(clone->pool, ctx->slice_range, &range)) {
+        return false;
+    }
+    v.data = mutable_data(range);
+    v.len = static_cast<unsigned>(range.size());
+    v.valid = 1;
+    return true;
+}
+
+uint64_t end_within_part(const Ctx* ctx) noexcept {
+    const auto& out = ctx->request->main->headers_out;   // the range filter has told the client by then
+    if (out.status != NGX_HTTP_PARTIAL_CONTENT || out.content_length_n < 0) {
+        return UINT64_MAX;
+    }
+    const auto end = static_cast<uint64_t>(out.content_offset + out.content_length_n);
+    return end > ctx->slice.first ? end - ctx->slice.first : 0;
+}
+
+}  // namespace slab_cache::ngx

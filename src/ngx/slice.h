@@ -1,0 +1,41 @@
+// ngx/slice.h — locations that ask the origin in slices (nginx's slice module).
+//
+// What        The module asks for a large file part by part. $slice_range names the part; a subrequest of the client's asks
+//             for each part behind the first. Each part is an object of its own.
+// Key         ends with the part's range, whatever slab_cache_key says: no part is ever given for another.
+// Where       `slice` is not 0, and a directive that makes the origin's request (proxy_set_header and its kind) or
+//             slab_cache_key names $slice_range itself. Everywhere else fills are whole.
+// The rest    is the module's. Its filters come behind ours: they put parts together and end an answer whose parts do not
+//             belong together.
+#pragma once
+
+#include "ngx/ngx.h"
+
+#include "ngx/ctx.h"
+
+namespace slab_cache::ngx {
+
+// Behind the setter of `slice`.
+void note_slice(ngx_conf_t* cf) noexcept;
+// Is it one of the directives that make the origin's request?
+bool shapes_origin_request(Bytes directive) noexcept;
+// ... behind the setter of such a one.
+void note_origin_request(ngx_conf_t* cf, Bytes directive) noexcept;
+// At merge, when the key is known.
+void merge_slice(const LocConf* prev, LocConf* conf) noexcept;
+
+// ctx->is_sliced and its kin. Not kNone: nothing can be kept of this request.
+http::Reason read_slice(Ctx* ctx) noexcept;
+// A part has its whole's URL. False: there is no such to be had.
+bool share_url(Ctx* ctx) noexcept;
+// $slice_range of a fill's request: the part's, or none; it must not begin anew there. False when memory ran out.
+bool put_slice_range(ngx_http_request_t* clone, const Ctx* ctx) noexcept;
+
+// The stored answer is a part, for the module to put in its place.
+inline bool is_stored_part(const Ctx* ctx, const cache::StoredResponse& stored) noexcept {
+    return ctx->is_sliced && stored.status == NGX_HTTP_PARTIAL_CONTENT;
+}
+// Where the client's answer ends, counted from this part's first byte; UINT64_MAX where that is not known.
+uint64_t end_within_part(const Ctx* ctx) noexcept;
+
+}  // namespace slab_cache::ngx
