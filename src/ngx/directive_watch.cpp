@@ -53,6 +53,10 @@ char* call_and_look(ngx_conf_t* cf, ngx_command_t* command, void* conf) noexcept
         if (rc != NGX_CONF_OK) {
             return rc;
         }
+        if (view(command->name) == kSlice) {
+            note_slice(cf);
+        }
+        note_origin_request(cf, view(command->name));
         if (is_one_of(view(command->name), kPass, sizeof(kPass) / sizeof(kPass[0]))) {
             return note_pass(cf) ? NGX_CONF_OK : static_cast<char*>(NGX_CONF_ERROR);
         }
@@ -62,10 +66,6 @@ char* call_and_look(ngx_conf_t* cf, ngx_command_t* command, void* conf) noexcept
         if (view(command->name) == kAuthBasic) {
             note_auth_basic(cf);
         }
-        if (view(command->name) == kSlice) {
-            note_slice(cf);
-        }
-        note_origin_request(cf, view(command->name));
         if (is_one_of(view(command->name), kBalancer, sizeof(kBalancer) / sizeof(kBalancer[0]))) {
             main_conf(cf)->has_foreign_balancer = true;
         }
