@@ -21,6 +21,7 @@
 #include "ngx/relay.h"
 #include "ngx/request.h"
 #include "ngx/serve.h"
+#include "ngx/slice.h"
 #include "ngx/steps.h"
 #include "ngx/stream.h"
 
@@ -194,6 +195,12 @@ Next decide(Ctx* ctx, Found found) noexcept {
         store.unpin(&ctx->pin);
         count(ctx->zone, Counter::kCorrupt);
         ctx->reason = http::Reason::kCorrupt;
+        return miss(ctx);
+    }
+    if (is_outdated_part(ctx, *stored)) {
+        (void) store.remove(ctx->digest, ctx->variant_key);
+        store.unpin(&ctx->pin);
+        ctx->reason = http::Reason::kSliceChanged;
         return miss(ctx);
     }
     const int64_t now = now_sec();

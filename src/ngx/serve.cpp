@@ -7,6 +7,7 @@
 #include "cache/variant.h"
 #include "ngx/header.h"
 #include "ngx/redirect.h"
+#include "ngx/slice.h"
 #include "ngx/stream.h"
 
 namespace slab_cache::ngx {
@@ -135,6 +136,7 @@ ngx_int_t serve_handler(ngx_http_request_t* r) noexcept {
     if ((copied || ctx->is_part) && !take_head(r, ctx)) {
         return NGX_ERROR;
     }
+    compare_with_whole(ctx);
     const ngx_int_t built = build_header(r, ctx);
     if (built != NGX_OK) {
         return built;

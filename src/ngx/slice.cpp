@@ -3,6 +3,7 @@
 #include "ngx/slice.h"
 
 #include "http/slice.h"
+#include "ngx/counters.h"
 #include "ngx/directives.h"
 
 namespace slab_cache::ngx {
@@ -23,6 +24,33 @@ bool names_slice_range(const ngx_conf_t* cf) noexcept {
 
 LocConf* loc_conf_of(ngx_conf_t* cf) noexcept {
     return static_cast<LocConf*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_slab_cache_module));
+}
+
+// The object that the client's answer began with; nullptr where it came from none.
+const cache::StoredResponse* beginning(Ctx* whole) noexcept {
+    const cache::StoredResponse* stored = whole->pin                                  ? stored_response(whole)
+                                          : whole->is_copied || whole->direct_stored ? &whole->stored
+                                                                                      : nullptr;
+    return stored != nullptr && stored->status == NGX_HTTP_PARTIAL_CONTENT ? stored : nullptr;
+}
+
+uint64_t file_length(const cache::StoredResponse& part) noexcept {
+    Bytes rest = part.fields;
+    cache::StoredField field;
+    http::ContentRange range;
+    while (cache::next_field(&rest, &field)) {
+        if (field.lowcase == "content-range") {
+            return http::parse_content_range(field.value, &range) ? range.length : 0;
+        }
+    }
+    return 0;
+}
+
+bool is_same_version(const cache::StoredResponse& a, const cache::StoredResponse& b) noexcept {
+    if (a.etag != b.etag) {
+        return false;
+    }
+    return file_length(a) == file_length(b) && (!a.etag.empty() || a.last_modified == b.last_modified);
 }
 
 }  // namespace
@@ -116,6 +144,23 @@ bool put_slice_range(ngx_http_request_t* clone, const Ctx* ctx) noexcept {
     v.len = static_cast<unsigned>(range.size());
     v.valid = 1;
     return true;
+}
+
+bool is_outdated_part(Ctx* ctx, const cache::StoredResponse& part) noexcept {
+    Ctx* whole = ctx->is_part && part.status == NGX_HTTP_PARTIAL_CONTENT ? get_ctx(ctx->request->main) : nullptr;
+    const cache::StoredResponse* began = whole != nullptr ? beginning(whole) : nullptr;
+    return began != nullptr && !is_same_version(*began, part) && part.facts.born_at <= began->facts.born_at;
+}
+
+void compare_with_whole(Ctx* ctx) noexcept {
+    Ctx* whole = ctx->is_part ? get_ctx(ctx->request->main) : nullptr;
+    const cache::StoredResponse* began = whole != nullptr ? beginning(whole) : nullptr;
+    const cache::StoredResponse* part = stored_response(ctx);
+    if (began == nullptr || part == nullptr || part->status != NGX_HTTP_PARTIAL_CONTENT || is_same_version(*began, *part)) {
+        return;
+    }
+    count(ctx->zone, http::Reason::kSliceChanged);
+    (void) whole->zone->store.remove(whole->digest, whole->variant_key);
 }
 
 uint64_t end_within_part(const Ctx* ctx) noexcept {

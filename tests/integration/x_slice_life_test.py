@@ -42,7 +42,9 @@ def ranges(origin, path):
 
 
 def metric(n, name):
-    return int(re.search(rf"^{name}(?:\{{[^}}]*\}})? (\d+)$", n.get("/_cache/metrics").text, re.M)[1])
+    """`name` with its labels, or without any."""
+    lines = [line.rpartition(" ") for line in n.get("/_cache/metrics").text.splitlines()]
+    return next(int(value) for metric, _, value in lines if name in (metric, metric.partition("{")[0]))
 
 
 # ---- filling --------------------------------------------------------------------------------------------------------
@@ -159,6 +161,47 @@ def test_slices_outlive_an_origin_that_fails(sliced, origin):
     assert n.get("/f", "Range: bytes=3000-6000").body == BODY[3000:6001]
 
 
+def lifetimes(file, short):
+    """The file, in which the slices that short(first byte) names live for a second, all others for long."""
+    def serve(request):
+        first = int(request_header(request, "Range")[6:].split("-")[0])
+        file.headers = ["Cache-Control: max-age=1" if short(first) else FOREVER]
+        return file(request)
+    return serve
+
+
+STRICT = "slab_cache_use_stale off; slab_cache_background_update off;"
+
+
+@pytest.mark.parametrize("validators", [{}, {"etag": None}, {"etag": None, "modified": None}], ids=["ETag", "Last-Modified", "length"])
+def test_old_slices_of_a_file_that_changed_are_fetched_anew_for_who_began_with_the_new_one(sliced, origin, validators):
+    n = sliced(STRICT)
+    old = File(BODY, **validators)
+    new = File(BODY[::-1] + b"more", **{**validators, **({"modified": "Tue, 24 Nov 2026 08:49:37 GMT"} if "modified" not in validators else {})})
+    origin.handle("/f", lifetimes(old, lambda first: first == 0))
+    assert n.get("/f").body == old.body
+    origin.handle("/f", lifetimes(new, lambda first: first == 0))
+    wait_until(lambda: n.get("/f", "Range: bytes=0-9").body == new.body[:10], "the first slice has expired")
+    assert n.get("/f").body == new.body
+    assert n.get("/f", "Range: bytes=5000-").body == new.body[5000:]
+
+
+def test_who_began_with_the_old_one_is_cut_off_and_the_next_gets_the_new_one(sliced, origin):
+    n = sliced(STRICT)
+    old, new = File(BODY), File(BODY[::-1])
+    origin.handle("/f", lifetimes(old, lambda first: first > 0))
+    assert n.get("/f").body == old.body
+    origin.handle("/f", lifetimes(new, lambda first: first > 0))
+    wait_until(lambda: n.get("/f", "Range: bytes=1024-1029").body == new.body[1024:1030], "the second slice has expired")
+    with n.connect() as c:
+        c.send("/f")
+        with pytest.raises(EOFError):
+            c.read_body(c.read_header())
+    assert "etag mismatch in slice response" in n.error_log()
+    assert n.get("/f").body == new.body
+    assert metric(n, 'slab_cache_refusals_total{zone="one",reason="SLICE_CHANGED"}') > 0
+
+
 # ---- purging --------------------------------------------------------------------------------------------------------
 
 def purge_by_api(n, body):
@@ -234,18 +277,47 @@ def test_client_that_reads_slowly_holds_one_slice_at_a_time(sliced, origin):
     assert origin.hits("/f") == 128
 
 
+def test_client_that_takes_nothing_is_given_up_after_send_timeout(sliced, origin):
+    n = sliced("send_timeout 1s;", size="64k", zone="slab_cache_zone zone=one:64m;")
+    file = File(numbered(24 << 20), headers=[FOREVER])
+    origin.handle("/f", file)
+    assert n.get("/f").body == file.body
+    with n.connect(receive_buffer=16384) as c:
+        c.send("/f")
+        assert c.read_header().status == 200
+        assert metric(n, "slab_cache_pins") > 0
+        wait_until(lambda: metric(n, "slab_cache_pins") == 0, "the client is given up")
+        with pytest.raises((EOFError, ConnectionError)):
+            c.read(len(file.body))
+
+
+def test_origin_that_thinks_for_longer_is_waited_for(sliced, origin):
+    n = sliced("send_timeout 1s;")
+    file = File(BODY, headers=[FOREVER])
+
+    def third_takes_its_time(request):
+        answer = file(request)
+        return Reply(answer.parts[0], status=206, headers=answer.headers,
+                     before=2.5 if request_header(request, "Range") == "bytes=2048-3071" else None)
+
+    origin.handle("/f", third_takes_its_time)
+    assert n.get("/f").body == BODY
+    assert n.get("/f").cache == "HIT"
+
+
 @pytest.mark.parametrize("protocol", ["--http1.1", "--http2"])
 def test_so_does_a_slow_client_by_tls(sliced, origin, certificate, protocol):
-    n = sliced(size="64k", certificate=certificate)
-    file = File(numbered(4 << 20), headers=[FOREVER])
+    n = sliced(size="64k", certificate=certificate, zone="slab_cache_zone zone=one:64m;")
+    file = File(numbered(24 << 20), headers=[FOREVER])
     origin.handle("/f", file)
     assert n.curl(protocol, path="/f", scheme="https", port=n.tls_port) == file.body
-    with subprocess.Popen(["curl", "-sSk", protocol, "--limit-rate", "2M", f"https://localhost:{n.tls_port}/f"], stdout=subprocess.PIPE) as client:
-        body = b""
-        while piece := client.stdout.read(128 << 10):
+    with subprocess.Popen(["curl", "-sSk", protocol, "--limit-rate", "20M", f"https://localhost:{n.tls_port}/f"], stdout=subprocess.PIPE) as client:
+        body, pins = b"", 0
+        while piece := client.stdout.read(512 << 10):
             body += piece
-            assert metric(n, "slab_cache_pins") <= 3
-    assert body == file.body and origin.hits("/f") == 64
+            pins = max(pins, metric(n, "slab_cache_pins"))
+    assert pins <= 3
+    assert body == file.body and origin.hits("/f") == 384
 
 
 def test_zone_takes_no_harm_of_many_slow_clients(sliced, origin):
