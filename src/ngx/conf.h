@@ -62,6 +62,7 @@ struct MainConf {
     ngx_array_t settable_variables;
     bool has_zone_by_name;         // slab_cache with variables: any zone may be meant
     ngx_int_t slice_range;         // of $slice_range; -1 where no directive uses it
+    ngx_int_t slice_index;         // of the slice module's context; -1: it is not there
     ngx_array_t identities;        // uint64_t of each location (identity.h)
     bool has_foreign_balancer;     // some upstream's peers are chosen by code that may look into a request's contexts
     ngx_int_t lua_index;           // of that code's context; -1: none

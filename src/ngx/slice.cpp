@@ -22,6 +22,12 @@ bool names_slice_range(const ngx_conf_t* cf) noexcept {
     return false;
 }
 
+// Its main request went by the cache, and asks by a range that we did not see coming (a map of $slice_range, say).
+bool is_of_slice_module(ngx_http_request_t* r) noexcept {
+    const ngx_int_t index = main_conf(r)->slice_index;
+    return r != r->main && index >= 0 && r->ctx[index] != nullptr;
+}
+
 LocConf* loc_conf_of(ngx_conf_t* cf) noexcept {
     return static_cast<LocConf*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_slab_cache_module));
 }
@@ -93,7 +99,7 @@ http::Reason read_slice(Ctx* ctx) noexcept {
     ngx_http_request_t* r = ctx->request;
     const ngx_int_t index = main_conf(r)->slice_range;
     if (!ctx->conf->is_sliced || index < 0) {
-        return http::Reason::kNone;
+        return is_of_slice_module(r) ? http::Reason::kPartial : http::Reason::kNone;
     }
     const ngx_http_variable_value_t* v = ngx_http_get_flushed_variable(r, static_cast<ngx_uint_t>(index));
     if (v == nullptr || !v->valid || v->not_found || v->len == 0) {

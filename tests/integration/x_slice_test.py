@@ -308,9 +308,19 @@ def test_header_lists_are_inherited_as_nginx_inherits_them(nginx, origin):
 
 def test_range_by_way_of_a_map_is_cached_whole(nginx, origin):
     origin.handle("/f", File(BODY))
-    nginx.start(http='map $slice_range $part { default $slice_range; }', location=f"""
+    nginx.start(http='map $slice_range $part { volatile; default $slice_range; }', location=f"""
         location / {{ slab_cache one; slice 1k; proxy_set_header Range $part; proxy_pass http://{origin.address}; }}""")
     for asked in ([], ["Range: bytes=5000-5999"], []):
         answer = nginx.get("/f", *asked)
         assert answer.body == (BODY[5000:6000] if asked else BODY)
     assert origin.hits("/f") == 1
+
+
+def test_range_by_way_of_a_map_where_the_cache_is_passed_by(nginx, origin):
+    origin.handle("/f", File(BODY))
+    nginx.start(http='map $slice_range $part { volatile; default $slice_range; }', location=f"""
+        location / {{ slab_cache one; slice 1k; slab_cache_bypass $arg_fresh; proxy_set_header Range $part; proxy_pass http://{origin.address}; }}""")
+    for query in ("", "?fresh=1"):
+        for _ in range(2):
+            assert nginx.get(f"/f{query}").body == BODY
+            assert nginx.get(f"/f{query}", "Range: bytes=5000-5999").body == BODY[5000:6000]
