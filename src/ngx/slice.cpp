@@ -32,6 +32,22 @@ LocConf* loc_conf_of(ngx_conf_t* cf) noexcept {
     return static_cast<LocConf*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_slab_cache_module));
 }
 
+// Key and header are part of the object: a slice must be smaller than that.
+void warn_of_size(ngx_conf_t* cf, const LocConf& conf) noexcept {
+    auto* clcf = static_cast<ngx_http_core_loc_conf_t*>(
+        ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+    if (!conf.is_sliced || conf.zone == nullptr || clcf->name.len == 0) {
+        return;
+    }
+    const uint64_t most = shm::Store::max_object(conf.zone->size, conf.zone->config);
+    if (conf.slice_size >= most && most != 0) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "\"slice\" of %uz bytes in location \"%V\": zone \"%V\" takes objects of up to %uL bytes, header included, "
+                           "and stores none of these; write a smaller \"slice\", or a larger \"max_object=\" for the zone",
+                           conf.slice_size, &clcf->name, &conf.zone->name, most);
+    }
+}
+
 // The object that the client's answer began with; nullptr where it came from none.
 const cache::StoredResponse* beginning(Ctx* whole) noexcept {
     const cache::StoredResponse* stored = whole->pin                                  ? stored_response(whole)
@@ -88,11 +104,12 @@ void note_origin_request(ngx_conf_t* cf, Bytes directive) noexcept {
     }
 }
 
-void merge_slice(const LocConf* prev, LocConf* conf) noexcept {
+void merge_slice(ngx_conf_t* cf, const LocConf* prev, LocConf* conf) noexcept {
     ngx_conf_merge_size_value(conf->slice_size, prev->slice_size, 0);
     conf->shaped_by_slice |= static_cast<uint8_t>(prev->shaped_by_slice & ~conf->shaped);
     conf->shaped |= prev->shaped;
     conf->is_sliced = conf->slice_size != 0 && (conf->shaped_by_slice != 0 || names_variable(conf->key, "slice_range"));
+    warn_of_size(cf, *conf);
 }
 
 http::Reason read_slice(Ctx* ctx) noexcept {

@@ -21,8 +21,8 @@ void note_slice(ngx_conf_t* cf) noexcept;
 bool shapes_origin_request(Bytes directive) noexcept;
 // ... behind the setter of such a one.
 void note_origin_request(ngx_conf_t* cf, Bytes directive) noexcept;
-// At merge, when the key is known.
-void merge_slice(const LocConf* prev, LocConf* conf) noexcept;
+// At merge, when key and zone are known. Warns of slices that the zone will not take.
+void merge_slice(ngx_conf_t* cf, const LocConf* prev, LocConf* conf) noexcept;
 
 // ctx->is_sliced and its kin. Not kNone: nothing can be kept of this request.
 http::Reason read_slice(Ctx* ctx) noexcept;

@@ -324,3 +324,11 @@ def test_range_by_way_of_a_map_where_the_cache_is_passed_by(nginx, origin):
         for _ in range(2):
             assert nginx.get(f"/f{query}").body == BODY
             assert nginx.get(f"/f{query}", "Range: bytes=5000-5999").body == BODY[5000:6000]
+
+
+@pytest.mark.parametrize("size, zone, warned", [("1m", "zone=one:16m", True), ("1m", "zone=one:64m max_object=2m", False),
+                                                ("1m", "zone=one:64m max_object=1m", True), ("64k", "zone=one:16m", False)])
+def test_slices_that_the_zone_will_not_take_are_told_at_start(nginx, size, zone, warned):
+    code, said = nginx.test_config(zone=f"slab_cache_zone {zone};", location=f"""
+        location /f {{ slab_cache one; slice {size}; proxy_set_header Range $slice_range; proxy_pass http://127.0.0.1:9; }}""")
+    assert code == 0 and ('in location "/f": zone "one" takes objects of up to' in said) == warned, said

@@ -1,0 +1,118 @@
+#!/usr/bin/python3
+"""A large file in slices of 1 MB, 50 clients at random ranges: this cache beside nginx's own.
+
+CPU is that of the worker (and of nginx's cache manager) per request; origin bytes are what the origin sent per request. Rounds of
+the two alternate, with the same ranges; the ratio of a round carries over to another machine. nginx's cache lies on tmpfs: the
+disk shall not decide. `held` asks within 96 MB that both hold; `all` within the whole file, of which both may hold 256 MB, its
+beginning more often. ROUNDS and DURATION (s) in the environment.
+"""
+import os
+import pathlib
+import re
+import shutil
+import statistics
+import sys
+import tempfile
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "tests/integration"))
+sys.path.insert(0, str(TOP / "tests/bench"))
+
+from harness.nginx import Nginx       # noqa: E402
+from hit_bench import cpu_us, wrk     # noqa: E402
+
+ROUNDS = int(os.environ.get("ROUNDS", "7"))
+DURATION = int(os.environ.get("DURATION", "3"))
+FILE, HELD, ROOM = 1 << 30, 96 << 20, "256m"
+LEAST, MOST = 16 << 10, 1 << 20           # bytes of a range
+
+SCRIPT = """math.randomseed({seed})
+request = function()
+   local length = math.random({least}, {most})
+   local at = math.floor(({span} - length) * math.random() ^ {skew})
+   return wrk.format("GET", "/{side}/film", {{["Range"] = string.format("bytes=%d-%d", at, at + length - 1)}})
+end
+"""
+
+
+def bare(n, text):
+    """Starts without the test suite's own response fields."""
+    n.start(text=re.sub(r"add_header X-\w+ \$\w+ always;", "", text))
+
+
+def start(memory):
+    origin, n = Nginx(), Nginx()
+    (origin.prefix / "html/film").touch()
+    os.truncate(origin.prefix / "html/film", FILE)
+    bare(origin, origin.config(zone="", level="error", main="worker_cpu_affinity 10;", server="keepalive_requests 1000000000;", location=f"""
+        location / {{ root {origin.prefix}/html; sendfile on; add_header Cache-Control "max-age=86400";
+                      access_log {origin.prefix}/sent sent; }}""", http="log_format sent $bytes_sent;"))
+    common = "slice 1m; proxy_set_header Range $slice_range; proxy_pass http://origin/;"
+    bare(n, n.config(level="error", main="worker_cpu_affinity 01;", zone=f"slab_cache_zone zone=one:{ROOM};", http=f"""
+        upstream origin {{ server 127.0.0.1:{origin.port}; keepalive 64; }}
+        proxy_cache_path {memory}/cache levels=1:2 keys_zone=two:8m max_size={ROOM} use_temp_path=off;""",
+                     server='sendfile on; keepalive_requests 1000000000; proxy_http_version 1.1; proxy_set_header Connection "";', location=f"""
+        location /slab/ {{ slab_cache one; proxy_set_header Connection ""; {common} }}
+        location /nginx/ {{ proxy_cache two; proxy_cache_key $uri$slice_range; proxy_cache_valid 200 206 1d; proxy_cache_lock on;
+                            proxy_set_header Connection ""; {common} }}"""))
+    return origin, n
+
+
+def used_us(n):
+    """The worker, and who looks after nginx's files."""
+    return sum(cpu_us(pid) for pid, title in n._children().items() if "worker process" in title or "cache manager" in title)
+
+
+class Sent:
+    """Bytes that the origin has sent since the last question."""
+
+    def __init__(self, origin):
+        self.path, self.at = origin.prefix / "sent", 0
+
+    def more(self):
+        with open(self.path) as f:
+            f.seek(self.at)
+            text = f.read()
+        self.at += len(text)
+        return sum(int(line) for line in text.split())
+
+
+def one_round(n, sent, directory, side, seed, span, skew):
+    script = pathlib.Path(directory) / "ranges.lua"
+    script.write_text(SCRIPT.format(seed=seed, least=LEAST, most=MOST, span=span, skew=skew, side=side))
+    sent.more()
+    before = used_us(n)
+    requests = wrk(n, "/", duration=DURATION, connections=50, script=str(script))
+    return (used_us(n) - before) / requests, sent.more() / requests
+
+
+def row(name, rounds, i, unit):
+    nginx, slab = ([r[side][i] / unit for r in rounds] for side in (0, 1))
+    ratios = sorted(s / p for p, s in zip(nginx, slab, strict=True) if p) or [float("nan")]
+    print(f"{name:24}{statistics.median(nginx):12.1f}{statistics.median(slab):12.1f}{statistics.median(ratios):8.3f}   "
+          + " ".join(f"{r:.3f}" for r in ratios))
+
+
+def main():
+    memory = tempfile.mkdtemp(prefix="slice_bench_", dir="/dev/shm")
+    os.chmod(memory, 0o777)
+    origin, n = start(memory)
+    sent = Sent(origin)
+    try:
+        print(f"\nSlices of 1 MB of a file of 1 GB, 50 clients, ranges of 16 KB to 1 MB, per request\n{'':24}{'proxy_cache':>12}{'ours':>12}"
+              f"{'ratio':>8}   ratios of the rounds")
+        for name, span, skew in (("held", HELD, 1), ("all", FILE, 3)):
+            for side in ("nginx", "slab"):
+                one_round(n, sent, memory, side, 1, span, skew)
+            rounds = [[one_round(n, sent, memory, side, 100 + i, span, skew) for side in ("nginx", "slab")] for i in range(ROUNDS)]
+            row(f"{name}: CPU, us", rounds, 0, 1)
+            row(f"{name}: origin, KB", rounds, 1, 1024)
+    finally:
+        for x in (n, origin):
+            x.stop()
+            x.clean_up(keep=False)
+        shutil.rmtree(memory, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
