@@ -47,7 +47,7 @@ torture: module torture-programs ## four workers under kills, purges, reloads, f
 torture-twin: torture-programs ## the same with a module whose repair does nothing: must find violations
 	+@tools/torture-twin.sh $(BUILD)/torture-twin
 
-torture-direct: torture-programs ## the same with a module that fills every cold key directly (ngx/direct.h)
+torture-direct: torture-programs ## the same with a module that fills every cold key directly (ngx/fill/direct_fill.h)
 	+@SLAB_CACHE_CFLAGS=-DSLAB_DIRECT_FROM_THE_FIRST tools/build-module.sh $(BUILD)/torture-direct
 	@SLAB_MODULE=$(BUILD)/torture-direct/$(notdir $(MODULE)) /usr/bin/python3 tests/torture/torture.py $(SECONDS) $(SEED)
 

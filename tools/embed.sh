@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Makes src/ngx/admin_page.inc of src/ngx/admin.html: the page as a C++ string, and the Content-Security-Policy that allows
+# Makes src/ngx/api/admin_page.inc of src/ngx/api/admin.html: the page as a C++ string, and the Content-Security-Policy that allows
 # its one script and one style sheet by their hashes. `embed.sh check` only tells whether the file is up to date.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-page=src/ngx/admin.html
-out=src/ngx/admin_page.inc
+page=src/ngx/api/admin.html
+out=src/ngx/api/admin_page.inc
 
 # What is between <$1> and </$1>, as browsers hash it.
 hash() {

@@ -15,6 +15,40 @@ layer() {
     { grep -rnE '#include "(\.\./)*[a-z_]+/' "src/$1" || true; } |
         { grep -vE "#include \"($(tr ' ' '|' <<< "$1 $2"))/" || true; } | nothing
 }
+# The rooms of src/ngx, in the order in which each may include what stands before it.
+rooms=(glue conf zone request fill answer purge steps api module)
+# Of two neighbours neither knows the other, whichever is first in the list.
+strangers=" purge:answer api:steps "
+# Includes against the order that are still there, as "room/file -> room/file". Empty it stays.
+exceptions=()
+against_the_order() {
+    local room before=""
+    for room in "${rooms[@]}"; do
+        { grep -roE '^#include "ngx/[^"]+"' "src/ngx/$room" || true; } | sed -E 's,^src/ngx/,,; s,:#include "ngx/, -> ,; s,"$,,' |
+            while read -r from _ to; do
+                local other=${to%%/*}
+                [ "$other" = "$room" ] && continue
+                [[ " $before " == *" $other "* && "$strangers" != *" $room:$other "* ]] || echo "$from -> $to"
+            done
+        before+=" $room"
+    done | sort
+}
+room_order() {
+    { find src/ngx -mindepth 1 -maxdepth 1 ! -type d
+      find src/ngx -mindepth 1 -maxdepth 1 -type d -printf '%f\n' | grep -vxF "$(printf '%s\n' "${rooms[@]}")" | sed 's/$/: no such room/' || true
+      comm -3 <(against_the_order) <(printf '%s\n' "${exceptions[@]}" | sed '/^$/d' | sort) |
+          sed -E 's/^\t(.*)/exception that is not needed: \1/; t; s/^/against the order: /'
+    } | nothing
+}
+# Headers of shm include each other in one direction only.
+shm_circle() {
+    { grep -oE '^#include "shm/[^"]+"' src/shm/*.h || true; } |
+        sed -E 's,^src/shm/([^:]+):#include "shm/(.*)"$,\1 \2,' | tsort 2>&1 > /dev/null | nothing
+}
+# What the parts behind Store know of a process is theirs.
+context_inside() {
+    { grep -rnE '"shm/(store_)?context\.h"|shm::(Context|PriorZone)\b' src/base src/http src/cache src/ngx || true; } | nothing
+}
 foreign_headers() {
     { grep -rnE '#include *[<"](ngx_|nginx)' src/base src/shm src/http src/cache || true
       grep -rnE '#include *[<"](openssl/|jansson)' src/base src/shm src/http || true
@@ -74,6 +108,9 @@ run "lint: base includes no other layer" layer base ""
 run "lint: shm includes only base" layer shm "base"
 run "lint: http includes only base" layer http "base"
 run "lint: cache includes only base, shm, http" layer cache "base shm http"
+run "lint: rooms of ngx include in one direction" room_order
+run "lint: headers of shm go in no circle" shm_circle
+run "lint: shm::Context is named in shm alone" context_inside
 run "lint: nginx, OpenSSL, test and heavy std headers keep out" foreign_headers
 run "lint: memory order tags have two sides" order_tags
 run "lint: no symbol of the C++ runtime" runtime_symbols

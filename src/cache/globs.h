@@ -83,7 +83,7 @@ bool add_glob(GlobTable* table, const Glob& glob, uint64_t seq, RaiseFn raise, v
 // After the purge that added rules with this counter; then readers look at them.
 void publish_globs(GlobTable* table, uint64_t seq) noexcept;
 
-// For a zone that takes another's place (ngx/succession.h). Fills an empty table that nobody else knows yet. Rules younger than
+// For a zone that takes another's place (ngx/zone/succession.h). Fills an empty table that nobody else knows yet. Rules younger than
 // `limit` count as of `limit`: one may have been raised since, and what it purged before must stay purged.
 void copy_globs(const GlobTable& from, GlobTable* to, uint64_t limit) noexcept;
 

@@ -46,7 +46,7 @@ private:
     bool overflowed_ = false;
 };
 
-// One URL may have several objects that are not each other's (ngx/identity.h): all but the first lie under keys that end
+// One URL may have several objects that are not each other's (ngx/request/identity.h): all but the first lie under keys that end
 // in a slot's number. No field is as long as its mark says; 0xFFFF begins a variant's part.
 inline constexpr uint32_t kSlots = 8;
 inline constexpr size_t kSlotBytes = 3;

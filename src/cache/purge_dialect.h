@@ -7,7 +7,7 @@
 //             regular expressions.
 #pragma once
 
-#include "cache/selection.h"
+#include "cache/purge_batch.h"
 
 namespace slab_cache::cache {
 

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "base/bytes.h"
-#include "cache/selection.h"
+#include "cache/purge_batch.h"
 
 namespace slab_cache::cache {
 

@@ -5,7 +5,7 @@
 //             other ecosystems write (cache/purge_dialect.h) is understood or refused.
 #pragma once
 
-#include "cache/selection.h"
+#include "cache/purge_batch.h"
 
 namespace slab_cache::cache {
 

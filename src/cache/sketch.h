@@ -7,7 +7,7 @@
 //             sample, so nobody waits for anybody.
 // Death       a lock is the millisecond at which it was taken; older than kStaleLockMs it is taken over. What a dead or stopped
 //             owner left half-written is a wrong number or name in a statistic, nothing else: readers check lengths.
-// Layout      zeroed memory is an empty sketch. Lies in the store's user area (ngx/user_area.h).
+// Layout      zeroed memory is an empty sketch. Lies in the store's user area (ngx/zone/user_area.h).
 #pragma once
 
 #include <cstdint>

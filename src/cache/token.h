@@ -3,7 +3,7 @@
 // What        "SlabCache <expiry>:<hex>", where hex is HMAC-SHA256 under the shared secret of
 //                 method LF target LF expiry LF hex(SHA-256(body)) fields
 //             in lower case; expiry in decimal seconds since 1970, the target as the request line has it, query and all.
-//             fields: LF name ":" value for each that says what is to be done (ngx/api_secret.cpp); usually there is none.
+//             fields: LF name ":" value for each that says what is to be done (ngx/api/signed_request.cpp); usually there is none.
 // Safety      the comparison takes the same time whatever differs. A token can be replayed until it expires, at most
 //             kTokenLifeSec from now, for the very same request: purges may be repeated without harm, and so may pushes that
 //             If-Purge-Seq fences against the purge that came with newer data.

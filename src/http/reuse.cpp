@@ -110,6 +110,10 @@ bool may_serve_stale(const StoredFacts& facts, StaleOn failure, const Policy& po
     if ((failure & kStaleUpdating) != 0 && (facts.flags & fact::kOwnStaleWhile) != 0) {
         return now < facts.stale_while_until;
     }
+    // A lifetime of zero asks for validation at each use. Only a word of the configuration says otherwise.
+    if ((failure & kStaleUpdating) != 0 && facts.fresh_until <= facts.born_at && !policy.stale_at_once) {
+        return false;
+    }
     const bool is_error = facts.status >= 500;   // an old failure is no better than a new one
     if (((facts.flags & fact::kMustRevalidate) != 0 && !policy.stale_forced) || is_error) {
         return false;

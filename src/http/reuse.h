@@ -75,7 +75,8 @@ Reuse reuse(const StoredFacts& facts, const Request& request, const Policy& poli
 
 // After a failure of that kind (or while somebody else updates: kStaleUpdating), may the stored
 // response be sent instead? stale-if-error of the response covers connection errors and every 5xx;
-// use_stale covers what it lists.
+// use_stale covers what it lists. A lifetime of zero asks for validation at each use: "updating" covers it
+// only where the configuration wrote that word (Policy::stale_at_once).
 bool may_serve_stale(const StoredFacts& facts, StaleOn failure, const Policy& policy,
                      int64_t now) noexcept;
 

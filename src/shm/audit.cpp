@@ -1,10 +1,10 @@
 // Figures, and the check of every invariant.
-#include "shm/chain.h"
+#include "shm/entry_runs.h"
 #include "shm/index.h"
 #include "shm/lock.h"
 #include "shm/purge.h"
 #include "shm/reclaim.h"
-#include "shm/store.h"
+#include "shm/store_context.h"
 #include "shm/worker.h"
 
 namespace slab_cache::shm {
@@ -48,7 +48,8 @@ void add_workers(const Context& c, Stats* out) noexcept {
 template <class Fn>
 void for_each_purge_set(const Context& c, Fn fn) noexcept {
     for (uint32_t i = 0; i < c.geo.purge_sets; i++) {
-        fn(*region(c).at<PurgeSet>(c.geo.purges_offset + uint64_t{i} * sizeof(PurgeSet)));
+        fn(*purge_set(c, RecordTable::kPurges, i));
+        fn(*purge_set(c, RecordTable::kInvalidations, i));
     }
 }
 
@@ -230,7 +231,7 @@ private:
 }  // namespace
 
 Stats Store::stats() const noexcept {
-    Context c = context_;
+    Context c = process();
     Stats out = {};
     out.zone_bytes = c.bytes;
     out.overhead_bytes = c.geo.overhead_bytes;
@@ -250,7 +251,7 @@ Stats Store::stats() const noexcept {
 
 Audit Store::audit() noexcept {
     Audit out;
-    Auditor(&context_, &out).run();
+    Auditor(&process(), &out).run();
     return out;
 }
 

@@ -1,11 +1,11 @@
 // Objects on their way from one zone into another that takes its place: Store::carry().
 #include <cstdlib>
 
-#include "shm/chain.h"
+#include "shm/entry_runs.h"
 #include "shm/index.h"
 #include "shm/lock.h"
 #include "shm/reclaim.h"
-#include "shm/store.h"
+#include "shm/store_context.h"
 
 namespace slab_cache::shm {
 namespace {
@@ -171,13 +171,13 @@ private:
 Carried Store::carry(Store* old, const CarryRules& rules) noexcept {
     Carried out;
     List list;
-    if (context_.local == nullptr || old->context_.local == nullptr || !list_all(&old->context_, &list)) {
+    if (process().local == nullptr || old->process().local == nullptr || !list_all(&old->process(), &list)) {
         out.cut_short = true;
         return out;
     }
     out.found = list.size;
-    context_.evicts = false;
-    Mover mover(old, old->context_, this, &context_, rules.now_sec);
+    process().evicts = false;
+    Mover mover(old, old->process(), this, &process(), rules.now_sec);
     for (uint64_t i = 0; i < list.size; i++) {
         if (rules.go_on != nullptr && !rules.go_on(rules.context)) {
             out.cut_short = true;
@@ -187,7 +187,7 @@ Carried Store::carry(Store* old, const CarryRules& rules) noexcept {
         out.entries += bytes != 0 ? 1 : 0;
         out.bytes += bytes;
     }
-    context_.evicts = true;
+    process().evicts = true;
     return out;
 }
 

@@ -19,7 +19,7 @@
 #include <type_traits>
 
 #include "shm/layout.h"
-#include "shm/store.h"
+#include "shm/context.h"
 
 namespace slab_cache::shm {
 

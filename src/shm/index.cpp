@@ -1,6 +1,6 @@
 #include "shm/index.h"
 
-#include "shm/chain.h"
+#include "shm/entry_runs.h"
 
 namespace slab_cache::shm {
 namespace {

@@ -14,7 +14,7 @@
 #include <cstdint>
 
 #include "shm/layout.h"
-#include "shm/store.h"
+#include "shm/context.h"
 #include "shm/zone.h"
 
 namespace slab_cache::shm {

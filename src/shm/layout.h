@@ -25,7 +25,7 @@ namespace slab_cache::shm {
 using base::Atom;
 
 inline constexpr uint64_t kZoneMagic = 0x3165686361436253ULL;
-inline constexpr uint32_t kLayoutVersion = 5;
+inline constexpr uint32_t kLayoutVersion = 6;
 inline constexpr uint32_t kRefBytes = 64;
 inline constexpr uint32_t kLineBytes = 64;
 inline constexpr uint32_t kBlockBytes = 64 * 1024;
@@ -164,6 +164,7 @@ struct PurgeRecord {
     Atom<uint64_t> fingerprint;
     Atom<uint64_t> seq;
 };
+// Twice ZoneHeader::purge_sets: the purge table, and behind it the invalidation table (purge.h).
 struct PurgeSet {
     static constexpr uint32_t kRecords = 7;
     PurgeRecord record[kRecords];
@@ -203,12 +204,14 @@ struct ZoneHeader {
 
     RobustLock purge_lock;
     Atom<uint64_t> sweeper;        // deadline_ms:48 | worker record + 1:16
+    Atom<uint64_t> invalidated;    // no invalidation record or floor is newer
     Atom<uint32_t> sweep_shard;
     Atom<uint32_t> uses_seen;      // bump_uses() calls, in steps of 64: the sketch's epoch
     Atom<uint32_t> unclean;        // Store::set_unclean()
     Atom<uint32_t> closed;         // how much of it a successor found left (prior.h)
     Atom<uint32_t> follows;        // 1 while processes of a prior zone may purge there what is not known here yet (prior.h)
-    uint8_t pad2[kLineBytes - 44];
+    Atom<uint32_t> unswept;        // invalidation records written since the sweep began anew
+    uint8_t pad2[kLineBytes - 56];
 };
 
 // ---- guards against drift ----------------------------------------------------------------------------------

@@ -9,7 +9,7 @@
 #include <cstdint>
 
 #include "shm/layout.h"
-#include "shm/store.h"
+#include "shm/context.h"
 
 namespace slab_cache::shm {
 

@@ -1,21 +1,23 @@
 #include "shm/prior.h"
 
 #include "base/hash.h"
-#include "shm/chain.h"
+#include "shm/entry_runs.h"
 #include "shm/purge.h"
+#include "shm/store_context.h"
 #include "shm/worker.h"
 #include "shm/zone.h"
 
 namespace slab_cache::shm {
+
+static_assert(Store::kPriors == kMaxPriors);
+
 namespace {
 
 uint64_t lesser(uint64_t a, uint64_t b) noexcept {
     return a < b ? a : b;
 }
 
-PurgeSet* purge_set(const Context& c, uint32_t i) noexcept {
-    return region(c).at<PurgeSet>(c.geo.purges_offset + uint64_t{i} * sizeof(PurgeSet));
-}
+constexpr RecordTable kTables[] = {RecordTable::kPurges, RecordTable::kInvalidations};
 
 void raise(Atom<uint64_t>* to, uint64_t x) noexcept {
     if (to->load_relaxed() < x) {
@@ -24,30 +26,37 @@ void raise(Atom<uint64_t>* to, uint64_t x) noexcept {
 }
 
 // Floors cover what hashes into a set: here those hashes may lie in several sets, or in a part of one.
-void copy_floors(const Context& from, const Context& to, uint32_t i, uint64_t limit) noexcept {
+void copy_floors(const Context& from, const Context& to, RecordTable table, uint32_t i, uint64_t limit) noexcept {
     const uint64_t n = to.geo.purge_sets;
     const uint64_t m = from.geo.purge_sets;
-    const PurgeSet* old = purge_set(from, i);
+    const PurgeSet* old = purge_set(from, table, i);
     const uint64_t hard = lesser(old->hard_floor.load_acquire(), limit);  // [purge-floor]
     const uint64_t soft = lesser(old->soft_floor.load_acquire(), limit);  // [purge-floor]
     for (uint64_t at = i * n / m; at <= ((i + 1) * n + m - 1) / m - 1 && at < n; at++) {
-        raise(&purge_set(to, static_cast<uint32_t>(at))->hard_floor, hard);
-        raise(&purge_set(to, static_cast<uint32_t>(at))->soft_floor, soft);
+        raise(&purge_set(to, table, static_cast<uint32_t>(at))->hard_floor, hard);
+        raise(&purge_set(to, table, static_cast<uint32_t>(at))->soft_floor, soft);
     }
 }
 
 // A record that is newer than `limit` counts as of `limit`: it may have overwritten an older one of the same fingerprint,
 // and whatever it says itself is imported once the old counter has reached it.
-void copy_purges(const Context& from, const Context& to, uint64_t limit) noexcept {
+void copy_table(const Context& from, const Context& to, RecordTable table, uint64_t limit) noexcept {
     for (uint32_t i = 0; i < from.geo.purge_sets; i++) {
-        for (const PurgeRecord& r : purge_set(from, i)->record) {
+        for (const PurgeRecord& r : purge_set(from, table, i)->record) {
             const uint64_t key = r.fingerprint.load_acquire();  // [purge-record]
             const uint64_t seq = r.seq.load_acquire();          // [purge-record]
             if (key != 0) {
-                write_record_locked(to, key, lesser(seq, limit));
+                write_record_locked(to, table, key, lesser(seq, limit));
             }
         }
-        copy_floors(from, to, i, limit);
+        copy_floors(from, to, table, i, limit);
+    }
+}
+
+void copy_purges(const Context& from, const Context& to, uint64_t limit) noexcept {
+    announce_invalidation_locked(to, lesser(from.zone->invalidated.load_acquire(), limit));  // [purge-seq]
+    for (const RecordTable table : kTables) {
+        copy_table(from, to, table, limit);
     }
 }
 
@@ -57,18 +66,26 @@ struct News {
 };
 
 // What the prior zone purged after news->since, written here as of `seq`.
-void import_records_locked(const Context& from, const Context& to, uint64_t seq, News* news) noexcept {
+void import_table_locked(const Context& from, const Context& to, RecordTable table, uint64_t seq, News* news) noexcept {
     for (uint32_t i = 0; i < from.geo.purge_sets; i++) {
-        const PurgeSet* set = purge_set(from, i);
+        const PurgeSet* set = purge_set(from, table, i);
         for (const PurgeRecord& r : set->record) {
             const uint64_t key = r.fingerprint.load_acquire();  // [purge-record]
             if (key != 0 && r.seq.load_acquire() > news->since) {  // [purge-record]
-                write_record_locked(to, key, seq);
+                write_record_locked(to, table, key, seq);
             }
         }
         // Records that came and went in between: what they said is unknown.
         news->all_hard = news->all_hard || set->hard_floor.load_acquire() > news->since;  // [purge-floor]
         news->all_soft = news->all_soft || set->soft_floor.load_acquire() > news->since;  // [purge-floor]
+    }
+}
+
+void import_records_locked(const Context& from, const Context& to, uint64_t seq, News* news) noexcept {
+    import_table_locked(from, to, RecordTable::kPurges, seq, news);
+    if (from.zone->invalidated.load_acquire() > news->since) {  // [purge-seq]
+        announce_invalidation_locked(to, seq);
+        import_table_locked(from, to, RecordTable::kInvalidations, seq, news);
     }
 }
 
@@ -159,44 +176,44 @@ void note_forwarded_locked(const Context& c, uint32_t place, uint64_t seq) noexc
 }
 
 Status Store::add_prior(const Store& old, uint32_t place, void* view) noexcept {
-    if (place + 1 >= kMaxPriors || old.context_.prior[place].zone == nullptr) {
+    if (place + 1 >= kMaxPriors || old.process().prior[place].zone == nullptr) {
         return Status::kBusy;
     }
-    Context there = old.context_;
-    there.base = old.context_.prior[place].base;
-    there.bytes = old.context_.prior[place].bytes;
-    there.zone = old.context_.prior[place].zone;
-    there.geo = old.context_.prior[place].geo;
-    set_prior(&context_, place + 1, view, there);
+    Context there = old.process();
+    there.base = old.process().prior[place].base;
+    there.bytes = old.process().prior[place].bytes;
+    there.zone = old.process().prior[place].zone;
+    there.geo = old.process().prior[place].geo;
+    set_prior(&process(), place + 1, view, there);
     // Before succeed() looks at the old zone's counter: what this figure stands for is then among the old zone's purges.
-    context_.zone->prior_seq[place + 1].store_relaxed(
-        old.context_.zone->prior_seq[place].load_acquire());  // [prior-seq]
+    process().zone->prior_seq[place + 1].store_relaxed(
+        old.process().zone->prior_seq[place].load_acquire());  // [prior-seq]
     return Status::kOk;
 }
 
 Status Store::keep_prior(const Store& old, uint32_t place, void* view) noexcept {
     Context there;
-    if (!context_of_prior(old.context_, place, &there)) {
+    if (!context_of_prior(old.process(), place, &there)) {
         return Status::kBusy;
     }
-    set_prior(&context_, place, view, there);
+    set_prior(&process(), place, view, there);
     return Status::kOk;
 }
 
 Status Store::succeed(const Store& old, void* view) noexcept {
-    ZoneHeader* z = context_.zone;
-    const Context& from = old.context_;
-    set_prior(&context_, 0, view, from);
-    if (context_.prior[0].zone->magic != kZoneMagic || context_.prior[0].zone->zone_id != from.geo.zone_id) {
-        context_.prior[0] = {};
+    ZoneHeader* z = process().zone;
+    const Context& from = old.process();
+    set_prior(&process(), 0, view, from);
+    if (process().prior[0].zone->magic != kZoneMagic || process().prior[0].zone->zone_id != from.geo.zone_id) {
+        process().prior[0] = {};
         return Status::kStaleFormat;
     }
     std::memcpy(z->secret, from.geo.secret, sizeof(z->secret));
-    std::memcpy(context_.geo.secret, from.geo.secret, sizeof(z->secret));
+    std::memcpy(process().geo.secret, from.geo.secret, sizeof(z->secret));
     const uint64_t seq = purge_counter(from);  // before the records: those that come later are imported
     z->all_hard.store_relaxed(lesser(from.zone->all_hard.load_acquire(), seq));  // [purge-seq]
     z->all_soft.store_relaxed(lesser(from.zone->all_soft.load_acquire(), seq));  // [purge-seq]
-    copy_purges(from, context_, seq);
+    copy_purges(from, process(), seq);
     // What either zone gives out from now on means nothing to the other: the old one goes on counting from `seq`.
     z->carried_first = from.zone->first_seq;
     z->carried_seq = seq;
@@ -208,17 +225,17 @@ Status Store::succeed(const Store& old, void* view) noexcept {
 }
 
 bool Store::prior_at(uint32_t place, void** base, uint64_t* bytes) const noexcept {
-    if (!is_open_prior(context_, place)) {
+    if (!is_open_prior(process(), place)) {
         return false;
     }
-    *base = context_.prior[place].base;
-    *bytes = context_.prior[place].bytes;
+    *base = process().prior[place].base;
+    *bytes = process().prior[place].bytes;
     return true;
 }
 
 bool Store::has_open_prior() const noexcept {
-    for (uint32_t i = 0; i < context_.priors; i++) {
-        if (is_open_prior(context_, i)) {
+    for (uint32_t i = 0; i < process().priors; i++) {
+        if (is_open_prior(process(), i)) {
             return true;
         }
     }
@@ -227,12 +244,12 @@ bool Store::has_open_prior() const noexcept {
 
 void* Store::prior_user_area(uint32_t place) const noexcept {
     Context there;
-    return context_of_prior(context_, place, &there) ? there.base + there.geo.user_offset : nullptr;
+    return context_of_prior(process(), place, &there) ? there.base + there.geo.user_offset : nullptr;
 }
 
 bool Store::is_prior_left(uint32_t place) noexcept {
     Context old;
-    if (!context_of_prior(context_, place, &old)) {
+    if (!context_of_prior(process(), place, &old)) {
         return false;
     }
     if (old.zone->closed.load_acquire() == kZoneLeft) {  // [closed]
@@ -252,13 +269,13 @@ bool Store::is_prior_left(uint32_t place) noexcept {
 bool Store::close_prior(uint32_t place, uint64_t* from) noexcept {
     Context old;
     // Taken over first: the next configuration does not map what is closed.
-    if (!catch_up(&context_) || !context_of_prior(context_, place, &old)) {
+    if (!catch_up(&process()) || !context_of_prior(process(), place, &old)) {
         return false;
     }
     *from = old.geo.shards_offset;
     old.zone->closed.store_seq_cst(kZoneLeft);  // [closed]
     if (!has_open_prior()) {
-        context_.zone->follows.store_release(0);  // [follows]
+        process().zone->follows.store_release(0);  // [follows]
     }
     return true;
 }

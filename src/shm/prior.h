@@ -19,11 +19,11 @@
 #pragma once
 
 #include "shm/layout.h"
-#include "shm/store.h"
+#include "shm/context.h"
 
 namespace slab_cache::shm {
 
-static_assert(sizeof(Context::prior) / sizeof(PriorZone) == kMaxPriors && Store::kPriors == kMaxPriors);
+static_assert(sizeof(Context::prior) / sizeof(PriorZone) == kMaxPriors);
 
 enum : uint32_t { kZoneOpen = 0, kZoneJoinsNoMore = 1, kZoneLeft = 2 };
 

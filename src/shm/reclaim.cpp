@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "shm/chain.h"
+#include "shm/entry_runs.h"
 #include "shm/counters.h"
 #include "shm/lock.h"
 #include "shm/worker.h"

@@ -19,7 +19,7 @@
 
 #include "base/hash.h"
 #include "shm/layout.h"
-#include "shm/store.h"
+#include "shm/context.h"
 #include "shm/zone.h"
 
 namespace slab_cache::shm {

@@ -1,6 +1,6 @@
 #include "shm/repair.h"
 
-#include "shm/chain.h"
+#include "shm/entry_runs.h"
 #include "shm/counters.h"
 #include "shm/index.h"
 #include "shm/reclaim.h"

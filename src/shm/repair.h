@@ -7,7 +7,7 @@
 #pragma once
 
 #include "shm/layout.h"
-#include "shm/store.h"
+#include "shm/context.h"
 
 namespace slab_cache::shm {
 

@@ -1,7 +1,7 @@
 // Formatting, attaching, and this process as a worker.
-#include "shm/store.h"
+#include "shm/store_context.h"
 
-#include "shm/chain.h"
+#include "shm/entry_runs.h"
 #include "shm/counters.h"
 #include "shm/lease.h"
 #include "shm/lock.h"
@@ -62,6 +62,11 @@ void zero_workers(const Context& c) noexcept {
 
 }  // namespace
 
+Store::Store() noexcept {
+    static_assert(sizeof(Context) <= kProcessBytes && alignof(Context) <= 8, "Store::process_ has room for a Context");
+    new (process_) Context;
+}
+
 uint64_t Store::min_bytes(const Config& config) noexcept {
     static constexpr uint64_t kStep = 64 * 1024;
     ZoneHeader z;
@@ -96,10 +101,10 @@ Status Store::create(void* base, uint64_t bytes, uint32_t reserved, const Config
     if (!plan_zone(bytes, reserved, config, &plan, shards)) {
         return Status::kTooSmall;
     }
-    context_.base = static_cast<char*>(base);
-    context_.bytes = bytes;
-    context_.zone = reinterpret_cast<ZoneHeader*>(context_.base + reserved);
-    ZoneHeader* z = context_.zone;
+    process().base = static_cast<char*>(base);
+    process().bytes = bytes;
+    process().zone = reinterpret_cast<ZoneHeader*>(process().base + reserved);
+    ZoneHeader* z = process().zone;
     z->magic = 0;  // not to be attached before it is whole
     plan.version = kLayoutVersion;
     plan.fingerprint = zone_fingerprint();
@@ -119,11 +124,11 @@ Status Store::create(void* base, uint64_t bytes, uint32_t reserved, const Config
     plan.first_seq = derive_first_seq(seed);
 #endif
     std::memcpy(static_cast<void*>(z), &plan, sizeof(plan));
-    context_.geo = geometry_of(plan, shards[0]);
-    zero(context_, plan.user_offset, plan.shard_offset[0]);
+    process().geo = geometry_of(plan, shards[0]);
+    zero(process(), plan.user_offset, plan.shard_offset[0]);
     z->purge_seq.store_relaxed(plan.first_seq);  // births start above 0, the seq of an empty record
     for (uint32_t i = 0; i < plan.shard_count; i++) {
-        format_shard(context_, shards[i]);
+        format_shard(process(), shards[i]);
     }
     std::atomic_signal_fence(std::memory_order_seq_cst);
     z->magic = kZoneMagic;
@@ -153,86 +158,86 @@ Status Store::attach(void* base, uint64_t bytes, uint32_t reserved, const Config
     if (!zone_matches(*z, bytes, reserved, config, &geo)) {
         return Status::kStaleFormat;
     }
-    context_.base = static_cast<char*>(base);
-    context_.bytes = bytes;
-    context_.zone = z;
-    context_.geo = geo;
+    process().base = static_cast<char*>(base);
+    process().bytes = bytes;
+    process().zone = z;
+    process().geo = geo;
     return Status::kOk;
 }
 
 void Store::recover() noexcept {
-    ZoneHeader* z = context_.zone;
-    zero_workers(context_);
-    clear_leases(context_);
+    ZoneHeader* z = process().zone;
+    zero_workers(process());
+    clear_leases(process());
     z->sweeper.store_relaxed(0);
     if (z->purge_lock.dirty.load_relaxed() != 0) {
-        finish_purge_locked(context_);
+        finish_purge_locked(process());
     }
-    mend_purges(context_);
+    mend_purges(process());
     // What was purged in the zone before this one, and not taken over, died with it: anything may have been.
     if (is_following()) {
-        const uint64_t seq = purge_counter(context_) + 1;
+        const uint64_t seq = purge_counter(process()) + 1;
         z->all_hard.store_relaxed(seq);
         z->purge_seq.store_seq_cst(seq);  // [purge-seq]
         z->follows.store_release(0);      // [follows]
     }
     unlock(&z->purge_lock);
-    for (uint32_t i = 0; i < context_.geo.shard_count; i++) {
-        Shard* s = shard_at(context_, i);
-        repair_locked(&context_, s);
+    for (uint32_t i = 0; i < process().geo.shard_count; i++) {
+        Shard* s = shard_at(process(), i);
+        repair_locked(&process(), s);
         unlock(&s->lock);
     }
 }
 
 bool Store::is_following() const noexcept {
-    return context_.zone->follows.load_acquire() != 0;  // [follows]
+    return process().zone->follows.load_acquire() != 0;  // [follows]
 }
 
 bool Store::is_unclean() const noexcept {
-    return context_.zone->unclean.load_acquire() != 0;  // [unclean]
+    return process().zone->unclean.load_acquire() != 0;  // [unclean]
 }
 
 void Store::set_unclean(bool unclean) noexcept {
-    context_.zone->unclean.store_release(unclean ? 1 : 0);  // [unclean]
+    process().zone->unclean.store_release(unclean ? 1 : 0);  // [unclean]
 }
 
 void Store::set_liveness(IsAliveFn fn, void* context) noexcept {
-    context_.alive = fn;
-    context_.alive_context = context;
+    process().alive = fn;
+    process().alive_context = context;
 }
 
 Status Store::join(const WorkerId& self) noexcept {
-    if (context_.worker != 0) {
-        return context_.joined ? Status::kOk : Status::kBusy;
+    if (process().worker != 0) {
+        return process().joined ? Status::kOk : Status::kBusy;
     }
-    if (const Status s = claim_record(&context_, self); s != Status::kOk) {
-        reap_dead(&context_, nullptr);
-        if (claim_record(&context_, self) != Status::kOk) {
+    if (const Status s = claim_record(&process(), self); s != Status::kOk) {
+        reap_dead(&process(), nullptr);
+        if (claim_record(&process(), self) != Status::kOk) {
             return s;
         }
     }
-    context_.local = make_local_pins(context_);
-    if (context_.local == nullptr) {
-        worker_record(context_, context_.worker - 1)->owner.store_release(0);  // [record]
-        context_.worker = 0;
+    process().local = make_local_pins(process());
+    if (process().local == nullptr) {
+        worker_record(process(), process().worker - 1)->owner.store_release(0);  // [record]
+        process().worker = 0;
         return Status::kBusy;
     }
-    finish_purge_of_dead(&context_);  // until then nothing could be stored
-    context_.joined = true;
+    finish_purge_of_dead(&process());  // until then nothing could be stored
+    process().joined = true;
     return Status::kOk;
 }
 
 void Store::leave() noexcept {
-    context_.joined = false;
-    if (context_.worker == 0) {
+    process().joined = false;
+    if (process().worker == 0) {
         return;
     }
-    WorkerRecord* w = worker_record(context_, context_.worker - 1);
-    const bool is_clear = retire_fills(&context_, w) && pins_held(*context_.local) == 0;
-    abandon_leases(&context_, context_.worker - 1, nullptr);
-    drop_local_pins(context_.local);
-    context_.local = nullptr;
-    context_.worker = 0;
+    WorkerRecord* w = worker_record(process(), process().worker - 1);
+    const bool is_clear = retire_fills(&process(), w) && pins_held(*process().local) == 0;
+    abandon_leases(&process(), process().worker - 1, nullptr);
+    drop_local_pins(process().local);
+    process().local = nullptr;
+    process().worker = 0;
     if (!is_clear) {
         return;  // the next tenant would inherit fills, or a scan would miss pins: the reaper's case
     }
@@ -241,33 +246,33 @@ void Store::leave() noexcept {
 }
 
 bool Store::joined() const noexcept {
-    return context_.joined;
+    return process().joined;
 }
 
 bool Store::holds_pins() const noexcept {
-    return context_.local != nullptr && pins_held(*context_.local) != 0;
+    return process().local != nullptr && pins_held(*process().local) != 0;
 }
 
 void Store::give_up() noexcept {
-    context_.joined = false;
+    process().joined = false;
 }
 
 bool Store::is_intact() const noexcept {
-    const ZoneHeader* z = context_.zone;
-    return z->magic == kZoneMagic && z->fingerprint == zone_fingerprint() && z->zone_bytes == context_.bytes
-           && z->zone_id == context_.geo.zone_id
-           && std::memcmp(z->secret, context_.geo.secret, sizeof(z->secret)) == 0;
+    const ZoneHeader* z = process().zone;
+    return z->magic == kZoneMagic && z->fingerprint == zone_fingerprint() && z->zone_bytes == process().bytes
+           && z->zone_id == process().geo.zone_id
+           && std::memcmp(z->secret, process().geo.secret, sizeof(z->secret)) == 0;
 }
 
 uint32_t Store::worker_index() const noexcept {
-    return context_.worker - 1;
+    return process().worker - 1;
 }
 
 WorkerId Store::worker_at(uint32_t index) const noexcept {
-    if (index >= context_.geo.worker_count) {
+    if (index >= process().geo.worker_count) {
         return {};
     }
-    const uint64_t word = worker_record(context_, index)->owner.load_acquire();  // [record]
+    const uint64_t word = worker_record(process(), index)->owner.load_acquire();  // [record]
     return (word & kReapingBit) != 0 ? WorkerId{} : identity_of(word);
 }
 
@@ -275,38 +280,38 @@ bool Store::is_own_seq(uint64_t seq, uint64_t counter) const noexcept {
 #if defined(SLAB_BROKEN_TWIN) && SLAB_BROKEN_TWIN == 6
     return seq <= counter;  // tests/history must find that numbers of another life pass
 #else
-    const ZoneHeader& z = *context_.zone;
+    const ZoneHeader& z = *process().zone;
     return (seq >= z.first_seq && seq <= counter) ||
            (z.carried_first != 0 && seq >= z.carried_first && seq <= z.carried_seq);
 #endif
 }
 
 uint64_t Store::carried_seq() const noexcept {
-    return context_.zone->carried_seq;
+    return process().zone->carried_seq;
 }
 
 uint64_t Store::zone_id() const noexcept {
-    return context_.geo.zone_id;
+    return process().geo.zone_id;
 }
 
 const uint8_t* Store::secret() const noexcept {
-    return context_.geo.secret;
+    return process().geo.secret;
 }
 
 void* Store::user_area() const noexcept {
-    return context_.base + context_.geo.user_offset;
+    return process().base + process().geo.user_offset;
 }
 
 void Store::count(uint32_t counter, uint64_t n) noexcept {
     if (counter < kCounters) {
-        shm::count(context_, static_cast<Counter>(counter), n);
+        shm::count(process(), static_cast<Counter>(counter), n);
     }
 }
 
 uint64_t Store::counter_sum(uint32_t counter) const noexcept {
     uint64_t sum = 0;
-    for (uint32_t i = 0; counter < kCounters && i < context_.geo.worker_count; i++) {
-        sum += worker_record(context_, i)->counter[counter].load_relaxed();
+    for (uint32_t i = 0; counter < kCounters && i < process().geo.worker_count; i++) {
+        sum += worker_record(process(), i)->counter[counter].load_relaxed();
     }
     return sum;
 }

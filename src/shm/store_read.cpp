@@ -1,11 +1,11 @@
 // The hot path, and what a pinned object tells of itself.
-#include "shm/chain.h"
+#include "shm/entry_runs.h"
 #include "shm/counters.h"
 #include "shm/index.h"
 #include "shm/prior.h"
 #include "shm/purge.h"
 #include "shm/reclaim.h"
-#include "shm/store.h"
+#include "shm/store_context.h"
 
 namespace slab_cache::shm {
 namespace {
@@ -44,12 +44,12 @@ Status probe(const Context& c, const Shard& s, const Atom<uint64_t>& slot, uint6
 }  // namespace
 
 void Store::find_prefetch(const Digest& d) const noexcept {
-    const Shard& s = *shard_of(context_, d);
-    __builtin_prefetch(bucket_at(context_, s, bucket_of(context_, d)));
+    const Shard& s = *shard_of(process(), d);
+    __builtin_prefetch(bucket_at(process(), s, bucket_of(process(), d)));
 }
 
 Status Store::find(const Digest& d, Bytes key, Pin* pin) noexcept {
-    const Context& c = context_;
+    const Context& c = process();
     *pin = {};
     if (c.local == nullptr) {
         return Status::kBusy;
@@ -76,54 +76,54 @@ Status Store::find(const Digest& d, Bytes key, Pin* pin) noexcept {
 
 Validity Store::validity(const Pin& pin) noexcept {
     const Entry& e = *pin.entry;
-    if (context_.priors != 0 && !catch_up(&context_)) {
+    if (process().priors != 0 && !catch_up(&process())) {
         return Validity::kPurged;  // what a prior zone's worker purged is not known: a miss
     }
-    const uint64_t seq = purge_counter(context_);
+    const uint64_t seq = purge_counter(process());
     if (e.checked.load_relaxed() == seq) {  // relaxed: whoever stored it had judged up to it
         return Validity::kValid;
     }
     const Validity v =
-        judge(context_, selectors_of(e), e.fixed.selector_count, known_valid_at(e, seq));
+        judge(process(), selectors_of(e), e.fixed.selector_count, known_valid_at(e, seq));
     if (v == Validity::kValid) {
         // The counter from before the look: a purge that came meanwhile makes the next look necessary.
-        region(context_).entry(pin.ref)->checked.store_relaxed(seq);
+        region(process()).entry(pin.ref)->checked.store_relaxed(seq);
     }
     return v;
 }
 
 void Store::touch(const Pin& pin) noexcept {
-    Entry* e = region(context_).entry(pin.ref);
+    Entry* e = region(process()).entry(pin.ref);
     if (const uint8_t f = e->freq.load_relaxed(); f < 3) {  // relaxed: a lost count is a lost count
         e->freq.store_relaxed(static_cast<uint8_t>(f + 1));
     }
 }
 
 void Store::unpin(Pin* pin) noexcept {
-    if (*pin && context_.local != nullptr) {
-        unpin_ref(context_, pin->ref);
+    if (*pin && process().local != nullptr) {
+        unpin_ref(process(), pin->ref);
     }
     *pin = {};
 }
 
 Pin Store::repin(const Pin& pin) noexcept {
-    if (!pin || pin_held(context_, pin.ref) != PinAnswer::kPinned) {
+    if (!pin || pin_held(process(), pin.ref) != PinAnswer::kPinned) {
         return {};
     }
     return pin;
 }
 
 bool Store::are_pins_short() const noexcept {
-    return context_.local != nullptr && context_.local->free_count < context_.geo.slots_per_worker / 2;
+    return process().local != nullptr && process().local->free_count < process().geo.slots_per_worker / 2;
 }
 
 bool Store::is_pin_budget_spent() const noexcept {
     uint64_t held = 0;
     uint64_t all = 0;
-    for (uint32_t i = 0; i < context_.geo.shard_count; i++) {
-        const Shard* s = shard_at(context_, i);
+    for (uint32_t i = 0; i < process().geo.shard_count; i++) {
+        const Shard* s = shard_at(process(), i);
         held += s->held_bytes.load_relaxed();
-        all += capacity(context_);
+        all += capacity(process());
     }
     return held > all / 4;
 }
@@ -186,7 +186,7 @@ uint64_t Store::occupied_bytes(const Pin& pin) const noexcept {
 uint32_t Store::segments(const Pin& pin, uint64_t offset, uint64_t* cursor, Segment* out,
                          uint32_t cap) const noexcept {
     const Entry& e = *pin.entry;
-    const Shard* s = shard_of_ref(context_, pin.ref);
+    const Shard* s = shard_of_ref(process(), pin.ref);
     const uint64_t front = front_bytes(e.fixed);
     const uint64_t end = front + body_available(pin);
     uint64_t at = front + offset;
@@ -197,8 +197,8 @@ uint32_t Store::segments(const Pin& pin, uint64_t offset, uint64_t* cursor, Segm
         start = 0;
     }
     uint32_t n = 0;
-    while (at < end && n < cap && is_run(context_, *s, run, pin.ref)) {
-        const RunHeader* r = region(context_).run(run);
+    while (at < end && n < cap && is_run(process(), *s, run, pin.ref)) {
+        const RunHeader* r = region(process()).run(run);
         const uint64_t payload = r->len.load_relaxed() - kRunHeaderBytes;
         if (at < start + payload) {
             const uint64_t stop = start + payload < end ? start + payload : end;

@@ -1,7 +1,7 @@
 // Leases, marks, purges, and what a timer does.
-#include "shm/chain.h"
+#include "shm/entry_runs.h"
 #include "shm/counters.h"
-#include "shm/fill.h"
+#include "shm/unfinished.h"
 #include "shm/index.h"
 #include "shm/lease.h"
 #include "shm/lock.h"
@@ -9,7 +9,7 @@
 #include "shm/prior.h"
 #include "shm/purge.h"
 #include "shm/reclaim.h"
-#include "shm/store.h"
+#include "shm/store_context.h"
 #include "shm/worker.h"
 
 namespace slab_cache::shm {
@@ -51,12 +51,15 @@ void sweep_bucket_locked(const Context& c, Shard* s, uint32_t i, uint32_t now) n
     }
 }
 
+enum class Thorough : bool { kNo, kYes };   // looks for retired entries that can be freed, however few there are
+
 // Up to `n` buckets of the shard at the zone's sweep cursor; the number of buckets done.
-uint32_t sweep_slice(Context* c, uint32_t n, uint32_t now) noexcept {
+uint32_t sweep_slice(Context* c, uint32_t n, uint32_t now, Thorough thorough) noexcept {
     const uint32_t shard = c->zone->sweep_shard.load_relaxed() % c->geo.shard_count;
     Shard* s = shard_at(*c, shard);
     ShardLock lock(c, s, ShardLock::Patience::kStore);
-    if (!lock) {
+    // Another one has come to its end meanwhile: to begin it anew would leave its first buckets out the next time.
+    if (!lock || c->zone->sweep_shard.load_relaxed() % c->geo.shard_count != shard) {
         return n;
     }
     uint32_t at = s->sweep_bucket.load_relaxed();
@@ -68,54 +71,75 @@ uint32_t sweep_slice(Context* c, uint32_t n, uint32_t now) noexcept {
     if (at >= c->geo.bucket_count) {
         at = 0;
         c->zone->sweep_shard.store_relaxed((shard + 1) % c->geo.shard_count);
+        if (shard + 1 == c->geo.shard_count) {
+            c->zone->unswept.store_relaxed(0);  // relaxed: when to sweep is a guess
+        }
     }
     s->sweep_bucket.store_relaxed(at);
-    reclaim_locked(*c, s);
+    if (thorough == Thorough::kYes || wants_reclaim_locked(*c, *s)) {
+        reclaim_locked(*c, s);
+    }
     return done > 0 ? done : 1;
+}
+
+// Who writes invalidation records sweeps for them: all objects have been looked at twice before a sixteenth of the table was
+// written anew. Sets fill unevenly, but so much of one hardly ever comes to seven records.
+void keep_pace(Context* c, uint32_t written, uint32_t now) noexcept {
+    const uint64_t part = invalidation_records(*c) / 32 + 1;
+    const uint32_t before = c->zone->unswept.add_relaxed(written);
+    if (before + uint64_t{written} < part) {
+        return;
+    }
+    const uint64_t buckets = uint64_t{c->geo.bucket_count} * c->geo.shard_count;
+    for (uint64_t left = buckets * written / part + 1; left > 0;) {
+        const uint32_t n = left < kSweepSlice ? static_cast<uint32_t>(left) : kSweepSlice;
+        const uint32_t done = sweep_slice(c, n, now, Thorough::kNo);
+        left -= done < left ? done : left;
+    }
 }
 
 }  // namespace
 
 void Store::lease_prefetch(const Digest& digest) const noexcept {
-    prefetch_lease(context_, digest);
+    prefetch_lease(process(), digest);
 }
 
 LeaseAnswer Store::lease_acquire(const Digest& digest, uint64_t now_ms, uint32_t silence_ms,
                                  Ticket* ticket) noexcept {
-    return acquire_lease(&context_, digest, now_ms, silence_ms, ticket);
+    return acquire_lease(&process(), digest, now_ms, silence_ms, ticket);
 }
 
 void Store::lease_progress(const Ticket& ticket, uint64_t now_ms, WakeSet* wake) noexcept {
-    progress_lease(context_, ticket, now_ms, wake);
+    progress_lease(process(), ticket, now_ms, wake);
 }
 
 void Store::lease_attach(const Ticket& ticket, const Writer& writer, WakeSet* wake) noexcept {
     if (writer) {
-        region(context_).entry(writer.ref)->marks.or_seq_cst(kShared);
-        attach_lease(context_, ticket, writer.ref, wake);
+        region(process()).entry(writer.ref)->marks.or_seq_cst(kShared);
+        attach_lease(process(), ticket, writer.ref, wake);
     }
 }
 
 void Store::lease_release(const Ticket& ticket, LeaseState outcome, uint32_t detail,
                           WakeSet* wake) noexcept {
-    release_lease(context_, ticket, outcome, detail, wake);
+    release_lease(process(), ticket, outcome, detail, wake);
 }
 
 LeaseView Store::lease_watch(const Ticket& ticket, uint64_t now_ms, uint32_t silence_ms) noexcept {
-    return watch_lease(context_, ticket, now_ms, silence_ms);
+    return watch_lease(process(), ticket, now_ms, silence_ms);
 }
 
 Status Store::lease_pin(const Ticket& ticket, const Digest& digest, Bytes key, Pin* pin,
                         uint64_t now_ms) noexcept {
     *pin = {};
-    if (context_.local == nullptr) {
+    if (process().local == nullptr) {
         return Status::kBusy;
     }
-    if (const Status s = pin_lease(context_, ticket, now_ms, pin); s != Status::kOk) {
+    if (const Status s = pin_lease(process(), ticket, now_ms, pin); s != Status::kOk) {
         return s;
     }
     // A stray ref, or another key with this tag: not ours to read.
-    if (!is_readable(context_, *shard_of_ref(context_, pin->ref), pin->ref) ||
+    if (!is_readable(process(), *shard_of_ref(process(), pin->ref), pin->ref) ||
         !has_key(*pin->entry, digest, key)) {
         unpin(pin);
         return Status::kMiss;
@@ -124,39 +148,47 @@ Status Store::lease_pin(const Ticket& ticket, const Digest& digest, Bytes key, P
 }
 
 void Store::mark_set(const Digest& digest, uint8_t value, int64_t until_sec) noexcept {
-    set_mark(context_, digest, value, until_sec);
+    set_mark(process(), digest, value, until_sec);
 }
 
 void Store::mark_prefetch(const Digest& digest) const noexcept {
-    prefetch_mark(context_, digest);
+    prefetch_mark(process(), digest);
 }
 
 uint8_t Store::mark_get(const Digest& digest, int64_t now_sec) const noexcept {
-    return get_mark(context_, digest, now_sec);
+    return get_mark(process(), digest, now_sec);
 }
 
 uint32_t Store::bump_uses(const Digest& digest) noexcept {
-    return count_use(context_, digest);
+    return count_use(process(), digest);
 }
 
 uint64_t Store::purge(const uint64_t* fingerprints, uint32_t n, PurgeMode mode, PurgeFn more,
                       void* context) noexcept {
-    return purge_fingerprints(&context_, fingerprints, n, mode, more, context);
+    return purge_fingerprints(&process(), fingerprints, n, mode, more, context);
+}
+
+uint64_t Store::invalidate(const uint64_t* fingerprints, uint32_t n, PurgeMode mode, int64_t now_sec) noexcept {
+    const uint64_t seq = invalidate_fingerprints(&process(), fingerprints, n, mode);
+    if (process().local != nullptr) {
+        keep_pace(&process(), n, saturate_sec(now_sec));
+    }
+    return seq;
 }
 
 uint64_t Store::purge_all(PurgeMode mode) noexcept {
-    return purge_everything(&context_, mode);
+    return purge_everything(&process(), mode);
 }
 
 uint64_t Store::purge_all_now(PurgeMode mode) noexcept {
-    return purge_everything_now(&context_, mode);
+    return purge_everything_now(&process(), mode);
 }
 
 uint64_t Store::advance() noexcept {
 #if defined(SLAB_BROKEN_TWIN) && SLAB_BROKEN_TWIN == 5
-    return purge_counter(context_);  // tests/history must find that pushes get lost
+    return purge_counter(process());  // tests/history must find that pushes get lost
 #else
-    return advance_purges(&context_);
+    return advance_purges(&process());
 #endif
 }
 
@@ -165,24 +197,24 @@ uint64_t Store::purged() const noexcept {
 }
 
 uint64_t Store::purge_seq() const noexcept {
-    return purge_counter(context_);
+    return purge_counter(process());
 }
 
 Validity Store::validity_of(const uint64_t* fingerprints, uint32_t n,
                             uint64_t birth) const noexcept {
-    Context c = context_;
+    Context c = process();
     return catch_up(&c) ? judge(c, fingerprints, n, birth) : Validity::kPurged;
 }
 
 void Store::reap(WakeSet* wake) noexcept {
-    if (context_.local != nullptr) {
-        retire_orphans(&context_);
-        reap_dead(&context_, wake);
+    if (process().local != nullptr) {
+        retire_orphans(&process());
+        reap_dead(&process(), wake);
     }
 }
 
 uint32_t Store::sweep_quota(uint64_t purged_per_sec) const noexcept {
-    const Context& c = context_;
+    const Context& c = process();
     const uint64_t buckets = uint64_t{c.geo.bucket_count} * c.geo.shard_count;
     const uint64_t eighth = uint64_t{c.geo.purge_sets} * PurgeSet::kRecords / 8;
     const uint64_t purged = purged_per_sec < 2 * eighth ? purged_per_sec : 2 * eighth;
@@ -191,19 +223,19 @@ uint32_t Store::sweep_quota(uint64_t purged_per_sec) const noexcept {
 }
 
 bool Store::sweep(int64_t now_sec, uint64_t now_ms, uint32_t buckets) noexcept {
-    if (context_.local == nullptr || !hold_sweep_lease(context_, now_ms)) {
+    if (process().local == nullptr || !hold_sweep_lease(process(), now_ms)) {
         return false;
     }
     const uint32_t now = saturate_sec(now_sec);
     for (uint32_t done = 0; done < buckets;) {
         const uint32_t n = buckets - done < kSweepSlice ? buckets - done : kSweepSlice;
-        done += sweep_slice(&context_, n, now);
+        done += sweep_slice(&process(), n, now, Thorough::kYes);
     }
     return true;
 }
 
 bool Store::visit(uint64_t* cursor, uint32_t max_buckets, VisitFn fn, void* context) noexcept {
-    const Context& c = context_;
+    const Context& c = process();
     const uint64_t per_shard = c.geo.bucket_count;
     const uint64_t end = per_shard * c.geo.shard_count;
     bool all = c.local != nullptr;

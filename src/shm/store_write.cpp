@@ -1,14 +1,14 @@
 // Objects on their way in: begin, append, commit, abort; and changes to published ones.
-#include "shm/chain.h"
+#include "shm/entry_runs.h"
 #include "shm/counters.h"
-#include "shm/fill.h"
+#include "shm/unfinished.h"
 #include "shm/index.h"
 #include "shm/lease.h"
 #include "shm/lock.h"
 #include "shm/marks.h"
 #include "shm/purge.h"
 #include "shm/reclaim.h"
-#include "shm/store.h"
+#include "shm/store_context.h"
 
 namespace slab_cache::shm {
 namespace {
@@ -120,22 +120,22 @@ void make_live_locked(const Context& c, Shard* s, uint32_t ref, Atom<uint64_t>* 
 }  // namespace
 
 uint64_t Store::birth_stamp() const noexcept {
-    return purge_counter(context_);
+    return purge_counter(process());
 }
 
 void Store::prefetch_fill(const Digest& digest) const noexcept {
-    const LocalPins* l = context_.local;
+    const LocalPins* l = process().local;
     if (l == nullptr) {
         return;
     }
-    const Shard& s = *shard_of(context_, digest);
-    __builtin_prefetch(bucket_at(context_, s, bucket_of(context_, digest)), 1);
-    queues_of(context_, s).prefetch(digest.hi, digest.lo);
+    const Shard& s = *shard_of(process(), digest);
+    __builtin_prefetch(bucket_at(process(), s, bucket_of(process(), digest)), 1);
+    queues_of(process(), s).prefetch(digest.hi, digest.lo);
     const LocalPins::Ahead& a = l->ahead[s.index % kMaxShards];
-    if (a.ref == 0 || l->trust < kTrusted || !owns(context_, s, a.ref)) {
+    if (a.ref == 0 || l->trust < kTrusted || !owns(process(), s, a.ref)) {
         return;
     }
-    const char* at = reinterpret_cast<const char*>(region(context_).run(a.ref));
+    const char* at = reinterpret_cast<const char*>(region(process()).run(a.ref));
     const uint32_t bytes = a.bytes < kAheadMost ? a.bytes : kAheadMost;
     for (uint32_t i = 0; i < bytes; i += kLineBytes) {
         __builtin_prefetch(at + i, 1);
@@ -144,66 +144,66 @@ void Store::prefetch_fill(const Digest& digest) const noexcept {
 
 Status Store::begin(const NewEntry& what, int64_t now_sec, Writer* writer) noexcept {
     *writer = {};
-    if (context_.local == nullptr) {
+    if (process().local == nullptr) {
         return Status::kBusy;
     }
-    if (!fits(context_, what)) {
-        shm::count(context_, Counter::kTooLargeSeen);
+    if (!fits(process(), what)) {
+        shm::count(process(), Counter::kTooLargeSeen);
         return Status::kTooLarge;
     }
-    Shard* s = shard_of(context_, what.digest);
-    const uint64_t seq = purge_counter(context_);
+    Shard* s = shard_of(process(), what.digest);
+    const uint64_t seq = purge_counter(process());
     // No purge since the birth: no record can be younger.
     const Validity v = what.birth == seq
                            ? Validity::kValid
-                           : judge(context_, what.selectors, what.selector_count, what.birth);
+                           : judge(process(), what.selectors, what.selector_count, what.birth);
     if (v == Validity::kPurged) {
-        shm::count(context_, Counter::kPurgedInflight);
+        shm::count(process(), Counter::kPurgedInflight);
         return Status::kPurged;
     }
-    const uint32_t place = free_fill(context_, fill_hint_);
+    const uint32_t place = free_fill(process(), fill_hint_);
     if (place == kNoFill) {
         return Status::kBusy;
     }
-    ShardLock lock(&context_, s, ShardLock::Patience::kStore);
+    ShardLock lock(&process(), s, ShardLock::Patience::kStore);
     if (!lock) {
         return Status::kBusy;
     }
-    const Run run = first_run_locked(context_, s, what, now_sec);
+    const Run run = first_run_locked(process(), s, what, now_sec);
     if (!run) {
         return Status::kNoSpace;
     }
-    look_ahead_locked(context_.local, *s, run);
-    write_front(context_, run, what, now_sec, v == Validity::kValid ? seq : 0);
+    look_ahead_locked(process().local, *s, run);
+    write_front(process(), run, what, now_sec, v == Validity::kValid ? seq : 0);
     s->filling_bytes += run.bytes;
-    context_.local->fills[place].store_release(run.ref);  // [fill-publish] the entry is whole
+    process().local->fills[place].store_release(run.ref);  // [fill-publish] the entry is whole
     fill_hint_ = place + 1;
     writer->ref = run.ref;
     writer->fill_slot = place;
     writer->tail_run = run.ref;
-    writer->tail_used = front_bytes(region(context_).entry(run.ref)->fixed);
+    writer->tail_used = front_bytes(region(process()).entry(run.ref)->fixed);
     return Status::kOk;
 }
 
 Status Store::append(Writer* w, Bytes body, int64_t now_sec) noexcept {
-    Entry* e = region(context_).entry(w->ref);
+    Entry* e = region(process()).entry(w->ref);
     const uint32_t total = e->body_total.load_relaxed();  // relaxed: ours
     const uint64_t object = uint64_t{e->fixed.key_bytes} + e->fixed.head_bytes + w->written;
-    if (body.size() > context_.geo.max_object ||
-        object + body.size() > context_.geo.max_object ||
+    if (body.size() > process().geo.max_object ||
+        object + body.size() > process().geo.max_object ||
         (total != kUnknownLength && w->written + body.size() > total)) {
-        shm::count(context_, Counter::kTooLargeSeen);
+        shm::count(process(), Counter::kTooLargeSeen);
         return Status::kTooLarge;
     }
     while (!body.empty()) {
-        RunHeader* run = region(context_).run(w->tail_run);
-        if (!is_run(context_, *shard_of_ref(context_, w->ref), w->tail_run, w->ref) ||
+        RunHeader* run = region(process()).run(w->tail_run);
+        if (!is_run(process(), *shard_of_ref(process(), w->ref), w->tail_run, w->ref) ||
             run->len.load_relaxed() < kRunHeaderBytes + w->tail_used) {
             return Status::kCorrupt;
         }
         const uint32_t room = run->len.load_relaxed() - kRunHeaderBytes - w->tail_used;
         if (room == 0) {
-            if (const Status s = grow(&context_, w, body.size(), now_sec); s != Status::kOk) {
+            if (const Status s = grow(&process(), w, body.size(), now_sec); s != Status::kOk) {
                 return s;
             }
             continue;
@@ -220,68 +220,68 @@ Status Store::append(Writer* w, Bytes body, int64_t now_sec) noexcept {
 }
 
 Status Store::commit(Writer* w, int64_t now_sec) noexcept {
-    Entry* e = region(context_).entry(w->ref);
+    Entry* e = region(process()).entry(w->ref);
     const uint32_t total = e->body_total.load_relaxed();
     if (total != kUnknownLength && total != w->written) {
         abort(w);
         return Status::kCorrupt;  // truncated: never to be served
     }
     e->body_total.store_release(static_cast<uint32_t>(w->written));  // [body]
-    Shard* s = shard_of_ref(context_, w->ref);
-    ShardLock lock(&context_, s, ShardLock::Patience::kStore);
+    Shard* s = shard_of_ref(process(), w->ref);
+    ShardLock lock(&process(), s, ShardLock::Patience::kStore);
     if (!lock) {
         return Status::kBusy;
     }
-    if (!is_chain_whole(context_, *s, *w)) {
-        report_nonsense_locked(context_, s);
+    if (!is_chain_whole(process(), *s, *w)) {
+        report_nonsense_locked(process(), s);
         return Status::kCorrupt;
     }
-    const uint64_t seq = purge_counter(context_);
-    const Validity v = judge_fill(context_, *e, seq);
+    const uint64_t seq = purge_counter(process());
+    const Validity v = judge_fill(process(), *e, seq);
     if (v == Validity::kPurged) {
-        drop_locked(context_, s, w, Counter::kPurgedInflight);
+        drop_locked(process(), s, w, Counter::kPurgedInflight);
         return Status::kPurged;
     }
-    Atom<uint64_t>* slot = find_locked(context_, *s, digest_of(*e), key_of(*e));
-    if (is_outrun_locked(context_, slot, *e, now_sec)) {
-        drop_locked(context_, s, w, Counter::kOutrun);
+    Atom<uint64_t>* slot = find_locked(process(), *s, digest_of(*e), key_of(*e));
+    if (is_outrun_locked(process(), slot, *e, now_sec)) {
+        drop_locked(process(), s, w, Counter::kOutrun);
         return Status::kOk;
     }
-    trim_locked(context_, s, w);
-    e = region(context_).entry(w->ref);
+    trim_locked(process(), s, w);
+    e = region(process()).entry(w->ref);
     e->checked.store_relaxed(v == Validity::kValid || kForgetsSoft ? seq : 0);
-    make_live_locked(context_, s, w->ref, slot);
-    context_.local->fills[w->fill_slot].store_release(0);  // [fill-publish]
-    shm::count(context_, Counter::kStores);
-    shm::count(context_, Counter::kStoredBytes, e->occupied.load_relaxed());
+    make_live_locked(process(), s, w->ref, slot);
+    process().local->fills[w->fill_slot].store_release(0);  // [fill-publish]
+    shm::count(process(), Counter::kStores);
+    shm::count(process(), Counter::kStoredBytes, e->occupied.load_relaxed());
     *w = {};
     return Status::kOk;
 }
 
 void Store::abort(Writer* w) noexcept {
-    if (!*w || context_.local == nullptr) {
+    if (!*w || process().local == nullptr) {
         *w = {};
         return;
     }
-    shm::count(context_, Counter::kAborted);
-    give_up_fill(&context_, w->fill_slot);
+    shm::count(process(), Counter::kAborted);
+    give_up_fill(&process(), w->fill_slot);
     *w = {};
 }
 
 Pin Store::pin_writer(const Writer& w) noexcept {
-    if (!w || pin_held(context_, w.ref) != PinAnswer::kPinned) {
+    if (!w || pin_held(process(), w.ref) != PinAnswer::kPinned) {
         return {};
     }
-    region(context_).entry(w.ref)->marks.or_seq_cst(kShared);
-    return {region(context_).entry(w.ref), w.ref};
+    region(process()).entry(w.ref)->marks.or_seq_cst(kShared);
+    return {region(process()).entry(w.ref), w.ref};
 }
 
 Status Store::refresh(const Pin& pin, int64_t fresh_until_sec, int64_t stale_until_sec,
                       uint64_t birth) noexcept {
-    Entry* e = region(context_).entry(pin.ref);
+    Entry* e = region(process()).entry(pin.ref);
     uint64_t old = e->birth.load_acquire();  // [entry-birth]
-    const uint64_t since = known_valid_at(*e, purge_counter(context_));
-    if (judge(context_, selectors_of(*e), e->fixed.selector_count, since) == Validity::kPurged) {
+    const uint64_t since = known_valid_at(*e, purge_counter(process()));
+    if (judge(process(), selectors_of(*e), e->fixed.selector_count, since) == Validity::kPurged) {
         return Status::kPurged;
     }
     e->fresh_until.store_relaxed(saturate_sec(fresh_until_sec));
@@ -309,22 +309,22 @@ Status unlink_found_locked(Context* c, Shard* s, Atom<uint64_t>* slot) noexcept 
 }  // namespace
 
 Status Store::remove(const Digest& digest, Bytes key) noexcept {
-    if (context_.local == nullptr) {
+    if (process().local == nullptr) {
         return Status::kBusy;
     }
-    Shard* s = shard_of(context_, digest);
-    ShardLock lock(&context_, s, ShardLock::Patience::kUpkeep);
-    return lock ? unlink_found_locked(&context_, s, find_locked(context_, *s, digest, key))
+    Shard* s = shard_of(process(), digest);
+    ShardLock lock(&process(), s, ShardLock::Patience::kUpkeep);
+    return lock ? unlink_found_locked(&process(), s, find_locked(process(), *s, digest, key))
                 : Status::kBusy;
 }
 
 Status Store::remove(const Digest& digest) noexcept {
-    if (context_.local == nullptr) {
+    if (process().local == nullptr) {
         return Status::kBusy;
     }
-    Shard* s = shard_of(context_, digest);
-    ShardLock lock(&context_, s, ShardLock::Patience::kUpkeep);
-    return lock ? unlink_found_locked(&context_, s, find_digest_locked(context_, *s, digest))
+    Shard* s = shard_of(process(), digest);
+    ShardLock lock(&process(), s, ShardLock::Patience::kUpkeep);
+    return lock ? unlink_found_locked(&process(), s, find_digest_locked(process(), *s, digest))
                 : Status::kBusy;
 }
 

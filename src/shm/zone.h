@@ -8,7 +8,7 @@
 #include "base/hash.h"
 #include "shm/layout.h"
 #include "shm/offset.h"
-#include "shm/store.h"
+#include "shm/context.h"
 
 namespace slab_cache::shm {
 

@@ -10,7 +10,7 @@
 #include <ctime>
 #include <string>
 
-#include "cache/entry.h"
+#include "cache/stored_head.h"
 #include "cache/key.h"
 #include "http/date.h"
 #include "http/freshness.h"
@@ -23,7 +23,7 @@ using namespace slab_cache;
 
 namespace {
 
-constexpr uint32_t kReserved = 4096;  // ngx/zone.h
+constexpr uint32_t kReserved = 4096;  // ngx/zone/zone.h
 
 int complain(const char* what) {
     std::printf("zone_fill: %s\n", what);

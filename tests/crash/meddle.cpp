@@ -85,7 +85,7 @@ struct ReapAndRefill : Deed {
     }
 };
 
-// Purges by pattern as ngx/verdict.cpp does them, and its reader.
+// Purges by pattern as ngx/purge/purge_batch_run.cpp does them, and its reader.
 struct Patterns {
     std::unique_ptr<cache::GlobTable> table = std::make_unique<cache::GlobTable>();
 

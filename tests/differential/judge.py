@@ -32,7 +32,7 @@ ALLOWED_FIELDS = {
 
 def normal(data):
     data = re.sub(rb"\|host=([^|]*)", lambda m: m[0].lower(), data)
-    return re.sub(rb"w=\d{4}", b"w=****", re.sub(rb"s=\d{8}", b"s=********", data)).replace(b"|HEAD|", b"|GET|")
+    return re.sub(rb"w=\d{4}", b"w=****", re.sub(rb"s=\d{8}|s=\d+$", b"s=********", data)).replace(b"|HEAD|", b"|GET|")
 
 
 def fields(answer, skip=()):
@@ -90,11 +90,11 @@ def weak(tag):
     return (tag or "").removeprefix("W/")
 
 
-def differences(request, got, could, bodies=True):
-    """What is wrong with the one, the other being what the client could have got."""
-    # no-cache="X-Stamp" lets this field go, and no other, from what is stored.
-    named = any("no-cache=" in v for n, v in could.headers if n.lower() == "cache-control")
-    skip = ("x-stamp",) if named and not got.header("X-Stamp") else ()
+def differences(request, got, could, bodies=True, named=False):
+    """What is wrong with the one, the other being what the client could have got. named: the origin says no-cache="X-Stamp"."""
+    # This field, and no other, may then be absent from what is stored. A 304 needs none but those of RFC 9110 15.4.5.
+    named = named or any("no-cache=" in v for n, v in could.headers if n.lower() == "cache-control")
+    skip = ("x-stamp",) if (named or got.status == could.status == 304) and not got.header("X-Stamp") else ()
     if got.fault or could.fault:
         return [] if got.fault == could.fault else [f"{got.fault or 'complete'} instead of {could.fault or 'complete'}"]
     stamps = [x.header("X-Stamp") or "" for x in (got, could)]
@@ -169,6 +169,7 @@ class Judge:
         text = http_text(tree, True)
         self.has_inner = "<port2>" in text
         self.has_purge = "slab_cache_purge" in text
+        self.has_error_page = re.search(r"error_page [0-9 ]*50[24]", text) is not None
         self.everywhere = cached_everywhere(tree)
         self.world, self.ask_plain, self.has_valid = world, ask_plain, "slab_cache_valid" in text
         self.has_parts = re.search(r"\bssi on|add_(before|after)_body", text) is not None
@@ -223,15 +224,20 @@ class Judge:
             return []                    # which of the failing peers was the last
         if plain.fault in ("hang", "bad gzip"):
             return []                    # a busy machine; an origin that breaks off without telling
-        found = differences(request, got, plain)
+        named = any("no-cache=" in p.get("cc", "") for p in self.world.pages.values())     # `expires` of nginx may hide it
+        found = differences(request, got, plain, named=named)
         if self.world.last_cut > began and (got.fault == "broken" or got.status in (502, 504)):
             return []                    # an origin that breaks off may be noticed earlier or later, also within subrequests
+        if self.world.last_cut > began and request.get("version") == "1.0" and got.status == plain.status and normal(plain.body).startswith(normal(got.body)):
+            return []                    # the same, where nothing tells the client of it
         if not found:
             return found
         if got.status == 412 and header_of(request, "If-Match"):
             return []                    # nginx itself looks at it only where a validator came, and never for upstreams
         if plain.fault == "broken" and (got.fault or got.status in (206, 304, 416, 502, 504)):
             return []
+        if plain.fault == "broken" and self.has_error_page and not (got.header("X-Stamp") and got.status == 200):
+            return []                    # the page for a 502, that without us came too late
         if request["method"] == "HEAD" and got.status in (502, 504) and self.plain({**stripped(request), "method": "GET"}).fault:
             return []                    # it is filled by a GET, and the origin breaks off only there
         whole = self.plain(stripped(request))
@@ -271,8 +277,10 @@ class Judge:
                 found.append("older than its freshness")
             if serial in main and serial <= self.purged.get(url, 0) and request["method"] in ("GET", "HEAD"):
                 found.append("older than a purge or an unsafe method of its URL")
-        if request["method"] in ("GET", "HEAD") and canonical(url) in self.first_after_purge:
+        if canonical(url) in self.first_after_purge:
             self.first_after_purge.discard(canonical(url))
+            if request["method"] not in ("GET", "HEAD"):
+                return found             # error_page may have made a GET of it, and that fills
             # Where there is a stamp its serial says more; a part of another page may have been fetched since.
             if not main and not self.has_parts and not burst and got.status != 500 and got.header("X-Cache") in ("HIT", "STALE", "UPDATING"):
                 found.append("a hit right after a purge of its URL")

@@ -4,7 +4,7 @@
 #include "fuzz/fuzz.h"
 #include "http/cross_origin.h"
 #include "http/escape.h"
-#include "http/push.h"
+#include "cache/push_request.h"
 
 using namespace slab_cache;
 using namespace slab_cache::http;

@@ -1,8 +1,8 @@
 // tests/fuzz/stored_head.h — reads the head of an entry as a hit does; views stay inside, what decodes is within bounds.
 #pragma once
 
-#include "cache/entry.h"
-#include "cache/variant.h"
+#include "cache/stored_head.h"
+#include "cache/variant_marker.h"
 #include "fuzz/fuzz.h"
 
 namespace slab_cache::test {

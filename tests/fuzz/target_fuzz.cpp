@@ -2,7 +2,7 @@
 // have sent; written out and read again it has the same key and the same selector.
 #include <string>
 
-#include "cache/target.h"
+#include "cache/url.h"
 #include "fuzz/fuzz.h"
 #include "http/escape.h"
 #include "support/memory.h"

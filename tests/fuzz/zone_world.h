@@ -13,10 +13,10 @@
 #include <string>
 #include <vector>
 
-#include "cache/entry.h"
+#include "cache/stored_head.h"
 #include "cache/globs.h"
 #include "cache/sketch.h"
-#include "cache/variant.h"
+#include "cache/variant_marker.h"
 #include "shm/layout.h"
 #include "shm/store.h"
 

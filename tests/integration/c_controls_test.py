@@ -27,7 +27,7 @@ def test_rate_of_the_origin_holds_on_misses_and_hits(cached, origin, control):
 def test_rate_that_is_ignored_is_not_kept(cached, origin, directives):
     origin.reply("/a", "x" * 30_000, headers=[FRESH, "X-Accel-Limit-Rate: 2000"])
     n = cached(directives)
-    assert max(seconds(n, "/a") for _ in range(2)) < 5
+    assert max(seconds(n, "/a") for _ in range(2)) < 10
 
 
 def test_rate_is_each_clients_own(cached, origin):
@@ -35,8 +35,8 @@ def test_rate_is_each_clients_own(cached, origin):
     n = cached()
     n.get("/a")
     begun = time.monotonic()
-    assert all(len(a.body) == 30_000 for a in n.ask_together("/a", 4, lambda: None))
-    assert 1 <= time.monotonic() - begun < 4
+    assert all(len(a.body) == 30_000 for a in n.ask_together("/a", 40, lambda: None))
+    assert 1 <= time.monotonic() - begun < 30         # one rate for all: a minute
 
 
 @pytest.mark.parametrize("control", [FRESH, "Cache-Control: no-store"])

@@ -2,6 +2,7 @@
 import threading
 
 import pytest
+from harness.nginx import PATIENT
 from harness.origin import Reply, request_header
 
 FRESH = ("Cache-Control: max-age=600",)
@@ -43,11 +44,11 @@ def test_a_name_that_auth_basic_checks_will_do(cached, personal, users):
 def test_requests_with_the_same_credentials_wait_for_one_fill(cached, origin):
     gate = threading.Event()
     origin.reply("/a", "body", headers=FRESH, before=gate)
-    n = cached(BY_FIELD)
+    n = cached(BY_FIELD + PATIENT)
     clients = [n.connect() for _ in range(3)]
     for c in clients:
         c.send("/a", headers=[ALICE])
-    origin.wait_for_hits("/a", 1)
+    n.wait_for_waiters(2)
     gate.set()
     assert [c.read_body(c.read_header()).status for c in clients] == [200] * 3
     assert origin.hits("/a") == 1

@@ -115,6 +115,18 @@ def test_conditions_are_answered_while_the_object_is_still_growing(cached, origi
         assert first.read_body(header).body == b"halfhalf"
 
 
+@pytest.mark.parametrize("framing", ["length", "chunked", "close"])
+@pytest.mark.parametrize("line", ['If-Match: "other"', f"If-Unmodified-Since: {BEFORE}"])
+def test_a_412_to_one_client_is_no_body_for_the_next(cached, origin, line, framing):
+    """The answer is stored while it goes by. A 412 took its place, and was stored behind the fields of the 200."""
+    origin.reply("/a", ["ha", "lf"], headers=[FRESH, TAG, f"Last-Modified: {MODIFIED}", "X-Keep: yes"], framing=framing)
+    n = cached("slab_no_cache $rules_out;", http="map $sent_http_x_keep $rules_out { yes 0; default 1; }")
+    assert n.get("/a", line).status == 412
+    for _ in range(2):
+        answer = n.get("/a")
+        assert (answer.status, answer.body) == (200, b"half")
+
+
 # ---- validation at the origin --------------------------------------------------------------------------------------
 def stale(*lines):
     return Reply("old", headers=["Cache-Control: max-age=100", "Age: 100", *lines])

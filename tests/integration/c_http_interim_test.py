@@ -3,7 +3,7 @@ import subprocess
 import threading
 
 import pytest
-from harness.nginx import VERSION
+from harness.nginx import PATIENT, VERSION
 from harness.origin import Reply, request_header
 from harness.wait import wait_until
 
@@ -118,11 +118,12 @@ def test_http2_client_gets_the_final_response(nginx, origin):
 def test_waiters_get_the_final_response_alone(cached, origin):
     gate = threading.Event()
     origin.reply("/a", [gate, final("body", FRESH)], status=103, headers=["Link: </a.css>"], framing="none")
-    n = cached()
+    n = cached(PATIENT)
     with n.connect(timeout=10) as leader, n.connect(timeout=10) as waiter:
         leader.send("/a")
         assert leader.read_any_header().status == 103
         waiter.send("/a")
+        n.wait_for_waiters(1)
         gate.set()
         assert [c.read_body(c.read_any_header()).body for c in (waiter, leader)] == [b"body", b"body"]
     assert origin.hits("/a") == 1

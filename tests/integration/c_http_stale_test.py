@@ -1,8 +1,9 @@
 """HTTP.md: stale-while-revalidate, stale-if-error, what forbids both, errors that must not replace what is stored."""
-import json
+import re
 import threading
 
 import pytest
+from harness.nginx import PATIENT
 from harness.origin import Reply, request_header
 from harness.rules import http_date
 from harness.wait import wait_until
@@ -35,16 +36,75 @@ def test_within_its_window_stale_is_served_while_one_fill_updates(cached, origin
     assert origin.hits("/a") == 2
 
 
+def test_a_lifetime_of_zero_is_given_to_nobody_while_another_asks(cached, origin):
+    gate = threading.Event()
+    zero = ["Cache-Control: max-age=0", TAG]
+    origin.sequence("/a", Reply("old", headers=zero), Reply("new", headers=zero, before=gate), Reply("new", headers=zero))
+    n = cached(PATIENT, workers=2)
+    n.get("/a")
+    clients = [n.connect() for _ in range(4)]
+    for c in clients:
+        c.send("/a")
+    n.wait_for_waiters(3)
+    gate.set()
+    assert {c.read_body(c.read_header()).body for c in clients} == {b"new"}
+
+
+def wait_for_second_fill(n, count):
+    """So many requests have seen one fill end, and wait for the next."""
+    def waiting():
+        return len(set(re.findall(r"(\*\d+) slab_cache: step 3, round 2", n.error_log()))) >= count
+    wait_until(waiting, f"{count} requests wait for another fill")
+
+
+@pytest.mark.parametrize("control", ["max-age=0", "no-cache", "max-age=0, must-revalidate", "no-cache, max-age=60"])
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_those_who_waited_when_the_origin_was_asked_share_its_answer_of_no_lifetime(cached, origin, control, confirmed):
+    first, second = threading.Event(), threading.Event()
+    headers = [f"Cache-Control: {control}", TAG]
+    answer = Reply(status=304, headers=headers, before=second) if confirmed else Reply("two", headers=headers, before=second)
+    origin.sequence("/a", Reply("one", headers=headers, before=first), answer, Reply("three", headers=headers))
+    n = cached(PATIENT, workers=2, level="debug")
+    clients = [n.connect() for _ in range(10)]
+    for c in clients:
+        c.send("/a")
+    n.wait_for_waiters(9)
+    first.set()
+    origin.wait_for_hits("/a", 2)
+    wait_for_second_fill(n, 8)
+    second.set()
+    bodies = sorted(c.read_body(c.read_header()).text for c in clients)
+    for c in clients:
+        c.close()
+    assert bodies == (["one"] * 10 if confirmed else ["one"] + ["two"] * 9)
+    assert origin.hits("/a") == 2
+    assert n.get("/a").cache in ("EXPIRED", "REVALIDATED")
+
+
+@pytest.mark.parametrize("control", ["max-age=0", "private, max-age=0", "no-store", "no-cache"])
+def test_what_cannot_be_asked_about_or_shared_each_asks_for(cached, origin, control):
+    first = threading.Event()
+    count = iter(range(100))
+    tag = [TAG] if "private" in control or "no-store" in control else []
+
+    def reply(_):
+        i = next(count)
+        return Reply(str(i), headers=[f"Cache-Control: {control}", *tag], before=first if i == 0 else None)
+    origin.handle("/a", reply)
+    n = cached(PATIENT, workers=2)
+    answers = n.ask_together("/a", 8, lambda: (n.wait_for_waiters(7), first.set()))
+    assert sorted(a.text for a in answers) == [str(i) for i in range(8)]
+
+
 def test_those_who_waited_for_what_is_stale_on_arrival_share_it_within_its_window(cached, origin):
     first, update = threading.Event(), threading.Event()
     answer = stale(", stale-while-revalidate=600")
     origin.sequence("/a", Reply(answer.parts, headers=answer.headers, before=first), Reply("new", headers=["Cache-Control: max-age=600"], before=update))
-    n = cached(workers=2)
+    n = cached(PATIENT, workers=2)
     clients = [n.connect() for _ in range(12)]
     for c in clients:
         c.send("/a")
-    origin.wait_for_hits("/a", 1)
-    wait_until(lambda: json.loads(n.get("/_cache/v1/zones/one").body)["counters"]["waits"] == 11, "the others wait")
+    n.wait_for_waiters(11)
     first.set()
     assert {c.read_body(c.read_header()).body for c in clients} == {b"good"}
     for c in clients:
@@ -221,12 +281,12 @@ def test_stale_is_never_older_than_its_window_after_many_failures(cached, origin
 def test_those_who_wait_for_a_failing_validation_get_stale_too(cached, origin):
     gate = threading.Event()
     origin.sequence("/a", stale(), Reply("bad", status=503, before=gate))
-    n = cached("slab_cache_use_stale http_503;", workers=2)
+    n = cached(f"slab_cache_use_stale http_503; {PATIENT}", workers=2)
     n.get("/a")
     clients = [n.connect() for _ in range(6)]
     for c in clients:
         c.send("/a")
-    origin.wait_for_hits("/a", 2)
+    n.wait_for_waiters(5)
     gate.set()
     assert {c.read_body(c.read_header()).body for c in clients} == {b"good"}
     for c in clients:
@@ -237,33 +297,14 @@ def test_those_who_wait_for_a_failing_validation_get_stale_too(cached, origin):
 def test_those_who_wait_for_a_validation_share_its_304(cached, origin):
     gate = threading.Event()
     origin.sequence("/a", stale(), Reply(status=304, headers=["Cache-Control: max-age=600", TAG], before=gate))
-    n = cached("slab_cache_use_stale off;", workers=4)
+    n = cached(f"slab_cache_use_stale off; {PATIENT}", workers=4)
     n.get("/a")
     clients = [n.connect() for _ in range(12)]
     for c in clients:
         c.send("/a")
-    origin.wait_for_hits("/a", 2)
+    n.wait_for_waiters(11)
     gate.set()
     assert {c.read_body(c.read_header()).body for c in clients} == {b"good"}
     for c in clients:
         c.close()
     assert origin.hits("/a") == 2
-
-
-@pytest.mark.parametrize("value", ["no-cache", "max-age=0, must-revalidate"])
-def test_those_who_waited_for_what_each_must_validate_do_not_queue(cached, origin, value):
-    first, others = threading.Event(), threading.Event()
-    lines = [f"Cache-Control: {value}", TAG]
-    origin.sequence("/a", Reply("body", headers=lines, before=first), Reply(status=304, headers=lines, before=others))
-    n = cached(workers=2)
-    clients = [n.connect() for _ in range(12)]
-    for c in clients:
-        c.send("/a")
-    origin.wait_for_hits("/a", 1)
-    wait_until(lambda: json.loads(n.get("/_cache/v1/zones/one").body)["counters"]["waits"] == 11, "the others wait")
-    first.set()
-    origin.wait_for_hits("/a", 12)      # all of them are there before any of them is answered
-    others.set()
-    assert {c.read_body(c.read_header()).body for c in clients} == {b"body"}
-    for c in clients:
-        c.close()

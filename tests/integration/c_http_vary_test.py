@@ -2,6 +2,7 @@
 import threading
 
 import pytest
+from harness.nginx import PATIENT
 from harness.origin import Reply, request_header
 from harness.rules import second_answers
 from harness.wait import wait_until
@@ -120,11 +121,11 @@ def test_variants_are_filled_at_the_same_time_each_once(cached, origin):
     gate = threading.Event()
     origin.reply("/warm", "x", headers=[FRESH])
     origin.handle("/a", lambda r: Reply(request_header(r, "Foo"), headers=[FRESH, "Vary: Foo"], before=gate))
-    n = cached(workers=2)
+    n = cached(PATIENT, workers=2)
     clients = [(str(i % 3), n.connect()) for i in range(12)]
     for value, c in clients:
         c.send("/a", headers=[f"Foo: {value}"])
-    origin.wait_for_hits("/a", 1)
+    n.wait_for_waiters(11)
     gate.set()
     assert [c.read_body(c.read_header()).text == value for value, c in clients] == [True] * 12
     for _, c in clients:

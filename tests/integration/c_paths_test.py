@@ -4,6 +4,7 @@ import threading
 
 import pytest
 from harness.gateways import FASTCGI_PARAMS, UWSGI_PARAMS, FastCgiOrigin, UwsgiOrigin
+from harness.nginx import PATIENT
 from harness.origin import Origin, Reply, request_header
 from harness.wait import wait_until
 
@@ -110,6 +111,7 @@ def way(request, make_nginx):
         n.start(workers=workers, server=f"listen 127.0.0.1:{n.h2_port} http2 backlog=4096{reuse};",
                 location=f"""
             location = /page {{ ssi on; ssi_types *; return 200 '[<!--# include virtual="$arg_p" -->]'; }}
+            location /_cache/ {{ slab_cache_api; allow 127.0.0.1; deny all; }}
             location / {{ slab_cache one; {directives} {chosen.passes.format(origin.address)} }}""")
         return Running(n, origin, chosen.client)
 
@@ -119,11 +121,11 @@ def way(request, make_nginx):
 
 
 def test_many_requests_for_a_cold_key_are_one_at_the_origin(way):
-    w = way(workers=4)
+    w = way(PATIENT, workers=4)
     gate = threading.Event()
     w.origin.reply("/a", b"body" * 1000, headers=FRESH, before=gate)
     clients = [w.open("/a") for _ in range(20)]
-    w.origin.wait_for_hits("/a", 1)
+    w.nginx.wait_for_waiters(19)
     gate.set()
     assert {c.rest() for c in clients} == {b"body" * 1000}
     assert (w.get("/a"), w.origin.hits("/a")) == (b"body" * 1000, 1)
@@ -169,12 +171,12 @@ def test_stale_is_served_when_the_origin_fails(way, failure):
 
 
 def test_waiters_of_a_failing_validation_get_stale(way):
-    w = way("slab_cache_use_stale http_503;")
+    w = way(f"slab_cache_use_stale http_503; {PATIENT}")
     gate = threading.Event()
     w.origin.sequence("/a", Reply("good", headers=["Cache-Control: max-age=100", "Age: 100", TAG]), Reply("bad", status=503, before=gate))
     w.get("/a")
     clients = [w.open("/a") for _ in range(6)]
-    w.origin.wait_for_hits("/a", 2)
+    w.nginx.wait_for_waiters(5)
     gate.set()
     assert [c.rest() for c in clients] == [b"good"] * 6
     assert w.origin.hits("/a") == 2

@@ -128,7 +128,7 @@ def test_page_needs_nothing_but_itself_and_the_api(site):
 
 
 def test_page_is_the_one_in_the_source(site):
-    assert site.get("/_cache/").body == (TOP / "src/ngx/admin.html").read_bytes()
+    assert site.get("/_cache/").body == (TOP / "src/ngx/api/admin.html").read_bytes()
 
 
 # ---- in a browser ---------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Cold keys filled out of the client's own request, where a location's answers have always been whole (ngx/direct.h)."""
+"""Cold keys filled out of the client's own request, where a location's answers have always been whole (ngx/fill/direct_fill.h)."""
 import email.utils
 import re
 import socket
@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from harness.client import Connection
-from harness.nginx import VERSION
+from harness.nginx import PATIENT, VERSION
 from harness.origin import Reply
 from harness.wait import wait_until
 
@@ -155,13 +155,14 @@ def test_request_that_could_shape_the_answer_goes_by_clone(trusted, origin, line
 def test_client_that_hangs_up_does_not_abort_it(one_fill, origin):
     gate = threading.Event()
     origin.reply("/a", "body", headers=FRESH, before=gate)
-    n = one_fill()
+    n = one_fill(PATIENT)
     c = n.connect()
     c.send("/a")
     origin.wait_for_hits("/a", 1)
     c.abort()
     with ThreadPoolExecutor() as pool:
         waiter = pool.submit(n.get, "/a")
+        n.wait_for_waiters(1)
         gate.set()
         assert waiter.result().body == b"body"
     assert n.get("/a").cache == "HIT"
@@ -170,9 +171,9 @@ def test_client_that_hangs_up_does_not_abort_it(one_fill, origin):
 
 def test_all_who_wait_are_answered_by_one_fetch(trusted, origin):
     gate = threading.Event()
-    n = trusted()
+    n = trusted(PATIENT)
     origin.reply("/a", "body" * 500, headers=FRESH, before=gate)
-    answers = n.ask_together("/a", 50, lambda: (origin.wait_for_hits("/a", 1), gate.set()))
+    answers = n.ask_together("/a", 50, lambda: (n.wait_for_waiters(49), gate.set()))
     assert {a.body for a in answers} == {b"body" * 500}
     assert origin.hits("/a") == 1
     assert direct_fills(n) == 1
@@ -240,6 +241,28 @@ def test_length_of_an_answer_without_body_is_not_waited_for(one_fill, origin, st
     origin.reply("/a", status=status, headers=(*FRESH, "Content-Length: 100"))
     n = one_fill("proxy_read_timeout 2s;")
     assert n.get("/a").status == status
+
+
+@pytest.mark.parametrize("lines", [[], ["Content-Length: 100"], ["Transfer-Encoding: chunked"]])
+@pytest.mark.parametrize("earned", [0, EARNED])
+def test_answer_that_has_no_body_is_stored(cached, origin, lines, earned):
+    origin.reply("/a", status=204, headers=(*FRESH, "X-Own: 1", *lines))
+    n = cached(level="debug")
+    earn(n, origin, earned)
+    answers = [n.get("/a") for _ in range(3)]
+    assert [(a.status, a.cache, a.header("X-Own")) for a in answers] == [(204, c, "1") for c in ("MISS", "HIT", "HIT")]
+    assert direct_fills(n) == (1 if earned else 0)
+
+
+def test_validations_take_no_trust_away(cached, origin):
+    origin.sequence("/a", Reply("a", headers=("Cache-Control: no-cache", 'ETag: "a"')),
+                    Reply(status=304, headers=("Cache-Control: no-cache", 'ETag: "a"')))
+    n = cached(level="debug")
+    for i in range(EARNED):
+        earn(n, origin, 1) if i == 0 else n.get("/a")
+    origin.reply("/b", "b", headers=FRESH)
+    n.get("/b")
+    assert direct_fills(n) == 1
 
 
 def test_location_that_sends_its_requests_elsewhere_stores_nothing(cached, origin):

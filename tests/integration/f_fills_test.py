@@ -4,6 +4,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from harness.nginx import PATIENT
 from harness.origin import Reply, request_header
 from harness.wait import wait_until
 
@@ -15,8 +16,8 @@ SHORT = "Cache-Control: max-age=1"
 def test_two_hundred_requests_for_a_cold_key_are_one_at_the_origin(cached, origin):
     gate = threading.Event()
     origin.reply("/a", b"body" * 1000, headers=FRESH, before=gate)
-    n = cached(workers=4)
-    answers = n.ask_together("/a", 200, lambda: (origin.wait_for_hits("/a", 1), gate.set()))
+    n = cached(PATIENT, workers=4)
+    answers = n.ask_together("/a", 200, lambda: (n.wait_for_waiters(199), gate.set()))
     assert {a.body for a in answers} == {b"body" * 1000}
     assert origin.hits("/a") == 1
 
@@ -61,10 +62,10 @@ def test_waiters_of_a_private_response_each_get_their_own(cached, origin):
     gate = threading.Event()
     origin.handle("/a", lambda r: Reply(request_header(r, "Cookie") or "none", headers=("Cache-Control: private",),
                                         before=gate))
-    n = cached(workers=2)
+    n = cached(PATIENT, workers=2)
     with ThreadPoolExecutor(4) as pool:
         futures = {i: pool.submit(n.get, "/a", f"Cookie: u={i}") for i in range(4)}
-        origin.wait_for_hits("/a", 1)
+        n.wait_for_waiters(3)
         gate.set()
         assert {i: f.result().text for i, f in futures.items()} == {i: f"u={i}" for i in range(4)}
 

@@ -19,10 +19,6 @@ def sized(origin, size):
     origin.handle("*", lambda r: Reply(body_of(r.target, size), headers=FRESH))
 
 
-def figures(n):
-    return json.loads(n.get("/_cache/v1/zones/one").body)
-
-
 def begin_slowly(n, path, rate, into):
     """A reader that has its header and takes its time for the rest."""
     c = n.connect()
@@ -37,7 +33,7 @@ def hang_up(connections):
 
 
 def nothing_pinned(n):
-    wait_until(lambda: figures(n)["pins"] == 0 and figures(n)["memory"]["filling_bytes"] == 0, "no pin, no fill")
+    wait_until(lambda: n.figures()["pins"] == 0 and n.figures()["memory"]["filling_bytes"] == 0, "no pin, no fill")
 
 
 # ---- full ------------------------------------------------------------------------------------------------------------
@@ -75,7 +71,7 @@ def test_more_entries_pinned_than_a_worker_has_slots_is_busy_not_broken(cached, 
         answers[answer.status, answer.cache] += 1
     assert answers[200, "HIT"] >= 1000 and set(answers) == {(200, "HIT"), (200, "MISS")}, answers
     assert answer.why == "BUSY"         # the last one found no slot and went by
-    assert figures(n)["pins"] >= 1000
+    assert n.figures()["pins"] >= 1000
     assert n.get("/p/7", ("X-Rate", "0")).body == body_of("/p/7", 40_000)
     hang_up(readers)
     nothing_pinned(n)
@@ -92,7 +88,7 @@ def test_more_small_entries_wanted_by_slow_readers_than_a_worker_has_slots_are_c
         _, answer = begin_slowly(n, f"/p/{i}", 1000, readers)
         answers[answer.status, answer.cache] += 1
     assert answers == {(200, "HIT"): 1060}
-    assert figures(n)["pins"] < 600
+    assert n.figures()["pins"] < 600
     c, _ = begin_slowly(n, "/p/7", 0, readers)
     assert c.read(20_000) == body_of("/p/7", 20_000)
     hang_up(readers)
@@ -108,7 +104,7 @@ def test_one_object_of_max_size_after_the_other_evicts(cached, origin):
             answer = c.request(f"/big/{i}")
             assert (answer.status, answer.body) == (200, body_of(f"/big/{i}", size))
     assert n.get("/big/79").cache == "HIT"
-    f = figures(n)
+    f = n.figures()
     assert 0.5 * f["memory"]["capacity_bytes"] < f["memory"]["used_bytes"] <= f["memory"]["capacity_bytes"]
 
 
@@ -133,11 +129,11 @@ def test_thousands_of_slow_readers_of_one_object_hold_one_copy(cached, origin):
     sized(origin, size)
     n = cached(BY_RATE, workers=4, zone="slab_cache_zone zone=one:16m;")
     n.get("/a")
-    before = figures(n)["memory"]["used_bytes"]
+    before = n.figures()["memory"]["used_bytes"]
     readers = []
     for _ in range(3000):
         assert begin_slowly(n, "/a", 1000, readers)[1].cache == "HIT"
-    f = figures(n)
+    f = n.figures()
     assert f["pins"] <= 4 and f["memory"]["used_bytes"] == before
     hang_up(readers)
     nothing_pinned(n)
@@ -152,7 +148,7 @@ def test_a_hundred_variants_of_one_url_are_at_most_eight(cached, origin):
     for i in range(100):
         assert n.get("/v", ("X-Colour", f"c{i}")).text == f"c{i}" * 50
     assert [n.get("/v", ("X-Colour", f"c{i}")).cache for i in range(99, 93, -1)] == ["HIT"] * 6
-    assert figures(n)["entries"] <= 9       # and the marker that says how they vary
+    assert n.figures()["entries"] <= 9       # and the marker that says how they vary
 
 
 def test_page_with_a_thousand_tags_passes_with_a_reason(cached, origin):
@@ -209,7 +205,7 @@ def test_fill_that_never_ends_passes_on_what_comes_and_is_given_up(cached, origi
             assert c.read(size) == b"x" * size
             c.read(2)
             total += size
-        assert figures(n)["memory"]["filling_bytes"] == 0       # more than max_object: the zone has let go
+        assert n.figures()["memory"]["filling_bytes"] == 0       # more than max_object: the zone has let go
         assert n.get("/other").status == 404
     forever.set()
     nothing_pinned(n)

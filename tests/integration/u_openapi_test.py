@@ -1,4 +1,4 @@
-"""docs/openapi.json is the API: the same routes as src/ngx/api_route.cpp, and a real nginx answers as it says."""
+"""docs/openapi.json is the API: the same routes as src/ngx/api/api_route.cpp, and a real nginx answers as it says."""
 import json
 import re
 import urllib.parse
@@ -45,7 +45,7 @@ def operations():
 
 
 def test_routes_are_those_of_the_source():
-    source = (TOP / "src/ngx/api_route.cpp").read_text()
+    source = (TOP / "src/ngx/api/api_route.cpp").read_text()
     table = re.search(r"kActions\[\] = \{(.*?)\n\};", source, re.S)[1]
     known = set()
     for resource, methods in re.findall(r"\{Resource::(\w+), ([^,]+),", table):
@@ -55,7 +55,7 @@ def test_routes_are_those_of_the_source():
 
 
 def test_arguments_are_those_of_the_source():
-    source = (TOP / "src/ngx/api_route.cpp").read_text()
+    source = (TOP / "src/ngx/api/api_route.cpp").read_text()
     rows = re.findall(r'\{Resource::(\w+), ([^,]+), \w+, \w+, "([\w ]*)",', source)
     assert rows
     for resource, methods, arguments in rows:

@@ -1,5 +1,4 @@
 """slab_cache_zone file=: the cache outlives nginx, and nothing that is off about the file is ever used."""
-import json
 import os
 import pathlib
 import re
@@ -83,10 +82,6 @@ class Load:
             t.join(30)
 
 
-def figures(n):
-    return json.loads(n.get("/_cache/v1/zones/one").body)
-
-
 def said(n, pattern):
     return re.findall(pattern, n.error_log())
 
@@ -142,7 +137,7 @@ def test_purge_of_a_tag_survives_kill_9(warm):
 def test_what_was_being_filled_at_kill_9_is_given_back(warm, origin):
     n = warm()
     n.get("/a")
-    before = figures(n)["memory"]
+    before = n.figures()["memory"]
     forever = threading.Event()
     origin.handle("/slow", lambda r: Reply([b"x" * 100_000, forever, b"y"], headers=FRESH))
     with n.connect() as c:
@@ -153,7 +148,7 @@ def test_what_was_being_filled_at_kill_9_is_given_back(warm, origin):
     forever.set()
     n.start(text=n.text)
     assert n.get("/a").cache == "HIT"
-    after = figures(n)["memory"]
+    after = n.figures()["memory"]
     assert (after["filling_bytes"], after["used_bytes"]) == (0, before["used_bytes"])
 
 

@@ -1,7 +1,7 @@
 /* purge.pml — purge against lookup, fill and refresh (src/shm/purge, CORE.md section 5).
  *
  * Code        purge_fingerprints, make_room_locked, write_record_locked, publish_and_unlock, finish_purge_locked, judge
- *             (purge.cpp); known_valid_at (chain.h); Store::validity, birth_stamp, commit, refresh (store_read.cpp, store_write.cpp)
+ *             (purge.cpp); known_valid_at (entry_runs.h); Store::validity, birth_stamp, commit, refresh (store_read.cpp, store_write.cpp)
  * What        One key whose entry carries selector SA. Each purger first sees the origin's content change, then
  *             purges: SA, or SB which lands in the same record set and, as the set has one way here, drops SA's
  *             record into the set's floor. A filler fetches and commits; a revalidator gets a 304 and refreshes;

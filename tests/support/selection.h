@@ -1,7 +1,7 @@
 // tests/support/selection.h — a selection to select into, with memory that may run out.
 #pragma once
 
-#include "cache/selection.h"
+#include "cache/purge_batch.h"
 #include "support/memory.h"
 
 namespace slab_cache::test {

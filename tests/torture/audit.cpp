@@ -16,7 +16,7 @@ using namespace slab_cache::shm;
 
 namespace {
 
-constexpr uint32_t kReserved = 4096;   // ngx/zone.h
+constexpr uint32_t kReserved = 4096;   // ngx/zone/zone.h
 
 // What the configuration said is in the header: the file is audited under its own.
 Config config_of(const ZoneHeader& z) {

@@ -1,5 +1,6 @@
 """A real nginx in a directory of its own, on ports that are reserved for it."""
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -17,6 +18,8 @@ MODULE = pathlib.Path(os.environ.get("SLAB_MODULE", TOP / "build/ngx_http_slab_c
 NGINX = os.environ.get("SLAB_NGINX") or shutil.which("nginx") or "/usr/sbin/nginx"
 VERSION = tuple(int(x) for x in re.search(r"nginx/([\d.]+)", subprocess.run([NGINX, "-v"], stdin=subprocess.DEVNULL, capture_output=True,
                                                                              text=True, check=True).stderr)[1].split("."))
+# For locations whose origin is held back until a number of clients wait: none of them may lose its patience on a slow machine.
+PATIENT = "slab_cache_lock_timeout 60s; slab_cache_lock_age 60s;"
 BAD = re.compile(r"\[alert\]|\[emerg\]|exited on signal|AddressSanitizer|LeakSanitizer|runtime error:")
 
 CONFIG = """\
@@ -245,6 +248,15 @@ class Nginx:
     def request(self, path, method="GET", **kw):
         with self.connect() as c:
             return c.request(path, method, **kw)
+
+    def figures(self, zone="one"):
+        """What the API, at /_cache/, says of a zone."""
+        return json.loads(self.get(f"/_cache/v1/zones/{zone}").body)
+
+    def wait_for_waiters(self, count):
+        """Returns when so many requests have begun to wait for somebody else's fill since the start. That a request is sent
+        says nothing: it may be read when the fill is over. What is counted after that needs this, and PATIENT."""
+        wait_until(lambda: self.figures()["counters"]["waits"] >= count, f"{count} requests wait for a fill")
 
     def ask_together(self, path, count, meanwhile):
         """The answers to `count` requests that are all sent before meanwhile() is called."""

@@ -231,6 +231,19 @@ TEST(StaleWhileUpdating, ends_with_the_responses_own_window) {
     EXPECT_FALSE(serves_stale(message, kStaleUpdating, {}, 65));
 }
 
+TEST(StaleWhileUpdating, a_lifetime_of_zero_wants_a_word_of_the_response_or_of_the_configuration) {
+    for (const char* value : {"Cache-Control: max-age=0", "Expires: 0"}) {
+        const StoredFacts facts = stored({value, "ETag: x"});
+        EXPECT_FALSE(may_serve_stale(facts, kStaleUpdating, {}, kNow)) << value;
+        EXPECT_TRUE(may_serve_stale(facts, kStaleError, {}, kNow)) << value;
+        Policy written;
+        written.stale_at_once = true;
+        EXPECT_TRUE(may_serve_stale(facts, kStaleUpdating, written, kNow)) << value;
+    }
+    const Message own({"Cache-Control: max-age=0, stale-while-revalidate=5", "ETag: x"});
+    EXPECT_TRUE(may_serve_stale(stored(own), kStaleUpdating, {}, kNow + 4));
+}
+
 TEST(StaleWhileUpdating, is_forbidden_by_must_revalidate) {
     EXPECT_FALSE(
         serves_stale({"Cache-Control: max-age=60, must-revalidate, stale-while-revalidate=9"},

@@ -1,0 +1,241 @@
+#include "ngx/glue/ngx.h"
+
+#include "ngx/answer/serve_growing.h"
+
+#include "ngx/glue/client_io.h"
+#include "ngx/fill/fill.h"
+#include "ngx/answer/relay.h"
+#include "ngx/request/slice.h"
+
+namespace slab_cache::ngx {
+namespace {
+
+constexpr uint32_t kSegmentsPerTurn = 32;
+const ngx_buf_tag_t kTag = reinterpret_cast<ngx_buf_tag_t>(&ngx_http_slab_cache_module);
+
+enum class Growth : uint8_t { kMore, kComplete, kBroken, kWait };
+
+// Where the client's part of the body ends: a range may end before the whole does.
+bool has_all(const Ctx* ctx) noexcept {
+    if (ctx->is_sliced) {
+        return ctx->stream_offset >= end_within_part(ctx);
+    }
+    const auto& out = ctx->request->headers_out;
+    return out.status == NGX_HTTP_PARTIAL_CONTENT
+           && ctx->stream_offset >= static_cast<uint64_t>(out.content_offset + out.content_length_n);
+}
+
+// What the object has for us beyond what was handed out.
+Growth look(Ctx* ctx) noexcept {
+    if (has_all(ctx)) {
+        return Growth::kComplete;
+    }
+    // Watch first, look after: a change in between wakes us (shm/store.h, lease_watch).
+    shm::LeaseView view;
+    const bool leased = static_cast<bool>(ctx->ticket);
+    if (leased) {
+        view = ctx->zone->store.lease_watch(ctx->ticket, now_ms(),
+                                            static_cast<uint32_t>(ctx->conf->lock_age));
+    }
+    // Completeness before length: what is complete cannot grow any more.
+    const bool complete = shm::Store::is_complete(ctx->pin);
+    if (shm::Store::body_available(ctx->pin) > ctx->stream_offset) {
+        return Growth::kMore;
+    }
+    if (complete) {
+        return Growth::kComplete;
+    }
+    if (ctx->fill != nullptr) {
+        return Growth::kWait;   // our own fill: it posts us
+    }
+    if (leased
+        && (view.state == shm::LeaseState::kFetching || view.state == shm::LeaseState::kStreaming)) {
+        return Growth::kWait;
+    }
+    // An owner who pauses for longer than lock_age may be overtaken, and its object grows on for those who read it; nobody
+    // tells them of it then, they look again and again.
+    const bool paused = view.state == shm::LeaseState::kGone
+                        || (view.state == shm::LeaseState::kSilent && view.detail == 0);
+    if (leased && paused && shm::Store::is_filling(ctx->pin)) {
+        return Growth::kWait;
+    }
+    // The fill is over; it may have completed the object between the two looks.
+    if (shm::Store::is_complete(ctx->pin)) {
+        return shm::Store::body_available(ctx->pin) > ctx->stream_offset ? Growth::kMore
+                                                                         : Growth::kComplete;
+    }
+    return Growth::kBroken;
+}
+
+ngx_chain_t* next_chain(ngx_http_request_t* r, Ctx* ctx) noexcept {
+    shm::Segment segment[kSegmentsPerTurn];
+    const uint32_t n = ctx->zone->store.segments(ctx->pin, ctx->stream_offset, &ctx->stream_cursor,
+                                                 segment, kSegmentsPerTurn);
+    ngx_chain_t* out = nullptr;
+    ngx_chain_t** last = &out;
+    for (uint32_t i = 0; i < n; i++) {
+        ngx_chain_t* link = ngx_chain_get_free_buf(r->pool, &ctx->free_bufs);
+        if (link == nullptr) {
+            return nullptr;
+        }
+        ngx_buf_t* b = link->buf;
+        ngx_memzero(b, sizeof(*b));
+        b->start = b->pos = reinterpret_cast<u_char*>(const_cast<char*>(segment[i].data));
+        b->end = b->last = b->pos + segment[i].len;
+        b->memory = 1;
+        b->tag = kTag;
+        b->flush = i + 1 == n;
+        ctx->stream_offset += segment[i].len;
+        *last = link;
+        last = &link->next;
+    }
+    return out;
+}
+
+// All of it is with the socket: a client who reads slowly holds one part of a file at a time, not all that it has read.
+void let_go_of_part(Ctx* ctx) noexcept {
+    ngx_chain_t* none = nullptr;
+    if (!ctx->is_part) {
+        return;
+    }
+    ngx_chain_update_chains(ctx->request->pool, &ctx->free_bufs, &ctx->busy_bufs, &none, kTag);
+    if (ctx->busy_bufs == nullptr) {
+        ctx->hits = shm::Store::hits(ctx->pin);
+        ctx->is_copied = true;   // its head was (serve.cpp)
+        ctx->zone->store.unpin(&ctx->pin);
+    }
+}
+
+void finish(ngx_http_request_t* r, Ctx* ctx, ngx_int_t rc) noexcept {
+    ngx_connection_t* c = r->connection;
+    ctx->step = Step::kAnswered;
+    let_go_of_part(ctx);
+    ngx_http_finalize_request(r, rc);
+    ngx_http_run_posted_requests(c);
+}
+
+void on_writable(ngx_http_request_t* r) noexcept;
+
+// It is the main request that the client's pace holds up, or the part of a file whose turn it is.
+bool waits_for_socket(const ngx_http_request_t* r, const Ctx* ctx) noexcept {
+    return r == r->main || (ctx->is_part && has_socket(r));
+}
+
+// The client's socket is full: nginx's own way of waiting for it.
+void wait_writable(ngx_http_request_t* r, Ctx* ctx) noexcept {
+    ngx_event_t* wev = r->connection->write;
+    ngx_http_core_loc_conf_t* clcf = core_loc_conf(r);
+    if (!wev->delayed) {
+        ngx_add_timer(wev, clcf->send_timeout);
+    }
+    if (ngx_handle_write_event(wev, clcf->send_lowat) != NGX_OK) {
+        finish(r, ctx, NGX_ERROR);
+    }
+}
+
+ngx_int_t send(ngx_http_request_t* r, Ctx* ctx, ngx_chain_t* out) noexcept {
+    const ngx_int_t rc = ngx_http_output_filter(r, out);
+    ngx_chain_update_chains(r->pool, &ctx->free_bufs, &ctx->busy_bufs, &out, kTag);
+    return rc;
+}
+
+// The rest comes by relay: the object outgrew the cache after its head was stored (fill.h).
+bool goes_on_by_relay(Ctx* ctx) noexcept { return ctx->relay != nullptr; }
+
+void run(ngx_http_request_t* r, Ctx* ctx) noexcept {
+    for (;;) {
+        if (is_behind_subrequests(r)) {
+            return;
+        }
+        if (is_socket_full(r) && waits_for_socket(r, ctx)) {
+            wait_writable(r, ctx);
+            return;
+        }
+        switch (look(ctx)) {
+        case Growth::kMore: {
+            ngx_chain_t* out = next_chain(r, ctx);
+            if (out == nullptr || send(r, ctx, out) == NGX_ERROR) {
+                finish(r, ctx, NGX_ERROR);
+                return;
+            }
+            continue;
+        }
+        case Growth::kComplete:
+            finish(r, ctx, ngx_http_send_special(r, NGX_HTTP_LAST));
+            return;
+        case Growth::kBroken:
+            if (goes_on_by_relay(ctx)) {
+                start_relay_body(r, ctx);
+                return;
+            }
+            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                          "slab_cache: the fill failed while its response was being sent");
+            r->keepalive = 0;
+            (void) ngx_http_send_special(r, NGX_HTTP_FLUSH);   // what there was, as nginx does
+            finish(r, ctx, NGX_ERROR);
+            return;
+        case Growth::kWait:
+            if (goes_on_by_relay(ctx)) {
+                start_relay_body(r, ctx);
+                return;
+            }
+            if (is_header_waiting(r) && ngx_http_send_special(r, NGX_HTTP_FLUSH) == NGX_ERROR) {
+                finish(r, ctx, NGX_ERROR);   // the header goes at once, even if the body takes its time
+                return;
+            }
+            if (waits_for_socket(r, ctx)) {
+                stop_send_timeout(r);
+            }
+            wait_for(&ctx->waiter, ctx->ticket, kSafetyNetMs);
+            return;
+        }
+    }
+}
+
+void on_writable(ngx_http_request_t* r) noexcept {
+    Ctx* ctx = get_ctx(r);
+    ngx_connection_t* c = r->connection;
+    ngx_event_t* wev = c->write;
+    if (ctx == nullptr) {
+        return;
+    }
+    if (wev->timedout && waits_for_socket(r, ctx)) {
+        ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT, "client timed out");
+        c->timedout = 1;
+        finish(r, ctx, NGX_HTTP_REQUEST_TIME_OUT);
+        return;
+    }
+    if (wev->delayed || r->aio) {
+        wait_writable(r, ctx);
+        return;
+    }
+    if (is_socket_full(r) || r->buffered != 0) {
+        if (send(r, ctx, nullptr) == NGX_ERROR) {
+            finish(r, ctx, NGX_ERROR);
+            return;
+        }
+    }
+    run(r, ctx);
+}
+
+}  // namespace
+
+ngx_int_t start_stream(ngx_http_request_t* r, Ctx* ctx) noexcept {
+    r->main->count++;
+    ctx->step = Step::kStreaming;
+    r->write_event_handler = on_writable;
+    if (r == r->main || ctx->is_part) {
+        r->read_event_handler = ngx_http_test_reading;
+    }
+    // From an event of its own: this call stack still belongs to the content phase.
+    post_waiter(&ctx->waiter);
+    return NGX_DONE;
+}
+
+void resume_stream(Ctx* ctx) noexcept {
+    ngx_http_request_t* r = ctx->request;
+    ngx_http_set_log_request(r->connection->log, r);
+    run(r, ctx);
+}
+
+}  // namespace slab_cache::ngx

@@ -1,0 +1,248 @@
+#include "ngx/glue/ngx.h"
+
+#include "ngx/api/metrics.h"
+
+#include "ngx/api/api.h"
+#include "ngx/conf/conf.h"
+#include "ngx/request/accounting.h"
+#include "ngx/glue/reply.h"
+#include "ngx/zone/zone.h"
+#include "shm/counters.h"
+
+namespace slab_cache::ngx {
+namespace {
+
+constexpr size_t kBytesPerZone = 24 * 1024;
+constexpr size_t kBytesOfHelp = 24 * 1024;
+
+// Text that is written once, in order; what does not fit is remembered as such.
+struct Text {
+    u_char* start;
+    u_char* at;
+    u_char* end;
+
+    bool overflowed() const noexcept { return at == end; }
+    template <class... Args>
+    void add(const char* format, Args... args) noexcept {
+        at = ngx_slprintf(at, end, format, args...);
+    }
+};
+
+struct Zones {
+    Zone** zone;
+    ngx_uint_t count;
+    shm::Stats* stats;
+};
+
+using ValueFn = uint64_t (*)(Zone* zone, const shm::Stats& s);
+
+template <Counter C>
+uint64_t value_of(Zone* zone, const shm::Stats&) noexcept {
+    return counter_sum(zone, C);
+}
+
+// One sample of a family: label="value", or none.
+struct Sample {
+    const char* label;
+    const char* text;
+    ValueFn value;
+};
+
+struct Family {
+    const char* name;
+    const char* type;
+    const char* help;
+    const Sample* sample;
+    size_t count;
+    uint32_t per;          // what is counted in seconds is kept in 1/per of them; 1: a plain number
+};
+
+#define SLAB_STAT(field) [](Zone*, const shm::Stats& s) noexcept -> uint64_t { return s.field; }
+
+constexpr Sample kRequests[] = {
+    {"status", "HIT", value_of<Counter::kHit>},           {"status", "MISS", value_of<Counter::kMiss>},
+    {"status", "EXPIRED", value_of<Counter::kExpired>},   {"status", "STALE", value_of<Counter::kStale>},
+    {"status", "UPDATING", value_of<Counter::kUpdating>}, {"status", "REVALIDATED", value_of<Counter::kRevalidated>},
+    {"status", "BYPASS", value_of<Counter::kBypass>},     {"status", "PASSED", value_of<Counter::kPass>},
+};
+constexpr Sample kFillResults[] = {
+    {"result", "stored", value_of<Counter::kFillsStored>},
+    {"result", "failed", value_of<Counter::kFillsFailed>},
+    {"result", "refused", value_of<Counter::kFillsRefused>},
+};
+constexpr Sample kFillsStarted[] = {{nullptr, nullptr, value_of<Counter::kFills>}};
+constexpr Sample kBackground[] = {{nullptr, nullptr, value_of<Counter::kBackgroundFills>}};
+constexpr Sample kWaits[] = {{nullptr, nullptr, value_of<Counter::kWaits>}};
+constexpr Sample kPurges[] = {{nullptr, nullptr, value_of<Counter::kPurges>}};
+constexpr Sample kSelectors[] = {{nullptr, nullptr, value_of<Counter::kPurgeSelectors>}};
+constexpr Sample kPushes[] = {{nullptr, nullptr, value_of<Counter::kPushes>}};
+constexpr Sample kServed[] = {{"source", "cache", value_of<Counter::kBytesFromCache>},
+                              {"source", "origin", value_of<Counter::kBytesFromOrigin>}};
+constexpr Sample kOrigin[] = {{nullptr, nullptr, value_of<Counter::kOriginMs>}};
+constexpr Sample kSaved[] = {{nullptr, nullptr, value_of<Counter::kSavedUs>}};
+constexpr Sample kBytes[] = {
+    {"state", "live", SLAB_STAT(live_bytes)},         {"state", "retired", SLAB_STAT(retired_bytes)},
+    {"state", "filling", SLAB_STAT(filling_bytes)},   {"state", "overhead", SLAB_STAT(overhead_bytes)},
+    {"state", "allocated", SLAB_STAT(used_bytes)},
+    {"state", "free", [](Zone*, const shm::Stats& s) noexcept -> uint64_t {
+         return s.capacity_bytes > s.used_bytes ? s.capacity_bytes - s.used_bytes : 0;
+     }},
+};
+constexpr Sample kZoneBytes[] = {{nullptr, nullptr, SLAB_STAT(zone_bytes)}};
+constexpr Sample kEntries[] = {{nullptr, nullptr, SLAB_STAT(entries)}};
+constexpr Sample kSlots[] = {{nullptr, nullptr, SLAB_STAT(index_slots)}};
+constexpr Sample kPins[] = {{nullptr, nullptr, SLAB_STAT(pins)}};
+constexpr Sample kWorkers[] = {{nullptr, nullptr, SLAB_STAT(workers_live)}};
+constexpr Sample kSeq[] = {{nullptr, nullptr, SLAB_STAT(purge_seq)}};
+constexpr Sample kEvictionAge[] = {{nullptr, nullptr, SLAB_STAT(eviction_age_sec)}};
+
+#undef SLAB_STAT
+
+template <size_t N>
+constexpr Family family(const char* name, const char* type, const char* help, const Sample (&sample)[N],
+                        uint32_t per = 1) noexcept {
+    return {name, type, help, sample, N, per};
+}
+
+constexpr Family kFamilies[] = {
+    family("requests_total", "counter", "Requests by cache status.", kRequests),
+    family("fills_started_total", "counter", "Fetches from the origin for the cache.", kFillsStarted),
+    family("fills_total", "counter", "Fetches from the origin by result.", kFillResults),
+    family("background_fills_total", "counter", "Refreshes that no request waited for.", kBackground),
+    family("waits_total", "counter", "Requests that waited for somebody else's fetch.", kWaits),
+    family("purges_total", "counter", "Purge requests.", kPurges),
+    family("purged_selectors_total", "counter", "URLs, prefixes, hosts and tags purged.", kSelectors),
+    family("pushes_total", "counter", "Responses pushed by applications.", kPushes),
+    family("body_bytes_total", "counter", "Body bytes served from the cache, and fetched for it.", kServed),
+    family("origin_seconds_total", "counter", "Time until origins answered fetches.", kOrigin, 1000),
+    family("saved_origin_seconds_total", "counter", "Origin time that hits saved.", kSaved, 1000000),
+    family("zone_bytes", "gauge", "Size of the zone.", kZoneBytes),
+    family("memory_bytes", "gauge", "Memory of the zone by state; live, retired and filling are parts of allocated.", kBytes),
+    family("entries", "gauge", "Objects stored.", kEntries),
+    family("index_slots", "gauge", "Objects that the index has room for.", kSlots),
+    family("pins", "gauge", "Objects being sent.", kPins),
+    family("workers", "gauge", "Worker processes that use the zone.", kWorkers),
+    family("purge_seq", "gauge", "The purge counter.", kSeq),
+    family("eviction_age_seconds", "gauge", "Age of the newest evicted object; 0 before the first.", kEvictionAge),
+};
+
+void add_head(Text* t, const char* name, const char* type, const char* help) noexcept {
+    t->add("# HELP slab_cache_%s %s\n# TYPE slab_cache_%s %s\n", name, help, name, type);
+}
+
+void add_number(Text* t, uint64_t value, uint32_t per) noexcept {
+    if (per == 1) {
+        t->add(" %uL\n", value);
+        return;
+    }
+    t->add(" %uL.%06uL\n", value / per, value % per * (1000000 / per));
+}
+
+void add_family(Text* t, const Family& f, const Zones& zones) noexcept {
+    add_head(t, f.name, f.type, f.help);
+    for (ngx_uint_t z = 0; z < zones.count; z++) {
+        for (size_t i = 0; i < f.count; i++) {
+            const Sample& s = f.sample[i];
+            t->add("slab_cache_%s{zone=\"%V\"", f.name, &zones.zone[z]->name);
+            if (s.label != nullptr) {
+                t->add(",%s=\"%s\"", s.label, s.text);
+            }
+            t->add("}");
+            add_number(t, s.value(zones.zone[z], zones.stats[z]), f.per);
+        }
+    }
+}
+
+void add_reasons(Text* t, const Zones& zones) noexcept {
+    add_head(t, "refusals_total", "counter", "Requests passed and responses not stored, by reason.");
+    for (ngx_uint_t z = 0; z < zones.count; z++) {
+        for (uint32_t i = 1; i < http::kReasonCount; i++) {
+            const ngx_str_t word = to_str(http::reason_word(static_cast<http::Reason>(i)));
+            t->add("slab_cache_refusals_total{zone=\"%V\",reason=\"%V\"} %uL\n", &zones.zone[z]->name, &word,
+                   counter_sum(zones.zone[z], Counter::kReasonFirst, i));
+        }
+    }
+}
+
+void add_store_counters(Text* t, const Zones& zones) noexcept {
+    for (uint32_t i = 0; i < static_cast<uint32_t>(shm::Counter::kEnd); i++) {
+        const shm::CounterRow& row = shm::kCounterRows[i];
+        t->add("# HELP slab_cache_store_%s_total Store: %s.\n# TYPE slab_cache_store_%s_total counter\n",
+               row.word, row.sentence, row.word);
+        for (ngx_uint_t z = 0; z < zones.count; z++) {
+            t->add("slab_cache_store_%s_total{zone=\"%V\"} %uL\n", row.word, &zones.zone[z]->name,
+                   zones.zone[z]->store.counter_sum(i));
+        }
+    }
+}
+
+void add_histogram(Text* t, const Zones& zones, const char* name, const char* help,
+                   const uint32_t (&bounds)[cache::kBounds], Counter first, Counter sum) noexcept {
+    add_head(t, name, "histogram", help);
+    for (ngx_uint_t z = 0; z < zones.count; z++) {
+        const ngx_str_t* zone = &zones.zone[z]->name;
+        uint64_t below = 0;
+        for (uint32_t i = 0; i < cache::kBounds; i++) {
+            below += counter_sum(zones.zone[z], first, i);
+            t->add("slab_cache_%s_bucket{zone=\"%V\",le=\"%uD.%06uD\"} %uL\n", name, zone,
+                   bounds[i] / 1000000, bounds[i] % 1000000, below);
+        }
+        below += counter_sum(zones.zone[z], first, cache::kBounds);
+        t->add("slab_cache_%s_bucket{zone=\"%V\",le=\"+Inf\"} %uL\n", name, zone, below);
+        t->add("slab_cache_%s_sum{zone=\"%V\"}", name, zone);
+        add_number(t, counter_sum(zones.zone[z], sum), 1000000);
+        t->add("slab_cache_%s_count{zone=\"%V\"} %uL\n", name, zone, below);
+    }
+}
+
+// The zones that this worker can look into.
+bool list_zones(ngx_http_request_t* r, Zones* out) noexcept {
+    const ngx_array_t& all = main_conf(r)->zones;
+    out->zone = static_cast<Zone**>(ngx_palloc(r->pool, (all.nelts + 1) * sizeof(Zone*)));
+    out->stats = static_cast<shm::Stats*>(ngx_palloc(r->pool, (all.nelts + 1) * sizeof(shm::Stats)));
+    out->count = 0;
+    if (out->zone == nullptr || out->stats == nullptr) {
+        return false;
+    }
+    for (ngx_uint_t i = 0; i < all.nelts; i++) {
+        Zone* zone = static_cast<Zone**>(all.elts)[i];
+        if (usable(zone)) {
+            out->stats[out->count] = zone->store.stats();
+            out->zone[out->count++] = zone;
+        }
+    }
+    return true;
+}
+
+}  // namespace
+
+ngx_int_t send_metrics(Call* call) noexcept {
+    ngx_http_request_t* r = call->request;
+    Zones zones;
+    if (!list_zones(r, &zones)) {
+        return NGX_ERROR;
+    }
+    const size_t size = kBytesOfHelp + zones.count * kBytesPerZone;
+    Text text;
+    text.start = text.at = static_cast<u_char*>(ngx_palloc(r->pool, size));
+    if (text.start == nullptr) {
+        return NGX_ERROR;
+    }
+    text.end = text.start + size;
+    for (const Family& f : kFamilies) {
+        add_family(&text, f, zones);
+    }
+    add_reasons(&text, zones);
+    add_histogram(&text, zones, "hit_seconds", "Time from a request's arrival at the cache to its answer from the zone.",
+                  cache::kHitBoundsUs, Counter::kHitBucketFirst, Counter::kHitUs);
+    add_histogram(&text, zones, "miss_seconds", "The same where the origin was asked, until its answer.",
+                  cache::kMissBoundsUs, Counter::kMissBucketFirst, Counter::kMissUs);
+    add_store_counters(&text, zones);
+    if (text.overflowed()) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+    return send_reply(r, NGX_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8",
+                      {reinterpret_cast<char*>(text.start), static_cast<size_t>(text.at - text.start)});
+}
+
+}  // namespace slab_cache::ngx

@@ -1,0 +1,39 @@
+// ngx/conf/directives.h — reading slab_cache_* directives: errors in nginx's voice.
+//
+// A setter returns NGX_CONF_OK, NGX_CONF_ERROR (already logged with file and line) or a phrase that nginx turns into
+// `"…" directive <phrase> in file:line`.
+#pragma once
+
+#include "ngx/glue/ngx.h"
+
+namespace slab_cache::ngx {
+
+char* set_key(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
+char* set_key_args(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
+char* set_valid(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
+char* set_ttl(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
+char* set_cookie_mode(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
+char* set_vary(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
+char* set_stale(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
+char* set_refresh(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
+char* set_tags(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
+
+// Does a directive's value name this variable, as nginx reads it?
+bool text_names_variable(Bytes text, Bytes name) noexcept;
+// Does slab_cache_key?
+bool names_variable(const ngx_array_t* key, Bytes name) noexcept;
+
+// Shared by the setters' files.
+inline ngx_str_t* args(ngx_conf_t* cf) noexcept { return static_cast<ngx_str_t*>(cf->args->elts); }
+// Logs `format`, in which a %V stands for the value. NGX_CONF_ERROR.
+char* fail(ngx_conf_t* cf, const char* format, const ngx_str_t& value) noexcept;
+bool read_seconds(const ngx_str_t& value, time_t* out) noexcept;
+// `name=` in front of value: the rest.
+bool parameter(const ngx_str_t& value, Bytes name, ngx_str_t* rest) noexcept;
+char* invalid_parameter(ngx_conf_t* cf, const ngx_str_t& value) noexcept;
+// The complex values of arguments 1..n-1, appended to *list (created when it is null or unset).
+char* compile_values(ngx_conf_t* cf, ngx_array_t** list) noexcept;
+// "a,b,c" as an array of Bytes on the configuration pool. False on an empty member.
+bool split_list(ngx_conf_t* cf, const ngx_str_t& value, const Bytes** out, uint32_t* count) noexcept;
+
+}  // namespace slab_cache::ngx

@@ -1,0 +1,28 @@
+// ngx/conf/location_identity.h — a location's part of an answer's identity (identity.h): its server and name, and which
+// variables that the URL does not decide say who answers.
+//
+// Stable      over reload and restart, as long as server and location are written as they are.
+#pragma once
+
+#include "ngx/glue/ngx.h"
+
+#include "ngx/conf/conf.h"
+
+namespace slab_cache::ngx {
+
+inline constexpr uint64_t kExplicitIdentity = 1;
+inline constexpr uint64_t kPushedIdentity = 2;
+inline constexpr uint64_t kHeadIdentity = 3;
+inline constexpr uint64_t kPostIdentity = 4;
+inline constexpr uint64_t kSliceIdentity = 5;
+inline constexpr uint64_t kReservedIdentities = 6;   // no location's is below
+
+// Behind the setter of proxy_pass and its kind: who answers this location, and where the words have variables that the
+// URL does not decide, what they come to for a request. False when memory ran out.
+bool note_pass(ngx_conf_t* cf) noexcept;
+// The same of directives that use a request's values on its answer (proxy_redirect), or name a script.
+bool note_inputs(ngx_conf_t* cf) noexcept;
+// At merge: LocConf::identity, and what an `if` or limit_except block has from its location.
+bool merge_identity(ngx_conf_t* cf, LocConf* prev, LocConf* conf) noexcept;
+
+}  // namespace slab_cache::ngx

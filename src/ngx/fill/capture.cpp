@@ -1,0 +1,484 @@
+#include "ngx/glue/ngx.h"
+
+#include "ngx/fill/capture.h"
+
+#include "http/storable.h"
+#include "ngx/request/accounting.h"
+#include "ngx/fill/direct_fill.h"
+#include "ngx/zone/listing.h"
+#include "ngx/zone/hit_for_miss.h"
+#include "ngx/fill/origin_response.h"
+#include "ngx/fill/store_object.h"
+#include "ngx/fill/kept_redirect.h"
+#include "ngx/fill/relay_queue.h"
+
+namespace slab_cache::ngx {
+namespace {
+
+constexpr size_t kUpstreamBuffer = 64 * 1024;
+constexpr size_t kFirstBuffer = 32 * 1024;
+
+// What nginx would have made of it with its own buffer.
+void refuse_big_header(Fill* fill, OriginResponse* origin) noexcept {
+    ngx_log_error(NGX_LOG_ERR, fill->connection->log, 0, "upstream sent too big header");
+    origin->response.status = NGX_HTTP_BAD_GATEWAY;
+    origin->origin_status = NGX_HTTP_BAD_GATEWAY;
+    origin->from_upstream = false;
+    if (!stale_instead(fill, *origin)) {
+        fill->stale_servable = false;
+    }
+    count(fill->zone, Counter::kFillsFailed);
+    fail_fill(fill, NGX_HTTP_BAD_GATEWAY);
+    drop_fill(fill);
+}
+
+// Not for the cache: the leader gets it as it comes, everybody else goes by themselves.
+void refuse(Fill* fill, http::Reason reason) noexcept {
+    note_refusal(fill, reason);
+    if (fill->leader == nullptr || fill->leader->step == Step::kAnswered) {
+        drop_fill(fill);
+        return;
+    }
+    fill->leader->reason = reason;
+    fill->phase = FillPhase::kRelaying;
+    if (!start_relay(fill->leader, fill)) {
+        drop_fill(fill);
+        return;
+    }
+    if (fill->leader->pin) {
+        post_waiter(&fill->leader->waiter);   // it serves from the zone, and goes on by relay
+    } else {
+        tell_leader(fill, FillNews::kRelay);
+    }
+}
+
+// The object is in the zone, growing: whoever waits can have it.
+void announce(Fill* fill, const http::Fields& origin) noexcept {
+    fill->phase = FillPhase::kStoring;
+    if (fill->leader != nullptr) {
+        fill->leader->origin_age = origin.has("Age") ? http::received_age(origin) : -1;
+        fill->leader->stored_ref = 0;
+        fill->leader->pin = fill->zone->store.pin_writer(fill->writer);
+        tell_leader(fill, FillNews::kStored);
+    }
+    if (fill->ticket) {
+        shm::WakeSet wake;
+        const uint32_t cell = fill->ticket.cell;
+        fill->zone->store.lease_attach(fill->ticket, fill->writer, &wake);
+        wake_workers(fill->zone, wake, cell);
+    }
+}
+
+void progress(Fill* fill) noexcept {
+    if (fill->ticket) {
+        shm::WakeSet wake;
+        const uint32_t cell = fill->ticket.cell;
+        fill->zone->store.lease_progress(fill->ticket, now_ms(), &wake);
+        wake_workers(fill->zone, wake, cell);
+    }
+    if (fill->leader != nullptr) {
+        post_waiter(&fill->leader->waiter);
+    }
+}
+
+// The zone takes no more of it. The leader, who has read from the zone so far, gets the rest by relay.
+void overflow(Fill* fill, http::Reason reason) noexcept {
+    fill->zone->store.abort(&fill->writer);
+    refuse(fill, reason);
+}
+
+bool store_bytes(Fill* fill, Bytes bytes) noexcept {
+    const shm::Status status = fill->zone->store.append(&fill->writer, bytes, now_sec());
+    if (status == shm::Status::kOk) {
+        fill->received += bytes.size();
+        return true;
+    }
+    // What append() took before it gave up can be read; the relay carries on behind it.
+    const uint64_t taken = fill->writer.written - fill->received;
+    fill->received += taken;
+    overflow(fill, reason_of(status));
+    if (fill->phase == FillPhase::kRelaying) {
+        relay_bytes(fill->leader, base::slice(bytes, taken));
+        fill->received += bytes.size() - taken;
+    }
+    return false;
+}
+
+// Bodies of static files come as file bufs: read here, in pieces.
+bool store_file(Fill* fill, ngx_buf_t* b) noexcept {
+    if (fill->read_buffer == nullptr) {
+        fill->read_buffer = static_cast<u_char*>(ngx_palloc(fill->request->pool, kUpstreamBuffer));
+        if (fill->read_buffer == nullptr) {
+            return false;
+        }
+    }
+    while (b->file_pos < b->file_last && fill->phase == FillPhase::kStoring) {
+        const off_t left = b->file_last - b->file_pos;
+        const size_t want = left < static_cast<off_t>(kUpstreamBuffer) ? static_cast<size_t>(left)
+                                                                      : kUpstreamBuffer;
+        const ssize_t n = read_file(b->file, fill->read_buffer, want, b->file_pos);
+        if (n <= 0) {
+            return false;
+        }
+        b->file_pos += n;
+        store_bytes(fill, {reinterpret_cast<char*>(fill->read_buffer), static_cast<size_t>(n)});
+    }
+    return true;
+}
+
+ngx_int_t store_chain(Fill* fill, ngx_chain_t* in) noexcept {
+    bool grew = false;
+    for (; in != nullptr && fill->phase == FillPhase::kStoring; in = in->next) {
+        ngx_buf_t* b = in->buf;
+        if (ngx_buf_in_memory(b)) {
+            const auto n = static_cast<size_t>(b->last - b->pos);
+            if (n != 0) {
+                store_bytes(fill, {reinterpret_cast<char*>(b->pos), n});
+                b->pos = b->last;
+                grew = true;
+            }
+            if (fill->phase != FillPhase::kStoring) {
+                break;   // what follows goes by relay, this buf's last_buf included
+            }
+        } else if (b->in_file) {
+            grew = true;
+            if (!store_file(fill, b)) {
+                return NGX_ERROR;
+            }
+            if (fill->phase != FillPhase::kStoring) {
+                break;
+            }
+        }
+        if (b->last_buf) {
+            fill->body_ended = true;
+            finish_capture(fill);
+            return NGX_OK;
+        }
+    }
+    if (fill->phase == FillPhase::kRelaying) {
+        return relay_chain(fill, in);
+    }
+    if (grew) {
+        progress(fill);
+    }
+    return NGX_OK;
+}
+
+ngx_int_t store_response(Fill* fill, const OriginResponse& origin) noexcept {
+    http::Reason reason = http::Reason::kNone;
+    const shm::Status status = begin_object(fill, origin, &reason);
+    if (status != shm::Status::kOk) {
+        refuse(fill, reason != http::Reason::kNone ? reason : reason_of(status));
+        return NGX_OK;
+    }
+    announce(fill, origin.response.fields);
+    return NGX_OK;
+}
+
+// Not for the cache, and nothing to be sent on: the client's own request does what nginx would have done.
+void refuse_bodyless(Fill* fill, const OriginResponse& origin, http::Reason reason) noexcept {
+    note_refusal(fill, reason);
+    fill->phase = FillPhase::kDone;
+    Ctx* leader = fill->leader;
+    if (leader == nullptr || leader->step == Step::kAnswered) {
+        return;
+    }
+    leader->reason = reason;
+    if (origin.kind == AnswerKind::kStatus) {
+        const bool failed = !keep_status_lines(leader, fill->request)
+                            || (origin.intercepted && !keep_redirect(leader, origin.response.fields));
+        leader->error_status = failed ? NGX_HTTP_INTERNAL_SERVER_ERROR : origin.response.status;
+        tell_leader(fill, FillNews::kError);
+    } else if (keep_redirect(leader, origin.response.fields)) {
+        tell_leader(fill, FillNews::kRedirect);
+    } else {
+        leader->error_status = NGX_HTTP_INTERNAL_SERVER_ERROR;
+        tell_leader(fill, FillNews::kError);
+    }
+}
+
+void take_bodyless(Fill* fill, const OriginResponse& origin) noexcept {
+    http::Reason no = why_not_stored(fill, origin);
+    shm::Pin pin;
+    if (no == http::Reason::kNone) {
+        no = store_bodyless(fill, origin, &pin);
+    }
+    if (no != http::Reason::kNone) {
+        const bool failed = origin.kind == AnswerKind::kStatus && !origin.intercepted
+                            && origin.response.status >= NGX_HTTP_INTERNAL_SERVER_ERROR
+                            && fill->request->upstream != nullptr;
+        refuse_bodyless(fill, origin, failed ? http::Reason::kOriginError : no);
+        return;
+    }
+    fill->phase = FillPhase::kDone;
+    if (fill->leader != nullptr) {
+        fill->leader->stored_ref = 0;
+        fill->leader->pin = pin;
+        tell_leader(fill, FillNews::kStored);
+    } else {
+        fill->zone->store.unpin(&pin);
+    }
+    end_lease(fill, shm::LeaseState::kPublished, 0);
+}
+
+// What we have is still right: its header is brought up to date, and it is fresh again.
+void validated(Fill* fill, const OriginResponse& origin) noexcept {
+    shm::Pin pin;
+    const shm::Status status = publish_validated(fill, origin, &pin);
+    if (fill->leader != nullptr) {
+        // Where it could not be written anew, the old header is still a right answer to this request.
+        fill->leader->stored_ref = 0;
+        fill->leader->pin = pin ? pin : fill->zone->store.repin(fill->stale);
+    } else {
+        fill->zone->store.unpin(&pin);
+    }
+    fill->phase = FillPhase::kDone;
+    if (status == shm::Status::kOk) {
+        end_lease(fill, shm::LeaseState::kPublished, 0);
+    } else {
+        count(fill->zone, reason_of(status));
+        end_lease(fill, shm::LeaseState::kPrivate, static_cast<uint32_t>(reason_of(status)));
+    }
+    tell_leader(fill, FillNews::kValidated);
+}
+
+// As ngx_http_upstream_process_header() does where it finds no buffer.
+void enlarge_buffer(Fill* fill) noexcept {
+    ngx_http_request_t* r = fill->request;
+    ngx_http_upstream_t* u = r->upstream;
+    auto* p = static_cast<u_char*>(ngx_palloc(r->pool, kFirstBuffer));
+    if (p == nullptr || ngx_list_init(&u->headers_in.headers, r->pool, 8, sizeof(ngx_table_elt_t)) != NGX_OK
+        || ngx_list_init(&u->headers_in.trailers, r->pool, 2, sizeof(ngx_table_elt_t)) != NGX_OK) {
+        return;
+    }
+    u->buffer.start = u->buffer.pos = u->buffer.last = p;
+    u->buffer.end = p + kFirstBuffer;
+    u->buffer.temporary = 1;
+    u->buffer.tag = u->output.tag;
+    fill->buffer_enlarged = true;
+}
+
+void on_response(ngx_http_request_t* r, ngx_http_upstream_t* u) noexcept {
+    Fill* fill = asking_fill(r);
+    if (fill == nullptr) {
+        return;   // its end ends the upstream first: cannot happen
+    }
+    const ngx_http_upstream_handler_pt next = fill->on_response;
+    u->read_event_handler = next;
+    fill->zone->store.prefetch_fill(fill->digest);
+    if (u->buffer.start == nullptr && u->request_sent && u->peer.connection != nullptr
+        && !u->peer.connection->read->timedout) {
+        enlarge_buffer(fill);
+    }
+    next(r, u);
+}
+
+}  // namespace
+
+void unbuffer(Fill* fill) noexcept {
+    ngx_http_upstream_t* u = fill->request->upstream;
+    // proxy_limit_rate works where nginx buffers.
+    if (u == nullptr || !u->buffering || u->conf->limit_rate || fill->upstream_resized || u->cacheable || u->store
+        || u->buffer.start == nullptr) {   // nothing was read: the answer is nginx's own
+        return;
+    }
+    u->buffering = 0;
+    // nginx sets this for the body only. A rate of the origin's would hold up the header, and whoever waits for that to end
+    // deletes its timer where nothing is buffered.
+    fill->request->limit_rate = 0;
+    fill->request->limit_rate_set = 1;
+    fill->upstream_resized = true;
+    const size_t have = static_cast<size_t>(u->buffer.last - u->buffer.pos);
+    const size_t room = static_cast<size_t>(u->buffer.end - u->buffer.start);
+    const off_t rest = u->headers_in.content_length_n < 0
+                           ? static_cast<off_t>(kUpstreamBuffer)
+                           : u->headers_in.content_length_n - static_cast<off_t>(have);
+    if (rest <= static_cast<off_t>(room) || room >= kUpstreamBuffer) {
+        return;
+    }
+    auto* p = static_cast<u_char*>(ngx_palloc(fill->request->pool, kUpstreamBuffer));
+    if (p == nullptr) {
+        return;   // slower, not wrong
+    }
+    ngx_memcpy(p, u->buffer.pos, have);
+    u->buffer.start = u->buffer.pos = p;
+    u->buffer.last = p + have;
+    u->buffer.end = p + kUpstreamBuffer;
+}
+
+bool is_header_too_big(const Fill* fill) noexcept {
+    const ngx_http_upstream_t* u = fill->request->upstream;
+    return fill->buffer_enlarged && u != nullptr && u->headers_in.status_n != 0 && u->buffer.start != nullptr
+           && static_cast<size_t>(u->buffer.pos - u->buffer.start) > u->conf->buffer_size;
+}
+
+void note_refusal(Fill* fill, http::Reason reason) noexcept {
+    count(fill->zone, Counter::kFillsRefused);
+    count(fill->zone, reason);
+    if (!fill->is_quiet && fill->request->headers_out.status < NGX_HTTP_INTERNAL_SERVER_ERROR && leaves_mark(reason)) {
+        mark_uncacheable(fill->zone, mark_digest(fill->digest, fill->identity, fill->kind), reason);
+    }
+    end_lease(fill, shm::LeaseState::kPrivate, static_cast<uint32_t>(reason));
+}
+
+http::Reason reason_of(shm::Status status) noexcept {
+    switch (status) {
+    case shm::Status::kTooLarge:
+        return http::Reason::kTooBig;
+    case shm::Status::kNoSpace:
+        return http::Reason::kNoSpace;
+    case shm::Status::kPurged:
+        return http::Reason::kPurgedInflight;
+    default:
+        return http::Reason::kBusy;
+    }
+}
+
+void expect_response(Fill* fill) noexcept {
+    ngx_http_upstream_t* u = fill->request->upstream;
+    // FastCGI's stderr comes in the same buffer, and is no header.
+    if (u == nullptr || u->conf == nullptr || view(u->conf->module) == "fastcgi" || u->buffer.start != nullptr
+        || u->cacheable || u->store
+        || !u->buffering || u->conf->limit_rate || u->conf->buffer_size >= kFirstBuffer || u->peer.connection == nullptr
+        || u->read_event_handler == nullptr) {
+        return;
+    }
+    fill->on_response = u->read_event_handler;
+    u->read_event_handler = on_response;
+}
+
+ngx_int_t capture_header(Fill* fill) noexcept {
+    if (fill->phase != FillPhase::kFetching) {
+        return NGX_OK;
+    }
+    OriginResponse origin;
+    if (!read_origin(fill, &origin)) {
+        fail_fill(fill, NGX_HTTP_INTERNAL_SERVER_ERROR);
+        drop_fill(fill);
+        return NGX_OK;
+    }
+    if (is_header_too_big(fill)) {
+        refuse_big_header(fill, &origin);
+        return NGX_OK;
+    }
+    if (fill->request->method == NGX_HTTP_HEAD) {
+        fill->request->header_only = 1;   // else nginx's header filter sets it: not all gateways know that no body comes
+    }
+    note_habit(fill);
+    unbuffer(fill);
+    count(fill->zone, Counter::kOriginMs, now_ms() - fill->started_ms);
+    if (confirms_stored(fill, origin)) {
+        clear_mark(fill->zone, mark_digest(fill->digest, fill->identity, kAnybody));
+        validated(fill, origin);
+        return NGX_OK;
+    }
+    if (stale_instead(fill, origin)) {
+        fail_fill(fill, origin.origin_status);
+        drop_fill(fill);
+        return NGX_OK;
+    }
+    if (origin.origin_status >= NGX_HTTP_INTERNAL_SERVER_ERROR) {
+        count(fill->zone, Counter::kFillsFailed);
+    } else {
+        clear_mark(fill->zone, mark_digest(fill->digest, fill->identity, fill->kind));
+    }
+    if (origin.kind != AnswerKind::kBody) {
+        take_bodyless(fill, origin);
+        return NGX_OK;
+    }
+    const http::Reason no = why_not_stored(fill, origin);
+    if (no != http::Reason::kNone) {
+        refuse(fill, no);
+        return NGX_OK;
+    }
+    return store_response(fill, origin);
+}
+
+http::Reason store_bodyless(Fill* fill, const OriginResponse& origin, shm::Pin* pin) noexcept {
+    http::Reason reason = http::Reason::kNone;
+    shm::Store& store = fill->zone->store;
+    shm::Status status = begin_object(fill, origin, &reason);
+    shm::Pin made;
+    if (status == shm::Status::kOk) {
+        made = store.pin_writer(fill->writer);
+        status = publish(fill);
+    }
+    store.abort(&fill->writer);
+    if (status == shm::Status::kOk) {
+        count(fill->zone, Counter::kFillsStored);
+        if (pin != nullptr) {
+            *pin = made;
+        } else {
+            store.unpin(&made);
+        }
+        return http::Reason::kNone;
+    }
+    store.unpin(&made);
+    return reason != http::Reason::kNone ? reason : reason_of(status);
+}
+
+void capture_redirect(Fill* fill) noexcept {
+    OriginResponse origin;
+    if (read_redirect(fill, &origin)) {
+        count(fill->zone, Counter::kOriginMs, now_ms() - fill->started_ms);
+        clear_mark(fill->zone, mark_digest(fill->digest, fill->identity, fill->kind));
+        take_bodyless(fill, origin);
+        return;
+    }
+    note_refusal(fill, http::Reason::kElsewhere);
+    fill->phase = FillPhase::kDone;
+    tell_leader(fill, FillNews::kElsewhere);
+}
+
+ngx_int_t capture_body(Fill* fill, ngx_chain_t* in) noexcept {
+    switch (fill->phase) {
+    case FillPhase::kStoring:
+        return store_chain(fill, in);
+    case FillPhase::kRelaying:
+        return relay_chain(fill, in);
+    case FillPhase::kFetching:
+    case FillPhase::kDropping:
+    case FillPhase::kDone:
+        break;
+    }
+    for (; in != nullptr; in = in->next) {   // nobody's: consumed unread
+        in->buf->pos = in->buf->last;
+        in->buf->file_pos = in->buf->file_last;
+    }
+    return NGX_OK;
+}
+
+void finish_capture(Fill* fill) noexcept {
+    const bool bodyless = fill->request->header_only || fill->expected == 0;
+    const bool ended = fill->body_ended || (bodyless && fill->request->request_complete);
+    if (!ended || (fill->expected >= 0 && fill->received != static_cast<uint64_t>(fill->expected))) {
+        fill->zone->store.abort(&fill->writer);
+        count(fill->zone, http::Reason::kTruncated);
+        if (fill->leader != nullptr) {
+            fill->leader->reason = http::Reason::kTruncated;
+        }
+        fill->phase = FillPhase::kDone;
+        count(fill->zone, Counter::kFillsFailed);
+        end_lease(fill, shm::LeaseState::kFailed, NGX_HTTP_BAD_GATEWAY);
+        return;
+    }
+    fill->phase = FillPhase::kDone;
+    count(fill->zone, Counter::kBytesFromOrigin, fill->received);
+    const shm::Status status = publish(fill);
+    if (status == shm::Status::kOk) {
+        count(fill->zone, Counter::kFillsStored);
+    } else {
+        // Its readers can finish all the same; only nobody will find it.
+        fill->zone->store.abort(&fill->writer);
+        count(fill->zone, reason_of(status));
+        if (fill->leader != nullptr) {
+            fill->leader->reason = reason_of(status);
+        }
+    }
+    end_lease(fill, shm::LeaseState::kPublished, 0);
+    if (fill->leader != nullptr) {
+        post_waiter(&fill->leader->waiter);
+    }
+}
+
+}  // namespace slab_cache::ngx

@@ -1,0 +1,113 @@
+#include "ngx/glue/ngx.h"
+
+#include "ngx/fill/copy_in_passing.h"
+
+#include "ngx/fill/capture.h"
+#include "ngx/request/accounting.h"
+#include "ngx/zone/listing.h"
+#include "ngx/fill/store_object.h"
+
+namespace slab_cache::ngx {
+namespace {
+
+constexpr size_t kReadBytes = 32 * 1024;
+
+bool copy_bytes(Fill* fill, const u_char* data, size_t n) noexcept {
+    fill->received += n;
+    const shm::Status status =
+        fill->zone->store.append(&fill->writer, {reinterpret_cast<const char*>(data), n}, now_sec());
+    if (status != shm::Status::kOk) {
+        stop_copying(fill, reason_of(status));
+    }
+    return status == shm::Status::kOk;
+}
+
+bool copy_file(Fill* fill, ngx_buf_t* b) noexcept {
+    if (fill->read_buffer == nullptr) {
+        fill->read_buffer = static_cast<u_char*>(ngx_palloc(fill->request->pool, kReadBytes));
+        if (fill->read_buffer == nullptr) {
+            return false;
+        }
+    }
+    for (off_t at = b->file_pos; at < b->file_last;) {
+        const off_t left = b->file_last - at;
+        const size_t want = left < static_cast<off_t>(kReadBytes) ? static_cast<size_t>(left) : kReadBytes;
+        const ssize_t n = read_file(b->file, fill->read_buffer, want, at);
+        if (n <= 0 || !copy_bytes(fill, fill->read_buffer, static_cast<size_t>(n))) {
+            return false;
+        }
+        at += n;
+    }
+    return true;
+}
+
+void publish_copy(Fill* fill) noexcept {
+    if (fill->expected >= 0 && fill->received != static_cast<uint64_t>(fill->expected)) {
+        stop_copying(fill, http::Reason::kTruncated);
+        return;
+    }
+    count(fill->zone, Counter::kBytesFromOrigin, fill->received);
+    const shm::Status status = publish(fill);
+    if (status != shm::Status::kOk) {
+        stop_copying(fill, reason_of(status));
+        return;
+    }
+    count(fill->zone, Counter::kFillsStored);
+    fill->conf->habit->stores_within = true;
+    stop_copying(fill, http::Reason::kNone);
+}
+
+void progress(Fill* fill) noexcept {
+    if (fill->ticket) {
+        shm::WakeSet wake;   // nobody reads it yet: none is woken
+        fill->zone->store.lease_progress(fill->ticket, now_ms(), &wake);
+    }
+}
+
+}  // namespace
+
+http::Reason begin_copying(Fill* fill, const OriginResponse& origin) noexcept {
+    http::Reason reason = http::Reason::kNone;
+    const shm::Status status = begin_object(fill, origin, &reason);
+    if (status != shm::Status::kOk) {
+        return reason != http::Reason::kNone ? reason : reason_of(status);
+    }
+    fill->phase = FillPhase::kStoring;
+    if (has_no_body(origin.response.status)) {
+        publish_copy(fill);   // nginx sends nothing behind such a header, nor an end
+    }
+    return http::Reason::kNone;
+}
+
+void copy_chain(Fill* fill, ngx_chain_t* in) noexcept {
+    for (; in != nullptr && fill->phase == FillPhase::kStoring; in = in->next) {
+        ngx_buf_t* b = in->buf;
+        const bool ok = ngx_buf_in_memory(b) ? copy_bytes(fill, b->pos, static_cast<size_t>(b->last - b->pos))
+                        : b->in_file         ? copy_file(fill, b)
+                                             : true;
+        if (!ok) {
+            stop_copying(fill, http::Reason::kInternal);
+        } else if (b->last_buf) {
+            publish_copy(fill);
+        } else {
+            progress(fill);
+        }
+    }
+}
+
+void stop_copying(Fill* fill, http::Reason reason) noexcept {
+    if (fill->phase != FillPhase::kStoring) {
+        return;
+    }
+    fill->zone->store.abort(&fill->writer);
+    fill->phase = FillPhase::kDone;
+    if (reason != http::Reason::kNone) {
+        count(fill->zone, reason);
+        if (fill->leader != nullptr) {
+            fill->leader->reason = reason;
+        }
+    }
+    end_lease(fill, shm::LeaseState::kPublished, 0);
+}
+
+}  // namespace slab_cache::ngx

@@ -1,0 +1,392 @@
+#include "ngx/glue/ngx.h"
+
+#include "ngx/fill/fill.h"
+
+#include "cache/stored_head.h"
+#include "ngx/fill/capture.h"
+#include "ngx/fill/clone.h"
+#include "ngx/request/accounting.h"
+#include "ngx/conf/credentials.h"
+#include "ngx/request/identity.h"
+#include "ngx/fill/interim_responses.h"
+#include "ngx/zone/listing.h"
+#include "ngx/zone/hit_for_miss.h"
+#include "ngx/fill/direct_fill.h"
+#include "ngx/fill/relay_queue.h"
+#include "ngx/request/cache_key.h"
+#include "ngx/zone/validity.h"
+
+namespace slab_cache::ngx {
+namespace {
+
+constexpr ngx_uint_t kLeastFree = 32;       // one connection in so many is left to clients
+constexpr ngx_uint_t kAbandonedShare = 8;   // of the fills
+
+// Somebody waits for it, here or in another worker. Those are woken: that is how they are found.
+bool is_awaited(Fill* fill) noexcept {
+    if (!fill->ticket) {
+        return false;
+    }
+    if (has_waiters(fill->zone, fill->ticket.cell)) {
+        return true;
+    }
+    const uint32_t self = fill->zone->store.worker_index();
+    shm::WakeSet wake;
+    fill->zone->store.lease_progress(fill->ticket, now_ms(), &wake);
+    wake.bits[self / 64] &= ~(uint64_t{1} << self % 64);   // who waited here has gone
+    wake_workers(fill->zone, wake, fill->ticket.cell);
+    return wake.any();
+}
+
+// A key whose fill failed while it has nothing stale to serve answers its waiters with this.
+ngx_uint_t failure_status(Fill* fill) noexcept {
+    const ngx_uint_t status = fill->request->headers_out.status;
+    return status >= NGX_HTTP_BAD_REQUEST && status != NGX_HTTP_CLIENT_CLOSED_REQUEST
+               ? status
+               : static_cast<ngx_uint_t>(NGX_HTTP_BAD_GATEWAY);
+}
+
+// The internal request is over, whatever way. Runs once, while its pool still exists.
+void on_fill_end(void* data) noexcept {
+    auto* fill = static_cast<Fill*>(data);
+    if (fill->go_on.posted) {
+        ngx_delete_posted_event(&fill->go_on);
+    }
+    if (fill->phase == FillPhase::kStoring) {
+        finish_capture(fill);   // complete after all (a response without a body), or truncated
+    }
+    if (fill->phase == FillPhase::kFetching) {
+        fail_fill(fill, failure_status(fill));
+    }
+    if (fill->leader != nullptr) {
+        end_relay(fill->leader, false);   // unless it has ended, or there is none
+    }
+    end_lease(fill, shm::LeaseState::kFailed, NGX_HTTP_BAD_GATEWAY);   // no-op when it has ended
+    fill->zone->store.abort(&fill->writer);
+    fill->zone->store.unpin(&fill->stale);
+    fill->zone->fills--;
+    fill->zone->clones--;
+    fill->zone->abandoned -= fill->is_abandoned ? 1 : 0;
+    ngx_queue_remove(&fill->listed.link);
+    if (fill->leader != nullptr) {
+        copy_upstream_states(fill, fill->leader);
+        fill->leader->fill = nullptr;
+        post_waiter(&fill->leader->waiter);
+        fill->leader = nullptr;
+    }
+    fill_slot(fill->connection) = nullptr;
+    fill->connection->timedout = 0;   // after a 444: no socket to be reset
+    if (fill->over != nullptr) {
+        *fill->over = true;
+    }
+}
+
+void on_go_on(ngx_event_t* ev) noexcept {
+    auto* fill = static_cast<Fill*>(ev->data);
+    ngx_connection_t* c = fill->connection;
+    ngx_http_request_t* r = fill->request;
+    ngx_http_set_log_request(c->log, r);
+    if (fill->phase == FillPhase::kDropping) {
+        // nginx walks the cleanups first, and upstream's gives up the reference it holds: with no other left it would
+        // free the request under the walk's feet. Terminating sets the count anew.
+        r->main->count++;
+        ngx_http_finalize_request(r, NGX_ERROR);
+    } else {
+        r->write_event_handler(r);
+    }
+    ngx_http_run_posted_requests(c);
+}
+
+bool copy_names(Fill* fill, Ctx* ctx) noexcept {
+    ngx_pool_t* pool = fill->request->pool;
+    return pool_copy(pool, ctx->key, &fill->key)
+           && pool_copy(pool, ctx->variant_key, &fill->variant_key)
+           && pool_copy(pool, ctx->host, &fill->host) && pool_copy(pool, ctx->uri, &fill->uri)
+           && (!ctx->inner_differs || (pool_copy(pool, ctx->inner_path, &fill->inner_path)
+                                       && pool_copy(pool, ctx->inner_args, &fill->inner_args)));
+}
+
+// Asks the origin whether what we have is still right.
+bool add_conditions(Fill* fill) noexcept {
+    cache::StoredResponse stored;
+    if (!cache::decode_head(fill->zone->store.head(fill->stale), &stored) || !may_be_confirmed(stored.status)) {
+        return true;
+    }
+    if (!stored.etag.empty()
+        && !add_request_header(fill->request, "If-None-Match", "if-none-match", stored.etag)) {
+        return false;
+    }
+    return stored.last_modified.empty()
+           || add_request_header(fill->request, "If-Modified-Since", "if-modified-since",
+                                 stored.last_modified);
+}
+
+// For ctx's key; `r` asks the origin.
+void begin(Fill* fill, const Ctx* ctx, ngx_http_request_t* r) noexcept {
+    fill->request = r;
+    fill->connection = r->connection;
+    fill->conf = ctx->conf;
+    fill->zone = ctx->zone;
+    fill->primary = ctx->primary;
+    fill->digest = ctx->digest;
+    fill->identity = ctx->identity;
+    fill->inner_differs = ctx->inner_differs;
+    fill->is_sliced = ctx->is_sliced;
+    fill->slice = ctx->slice;
+    fill->kind = mark_kind(ctx->request);
+    fill->is_quiet = ctx->is_quiet;
+    fill->started_sec = now_sec();
+    fill->started_ms = now_ms();
+    fill->expected = -1;
+    ngx_queue_init(&fill->listed.link);
+}
+
+Fill* make_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
+    ngx_http_request_t* r = clone_request(ctx);
+    if (r == nullptr) {
+        return nullptr;
+    }
+    auto* fill = pool_new<Fill>(r->pool);
+    ngx_http_cleanup_t* cln = ngx_http_cleanup_add(r, 0);
+    if (fill == nullptr || cln == nullptr) {
+        discard_clone(r);
+        return nullptr;
+    }
+    begin(fill, ctx, r);
+    fill->background = kind == FillKind::kBackground;
+    fill->has_authorization = has_unkeyed_credentials(ctx->request);
+    fill->go_on.handler = on_go_on;
+    fill->go_on.data = fill;
+    fill->go_on.log = fill->connection->log;
+    if (!copy_names(fill, ctx)) {
+        discard_clone(r);
+        return nullptr;
+    }
+    cln->handler = on_fill_end;
+    cln->data = fill;
+    fill_slot(fill->connection) = fill;
+    fill->zone->fills++;
+    fill->zone->clones++;
+    ngx_queue_insert_tail(&fill->zone->under_way, &fill->listed.link);
+    count(fill->zone, Counter::kFills);
+    fill->ticket = ticket;
+    if (ctx->stale) {
+        fill->stale = fill->zone->store.repin(ctx->stale);
+    }
+    list_under_way(fill->zone, &fill->listed, fill->request->pool, fill->host, fill->uri, fill->stale);
+    // Before the origin is asked: whatever is purged from now on is purged from this response too.
+    fill->birth = fill->zone->store.birth_stamp();
+    return fill;
+}
+
+}  // namespace
+
+Fill* fill_of(ngx_http_request_t* r) noexcept {
+    return is_clone(r->connection) ? fill_slot(r->connection) : nullptr;
+}
+
+Fill* fill_within(Ctx* ctx) noexcept {
+    ngx_http_request_t* r = ctx->request;
+    auto* fill = pool_new<Fill>(r->pool);
+    if (fill == nullptr) {
+        return nullptr;
+    }
+    begin(fill, ctx, r);
+    fill->host = ctx->host;   // on the same pool
+    fill->uri = ctx->uri;
+    fill->inner_path = ctx->inner_path;
+    fill->inner_args = ctx->inner_args;
+    fill->key = ctx->key;
+    fill->variant_key = ctx->variant_key;
+    return fill;
+}
+
+Fill* asking_fill(ngx_http_request_t* r) noexcept {
+    if (Fill* fill = fill_of(r)) {
+        return fill;
+    }
+    Ctx* ctx = get_ctx(r);
+    return ctx != nullptr ? ctx->direct : nullptr;
+}
+
+bool start_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
+    Fill* fill = make_fill(ctx, kind, ticket);
+    if (fill == nullptr) {
+        if (ticket) {
+            shm::WakeSet wake;
+            ctx->zone->store.lease_release(ticket, shm::LeaseState::kPrivate,
+                                           static_cast<uint32_t>(http::Reason::kBusy), &wake);
+            wake_workers(ctx->zone, wake, ticket.cell);
+        }
+        return false;
+    }
+    // A hard purge between our look and the birth: a 304 must not revive what it took. Later ones commit() sees.
+    if (ctx->stale
+        && verdict(ctx->zone, {ctx->request->pool, ctx->host, ctx->uri}, ctx->stale) == shm::Validity::kPurged) {
+        ctx->zone->store.unpin(&ctx->stale);
+        ctx->zone->store.unpin(&fill->stale);
+        ctx->stale_servable = false;
+    }
+    if (ctx->stale) {
+        fill->stale_servable = ctx->stale_servable;
+    }
+    if (kind == FillKind::kForeground) {
+        fill->leader = ctx;
+        ctx->fill = fill;
+        ctx->leave_fills = leave_fills;
+        ctx->news = FillNews::kNone;
+    }
+    ngx_connection_t* c = fill->connection;
+    ngx_http_request_t* r = fill->request;
+    ngx_set_connection_log(c, core_loc_conf(r)->error_log);
+    if (fill->stale && ctx->conf->revalidate && !add_conditions(fill)) {
+        ngx_http_finalize_request(r, NGX_ERROR);
+        ngx_http_run_posted_requests(c);
+        return true;
+    }
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
+                   "slab_cache: fill on *%uA, background:%d", c->number, fill->background);
+    bool over = false;
+    fill->over = &over;
+    ngx_http_core_run_phases(r);
+    if (!over) {
+        arm_interim(r);
+        expect_response(fill);
+    }
+    ngx_http_run_posted_requests(c);
+    if (!over) {
+        fill->over = nullptr;
+    }
+    return true;
+}
+
+void give_back(Zone* zone, const shm::Ticket& lease) noexcept {
+    if (lease) {
+        shm::WakeSet wake;
+        zone->store.lease_release(lease, shm::LeaseState::kPublished, 0, &wake);
+        wake_workers(zone, wake, lease.cell);
+    }
+}
+
+void leave_location(ngx_http_request_t* r) noexcept {
+    Fill* fill = fill_of(r);
+    if (fill == nullptr) {
+        return;   // it is over: its connection goes
+    }
+    if (fill->phase == FillPhase::kFetching) {
+        capture_redirect(fill);
+    }
+    drop_fill(fill);
+}
+
+bool has_room_for_fill(const Zone* zone) noexcept {
+    return zone->clones < zone->max_clones && ngx_cycle->free_connection_n > ngx_cycle->connection_n / kLeastFree;
+}
+
+// limit_conn and HTTP/2's concurrent streams bound what clients have open at the origin, and forget who hangs up. So what goes
+// on without a client is bounded here. Under limit_conn none does: there nothing else would bound it.
+shm::Status publish(Fill* fill) noexcept {
+    shm::Store& store = fill->zone->store;
+    if (!is_listed_still(fill->zone, &fill->listed)) {
+        store.abort(&fill->writer);
+        return shm::Status::kPurged;
+    }
+    const uint32_t ref = fill->writer.ref;
+    const shm::Status status = store.commit(&fill->writer, now_sec());
+    fill->published_ref = status == shm::Status::kOk ? ref : 0;
+    return status;
+}
+
+void leader_left(Fill* fill) noexcept {
+    const bool limited = fill->leader->request->main->limit_conn_status != 0;
+    fill->leader = nullptr;
+    if (fill->phase == FillPhase::kRelaying) {
+        drop_fill(fill);
+        return;
+    }
+    if (fill->phase != FillPhase::kFetching) {
+        return;
+    }
+    Zone* zone = fill->zone;
+    if ((limited || zone->abandoned >= zone->max_clones / kAbandonedShare) && !is_awaited(fill)) {
+        give_back(zone, fill->ticket);   // who comes at this very moment looks again
+        fill->ticket = {};
+        drop_fill(fill);
+        return;
+    }
+    fill->is_abandoned = true;
+    zone->abandoned++;
+}
+
+void tell_leader(Fill* fill, FillNews news) noexcept {
+    if (fill->leader != nullptr) {
+        fill->leader->news = news;
+        post_waiter(&fill->leader->waiter);
+    }
+}
+
+void continue_fill(Fill* fill) noexcept {
+    if (!fill->go_on.posted) {
+        ngx_post_event(&fill->go_on, &ngx_posted_events);
+    }
+}
+
+void drop_fill(Fill* fill) noexcept {
+    fill->phase = FillPhase::kDropping;
+    continue_fill(fill);
+}
+
+void end_lease(Fill* fill, shm::LeaseState outcome, uint32_t detail) noexcept {
+    if (!fill->ticket) {
+        return;
+    }
+    shm::WakeSet wake;
+    const uint32_t cell = fill->ticket.cell;
+    if (outcome == shm::LeaseState::kPublished && fill->published_ref != 0 && !fill->is_lease_moved) {
+        detail = answer_mark(fill->published_ref);
+    }
+    fill->zone->store.lease_release(fill->ticket, outcome, detail, &wake);
+    fill->ticket = {};
+    wake_workers(fill->zone, wake, cell);
+}
+
+void fail_fill(Fill* fill, ngx_uint_t status) noexcept {
+    fill->phase = FillPhase::kDone;
+    mark_failed(fill->zone, with_identity(fill->digest, fill->identity));
+    end_lease(fill, shm::LeaseState::kFailed, static_cast<uint32_t>(status));
+    if (fill->leader != nullptr) {
+        fill->leader->error_status = status;
+        tell_leader(fill, fill->stale_servable ? FillNews::kServeStale : FillNews::kError);
+    }
+}
+
+// $upstream_status and its kin in the client's log line: the states of the fill that it waited for.
+void copy_upstream_states(Fill* fill, Ctx* leader) noexcept {
+    ngx_array_t* from = fill->request->upstream_states;
+    ngx_http_request_t* r = leader->request;
+    if (from == nullptr || from->nelts == 0 || r->upstream_states != nullptr) {
+        return;
+    }
+    ngx_array_t* to = ngx_array_create(r->pool, from->nelts, sizeof(ngx_http_upstream_state_t));
+    if (to == nullptr) {
+        return;
+    }
+    auto* states = static_cast<ngx_http_upstream_state_t*>(from->elts);
+    for (ngx_uint_t i = 0; i < from->nelts; i++) {
+        auto* state = static_cast<ngx_http_upstream_state_t*>(ngx_array_push(to));
+        if (state == nullptr) {
+            return;
+        }
+        *state = states[i];
+        if (state->peer != nullptr) {
+            auto* peer = pool_new<ngx_str_t>(r->pool);
+            if (peer == nullptr || !pool_copy(r->pool, *state->peer, peer)) {
+                return;
+            }
+            state->peer = peer;
+        }
+    }
+    r->upstream_states = to;
+}
+
+}  // namespace slab_cache::ngx

@@ -1,0 +1,485 @@
+#include "ngx/glue/ngx.h"
+
+#include "ngx/fill/store_object.h"
+
+#include "cache/stored_head.h"
+#include "cache/key.h"
+#include "cache/variant_marker.h"
+#include "http/date.h"
+#include "http/storable.h"
+#include "http/syntax.h"
+#include "http/update.h"
+#include "ngx/fill/origin_controls.h"
+#include "ngx/request/controls.h"
+#include "ngx/request/response_header.h"
+#include "ngx/request/identity.h"
+#include "ngx/zone/listing.h"
+#include "ngx/fill/merge_304.h"
+#include "ngx/request/cache_key.h"
+#include "ngx/fill/object_selectors.h"
+#include "ngx/fill/variants.h"
+
+namespace slab_cache::ngx {
+namespace {
+
+constexpr size_t kHeadSlack = 512;
+
+bool copy_content_type(ngx_http_request_t* r, Lines* lines) noexcept {
+    const auto& out = r->headers_out;
+    if (out.content_type.len == 0) {
+        return true;
+    }
+    Bytes type = view(out.content_type);
+    if (out.content_type_len == out.content_type.len && out.charset.len != 0) {
+        const size_t size = type.size() + sizeof("; charset=") - 1 + out.charset.len;
+        auto* p = static_cast<u_char*>(ngx_pnalloc(r->pool, size));
+        if (p == nullptr) {
+            return false;
+        }
+        ngx_sprintf(p, "%V; charset=%V", &out.content_type, &out.charset);
+        type = {reinterpret_cast<char*>(p), size};
+    }
+    lines->add("Content-Type", type);
+    return true;
+}
+
+// Of the body that a HEAD's answer leaves out.
+bool add_length(ngx_http_request_t* r, Lines* lines) noexcept {
+    if (r->headers_out.content_length_n < 0) {
+        return true;
+    }
+    auto* p = static_cast<u_char*>(ngx_pnalloc(r->pool, NGX_OFF_T_LEN));
+    if (p == nullptr) {
+        return false;
+    }
+    const u_char* end = ngx_sprintf(p, "%O", r->headers_out.content_length_n);
+    lines->add("Content-Length", {reinterpret_cast<char*>(p), static_cast<size_t>(end - p)});
+    return true;
+}
+
+// nginx keeps the origin's Date from clients by default and adds its own: a hit must show the origin's.
+bool add_date(ngx_http_request_t* r, const http::Response& response, int64_t date, Lines* lines) noexcept {
+    if (lines->has("Date")) {
+        return true;
+    }
+    if (const http::Field* field = response.fields.find("Date")) {
+        lines->add("Date", field->value);
+        return true;
+    }
+    auto* p = static_cast<char*>(ngx_pnalloc(r->pool, http::kDateBytes));
+    if (p == nullptr) {
+        return false;
+    }
+    http::format_date(date, p);
+    lines->add("Date", {p, http::kDateBytes});
+    return true;
+}
+
+// Most responses have nothing that singles out fields by name: then each name is judged by itself, without another
+// walk over the whole header.
+class FieldJudge {
+public:
+    FieldJudge(const http::Fields& response, const http::Policy& policy) noexcept
+        : response_(response), policy_(policy) {
+        plain_ = http::set_cookie_mode(policy) == http::SetCookie::kStore
+                 || !response.has("Set-Cookie");
+        for (const http::Field& line : response.lines("Connection")) {
+            plain_ = plain_ && connection_.empty();
+            connection_ = line.value;
+        }
+        for (const http::Field& line : response.lines("Cache-Control")) {
+            plain_ = plain_ && !may_name_fields(line.value);
+        }
+    }
+
+    bool may_store(Bytes name) const noexcept {
+        return plain_ ? http::is_storable_field(name, connection_)
+                      : http::is_storable_field(name, response_, policy_);
+    }
+
+    // Kept out of the store, and yet for the client that asked.
+    bool is_for_leader(Bytes name) const noexcept {
+        if (plain_ || !http::is_storable_field(name, Bytes{})) {
+            return false;
+        }
+        for (const http::Field& line : response_.lines("Connection")) {
+            if (http::list_has(line.value, name)) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+private:
+    // no-cache=…, in any case
+    static bool may_name_fields(Bytes cache_control) noexcept {
+        static constexpr Bytes kNames = "no-cache=";
+        for (size_t i = 0; i + kNames.size() <= cache_control.size(); i++) {
+            if (base::equal_nocase(base::slice(cache_control, i, kNames.size()), kNames)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    const http::Fields& response_;
+    const http::Policy& policy_;
+    Bytes connection_;
+    bool plain_;
+};
+
+// A field that is not stored goes to the client whose request this fill answers; `room` is for how many there may be.
+bool give_to_leader(Ctx* leader, const http::Field& field, size_t room) noexcept {
+    if (leader == nullptr) {
+        return true;
+    }
+    ngx_pool_t* pool = leader->request->pool;
+    if (leader->own_fields == nullptr) {
+        leader->own_fields = static_cast<http::Field*>(ngx_palloc(pool, room * sizeof(http::Field)));
+        leader->own_count = 0;
+    }
+    http::Field copy;
+    if (leader->own_fields == nullptr || !pool_copy(pool, field.name, &copy.name)
+        || !pool_copy(pool, field.value, &copy.value)) {
+        return false;
+    }
+    leader->own_fields[leader->own_count++] = copy;
+    return true;
+}
+
+// Of a status nginx keeps only what belongs to it, whoever made it: the rest is the page's.
+bool status_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexcept {
+    ngx_http_request_t* r = fill->request;
+    http::Field* all = nullptr;
+    const http::Fields out = list_fields(r->pool, &r->headers_out.headers, 1, &all);
+    if (all == nullptr) {
+        return false;
+    }
+    *lines = {all, 0};   // filtered in place
+    for (const http::Field& field : out) {
+        if (base::equal_nocase(field.name, "Location") || base::equal_nocase(field.name, "WWW-Authenticate")) {
+            const http::Field copy = field;
+            lines->add(copy.name, copy.value);
+        }
+    }
+    return add_date(r, origin.response, origin.freshness.date, lines);
+}
+
+// Of a redirect, and of a status that nginx intercepts, all that may be stored, X-Accel-… among it: what nginx takes to the
+// new location is taken on each way there, and variables find the rest.
+bool raw_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexcept {
+    ngx_http_request_t* r = fill->request;
+    lines->data = static_cast<http::Field*>(
+        ngx_palloc(r->pool, (origin.response.fields.size + 2) * sizeof(http::Field)));
+    lines->size = 0;
+    if (lines->data == nullptr) {
+        return false;
+    }
+    const FieldJudge judge(origin.response.fields, fill->conf->policy);
+    for (const http::Field& field : origin.response.fields) {
+        if (!base::equal_nocase(field.name, "Content-Length") && !is_tag_line(fill->conf, field.name)
+            && judge.may_store(field.name)) {
+            lines->add(field.name, field.value);
+        }
+    }
+    return add_date(r, origin.response, origin.freshness.date, lines);
+}
+
+// What the client would have been sent, as far as it may be stored, in the origin's order.
+bool stored_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexcept {
+    ngx_http_request_t* r = fill->request;
+    if (origin.kind == AnswerKind::kStatus) {
+        return origin.intercepted ? raw_lines(fill, origin, lines) : status_lines(fill, origin, lines);
+    }
+    if (origin.kind == AnswerKind::kRedirect) {
+        return raw_lines(fill, origin, lines);
+    }
+    http::Field* all = nullptr;
+    const http::Fields out = list_fields(r->pool, &r->headers_out.headers, 4, &all);
+    lines->data = static_cast<http::Field*>(
+        ngx_palloc(r->pool, (out.size + 5 + kMostControls) * sizeof(http::Field)));
+    lines->size = 0;
+    if (all == nullptr || lines->data == nullptr || !copy_content_type(r, lines)) {
+        return false;
+    }
+    const FieldJudge judge(origin.response.fields, fill->conf->policy);
+    for (const http::Field& field : out) {
+        if (base::equal_nocase(field.name, "Content-Length")
+            || base::equal_nocase(field.name, "Content-Type") || is_tag_line(fill->conf, field.name)) {
+            continue;
+        }
+        if (!judge.may_store(field.name)) {
+            if (judge.is_for_leader(field.name) && !give_to_leader(fill->leader, field, out.size)) {
+                return false;
+            }
+            continue;
+        }
+        lines->add(field.name, field.value);
+    }
+    if (fill->identity == kHeadIdentity && !add_length(r, lines)) {
+        return false;
+    }
+    if (!origin.from_upstream && !lines->has("Last-Modified")) {
+        if (const http::Field* field = origin.response.fields.find("Last-Modified")) {
+            lines->add(field->name, field->value);
+        }
+    }
+    return add_date(r, origin.response, origin.freshness.date, lines);
+}
+
+bool build_head(Fill* fill, const Lines& lines, const http::Response& response,
+                const http::Freshness& freshness, Bytes* head) noexcept {
+    size_t size = sizeof(cache::HeadFixed) + kHeadSlack;
+    size_t wire = 0;
+    int64_t last_modified = -1;
+    for (size_t i = 0; i < lines.size; i++) {
+        const http::Field& field = lines.data[i];
+        size += 2 * field.name.size() + field.value.size() + 4;
+        wire += field.name.size() + field.value.size() + 4;
+        if (base::equal_nocase(field.name, "Last-Modified")) {
+            last_modified = http::parse_date(field.value, response.response_time).value_or(-1);
+        }
+    }
+    if (wire > fill->conf->policy.max_header_bytes) {
+        return false;
+    }
+    auto* buffer = static_cast<char*>(ngx_palloc(fill->request->pool, size));
+    if (buffer == nullptr) {
+        return false;
+    }
+    cache::HeadBuilder builder(buffer, size);
+    for (size_t i = 0; i < lines.size; i++) {
+        builder.add(lines.data[i].name, lines.data[i].value);
+    }
+    if (!builder.finish(response.status, last_modified, stored_facts(response, freshness))) {
+        return false;
+    }
+    *head = builder.head();
+    return true;
+}
+
+void set_times(shm::NewEntry* what, Fill* fill, const http::Response& response,
+               const http::Freshness& freshness) noexcept {
+    const http::StoredFacts facts = stored_facts(response, freshness);
+    what->birth = fill->birth;
+    what->fresh_until_sec = facts.fresh_until;
+    what->stale_until_sec = http::useful_until(facts);
+    const time_t inactive = fill->zone->inactive;
+    if (inactive != 0 && what->stale_until_sec - inactive > facts.fresh_until) {
+        what->stale_until_sec = facts.fresh_until + inactive;
+    }
+    const uint64_t cost = (now_ms() - fill->started_ms) * 1000;
+    what->fill_cost_us = cost < UINT32_MAX ? static_cast<uint32_t>(cost) : UINT32_MAX;
+}
+
+uint32_t kind_flags(const Fill* fill, const OriginResponse& origin) noexcept {
+    switch (origin.kind) {
+    case AnswerKind::kStatus:
+        return cache::kStatusFlag | (origin.intercepted ? cache::kInterceptedFlag : 0);
+    case AnswerKind::kRedirect:
+        return cache::kRedirectFlag;
+    case AnswerKind::kBody:
+        break;
+    }
+    return (fill->identity == kHeadIdentity ? cache::kHeadFlag : 0)
+           | (leaves_vary_to_nginx(fill->request) ? cache::kGzipVaryFlag : 0)
+           | (is_location_ours(fill->request->headers_out) ? cache::kOwnLocationFlag : 0)
+           | (is_server_withheld(fill->request->headers_out) ? cache::kNoServerFlag : 0);
+}
+
+// The fields that decide about variants: those of the response, and what nginx would say for its content handler.
+bool varying_fields(Fill* fill, const OriginResponse& origin, uint32_t flags, http::Fields* out) noexcept {
+    *out = origin.response.fields;
+    if ((flags & cache::kGzipVaryFlag) == 0) {
+        return true;
+    }
+    const size_t n = out->size;
+    auto* lines = static_cast<http::Field*>(ngx_palloc(fill->request->pool, (n + 1) * sizeof(http::Field)));
+    if (lines == nullptr) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        lines[i] = origin.response.fields.data[i];
+    }
+    lines[n] = {"Vary", "Accept-Encoding"};
+    *out = {lines, n + 1, out->names | http::name_bit("Vary")};
+    return true;
+}
+
+// A coding that the request's set does not stand for would reach others who do not take it.
+bool is_coding_taken(Fill* fill, const http::Fields& fields, const Lines& lines) noexcept {
+    const http::Fields stored{lines.data, lines.size};
+    const http::Field* coding = stored.find("Content-Encoding");
+    bool varies = false;
+    for (const http::Field& line : fields.lines("Vary")) {
+        varies = varies || http::list_has(line.value, "Accept-Encoding");
+    }
+    if (coding == nullptr || !varies) {
+        return true;
+    }
+    const http::Fields request = request_fields(fill->request);
+    return !request.has("Accept-Encoding")   // then any will do (RFC 9110 §12.5.3), and that is a variant of its own
+           || http::takes_encoding(request, http::trim(coding->value));
+}
+
+}  // namespace
+
+shm::Status begin_object(Fill* fill, const OriginResponse& origin, http::Reason* reason) noexcept {
+    Lines lines;
+    Bytes head;
+    http::Fields varying;
+    uint32_t flags = kind_flags(fill, origin);
+    if (!varying_fields(fill, origin, flags, &varying)) {
+        *reason = http::Reason::kInternal;
+        return shm::Status::kNoSpace;
+    }
+    if (!stored_lines(fill, origin, &lines)) {
+        *reason = http::Reason::kInternal;
+        return shm::Status::kNoSpace;
+    }
+    if (origin.kind == AnswerKind::kBody && keep_controls(fill, origin, &lines)) {
+        flags |= cache::kControlsFlag;
+    }
+    if (!build_head(fill, lines, origin.response, origin.freshness, &head)) {
+        *reason = http::Reason::kHeadersTooBig;
+        return shm::Status::kTooLarge;
+    }
+    if (!is_coding_taken(fill, varying, lines)) {
+        *reason = http::Reason::kVariant;
+        fill->is_quiet = true;   // it says nothing of what others get
+        return shm::Status::kTooLarge;
+    }
+    fill->head = head;
+    uint64_t selectors[cache::kMaxSelectors];
+    const uint32_t count = collect_selectors(fill, origin.response.fields, selectors);
+    if (count == 0) {
+        *reason = http::Reason::kTooManyTags;
+        return shm::Status::kTooLarge;
+    }
+    shm::NewEntry what;
+    what.key = fill->key;
+    what.digest = fill->primary;
+    what.head = head;
+    what.selectors = selectors;
+    what.selector_count = count;
+    what.body_bytes = fill->expected;
+    what.flags = flags;
+    set_times(&what, fill, origin.response, origin.freshness);
+    if (!choose_variant(fill, varying, &what, reason)) {
+        return shm::Status::kTooLarge;
+    }
+    return fill->zone->store.begin(what, now_sec(), &fill->writer);
+}
+
+namespace {
+
+shm::Status copy_body(Fill* fill) noexcept {
+    shm::Store& store = fill->zone->store;
+    const uint64_t length = static_cast<uint64_t>(shm::Store::body_length(fill->stale));
+    uint64_t offset = 0;
+    uint64_t cursor = 0;
+    while (offset < length) {
+        shm::Segment segment[16];
+        const uint32_t n = store.segments(fill->stale, offset, &cursor, segment, 16);
+        if (n == 0) {
+            return shm::Status::kCorrupt;
+        }
+        for (uint32_t i = 0; i < n; i++) {
+            const shm::Status status =
+                store.append(&fill->writer, {segment[i].data, segment[i].len}, now_sec());
+            if (status != shm::Status::kOk) {
+                return status;
+            }
+            offset += segment[i].len;
+        }
+    }
+    return shm::Status::kOk;
+}
+
+shm::Status write_again(Fill* fill, const shm::NewEntry& what, shm::Pin* pin) noexcept {
+    shm::Store& store = fill->zone->store;
+    shm::Status status = store.begin(what, now_sec(), &fill->writer);
+    if (status == shm::Status::kOk) {
+        status = copy_body(fill);
+    }
+    if (status == shm::Status::kOk) {
+        *pin = store.pin_writer(fill->writer);
+        status = publish(fill);
+    }
+    store.abort(&fill->writer);
+    return status;
+}
+
+}  // namespace
+
+namespace {
+
+// What the 304 brings for the client whose request led to it, and for nobody else.
+bool give_askers_fields(Fill* fill, const OriginResponse& origin, const http::Fields& result) noexcept {
+    ngx_http_request_t* r = fill->request;
+    const http::Fields passed = list_fields(r->pool, &r->headers_out.headers, 0, nullptr);
+    for (const http::Field& field : passed) {
+        if (http::is_for_asker(field.name, origin.response.fields, result, fill->conf->policy)
+            && !give_to_leader(fill->leader, field, passed.size)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+}  // namespace
+
+shm::Status publish_validated(Fill* fill, const OriginResponse& origin, shm::Pin* pin) noexcept {
+    cache::StoredResponse stored;
+    Merge merged;
+    if (!cache::decode_head(shm::Store::head(fill->stale), &stored)
+        || !merge_header(fill, origin, stored, &merged)) {
+        return shm::Status::kCorrupt;
+    }
+    http::Response response = origin.response;
+    response.status = stored.status;
+    response.fields = {merged.evaluated.data, merged.evaluated.size};
+    if (!give_askers_fields(fill, origin, response.fields)) {
+        return shm::Status::kCorrupt;
+    }
+    if (!http::is_update_of(stored.etag, origin.response.fields)) {
+        // It names another version: what is stored answers this request, by the origin's word, and no other.
+        (void) fill->zone->store.remove(fill->digest, shm::Store::key(fill->stale));
+        return shm::Status::kPurged;
+    }
+    const http::Freshness freshness = http::evaluate_freshness(
+        response, fill->conf->policy, static_cast<uint32_t>(ngx_random()));
+    if (const auto may = http::storable(asked_facts(fill), response, freshness, fill->conf->policy); !may) {
+        if (may.reason != http::Reason::kNoFreshness) {   // else it stays as it is, to be asked about again
+            (void) fill->zone->store.remove(fill->digest, shm::Store::key(fill->stale));
+        }
+        return shm::Status::kPurged;
+    }
+    Bytes head;
+    const bool has_controls = keep_controls(fill, origin, &merged.lines);
+    if (!add_date(fill->request, response, freshness.date, &merged.lines)
+        || !build_head(fill, merged.lines, response, freshness, &head)) {
+        return shm::Status::kTooLarge;
+    }
+    uint64_t selectors[cache::kMaxSelectors];
+    shm::NewEntry what;
+    what.selector_count = merge_selectors(fill, response.fields, selectors);
+    if (what.selector_count == 0) {
+        return shm::Status::kTooLarge;
+    }
+    what.selectors = selectors;
+    what.key = fill->key;
+    what.digest = fill->primary;
+    what.head = head;
+    what.body_bytes = shm::Store::body_length(fill->stale);
+    what.flags = (shm::Store::flags(fill->stale) & cache::kKindFlags) | (has_controls ? cache::kControlsFlag : 0);
+    set_times(&what, fill, response, freshness);
+    what.fill_cost_us = shm::Store::fill_cost_us(fill->stale);   // of the whole thing, not of the 304
+    http::Reason reason = http::Reason::kNone;
+    if (!choose_variant(fill, response.fields, &what, &reason)) {   // the 304 may name another Vary
+        return shm::Status::kTooLarge;
+    }
+    return write_again(fill, what, pin);
+}
+
+}  // namespace slab_cache::ngx

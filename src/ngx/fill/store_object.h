@@ -1,0 +1,18 @@
+// ngx/fill/store_object.h — a response becomes an object: its head is written, its selectors and its variant determined.
+#pragma once
+
+#include "ngx/glue/ngx.h"
+
+#include "ngx/fill/fill.h"
+#include "ngx/fill/origin_response.h"
+
+namespace slab_cache::ngx {
+
+// Begins the object of a storable response in fill->writer. On failure *reason may say more than the Status.
+shm::Status begin_object(Fill* fill, const OriginResponse& origin, http::Reason* reason) noexcept;
+
+// After a 304: the stored object again, under the merged header. *pin is the new object (for the leader), if it was
+// written. REQUIRES fill->stale.
+shm::Status publish_validated(Fill* fill, const OriginResponse& origin, shm::Pin* pin) noexcept;
+
+}  // namespace slab_cache::ngx

@@ -1,0 +1,146 @@
+#include "ngx/glue/ngx.h"
+
+#include "ngx/fill/variants.h"
+
+#include "cache/key.h"
+#include "cache/variant_marker.h"
+#include "http/vary.h"
+#include "ngx/request/identity.h"
+#include "ngx/request/cache_key.h"
+#include "ngx/zone/validity.h"
+
+namespace slab_cache::ngx {
+namespace {
+
+constexpr size_t kMaxSpecBytes = 1024;
+constexpr size_t kMarkerBytes = 8192;
+
+// The lease on the URL ends as "look again"; from here on the fill holds the variant's.
+void move_lease(Fill* fill) noexcept {
+    if (!fill->ticket || fill->digest == fill->primary) {
+        return;
+    }
+    shm::Ticket ticket;
+    const shm::LeaseAnswer answer = fill->zone->store.lease_acquire(
+        with_identity(fill->digest, fill->identity), now_ms(), static_cast<uint32_t>(fill->conf->lock_age), &ticket);
+    end_lease(fill, shm::LeaseState::kPublished, 0);
+    if (answer == shm::LeaseAnswer::kOwned) {
+        fill->ticket = ticket;
+        fill->is_lease_moved = true;
+        if (fill->leader != nullptr) {
+            fill->leader->ticket = ticket;
+        }
+    } else if (fill->leader != nullptr) {
+        fill->leader->ticket = {};
+    }
+}
+
+void drop_variants(Zone* zone, const cache::Dropped& dropped) noexcept {
+    for (uint32_t i = 0; i < dropped.count; i++) {
+        (void)zone->store.remove(dropped.digest[i]);
+    }
+}
+
+VariantOf variant_of(const Fill* fill) noexcept {
+    return {fill->zone,
+            {fill->request->pool, fill->host, fill->uri},
+            fill->key,
+            request_fields(fill->request),
+            &fill->conf->policy};
+}
+
+}  // namespace
+
+void write_marker(const VariantOf& of, Bytes spec, const shm::NewEntry& variant) noexcept {
+    shm::Store& store = of.zone->store;
+    const shm::Digest primary = cache::digest(of.key, store.secret());
+    cache::Marker old;
+    shm::Pin pin;
+    if (store.find(primary, of.key, &pin) == shm::Status::kOk) {
+        const bool usable = cache::is_marker(shm::Store::flags(pin)) &&
+                            verdict(of.zone, of.url, pin) == shm::Validity::kValid &&
+                            cache::decode_marker(shm::Store::head(pin), &old);
+        if (usable && cache::marker_knows(old, spec, variant.digest) &&
+            shm::Store::stale_until(pin) >= variant.stale_until_sec) {
+            store.unpin(&pin);
+            return;
+        }
+        if (!usable) {
+            old = {};
+        }
+    }
+    auto* buffer = static_cast<char*>(ngx_palloc(of.url.pool, kMarkerBytes));
+    auto* dropped = pool_new<cache::Dropped>(of.url.pool);
+    if (buffer != nullptr && dropped != nullptr) {
+        const size_t n = cache::encode_marker(old, spec, variant.digest, of.policy->vary.max,
+                                              buffer, kMarkerBytes, dropped);
+        shm::NewEntry what = variant;
+        what.key = of.key;
+        what.digest = primary;
+        what.head = {buffer, n};
+        what.flags = cache::kMarkerFlag;
+        what.body_bytes = 0;
+        const int64_t until = pin ? shm::Store::stale_until(pin) : 0;
+        what.stale_until_sec = until > variant.stale_until_sec ? until : variant.stale_until_sec;
+        what.fresh_until_sec = what.stale_until_sec;
+        shm::Writer writer;
+        if (n != 0 && store.begin(what, now_sec(), &writer) == shm::Status::kOk) {
+            (void)store.commit(&writer, now_sec());
+            store.abort(&writer);
+        }
+        drop_variants(of.zone, *dropped);
+    }
+    store.unpin(&pin);
+}
+
+bool find_place(const VariantOf& of, const http::Fields& response, VariantPlace* place,
+                http::Reason* reason) noexcept {
+    *place = {{}, of.key};
+    const http::VaryPolicy& policy = of.policy->vary;
+    if (http::ignores(*of.policy, http::ignore::kVary) || policy.off) {
+        return true;
+    }
+    auto* buffer = static_cast<char*>(ngx_palloc(of.url.pool, kMaxSpecBytes));
+    if (buffer == nullptr) {
+        *reason = http::Reason::kInternal;
+        return false;
+    }
+    const http::VarySpec spec = http::build_vary_spec(response, policy, buffer, kMaxSpecBytes);
+    if (spec.star || spec.length > kMaxSpecBytes) {
+        *reason = http::Reason::kVaryStar;
+        return false;
+    }
+    place->spec = {buffer, spec.length};
+    if (!place->spec.empty() &&
+        !cache::variant_key(arena_of(of.url.pool), of.key, place->spec, of.request, policy, &place->key)) {
+        *reason = http::Reason::kKeyTooLong;
+        return false;
+    }
+    return true;
+}
+
+bool choose_variant(Fill* fill, const http::Fields& response, shm::NewEntry* what,
+                    http::Reason* reason) noexcept {
+    if (!response.has("Vary")) {
+        return true;
+    }
+    const VariantOf of = variant_of(fill);
+    VariantPlace place;
+    if (!find_place(of, response, &place, reason)) {
+        return false;
+    }
+    if (place.spec.empty()) {
+        return true;
+    }
+    fill->variant_key = what->key = place.key;
+    what->digest = cache::digest(place.key, fill->zone->store.secret());
+    const bool moved = !(fill->digest == what->digest);
+    fill->digest = what->digest;
+    write_marker(of, place.spec, *what);
+    if (moved) {
+        move_lease(fill);
+    }
+    return true;
+}
+
+}  // namespace slab_cache::ngx

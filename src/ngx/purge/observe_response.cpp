@@ -1,0 +1,231 @@
+#include "ngx/glue/ngx.h"
+
+#include "ngx/purge/observe_response.h"
+
+#include "cache/stored_head.h"
+#include "cache/url.h"
+#include "http/invalidate.h"
+#include "http/tags.h"
+#include "http/validator.h"
+#include "ngx/request/accounting.h"
+#include "ngx/conf/credentials.h"
+#include "ngx/request/find_object.h"
+#include "ngx/zone/listing.h"
+#include "ngx/zone/hit_for_miss.h"
+#include "ngx/fill/origin_response.h"
+#include "ngx/purge/purge_method.h"
+#include "ngx/request/cache_key.h"
+
+namespace slab_cache::ngx {
+namespace {
+
+constexpr uint32_t kMaxSelectors = 64;
+
+struct Purge {
+    uint64_t selector[kMaxSelectors];
+    uint32_t count = 0;
+    uint64_t last = 0;
+
+    void add(uint64_t s) noexcept {
+        if (count < kMaxSelectors) {
+            selector[count++] = s;
+        }
+    }
+};
+
+// What is stored nowhere, nor being fetched, needs no record.
+void add_url(Ctx* ctx, const cache::Url& url, Purge* purge) noexcept {
+    const uint64_t selector = cache::url_selector(url, ctx->zone->store.secret());
+    if (selector == purge->last) {   // the target, as it is and as it is keyed
+        return;
+    }
+    purge->last = selector;
+    if (!may_be_stored(ctx->zone, selector)) {
+        add_unheard(ctx->zone, selector);
+        if (!may_be_stored(ctx->zone, selector)) {   // after it: who lists looks the other way round
+            return;
+        }
+    }
+    purge->add(selector);
+}
+
+bool target_of(Ctx* ctx, http::Target* target) noexcept {
+    ngx_http_request_t* r = ctx->request;
+    target->scheme = is_https(r) ? Bytes("https") : Bytes("http");
+    target->authority =
+        r->headers_in.host != nullptr ? view(r->headers_in.host->value) : ctx->host;
+    target->path = view(r->unparsed_uri);
+    return !target->path.empty() && target->path.front() == '/';
+}
+
+void collect_urls(Ctx* ctx, const http::Fields& fields, http::Named named, Purge* purge) noexcept {
+    ngx_http_request_t* r = ctx->request;
+    http::Target target;
+    size_t longest = 256;
+    for (const http::Field& f : fields) {
+        longest = f.value.size() > longest ? f.value.size() : longest;
+    }
+    const size_t room = 4 * longest + 2 * r->unparsed_uri.len;
+    auto* buffer = static_cast<char*>(ngx_pnalloc(r->pool, room));
+    if (buffer == nullptr || !target_of(ctx, &target)) {
+        return;
+    }
+    const http::Invalidation uris =
+        http::invalidation_of(http::parse_method(view(r->method_name)),
+                              static_cast<uint16_t>(r->headers_out.status), target, fields, named, buffer, room);
+    for (uint32_t i = 0; i < uris.count; i++) {
+        cache::Url url;
+        if (cache::split_url(arena_of(r->pool), ctx->host, uris.paths[i], &url)) {
+            add_url(ctx, url, purge);
+        }
+    }
+    // The target as this location keys it, should arguments be dropped from the key.
+    cache::Url url;
+    if (uris.count != 0 && cache::split_url(arena_of(r->pool), ctx->host, ctx->uri, &url)) {
+        add_url(ctx, url, purge);
+    }
+}
+
+void collect_groups(Ctx* ctx, const http::Fields& fields, Purge* purge) noexcept {
+    http::GroupReader groups(fields, http::kCacheGroupInvalidation);
+    Bytes group;
+    while (groups.next(&group)) {
+        purge->add(cache::group_selector(ctx->host, group, ctx->zone->store.secret()));
+    }
+}
+
+void invalidate(Ctx* ctx, const LocConf* conf) noexcept {
+    ngx_http_request_t* r = ctx->request;
+    ngx_http_upstream_t* u = r->upstream;
+    const http::Fields fields = list_fields(
+        r->pool, u != nullptr ? &u->headers_in.headers : &r->headers_out.headers, 0, nullptr);
+    Purge purge;
+    // Where POSTs are cached they are questions: one that went by must not take the answers to all others away.
+    const bool is_question = r->method == NGX_HTTP_POST && (conf->policy.methods & http::kCachePost) != 0
+                             && conf->key != nullptr && (conf->zone != nullptr || conf->zone_value != nullptr);
+    if ((conf->invalidate & (kInvalidateUnsafe | kInvalidateLocation)) != 0 && !is_question) {
+        collect_urls(ctx, fields,
+                     (conf->invalidate & kInvalidateLocation) != 0 ? http::Named::kInvalidate : http::Named::kKeep, &purge);
+    }
+    const ngx_uint_t status = r->headers_out.status;
+    if ((conf->invalidate & kInvalidateGroups) != 0 && status >= NGX_HTTP_OK
+        && status < NGX_HTTP_BAD_REQUEST) {
+        collect_groups(ctx, fields, &purge);
+    }
+    if (purge.count == 0) {
+        return;
+    }
+    if (ctx->zone->store.invalidate(purge.selector, purge.count, shm::PurgeMode::kHard, now_sec()) == 0) {   // a purger is stopped
+        (void) ctx->zone->store.purge_all_now(shm::PurgeMode::kHard);                         // nobody would ask again
+    }
+    count(ctx->zone, Counter::kPurges);
+}
+
+// A HEAD that went to the origin shows whether the stored GET is out of date (RFC 9111 §4.3.5).
+void compare_head(Ctx* ctx) noexcept {
+    ngx_http_request_t* r = ctx->request;
+    cache::StoredResponse stored;
+    if (read_key(ctx) != http::Reason::kNone || find_object(ctx) != Found::kFresh) {
+        return;
+    }
+    const http::Fields head = list_fields(
+        r->pool, r->upstream != nullptr ? &r->upstream->headers_in.headers : &r->headers_out.headers, 0,
+        nullptr);
+    http::Field lines[2];
+    size_t n = 0;
+    bool differs = false;
+    if (cache::decode_head(shm::Store::head(ctx->pin), &stored)
+        && r->headers_out.status == stored.status) {
+        if (!stored.etag.empty()) {
+            lines[n++] = {"ETag", stored.etag};
+        }
+        if (!stored.last_modified.empty()) {
+            lines[n++] = {"Last-Modified", stored.last_modified};
+        }
+        differs = http::head_differs({lines, n}, head,
+                                     static_cast<uint64_t>(shm::Store::body_length(ctx->pin)));
+    }
+    ctx->zone->store.unpin(&ctx->pin);
+    cache::Url url;
+    if (differs && cache::split_url(arena_of(r->pool), ctx->host, ctx->uri, &url)) {
+        const uint64_t selector = cache::url_selector(url, ctx->zone->store.secret());
+        (void) ctx->zone->store.invalidate(&selector, 1, shm::PurgeMode::kSoft, now_sec());
+    }
+}
+
+bool told_by_header(http::Reason reason) noexcept {
+    switch (reason) {
+    case http::Reason::kTooBig:
+    case http::Reason::kHeadersTooBig:
+    case http::Reason::kTooManyTags:
+    case http::Reason::kAccelRedirect:
+        return false;
+    default:
+        return true;
+    }
+}
+
+// Whatever zone an object of this URL lies in, and whichever location answers here: one without a zone, or with another.
+void invalidate_elsewhere(ngx_http_request_t* r, const LocConf* conf, const Zone* own) noexcept {
+    const MainConf* mcf = main_conf(r);
+    auto** zones = static_cast<Zone**>(mcf->zones.elts);
+    for (ngx_uint_t i = 0; i < mcf->zones.nelts; i++) {
+        if (zones[i] == own || !usable(zones[i])) {
+            continue;
+        }
+        Ctx ctx{};   // what collects needs no more of one
+        ctx.request = r;
+        ctx.zone = zones[i];
+        ctx.host = host_of(r);
+        if (canonical_uri(r, conf, &ctx.uri)) {
+            invalidate(&ctx, conf);
+        }
+    }
+}
+
+bool is_unsafe_request(ngx_http_request_t* r, const LocConf* conf) noexcept {
+    return (r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) == 0 && !conf->api
+           && http::is_unsafe(http::parse_method(view(r->method_name)))
+           && !is_purge(r, conf->purge);   // done, or refused
+}
+
+}  // namespace
+
+void observe_unsafe(ngx_http_request_t* r, const LocConf* conf) noexcept {
+    if (!is_unsafe_request(r, conf)) {
+        return;
+    }
+    Ctx* ctx = get_ctx(r);
+    const bool is_own = ctx != nullptr && ctx->step == Step::kPass && usable(ctx->zone);
+    if (is_own) {
+        invalidate(ctx, conf);
+    }
+    if (r == r->main) {
+        invalidate_elsewhere(r, conf, is_own ? ctx->zone : nullptr);
+    }
+}
+
+void observe_response(ngx_http_request_t* r, const LocConf* conf) noexcept {
+    Ctx* ctx = get_ctx(r);
+    if (ctx == nullptr || ctx->step != Step::kPass || !usable(ctx->zone)) {
+        return;
+    }
+    if (r == r->main) {
+        count_passed_answer(ctx);
+    }
+    if (r->method == NGX_HTTP_HEAD && r == r->main && r->headers_out.status < NGX_HTTP_BAD_REQUEST
+        && !conf->head_apart && !has_unkeyed_credentials(r)) {
+        compare_head(ctx);
+    }
+    // What the header alone cannot tell (size, tags, slab_no_cache) is left to the mark's short life.
+    if (ctx->under_mark && told_by_header(ctx->reason)) {
+        const http::Reason reason = judge_pass(r, conf);
+        if (reason == http::Reason::kNone) {
+            clear_mark(ctx->zone, mark_digest(ctx->digest, ctx->identity, mark_kind(r)));
+        } else {
+            ctx->reason = reason;
+        }
+    }
+}
+
+}  // namespace slab_cache::ngx

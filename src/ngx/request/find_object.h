@@ -1,0 +1,22 @@
+// ngx/request/find_object.h — the object for a request: by its key, through a variant marker, or one that is still growing.
+#pragma once
+
+#include "ngx/glue/ngx.h"
+
+#include "ngx/request/ctx.h"
+
+namespace slab_cache::ngx {
+
+enum class Found : uint8_t { kNothing, kFresh, kSoftPurged, kFailed };
+
+// Pins the object for ctx->key in ctx->pin. Leaves ctx->digest and variant_key at what was found, or is to be filled.
+// kFresh says nothing about age: only that no purge covers it. kFailed: do without the cache.
+Found find_object(Ctx* ctx) noexcept;
+
+// After the lease was taken: has somebody finished the very fill that we are about to start?
+bool appeared_meanwhile(Ctx* ctx) noexcept;
+
+// The fill under ctx->ticket streams: pins its object if it is for requests like ours, and fresh.
+bool join_stream(Ctx* ctx) noexcept;
+
+}  // namespace slab_cache::ngx

@@ -1,0 +1,169 @@
+#include "ngx/glue/ngx.h"
+
+#include "ngx/zone/heritage.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ngx/conf/conf.h"
+#include "ngx/zone/succession.h"
+#include "ngx/zone/zone.h"
+
+namespace slab_cache::ngx {
+namespace {
+
+constexpr char kPrefix[] = "slab_cache:";
+constexpr size_t kMostName = 200;   // of what a memfd may be called
+
+// "slab_cache:<zone>"; false where that would be too long.
+bool name_of(const Zone& zone, char* out) noexcept {
+    if (sizeof(kPrefix) + zone.name.len > kMostName) {
+        return false;
+    }
+    u_char* end = ngx_sprintf(reinterpret_cast<u_char*>(out), "%s%V", kPrefix, &zone.name);
+    *end = '\0';
+    return true;
+}
+
+// Calls fn(fd, name behind "/memfd:") for each memfd of ours that the next binary would get.
+template <class Fn>
+void each_handed_on(Fn fn) noexcept {
+    DIR* list = opendir("/proc/self/fd");
+    while (list != nullptr) {
+        const dirent* entry = readdir(list);
+        if (entry == nullptr) {
+            closedir(list);
+            return;
+        }
+        char target[kMostName + 64];
+        const ssize_t n = readlinkat(dirfd(list), entry->d_name, target, sizeof(target));
+        Bytes link(target, n > 0 ? static_cast<size_t>(n) : 0);
+        constexpr Bytes kMemfd = "/memfd:";
+        constexpr Bytes kGone = " (deleted)";
+        if (!base::starts_with(link, kMemfd) || link.size() < kMemfd.size() + kGone.size()) {
+            continue;
+        }
+        link = base::slice(link, kMemfd.size(), link.size() - kMemfd.size() - kGone.size());
+        const int fd = atoi(entry->d_name);
+        if (base::starts_with(link, kPrefix) && (fcntl(fd, F_GETFD) & FD_CLOEXEC) == 0) {
+            fn(fd, link);
+        }
+    }
+}
+
+bool is_first_cycle() noexcept { return ngx_inherited != 0 && earlier_conf() == nullptr; }
+
+size_t size_of(int fd) noexcept {
+    struct stat st;
+    return fstat(fd, &st) == 0 && st.st_size > 0 ? static_cast<size_t>(st.st_size) : 0;
+}
+
+// A Zone that knows its memory and nothing else.
+bool map_stand_in(const Zone& zone, int fd, Zone* old) noexcept {
+    old->name = zone.name;
+    old->size = size_of(fd);
+    old->file.path = zone.name;   // not empty: its memory is file.addr
+    old->file.fd = fd;
+    void* addr = mmap(nullptr, old->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (addr == MAP_FAILED) {
+        return false;
+    }
+    old->file.addr = addr;
+    old->formatted = shm::Store::config_of(addr, old->size, kReservedBytes, &old->config)
+                     && old->store.attach(addr, old->size, kReservedBytes, old->config) == shm::Status::kOk;
+    return old->formatted;
+}
+
+}  // namespace
+
+void share_memory(Zone* zone, ngx_shm_zone_t* shm_zone) noexcept {
+    char name[kMostName];
+    if (ngx_test_config || !name_of(*zone, name)) {
+        return;
+    }
+    const int fd = memfd_create(name, 0);   // handed on to the next binary, so not close-on-exec
+    void* at = shm_zone->shm.addr;
+    // nginx has put its own pool there, and nobody uses it yet.
+    if (fd != -1 && ftruncate(fd, static_cast<off_t>(zone->size)) == 0
+        && pwrite(fd, at, kReservedBytes, 0) == static_cast<ssize_t>(kReservedBytes)
+        && mmap(at, zone->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == at) {
+        zone->memory = fd + 1;
+        return;
+    }
+    ngx_log_error(NGX_LOG_NOTICE, shm_zone->shm.log, ngx_errno,
+                  "slab_cache zone \"%V\": no memfd, a binary upgrade will not hear of its purges", &zone->name);
+    if (fd != -1) {
+        close(fd);
+    }
+}
+
+void keep_shared_memory(Zone* zone, const Zone& old) noexcept {
+    const int fd = old.memory != 0 ? fcntl(old.memory - 1, F_DUPFD, 0) : -1;
+    zone->memory = fd + 1;
+}
+
+void close_shared_memory(void* data) noexcept {
+    auto* zone = static_cast<Zone*>(data);
+    if (zone->memory != 0) {
+        close(zone->memory - 1);
+        zone->memory = 0;
+    }
+    if (zone->heir_of != 0) {
+        close(zone->heir_of - 1);
+        zone->heir_of = 0;
+    }
+}
+
+void note_inherited_file(Zone* zone, int fd) noexcept {
+    if (is_first_cycle()) {
+        zone->heir_of = fcntl(fd, F_DUPFD_CLOEXEC, 0) + 1;
+    }
+}
+
+bool open_inherited(const Zone& zone, Zone* old, ngx_log_t* log) noexcept {
+    char name[kMostName];
+    if (!is_first_cycle() || ngx_test_config || !name_of(zone, name)) {
+        return false;
+    }
+    const int own = zone.memory - 1;
+    int fd = zone.heir_of - 1;
+    each_handed_on([&](int other, Bytes called) { fd = fd == -1 && other != own && called == Bytes(name) ? other : fd; });
+    if (fd == -1) {
+        return false;
+    }
+    if (!map_stand_in(zone, fd, old)) {
+        ngx_log_error(NGX_LOG_WARN, log, 0,
+                      "slab_cache zone \"%V\": the old nginx's has another layout: neither hears of the other's purges",
+                      &zone.name);
+        close_inherited(old);
+        return false;
+    }
+    return true;
+}
+
+void close_inherited(Zone* old) noexcept {
+    if (old->file.addr != nullptr) {
+        munmap(old->file.addr, old->size);
+        old->file.addr = nullptr;
+    }
+}
+
+void drop_heritage(ngx_cycle_t* cycle) noexcept {
+    if (!is_first_cycle() || ngx_test_config || cycle->conf_ctx[ngx_http_module.index] == nullptr) {
+        return;
+    }
+    auto* mcf = static_cast<MainConf*>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_slab_cache_module));
+    each_handed_on([&](int fd, Bytes) {
+        for (ngx_uint_t i = 0; i < mcf->zones.nelts; i++) {
+            if (static_cast<Zone**>(mcf->zones.elts)[i]->memory == fd + 1) {
+                return;
+            }
+        }
+        close(fd);
+    });
+}
+
+}  // namespace slab_cache::ngx

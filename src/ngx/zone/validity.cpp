@@ -1,0 +1,48 @@
+#include "ngx/glue/ngx.h"
+
+#include "ngx/zone/validity.h"
+
+#include "cache/url.h"
+
+namespace slab_cache::ngx {
+namespace {
+
+// By the records themselves, not by the counter: a rule may just have been replaced by a purge that is not published yet.
+shm::Validity judge_again(Zone* zone, const shm::Pin& pin) noexcept {
+    uint32_t count = 0;
+    const uint64_t* selectors = shm::Store::selectors(pin, &count);
+    return zone->store.validity_of(selectors, count, shm::Store::birth(pin));
+}
+
+}  // namespace
+
+shm::Validity verdict_with_globs(Zone* zone, const UrlOf& where, const shm::Pin& pin) noexcept {
+    const UserArea* area = user_area(zone);
+    cache::Url url;
+    if (area == nullptr) {
+        return zone->store.validity(pin);
+    }
+    if (!cache::split_url(arena_of(where.pool), where.host, where.uri, &url)) {
+        return shm::Validity::kPurged;
+    }
+    const uint64_t newest = area->globs.newest.load_acquire();  // [glob-newest] before the rules
+    cache::Judged object{url.host, url.path, url.args};
+    object.selector = shm::Store::selectors(pin, &object.selectors);
+    switch (cache::judge_globs(area->globs, object, shm::Store::birth(pin))) {
+    case cache::GlobAnswer::kHard:
+        return shm::Validity::kPurged;
+    case cache::GlobAnswer::kSoft:
+        return judge_again(zone, pin) == shm::Validity::kPurged ? shm::Validity::kPurged
+                                                                : shm::Validity::kSoftPurged;
+    case cache::GlobAnswer::kNone:
+        break;
+    }
+    // After the rules: one that went while they were read has purged its host before.
+    const shm::Validity validity = judge_again(zone, pin);
+    if (validity == shm::Validity::kValid) {
+        (void) zone->store.refresh(pin, shm::Store::fresh_until(pin), shm::Store::stale_until(pin), newest);
+    }
+    return validity;
+}
+
+}  // namespace slab_cache::ngx

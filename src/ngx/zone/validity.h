@@ -1,0 +1,35 @@
+// ngx/zone/validity.h — is a stored object still valid? The store's answer, and that of purges by pattern (cache/globs.h).
+//
+// Cost        one load more than the store's answer while no pattern was purged since the object's birth. An object older than
+//             the newest pattern is matched once: when nothing matches, its birth is raised to that pattern's counter.
+#pragma once
+
+#include "ngx/glue/ngx.h"
+
+#include "ngx/zone/user_area.h"
+#include "ngx/zone/zone.h"
+
+namespace slab_cache::ngx {
+
+struct UrlOf {
+    ngx_pool_t* pool;
+    Bytes host;
+    Bytes uri;      // as Ctx has it
+};
+
+shm::Validity verdict_with_globs(Zone* zone, const UrlOf& url, const shm::Pin& pin) noexcept;
+
+inline shm::Validity verdict(Zone* zone, const UrlOf& url, const shm::Pin& pin) noexcept {
+    if (zone->priors != 0 && is_behind_on_globs(*zone)) {
+        import_globs(zone);  // before the store's answer, which then knows of them
+    }
+    const shm::Validity validity = zone->store.validity(pin);
+    const UserArea* area = static_cast<const UserArea*>(zone->store.user_area());
+    if (validity == shm::Validity::kPurged || area == nullptr
+        || area->globs.newest.load_acquire() <= shm::Store::birth(pin)) {  // [glob-newest]
+        return validity;
+    }
+    return verdict_with_globs(zone, url, pin);
+}
+
+}  // namespace slab_cache::ngx
