@@ -1,5 +1,6 @@
 """Slices are objects: filled once, refreshed, purged and evicted one by one, held no longer than their bytes are on the way."""
 import collections
+import itertools
 import re
 import subprocess
 import threading
@@ -186,9 +187,10 @@ def test_old_slices_of_a_file_that_changed_are_fetched_anew_for_who_began_with_t
     assert n.get("/f", "Range: bytes=5000-").body == new.body[5000:]
 
 
-def test_who_began_with_the_old_one_is_cut_off_and_the_next_gets_the_new_one(sliced, origin):
+@pytest.mark.parametrize("etag, said", [(True, "etag mismatch in slice response"), (None, "a slice is of another version of the file")])
+def test_who_began_with_the_old_one_is_cut_off_and_the_next_gets_the_new_one(sliced, origin, etag, said):
     n = sliced(STRICT)
-    old, new = File(BODY), File(BODY[::-1])
+    old, new = File(BODY, etag=etag), File(BODY[::-1], etag=etag, modified="Tue, 24 Nov 2026 08:49:37 GMT")
     origin.handle("/f", lifetimes(old, lambda first: first > 0))
     assert n.get("/f").body == old.body
     origin.handle("/f", lifetimes(new, lambda first: first > 0))
@@ -197,9 +199,20 @@ def test_who_began_with_the_old_one_is_cut_off_and_the_next_gets_the_new_one(sli
         c.send("/f")
         with pytest.raises(EOFError):
             c.read_body(c.read_header())
-    assert "etag mismatch in slice response" in n.error_log()
+    assert said in n.error_log()
     assert n.get("/f").body == new.body
     assert metric(n, 'slab_cache_refusals_total{zone="one",reason="SLICE_CHANGED"}') > 0
+
+
+def test_origin_whose_slices_all_differ_is_answered_as_without_a_cache(sliced, origin):
+    n = sliced(STRICT)
+    times = itertools.count()
+
+    def restless(request):
+        return File(BODY, headers=[FOREVER], etag=None, modified=f"Mon, 23 Nov 2026 08:49:{next(times) % 60:02d} GMT")(request)
+
+    origin.handle("/f", restless)
+    assert n.get("/f").body == BODY
 
 
 # ---- purging --------------------------------------------------------------------------------------------------------

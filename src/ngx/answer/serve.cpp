@@ -136,7 +136,9 @@ ngx_int_t serve_handler(ngx_http_request_t* r) noexcept {
     if ((copied || ctx->is_part) && !take_head(r, ctx)) {
         return NGX_ERROR;
     }
-    compare_with_whole(ctx);
+    if (!fits_whole(ctx)) {
+        return NGX_ERROR;
+    }
     const ngx_int_t built = build_header(r, ctx);
     if (built != NGX_OK) {
         return built;

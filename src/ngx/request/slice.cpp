@@ -106,15 +106,24 @@ bool is_outdated_part(Ctx* ctx, const cache::StoredResponse& part) noexcept {
     return began != nullptr && !is_same_version(*began, part) && part.facts.born_at <= began->facts.born_at;
 }
 
-void compare_with_whole(Ctx* ctx) noexcept {
+bool fits_whole(Ctx* ctx) noexcept {
     Ctx* whole = ctx->is_part ? get_ctx(ctx->request->main) : nullptr;
     const cache::StoredResponse* began = whole != nullptr ? beginning(whole) : nullptr;
     const cache::StoredResponse* part = stored_response(ctx);
     if (began == nullptr || part == nullptr || part->status != NGX_HTTP_PARTIAL_CONTENT || is_same_version(*began, *part)) {
-        return;
+        return true;
     }
     count(ctx->zone, http::Reason::kSliceChanged);
     (void) whole->zone->store.remove(whole->digest, whole->variant_key);
+    // Where the origin was asked for both, it is as without a cache.
+    const bool was_asked = whole->status == CacheStatus::kMiss || whole->status == CacheStatus::kExpired
+                           || whole->status == CacheStatus::kBypass;
+    if (was_asked || began->etag != part->etag) {
+        return true;
+    }
+    ngx_log_error(NGX_LOG_ERR, ctx->request->connection->log, 0,
+                  "slab_cache: a slice is of another version of the file than those before it");
+    return false;
 }
 
 uint64_t end_within_part(const Ctx* ctx) noexcept {
