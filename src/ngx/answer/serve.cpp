@@ -35,9 +35,11 @@ ngx_int_t send_whole(ngx_http_request_t* r, Ctx* ctx) noexcept {
     ngx_chain_t** last = &out;
     ngx_buf_t* tail = nullptr;
     const uint64_t length = static_cast<uint64_t>(shm::Store::body_length(ctx->pin));
+    const uint64_t wanted = end_of_answer(ctx);
+    const uint64_t end = wanted < length ? wanted : length;
     uint64_t offset = 0;
     uint64_t cursor = 0;
-    while (offset < length) {
+    while (offset < end) {
         shm::Segment segment[kSegmentsPerCall];
         const uint32_t n =
             ctx->zone->store.segments(ctx->pin, offset, &cursor, segment, kSegmentsPerCall);

@@ -15,15 +15,7 @@ const ngx_buf_tag_t kTag = reinterpret_cast<ngx_buf_tag_t>(&ngx_http_slab_cache_
 
 enum class Growth : uint8_t { kMore, kComplete, kBroken, kWait };
 
-// Where the client's part of the body ends: a range may end before the whole does.
-bool has_all(const Ctx* ctx) noexcept {
-    if (ctx->is_sliced) {
-        return ctx->stream_offset >= end_within_part(ctx);
-    }
-    const auto& out = ctx->request->headers_out;
-    return out.status == NGX_HTTP_PARTIAL_CONTENT
-           && ctx->stream_offset >= static_cast<uint64_t>(out.content_offset + out.content_length_n);
-}
+bool has_all(const Ctx* ctx) noexcept { return ctx->stream_offset >= end_of_answer(ctx); }
 
 // What the object has for us beyond what was handed out.
 Growth look(Ctx* ctx) noexcept {
@@ -219,6 +211,16 @@ void on_writable(ngx_http_request_t* r) noexcept {
 }
 
 }  // namespace
+
+uint64_t end_of_answer(const Ctx* ctx) noexcept {
+    if (ctx->is_sliced) {
+        return end_within_part(ctx);
+    }
+    const auto& out = ctx->request->headers_out;
+    return out.status == NGX_HTTP_PARTIAL_CONTENT && out.content_length_n >= 0
+               ? static_cast<uint64_t>(out.content_offset + out.content_length_n)
+               : UINT64_MAX;
+}
 
 ngx_int_t start_stream(ngx_http_request_t* r, Ctx* ctx) noexcept {
     r->main->count++;

@@ -323,6 +323,9 @@ Next hear_fill(Ctx* ctx) noexcept {
     case FillNews::kRedirect:
         ctx->step = Step::kRedirect;
         return Next::kMore;
+    case FillNews::kAskItself:
+        pass(ctx, ctx->reason);
+        return Next::kMore;
     case FillNews::kElsewhere:
         pass(ctx, http::Reason::kElsewhere);
         return Next::kMore;
