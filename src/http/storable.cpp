@@ -1,5 +1,6 @@
 #include "http/storable.h"
 
+#include "http/invalidate.h"
 #include "http/syntax.h"
 #include "http/vary.h"
 
@@ -181,6 +182,16 @@ Verdict storable(const Request& request, const Response& response, const Freshne
         }
     }
     return {};
+}
+
+bool post_answers_get(const Target& target, const Response& response, const Freshness& freshness) noexcept {
+    const Field* location = response.fields.find("Content-Location");
+    if (response.status != 200 || !freshness.is_explicit || location == nullptr) {
+        return false;
+    }
+    char buffer[4096];
+    Bytes path;
+    return resolve_same_origin(trim(location->value), target, buffer, sizeof(buffer), &path) && path == target.path;
 }
 
 bool may_replace(uint16_t status, const Freshness& freshness, const StoredFacts& stored,

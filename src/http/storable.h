@@ -21,6 +21,10 @@ Verdict may_use_cache(const Request& request, const Policy& policy) noexcept;
 Verdict storable(const Request& request, const Response& response, const Freshness& freshness,
                  const Policy& policy) noexcept;
 
+// The answer to a POST to `target` is what a GET would bring (RFC 9110 §9.3.3): a 200 with explicit freshness and a
+// Content-Location equal to the target. The rest of storable() is to be asked too, with the method set to GET.
+bool post_answers_get(const Target& target, const Response& response, const Freshness& freshness) noexcept;
+
 // May this response take the place of what is stored? No for an error (5xx, or a status in
 // use_stale) without freshness of its own while the stored object can still be served.
 bool may_replace(uint16_t status, const Freshness& freshness, const StoredFacts& stored,

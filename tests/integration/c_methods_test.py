@@ -73,6 +73,109 @@ def test_group_invalidation_reaches_every_member(cached, origin):
     assert [n.get(p).cache for p in ("/a", "/b", "/c")] == ["MISS", "MISS", "HIT"]
 
 
+REPLACE = "slab_cache_invalidate unsafe replace;"
+OWN = "Content-Location: /a"
+
+
+def post(n, path="/a", **kw):
+    return n.request(path, "POST", body=b"x", **kw)
+
+
+def says_its_method(*headers, **kw):
+    return lambda r: Reply(r.method, headers=[*FRESH, *headers], **kw)
+
+
+@pytest.mark.parametrize("directives,location,stored", [
+    (REPLACE, OWN, True), (REPLACE, "Content-Location: http://localhost/a", True), (REPLACE, "Content-Location: /b", False),
+    (REPLACE, "X-None: 1", False), ("", OWN, False), (REPLACE + "slab_cache_key $uri;", OWN, False),
+    (REPLACE + "slab_cache_min_uses 2;", OWN, False)])
+def test_post_whose_answer_is_its_url_takes_the_place_of_what_was_there(cached, origin, directives, location, stored):
+    origin.handle("/a", says_its_method(location))
+    n = cached(directives)
+    n.get("/a")
+    assert post(n).body == b"POST"
+    answer = n.get("/a")
+    assert (answer.cache, answer.body) == (("HIT", b"POST") if stored else ("MISS", b"GET"))
+    assert [post(n).body for _ in range(2)] == [b"POST"] * 2      # never answered from the cache itself
+
+
+@pytest.mark.parametrize("reply", [
+    {"status": 201}, {"status": 404}, {"headers": ["Cache-Control: private"]}, {"headers": ["Set-Cookie: a=b"]},
+    {"headers": ["Vary: *"]}, {"truncate": 2}])
+def test_answer_to_a_post_that_a_get_could_not_get_is_not_stored(cached, origin, reply):
+    reply = {**reply, "headers": [*FRESH, OWN, *reply.get("headers", [])]}
+    origin.handle("/a", lambda r: Reply(r.method, **(reply if r.method == "POST" else {"headers": FRESH})))
+    n = cached(REPLACE)
+    if "truncate" in reply:
+        n.expect_log("upstream prematurely closed connection")
+    with n.connect() as c:
+        c.send("/a", "POST", body=b"x")
+        c.read_header()
+        c.close()
+    assert wait_until(lambda: n.get("/a").body == b"GET", "the page of a GET")
+
+
+def test_answer_to_a_post_with_credentials_is_for_its_sender_alone(cached, origin):
+    origin.handle("/a", says_its_method(OWN))
+    n = cached(REPLACE)
+    assert post(n, headers=["Authorization: Basic eDp5"]).body == b"POST"
+    assert n.get("/a").body == b"GET"
+
+
+def test_answer_to_a_post_is_stored_though_others_are_purged_meanwhile(cached, origin):
+    gate = threading.Event()
+    origin.handle("/a", says_its_method(OWN, before=gate))
+    n = cached(REPLACE, workers=2)
+    with n.connect() as c:
+        c.send("/a", "POST", body=b"x")
+        origin.wait_for_hits("/a", 1)
+        for i in range(20):
+            n.purge(f"/other{i}")
+        gate.set()
+        c.read_body(c.read_header())
+    answer = n.get("/a")
+    assert (answer.cache, answer.body) == ("HIT", b"POST")
+
+
+@pytest.mark.parametrize("what", ["url", "prefix", "tag", "pattern", "post"])
+def test_what_is_purged_while_a_post_is_answered_is_held_against_it(cached, origin, what):
+    gate = threading.Event()
+    origin.handle("/a", lambda r: Reply(r.body or r.method, headers=[*FRESH, OWN, "Surrogate-Key: t1"], before=gate if r.body == b"x" else None))
+    n = cached(REPLACE, workers=2)
+    with n.connect() as c:
+        c.send("/a", "POST", body=b"x")
+        origin.wait_for_hits("/a", 1)
+        purge = {"url": lambda: n.purge("/a"), "prefix": lambda: n.purge("/*"), "tag": lambda: n.purge("/", "Surrogate-Key: t1"),
+                 "pattern": lambda: n.purge("/*a"), "post": lambda: n.request("/a", "DELETE")}[what]
+        assert purge().status < 300
+        gate.set()
+        assert c.read_body(c.read_header()).body == b"x"
+    answer = n.get("/a")
+    assert (answer.cache, answer.body) == ("MISS", b"GET")
+
+
+def test_get_that_was_asked_before_a_post_does_not_take_its_place(cached, origin):
+    gate = threading.Event()
+    origin.handle("/a", lambda r: Reply(r.method, headers=[*FRESH, OWN], before=gate if r.method == "GET" else None))
+    n = cached(REPLACE, workers=2)
+    with n.connect() as c:
+        c.send("/a")
+        origin.wait_for_hits("/a", 1)
+        assert post(n).body == b"POST"
+        gate.set()
+        assert c.read_body(c.read_header()).body == b"GET"
+    assert [n.get("/a").body for _ in range(4)] == [b"POST"] * 4
+
+
+def test_other_variants_go_when_a_post_replaces_one(cached, origin):
+    origin.handle("/a", lambda r: Reply(f"{r.method} {request_header(r, 'X-Lang')}", headers=[*FRESH, OWN, "Vary: X-Lang"]))
+    n = cached(REPLACE, workers=2)
+    for lang in ("de", "en"):
+        n.get("/a", f"X-Lang: {lang}")
+    post(n, headers=["X-Lang: de"])
+    assert [(a.cache, a.text) for a in (n.get("/a", f"X-Lang: {lang}") for lang in ("de", "en"))] == [("HIT", "POST de"), ("MISS", "GET en")]
+
+
 BY_BODY = "slab_cache_methods GET HEAD POST; slab_cache_key $uri$is_args$args$request_body;"
 
 

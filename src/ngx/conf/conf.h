@@ -23,6 +23,7 @@ inline constexpr ngx_uint_t kInvalidateOff = 0x2;
 inline constexpr ngx_uint_t kInvalidateUnsafe = 0x4;
 inline constexpr ngx_uint_t kInvalidateGroups = 0x8;
 inline constexpr ngx_uint_t kInvalidateLocation = 0x10;
+inline constexpr ngx_uint_t kInvalidateReplace = 0x20;
 
 // Where tags come from: the usual response fields, nowhere, or the directive's own values.
 inline constexpr ngx_uint_t kTagsFromResponse = 0;

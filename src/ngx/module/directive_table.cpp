@@ -59,6 +59,7 @@ ngx_conf_bitmask_t invalidate_bits[] = {
     {ngx_string("unsafe"), kInvalidateUnsafe},
     {ngx_string("location"), kInvalidateLocation},
     {ngx_string("groups"), kInvalidateGroups},
+    {ngx_string("replace"), kInvalidateReplace},
     {ngx_null_string, 0},
 };
 

@@ -13,6 +13,7 @@
 #include "ngx/zone/listing.h"
 #include "ngx/zone/hit_for_miss.h"
 #include "ngx/fill/origin_response.h"
+#include "ngx/fill/post_copy.h"
 #include "ngx/purge/purge_method.h"
 #include "ngx/request/cache_key.h"
 
@@ -94,7 +95,8 @@ void collect_groups(Ctx* ctx, const http::Fields& fields, Purge* purge) noexcept
     }
 }
 
-void invalidate(Ctx* ctx, const LocConf* conf) noexcept {
+// The number of the purge; 0: there was none.
+uint64_t invalidate(Ctx* ctx, const LocConf* conf) noexcept {
     ngx_http_request_t* r = ctx->request;
     ngx_http_upstream_t* u = r->upstream;
     const http::Fields fields = list_fields(
@@ -103,7 +105,7 @@ void invalidate(Ctx* ctx, const LocConf* conf) noexcept {
     // Where POSTs are cached they are questions: one that went by must not take the answers to all others away.
     const bool is_question = r->method == NGX_HTTP_POST && (conf->policy.methods & http::kCachePost) != 0
                              && conf->key != nullptr && (conf->zone != nullptr || conf->zone_value != nullptr);
-    if ((conf->invalidate & (kInvalidateUnsafe | kInvalidateLocation)) != 0 && !is_question) {
+    if ((conf->invalidate & (kInvalidateUnsafe | kInvalidateLocation | kInvalidateReplace)) != 0 && !is_question) {
         collect_urls(ctx, fields,
                      (conf->invalidate & kInvalidateLocation) != 0 ? http::Named::kInvalidate : http::Named::kKeep, &purge);
     }
@@ -113,12 +115,24 @@ void invalidate(Ctx* ctx, const LocConf* conf) noexcept {
         collect_groups(ctx, fields, &purge);
     }
     if (purge.count == 0) {
-        return;
+        return 0;
     }
-    if (ctx->zone->store.purge(purge.selector, purge.count, shm::PurgeMode::kHard) == 0) {   // a purger is stopped
-        (void) ctx->zone->store.purge_all_now(shm::PurgeMode::kHard);                         // nobody would ask again
+    const uint64_t seq = ctx->zone->store.purge(purge.selector, purge.count, shm::PurgeMode::kHard);
+    if (seq == 0) {                                                     // a purger is stopped
+        (void) ctx->zone->store.purge_all_now(shm::PurgeMode::kHard);   // nobody would ask again
     }
     count(ctx->zone, Counter::kPurges);
+    return seq;
+}
+
+// The same of a request that passed in its own zone: its answer may take the place of what it invalidates.
+void invalidate_own(Ctx* ctx, const LocConf* conf) noexcept {
+    http::Target target;
+    PostCopy copy{};
+    if (ctx->post_birth != 0 && target_of(ctx, &target)) {
+        prepare_post_copy(ctx, target, &copy);
+    }
+    begin_post_copy(ctx, &copy, invalidate(ctx, conf));
 }
 
 // A HEAD that went to the origin shows whether the stored GET is out of date (RFC 9111 §4.3.5).
@@ -178,7 +192,7 @@ void invalidate_elsewhere(ngx_http_request_t* r, const LocConf* conf, const Zone
         ctx.zone = zones[i];
         ctx.host = host_of(r);
         if (canonical_uri(r, conf, &ctx.uri)) {
-            invalidate(&ctx, conf);
+            (void) invalidate(&ctx, conf);
         }
     }
 }
@@ -198,7 +212,7 @@ void observe_unsafe(ngx_http_request_t* r, const LocConf* conf) noexcept {
     Ctx* ctx = get_ctx(r);
     const bool is_own = ctx != nullptr && ctx->step == Step::kPass && usable(ctx->zone);
     if (is_own) {
-        invalidate(ctx, conf);
+        invalidate_own(ctx, conf);
     }
     if (r == r->main) {
         invalidate_elsewhere(r, conf, is_own ? ctx->zone : nullptr);

@@ -119,6 +119,9 @@ struct Ctx {
     Relay* relay;
     Redirect* redirect;
 
+    uint64_t post_birth;         // a POST whose answer may be stored (post_copy.h): the purge counter as it began; 0: it is none
+    uint32_t post_unheard;       // ... and what had gone unheard of its URL
+
     uint64_t stream_offset;      // bytes of the body handed to nginx
     uint64_t stream_cursor;
     ngx_chain_t* free_bufs;

@@ -3,6 +3,7 @@
 
 #include "http/storable.h"
 #include "ngx/fill/fill.h"
+#include "ngx/fill/post_copy.h"
 #include "ngx/request/identity.h"
 #include "ngx/steps/lookup.h"
 #include "ngx/zone/hit_for_miss.h"
@@ -131,6 +132,7 @@ Next start(Ctx* ctx) noexcept {
     const http::Verdict may = http::may_use_cache(request, ctx->conf->policy);
     if (!may) {
         ctx->status = CacheStatus::kNone;   // as in nginx: it was not looked for
+        expect_post(ctx);
         pass(ctx, may.reason);
         return Next::kMore;
     }

@@ -104,6 +104,11 @@ bool may_be_stored(Zone* zone, uint64_t selector) noexcept {
     return !filter || zone->store.has_open_prior() || filter.is_listed(selector);
 }
 
+uint32_t unheard(Zone* zone, uint64_t selector) noexcept {
+    const cache::UrlFilter filter = filter_of(zone);
+    return filter ? filter.count_unheard(selector) : 0;
+}
+
 void add_unheard(Zone* zone, uint64_t selector) noexcept {
     const cache::UrlFilter filter = filter_of(zone);
     if (!filter) {

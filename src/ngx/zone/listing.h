@@ -32,8 +32,9 @@ void list_url(Zone* zone, uint64_t selector) noexcept;   // of what is stored at
 
 bool may_be_stored(Zone* zone, uint64_t selector) noexcept;
 
-// For what is stored without having been listed before its data was read (push_call.h): list it, then look whether something
-// was unheard in between.
+// For what is stored without having been listed before its data was read (push_call.h, post_copy.h): list it, then look whether
+// something was unheard in between.
+uint32_t unheard(Zone* zone, uint64_t selector) noexcept;   // how much so far
 void add_unheard(Zone* zone, uint64_t selector) noexcept;
 bool is_unheard_since(Zone* zone, uint64_t selector, uint64_t purge_seq) noexcept;
 

@@ -283,6 +283,26 @@ TEST(StorableField, a_field_that_no_cache_names_is_not_stored) {
     EXPECT_EQ(why_not({"Cache-Control: max-age=60, no-cache=\"a\"", "A: 1"}), Reason::kNone);
 }
 
+// ---- POST: RFC 9110 §9.3.3
+
+bool answers_get(const Message& message, uint16_t status = 200) {
+    const Response from = response(status, message);
+    return post_answers_get({"http", "h", "/a?b"}, from, evaluate_freshness(from, {}, 0));
+}
+
+TEST(PostResponse, with_freshness_and_its_own_uri_as_content_location_answers_gets) {
+    EXPECT_TRUE(answers_get({kMaxAge, "Content-Location: http://h/a?b"}));
+    EXPECT_TRUE(answers_get({kMaxAge, "Content-Location:  /a?b "}));
+}
+
+TEST(PostResponse, without_freshness_or_for_another_uri_or_status_does_not) {
+    EXPECT_FALSE(answers_get({"Content-Location: /a?b"}));
+    EXPECT_FALSE(answers_get({kMaxAge}));
+    EXPECT_FALSE(answers_get({kMaxAge, "Content-Location: /a"}));
+    EXPECT_FALSE(answers_get({kMaxAge, "Content-Location: http://other/a?b"}));
+    EXPECT_FALSE(answers_get({kMaxAge, "Content-Location: /a?b"}, 201));
+}
+
 // ---- what replaces what
 
 bool replaces(uint16_t status, const Message& message, int64_t now, const Policy& policy = {}) {
