@@ -154,6 +154,16 @@ def test_what_is_purged_while_a_post_is_answered_is_held_against_it(cached, orig
     assert (answer.cache, answer.body) == ("MISS", b"GET")
 
 
+def test_post_that_breaks_off_leaves_nothing_behind(cached, origin):
+    origin.handle("/a", says_its_method(OWN, truncate=2))
+    n = cached(REPLACE)
+    n.expect_log("upstream prematurely closed connection")
+    with n.connect() as c:
+        c.send("/a", "POST", body=b"x")
+        c.read_header()
+    wait_until(lambda: n.figures()["memory"]["filling_bytes"] == 0, "the copy is given up")
+
+
 def test_get_that_was_asked_before_a_post_does_not_take_its_place(cached, origin):
     gate = threading.Event()
     origin.handle("/a", lambda r: Reply(r.method, headers=[*FRESH, OWN], before=gate if r.method == "GET" else None))

@@ -294,7 +294,6 @@ bool begin_direct(Ctx* ctx, const shm::Ticket& lease, Trust trust) noexcept {
     fill->is_quiet = fill->is_quiet || shapes_answer(ctx->request->headers_in);
     fill->has_authorization = has_unkeyed_credentials(ctx->request);
     fill->zone->fills++;
-    ngx_queue_insert_tail(&fill->zone->under_way, &fill->listed.link);
     if (!ctx->is_passing) {
         count(fill->zone, Counter::kFills);
     }
@@ -302,9 +301,14 @@ bool begin_direct(Ctx* ctx, const shm::Ticket& lease, Trust trust) noexcept {
     fill->birth = fill->zone->store.birth_stamp();   // before the origin is asked, as in fill.cpp
     fill->zone->store.unpin(&ctx->stale);            // it is not asked about
     ctx->stale_servable = false;
+    carry_within(ctx, fill);
+    return true;
+}
+
+void carry_within(Ctx* ctx, Fill* fill) noexcept {
+    ngx_queue_insert_tail(&fill->zone->under_way, &fill->listed.link);
     ctx->direct = fill;
     ctx->leave_fills = leave_fills;
-    return true;
 }
 
 ngx_int_t run_directly(ngx_http_request_t* r, Ctx* ctx) noexcept {

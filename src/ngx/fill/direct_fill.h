@@ -28,6 +28,8 @@ bool may_fill_directly(const Ctx* ctx, const shm::Ticket& lease) noexcept;
 bool may_fill_within(const Ctx* ctx) noexcept;
 // The lease, if any, becomes the fill's. False when memory ran out; the lease is the caller's then.
 bool begin_direct(Ctx* ctx, const shm::Ticket& lease, Trust trust) noexcept;
+// From now on `fill` is ctx->direct: the body filter feeds it, and it ends with the request.
+void carry_within(Ctx* ctx, Fill* fill) noexcept;
 // Runs the rest of the request's phases. The request may be gone when this returns.
 ngx_int_t run_directly(ngx_http_request_t* r, Ctx* ctx) noexcept;
 // The header filter's work, once: judges, stores, and makes headers_out what a later hit will be. NGX_OK, or what the

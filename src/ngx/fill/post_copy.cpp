@@ -7,6 +7,7 @@
 #include "http/storable.h"
 #include "ngx/conf/credentials.h"
 #include "ngx/fill/copy_in_passing.h"
+#include "ngx/fill/direct_fill.h"
 #include "ngx/fill/object_selectors.h"
 #include "ngx/request/cache_key.h"
 #include "ngx/request/find_object.h"
@@ -118,8 +119,7 @@ void begin_post_copy(Ctx* ctx, PostCopy* copy, uint64_t seq) noexcept {
     }
     copy->fill->birth = seq;
     if (begin_copying(copy->fill, copy->origin) == http::Reason::kNone) {
-        ctx->direct = copy->fill;
-        ngx_queue_insert_tail(&ctx->zone->under_way, &copy->fill->listed.link);   // out of it in leave_direct()
+        carry_within(ctx, copy->fill);
     }
 }
 
