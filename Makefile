@@ -15,16 +15,18 @@ MODULE := $(BUILD)/ngx_http_slab_cache_module.so
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 export NGX_SRC PORT
 
-.PHONY: module run test unit integration field model lint format asan tsan static clang bench fuzz torture torture-twin torture-direct
+.PHONY: module run test unit integration field visitors model lint format asan tsan static clang bench fuzz torture torture-twin torture-direct
 .PHONY: differential differential-twin history history-twins asan-nginx other-nginx deb deb-test
-.PHONY: install clean help deps-deb deps-build deps-run deps-test deps-clang deps-bench
+.PHONY: install clean help deps-deb deps-build deps-run deps-test deps-clang deps-bench deps-peers
 
 module:           ## build build/ngx_http_slab_cache_module.so against the installed nginx-dev
 	+@tools/build-module.sh $(BUILD)
 
-run: deps-run     ## install what is missing, build, start the demo in the foreground (PORT=8080)
+run:              ## install what is missing, build, start the demo in the foreground (PORT=8080)
+	@tools/run-demo.sh check
+	+@$(MAKE) --no-print-directory deps-run
 	+@$(MAKE) $(JOBS) --no-print-directory module
-	@tools/run-demo.sh $(MODULE) $(PORT)
+	@tools/run-demo.sh $(MODULE)
 
 test: deps-test   ## install what is missing, build, run all tests
 	+@$(MAKE) $(JOBS) --no-print-directory module test-programs VARIANT=plain
@@ -40,6 +42,10 @@ integration: module ## pytest against a real nginx; ARGS="-k name" selects
 field: deps-test  ## twenty public configurations against plain nginx and nginx's own cache; prints all differences
 	+@$(MAKE) $(JOBS) --no-print-directory module
 	@tools/run-tests.sh field
+
+visitors: deps-test deps-peers ## 120 visitors through the Django, Flask, WordPress and REST examples, beside proxy_cache and Varnish
+	+@$(MAKE) $(JOBS) --no-print-directory module
+	@SLAB_VISITORS=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider -rs $(ARGS) tests/field/recipes_test.py tests/field/rest_api_test.py
 
 torture: module torture-programs ## four workers under kills, purges, reloads, failing origin, for SECONDS=60 (SEED=n)
 	@/usr/bin/python3 tests/torture/torture.py $(SECONDS) $(SEED)
@@ -114,7 +120,7 @@ install: module   ## copy the module to nginx's modules directory (DESTDIR, MODU
 clean:            ## remove build/
 	rm -rf $(BUILD)
 
-deps-deb deps-build deps-run deps-test deps-clang deps-bench:
+deps-deb deps-build deps-run deps-test deps-clang deps-bench deps-peers:
 	@tools/deps.sh $(@:deps-%=%)
 
 help:             ## this list

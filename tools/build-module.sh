@@ -13,6 +13,11 @@ if [ ! -f "$src/conf_flags" ]; then
     echo "    tools/deps.sh build        (or: apt-get install nginx-dev g++ libssl-dev libjansson-dev libxxhash-dev)"
     exit 1
 fi >&2
+case "$top" in
+    *[[:space:]]*)
+        echo "This directory's path has a blank in it, which nginx's configure cannot take: \"$top\". Please move it." >&2
+        exit 1 ;;
+esac
 command -v g++ > /dev/null || { echo "no g++ here. Run: tools/deps.sh build" >&2; exit 1; }
 
 # What the generated makefile depends on beside the contents of the sources.

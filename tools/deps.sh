@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what a target needs and this machine lacks: tools/deps.sh build|run|test|clang|bench|static|browser|deb
+# Installs what a target needs and this machine lacks: tools/deps.sh build|run|test|clang|bench|static|browser|deb|peers
 # Says what and why first. Does nothing, and calls no apt, when nothing is missing.
 set -euo pipefail
 
@@ -30,6 +30,8 @@ reason() {
         libnginx-mod-*) echo "another module to test beside ours" ;;
         spin) echo "checks the protocol models" ;;
         clang | libclang-rt-dev) echo "second compiler, fuzzers" ;;
+        varnish) echo "another cache, to compare with" ;;
+        python3-celery) echo "a task queue, for the Django example" ;;
         wrk) echo "load generator" ;;
         strace) echo "counts system calls" ;;
         dpkg-dev) echo "fetches nginx's sources, builds packages" ;;
@@ -53,6 +55,7 @@ packages() {
         bench) echo "$build nginx wrk strace libbenchmark-dev" ;;
         static) echo "$build dpkg-dev" ;;
         deb) echo "$build dpkg-dev debhelper dh-python fakeroot lintian debootstrap" ;;
+        peers) echo "varnish python3-celery" ;;
         browser) echo "chromium chromium-driver python3-selenium prometheus" ;;
         *) echo "tools/deps.sh: unknown group \"$1\"" >&2; return 1 ;;
     esac
@@ -78,10 +81,22 @@ if [ "$(id -u)" != 0 ]; then
         { echo "Not root and no sudo. As root: apt-get install ${missing[*]}" >&2; exit 1; }
     sudo=sudo
 fi
+# Packages start their services: nginx would listen on port 80, for the whole network, before anybody has configured it.
+# Debian's way to say no is this file. One that is there already is somebody else's word, and stays.
+policy=${POLICY_RC_D:-/usr/sbin/policy-rc.d}
+start_nothing() {
+    [ ! -e "$policy" ] || return 0
+    echo "Meanwhile no package starts a service ($policy, removed afterwards)."
+    trap '$sudo rm -f "$policy"' EXIT
+    trap 'exit 130' INT TERM
+    printf '#!/bin/sh\n# for as long as slab_cache/tools/deps.sh installs\nexit 101\n' | $sudo tee "$policy" > /dev/null
+    $sudo chmod 755 "$policy"
+}
 install() {
     $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
         "${missing[@]}" < /dev/null
 }
+start_nothing
 # Package lists may be missing or old: refresh them once, and only then.
 if ! compgen -G '/var/lib/apt/lists/*_Packages*' > /dev/null; then
     $sudo apt-get update -q < /dev/null

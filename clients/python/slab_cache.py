@@ -27,7 +27,7 @@ import socket
 import ssl
 import time
 import urllib.parse
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 __all__ = ["Cache", "CacheTagsMiddleware", "Forbidden", "Node", "NodesFailed", "NotFound", "Purged", "PurgedSince", "Refused",
            "SlabCacheError", "Unauthorized", "Unreachable", "add_tags", "authorization", "cache_tags", "django_cache",
@@ -347,6 +347,16 @@ class Cache:
         rows: List[Dict[str, Any]] = self.nodes[0].call("GET", self._path("top"), {"by": by, "n": n})["rows"]
         return rows
 
+    def entries(self, *, prefix: Optional[str] = None, tag: Optional[str] = None) -> Iterator[Dict[str, Any]]:
+        """What is stored, below a URL that ends in "/" and with a tag, where these are given; a request for each page."""
+        query: Dict[str, Any] = {"n": 100, **({"prefix": prefix} if prefix else {}), **({"tag": tag} if tag else {})}
+        while True:
+            page = self.nodes[0].call("GET", self._path("entries"), query)
+            yield from page["entries"]
+            if page["next"] is None:
+                return
+            query["after"] = page["next"]
+
     def stats(self) -> Dict[str, Any]:
         """Sizes, fill level, counters and reasons of the zone."""
         answer: Dict[str, Any] = self.nodes[0].call("GET", self._path(""))
@@ -464,9 +474,9 @@ class _PurgeLater:
     def __call__(self) -> None:
         try:
             self.cache.purge(*self.urls, soft=self.soft, **self.lists)  # type: ignore[arg-type]
-        except SlabCacheError:
+        except SlabCacheError as e:
             # The data is committed: what comes after us in the same transaction must still happen.
-            log.exception("the cache was not told what changed; it shows old pages until they expire")
+            log.error("the cache was not told what changed, and shows old pages until they expire: %s", e)
 
 
 def purge_on_commit(*urls: str, soft: bool = False, using: Optional[str] = None, cache: Optional[Cache] = None,

@@ -18,6 +18,7 @@ struct Name {
 constexpr Name kZoneResources[] = {
     {"purge", Resource::kPurge},
     {"entry", Resource::kEntry},
+    {"entries", Resource::kEntries},
     {"top", Resource::kTop},
 };
 
@@ -124,6 +125,7 @@ Bytes allowed_methods(Resource resource) noexcept {
         case Resource::kZones:
         case Resource::kZone:
         case Resource::kTop:
+        case Resource::kEntries:
             break;
     }
     return "GET, HEAD";

@@ -18,6 +18,7 @@ enum class Resource : uint8_t {
     kZone,
     kPurge,
     kEntry,
+    kEntries,
     kTop,
     kFastlyPurge,
     kFastlyPurgeAll,

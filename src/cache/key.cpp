@@ -81,6 +81,10 @@ shm::Digest digest(Bytes key, const uint8_t* secret) noexcept {
     return {h.high64, h.low64};
 }
 
+shm::Digest side_digest(const shm::Digest& object, uint64_t identity) noexcept {
+    return {combine(object.hi, identity), combine(object.lo, 0x51DEull)};
+}
+
 uint64_t url_selector(const Url& url, const uint8_t* secret) noexcept {
     return selector_of(Kind::kUrl, url, secret);
 }

@@ -63,6 +63,9 @@ size_t printable_key(Bytes key, const uint8_t* secret, char* out, size_t capacit
 
 shm::Digest digest(Bytes key, const uint8_t* secret) noexcept;
 
+// What is known of an object beside itself lies under the object's own key, and another digest: one for each identity.
+shm::Digest side_digest(const shm::Digest& object, uint64_t identity) noexcept;
+
 // A URL as selectors see it. host: lower case, without port. path: percent-decoded, starting with '/'. args: the raw
 // query without '?'. The order of arguments makes no difference to the fingerprint.
 struct Url {
@@ -86,7 +89,8 @@ uint64_t stable_hash(Bytes part, uint64_t seed) noexcept;
 // Of parts of a request, on top of `seed`.
 uint64_t keyed_hash(Bytes part, uint64_t seed, const uint8_t* secret) noexcept;
 
-inline constexpr uint32_t kMaxSelectors = 128;
+// Of one URL. A path that is deeper costs more to take apart than its answer is worth.
+inline constexpr uint32_t kMaxUrlSelectors = 128;
 
 enum class Side : bool { kClients, kInner };
 

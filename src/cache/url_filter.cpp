@@ -114,4 +114,10 @@ bool UrlFilter::is_unheard_since(uint64_t selector, uint64_t purge_seq) const no
     return unheard(selector)->seq.load_seq_cst() >= purge_seq;  // [url-unheard]
 }
 
+void UrlFilter::copy_unheard(const UrlFilter& from) const noexcept {
+    for (uint32_t i = 0; i < kUnheard; i++) {
+        unheard_[i].seq.store_seq_cst(from.unheard_[i].seq.load_seq_cst());  // [url-unheard]
+    }
+}
+
 }  // namespace slab_cache::cache

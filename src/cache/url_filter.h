@@ -61,6 +61,7 @@ public:
     void begin_empty() const noexcept;
     // Somebody stores who does not list here.
     void list_all() const noexcept;
+    bool lists_all() const noexcept { return epoch() == kAllListed; }
 
     // Of this selector, and some others.
     Unheard* unheard(uint64_t selector) const noexcept;
@@ -68,6 +69,8 @@ public:
     // The count before.
     uint32_t add_unheard(uint64_t selector, uint64_t purge_seq) const noexcept;
     bool is_unheard_since(uint64_t selector, uint64_t purge_seq) const noexcept;
+    // What goes unheard in `from` from now on is not among them. REQUIRES that this one is nobody's yet, and one secret for both.
+    void copy_unheard(const UrlFilter& from) const noexcept;
 
 private:
     UrlFilterHead* head_ = nullptr;

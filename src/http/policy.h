@@ -70,6 +70,13 @@ struct VaryPolicy {
     uint32_t cookie_count = 0;
 };
 
+// slab_cache_tags: which fields of a response hold tags. They are between the application and us: neither stored nor sent on.
+struct TagPolicy {
+    bool usual = true;                       // Surrogate-Key, Cache-Tag, xkey; and Cache-Groups, which is sent on
+    const base::Bytes* field = nullptr;      // slab_cache_tags field=…
+    uint32_t field_count = 0;
+};
+
 struct Policy {
     const ValidRule* valid = nullptr;
     uint32_t valid_count = 0;
@@ -89,10 +96,11 @@ struct Policy {
     bool stale_forced = false;
     int64_t stale_while_sec = 0;       // slab_cache_stale: windows where the response names none
     int64_t stale_if_error_sec = 3600;
-    uint32_t max_header_bytes = 16384; // of all stored field lines, with ": " and CRLF
+    uint32_t max_header_bytes = 65536; // of all stored field lines, with ": " and CRLF; tags are not stored
     SetCookie set_cookie = SetCookie::kRefuse;
     bool obey_request = false;         // Cache-Control and Pragma of requests (RFC 9111 §5.2.1)
     VaryPolicy vary;
+    TagPolicy tags;
 };
 
 inline bool ignores(const Policy& policy, uint32_t bit) noexcept {

@@ -1,17 +1,19 @@
 #include "http/storable.h"
 
+#include "http/field_judge.h"
 #include "http/invalidate.h"
 #include "http/syntax.h"
+#include "http/tags.h"
 #include "http/vary.h"
 
 namespace slab_cache::http {
 
 namespace {
 
-// Does the response vary on something that no key can express? `*`, a member that is no field name.
-bool varies_on_anything(const Fields& fields, const Policy& policy) noexcept {
+// Does the response vary on something that no key can express? `*`, a member that is no field name, more names than one holds.
+VarySpec spec_of(const Fields& fields, const Policy& policy) noexcept {
     char unused[1];
-    return build_vary_spec(fields, policy.vary, unused, 0).star;
+    return build_vary_spec(fields, policy.vary, unused, 0);
 }
 
 // Compressed in a way that the normalised Accept-Encoding does not tell from others.
@@ -38,8 +40,8 @@ Reason vary_reason(const Fields& fields, const Policy& policy) noexcept {
     if (ignores(policy, ignore::kVary) || !fields.has("Vary")) {
         return Reason::kNone;
     }
-    if (varies_on_anything(fields, policy)) {
-        return Reason::kVaryStar;
+    if (const VarySpec spec = spec_of(fields, policy); spec.star) {
+        return spec.too_many ? Reason::kKeyTooLong : Reason::kVaryStar;
     }
     const bool told_apart = !varies_on(fields, "Accept-Encoding") || !has_foreign_encoding(fields);
     return told_apart ? Reason::kNone : Reason::kVariant;
@@ -143,8 +145,9 @@ Reason size_reason(const Response& response, const Policy& policy) noexcept {
         return Reason::kNone;   // as nearly always: which of them are stored makes no difference
     }
     bytes = 0;
+    const FieldJudge judge(response.fields, policy);
     for (const Field& field : response.fields) {
-        if (is_storable_field(field.name, response.fields, policy)) {
+        if (!is_tag_field(field.name, policy.tags) && judge.may_store(field.name)) {
             bytes += field.name.size() + field.value.size() + 4;
         }
     }

@@ -36,6 +36,15 @@ bool is_tag_field(Bytes name) noexcept {
            base::equal_nocase(name, "xkey");
 }
 
+bool is_tag_field(Bytes name, const TagPolicy& policy) noexcept {
+    for (uint32_t i = 0; i < policy.field_count; i++) {
+        if (base::equal_nocase(name, policy.field[i])) {
+            return true;
+        }
+    }
+    return policy.usual && is_tag_field(name);
+}
+
 GroupReader::GroupReader(const Fields& fields, Bytes name) noexcept
     : at_(fields.begin()), end_(fields.end()), name_(name), line_(Bytes{}) {
     for (const Field& line : fields.lines(name)) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "http/fields.h"
+#include "http/policy.h"
 #include "http/structured.h"
 
 namespace slab_cache::http {
@@ -22,6 +23,8 @@ inline constexpr Bytes kCacheGroupInvalidation = "Cache-Group-Invalidation";
 // The default sources of tags: Surrogate-Key, Cache-Tag, xkey. Their values are read with
 // TagReader; Cache-Groups with GroupReader.
 bool is_tag_field(Bytes name) noexcept;
+// As slab_cache_tags has it.
+bool is_tag_field(Bytes name, const TagPolicy& policy) noexcept;
 
 // The groups in all lines of Cache-Groups or Cache-Group-Invalidation: a Structured Field List of
 // Strings, ignored as a whole when it is none. A group is yielded as its text between the quotes,

@@ -151,37 +151,101 @@ void put_encodings(KeyWriter* key, const Fields& request) noexcept {
     key->end(at);
 }
 
-bool find_cookie(const Fields& request, Bytes name, Bytes* value) noexcept {
-    for (const Field& line : request.lines(kCookie)) {
-        Bytes rest = line.value;
-        while (!rest.empty()) {
-            size_t end = 0;
-            while (end < rest.size() && rest[end] != ';') {
-                end++;
-            }
-            const Bytes pair = trim(base::slice(rest, 0, end));
-            rest = base::slice(rest, end + 1);
-            if (pair.size() > name.size() && pair[name.size()] == '=' &&
-                base::starts_with(pair, name)) {
-                *value = base::slice(pair, name.size() + 1);
-                return true;
-            }
+// Bytes that servers drop around a cookie's name, each some others.
+bool is_around_name(char c) noexcept {
+    return static_cast<unsigned char>(c) <= ' ' || static_cast<unsigned char>(c) >= 0x7F || c == '"';
+}
+
+// Whether some server may take this for that cookie. PHP reads "a.b" and "a b" as "a_b".
+bool may_be_named(Bytes name, Bytes wanted) noexcept {
+    while (!name.empty() && is_around_name(name[0])) {
+        name = base::slice(name, 1);
+    }
+    while (!name.empty() && is_around_name(name[name.size() - 1])) {
+        name = base::slice(name, 0, name.size() - 1);
+    }
+    if (name.size() != wanted.size()) {
+        return false;
+    }
+    for (size_t i = 0; i < name.size(); i++) {
+        const char c = name[i] == '.' || name[i] == ' ' || name[i] == '[' ? '_' : name[i];
+        if (c != wanted[i] && name[i] != wanted[i]) {
+            return false;
         }
     }
+    return true;
+}
+
+size_t find_byte(Bytes text, char c) noexcept {
+    size_t at = 0;
+    while (at < text.size() && text[at] != c) {
+        at++;
+    }
+    return at;
+}
+
+// Also behind a comma: old servers take that for a separator.
+bool may_hold(Bytes pair, Bytes wanted) noexcept {
+    while (!pair.empty()) {
+        const size_t end = find_byte(pair, ',');
+        const Bytes piece = base::slice(pair, 0, end);
+        if (may_be_named(base::slice(piece, 0, find_byte(piece, '=')), wanted)) {
+            return true;
+        }
+        pair = base::slice(pair, end + 1);
+    }
     return false;
+}
+
+bool is_plain_pair(Bytes pair, Bytes name) noexcept {
+    return pair.size() > name.size() && pair[name.size()] == '=' && base::starts_with(pair, name);
+}
+
+// The value of the cookie that is there once, as its name is written. Of anything else servers make different things:
+// some take the first of two, some the last. Then all pairs stand for it, each behind a ';', which is in no value.
+void put_cookie(KeyWriter* key, const Fields& request, Bytes name) noexcept {
+    Bytes only;
+    uint32_t count = 0;
+    size_t at = 0;
+    for (const Field& line : request.lines(kCookie)) {
+        for (Bytes rest = line.value; !rest.empty();) {
+            const size_t end = find_byte(rest, ';');
+            const Bytes pair = trim(base::slice(rest, 0, end));
+            rest = base::slice(rest, end + 1);
+            if (!may_hold(pair, name)) {
+                continue;
+            }
+            if (count++ == 0) {
+                only = pair;
+                at = key->begin();
+                continue;
+            }
+            if (count == 2) {
+                key->out().put(';');
+                key->out().put(only);
+            }
+            key->out().put(';');
+            key->out().put(pair);
+        }
+    }
+    if (count == 0) {
+        key->absent();
+        return;
+    }
+    if (count == 1) {
+        const bool is_plain = is_plain_pair(only, name);
+        if (!is_plain) {
+            key->out().put(';');
+        }
+        key->out().put(is_plain ? base::slice(only, name.size() + 1) : only);
+    }
+    key->end(at);
 }
 
 void put_cookies(KeyWriter* key, const Fields& request, const VaryPolicy& policy) noexcept {
     const size_t at = key->begin();
     for (uint32_t i = 0; i < policy.cookie_count; i++) {
-        Bytes value;
-        if (!find_cookie(request, policy.cookies[i], &value)) {
-            key->absent();
-            continue;
-        }
-        const size_t inner = key->begin();
-        key->out().put(value);
-        key->end(inner);
+        put_cookie(key, request, policy.cookies[i]);
     }
     key->end(at);
 }
@@ -221,10 +285,10 @@ VarySpec build_vary_spec(const Fields& response, const VaryPolicy& policy, char*
     FieldListReader reader(response, "Vary");
     for (Bytes member; reader.next(&member);) {
         if (member == "*" || !is_token(member)) {
-            return {true, 0};
+            return {true, 0, false};
         }
         if (!policy.off && !is_ignored(member, policy) && !set.insert(member)) {
-            return {true, 0};
+            return {true, 0, true};
         }
     }
     Output text(out, cap);
@@ -234,7 +298,7 @@ VarySpec build_vary_spec(const Fields& response, const VaryPolicy& policy, char*
         }
         put_folded(&text, set.names[i], Fold::kLowerCase);
     }
-    return {false, text.length()};
+    return {false, text.length(), false};
 }
 
 size_t build_vary_key(Bytes spec, const Fields& request, const VaryPolicy& policy, char* out,

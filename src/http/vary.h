@@ -9,7 +9,8 @@
 // Choices     Lines are joined by ","; blanks around commas outside quoted strings are dropped;
 //             Accept-Language is folded to lower case; Accept-Encoding becomes one byte, the set of
 //             {gzip, br, zstd} accepted with q > 0 (and whether identity is refused); Cookie can be
-//             reduced to named cookies. Absent differs from empty.
+//             reduced to named cookies. Absent differs from empty. A cookie that is there twice, or
+//             under a name that only some servers take for it, differs from both.
 // Hot path    build_vary_key(): no allocation, one pass over the request's fields per name of the
 //             spec.
 #pragma once
@@ -29,6 +30,8 @@ struct VarySpec {
     bool star = false;
     // Of the spec text. More than the buffer held: nothing useful was written.
     size_t length = 0;
+    // Why it is a star: too many names.
+    bool too_many = false;
 };
 
 VarySpec build_vary_spec(const Fields& response, const VaryPolicy& policy, char* out,

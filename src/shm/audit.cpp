@@ -48,7 +48,8 @@ void add_workers(const Context& c, Stats* out) noexcept {
 template <class Fn>
 void for_each_purge_set(const Context& c, Fn fn) noexcept {
     for (uint32_t i = 0; i < c.geo.purge_sets; i++) {
-        fn(*region(c).at<PurgeSet>(c.geo.purges_offset + uint64_t{i} * sizeof(PurgeSet)));
+        fn(*purge_set(c, RecordTable::kPurges, i));
+        fn(*purge_set(c, RecordTable::kInvalidations, i));
     }
 }
 
@@ -72,7 +73,7 @@ public:
 
 private:
     struct Sum {
-        uint64_t occupied = 0, live = 0, filling = 0, entries = 0, retired = 0, retired_bytes = 0;
+        uint64_t occupied = 0, live = 0, side = 0, filling = 0, entries = 0, retired = 0, retired_bytes = 0;
     };
 
     void fail(const char* what) noexcept {
@@ -176,6 +177,7 @@ private:
               "a live entry is not complete");
         sum->entries++;
         sum->live += front_bytes(e->fixed) + uint64_t{e->body_total.load_relaxed()};
+        sum->side += side_bytes_of(*e);
     }
 
     void audit_retired(const Shard& s, Sum* sum) noexcept {
@@ -218,6 +220,7 @@ private:
         check(queues.count() == sum.entries && s.entries == sum.entries,
               "queues, index and figures count different entries");
         check(s.live_bytes == sum.live, "live bytes are miscounted");
+        check(s.side_bytes == sum.side && sum.side <= most_side_bytes(*c_), "side bytes are miscounted, or too many");
         check(s.filling_bytes == sum.filling, "filling bytes are miscounted");
         check(s.retired_count == sum.retired && s.retired_bytes == sum.retired_bytes,
               "retired entries are miscounted");

@@ -80,6 +80,10 @@ public:
     Mover(Store* from, const Context& there, Store* to, Context* here, int64_t now_sec) noexcept
         : from_(from), there_(there), to_(to), here_(here), now_sec_(now_sec) {}
 
+    Mover(const Mover&) = delete;
+    Mover& operator=(const Mover&) = delete;
+    ~Mover() noexcept { std::free(long_head_); }
+
     // 0 where it was not carried over, else its size in the old zone.
     uint64_t move(const Candidate& what) noexcept {
         if (pin_ref(there_, *what.slot, what.word) != PinAnswer::kPinned) {
@@ -111,7 +115,10 @@ private:
         NewEntry what;
         what.digest = digest_of(e);
         what.key = key_of(e);
-        what.head = head_of(e);
+        what.head = whole_head(pin);
+        if (what.head.empty() && head_bytes(e.fixed) != 0) {
+            return false;
+        }
         what.selectors = Store::selectors(pin, &what.selector_count);
         // Born after the counter was taken over: older here, and so a victim of what was purged in between.
         const uint64_t birth = Store::birth(pin);
@@ -127,6 +134,19 @@ private:
                           && to_->commit(&w, now_sec_) == Status::kOk;
         to_->abort(&w);
         return done;
+    }
+
+    // One that is longer than a block is put together in memory of ours. Empty where that failed.
+    Bytes whole_head(const Pin& pin) noexcept {
+        const Bytes begins = head_of(*pin.entry);
+        if (begins.size() == head_bytes(pin.entry->fixed)) {
+            return begins;
+        }
+        if (long_head_ == nullptr) {
+            long_head_ = static_cast<char*>(std::malloc(kMaxHeadBytes));
+        }
+        return long_head_ != nullptr && from_->copy_head(pin, long_head_) ? Bytes{long_head_, head_bytes(pin.entry->fixed)}
+                                                                           : Bytes{};
     }
 
     bool copy_body(const Pin& pin, Writer* w) noexcept {
@@ -164,6 +184,7 @@ private:
     Store* to_;
     Context* here_;
     int64_t now_sec_;
+    char* long_head_ = nullptr;   // kMaxHeadBytes, once one was needed
 };
 
 }  // namespace

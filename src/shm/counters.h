@@ -38,6 +38,9 @@ namespace slab_cache::shm {
     ROW(kCleanedBlocks, "cleaned_blocks", "blocks emptied so that they can change mode")  \
     ROW(kReclaimed, "reclaimed", "retired entries whose space was freed")                 \
     ROW(kOutrun, "outrun", "stores dropped because an object with a later birth was in place") \
+    ROW(kInvalidations, "invalidations", "fingerprints invalidated by unsafe requests")     \
+    ROW(kInvalidationFloorRaised, "invalidation_floor_raised",                            \
+        "invalidation records dropped: their set was full")                               \
     ROW(kPinBudget, "pin_budget", "reclaims that left a quarter of a shard pinned by slow readers")
 
 enum class Counter : uint32_t {

@@ -112,11 +112,10 @@ bool is_purged_locked(const Context& c, const Entry& e, uint64_t seq) noexcept {
 
 // Against stray writes, not against malice: each word passes one multiplication, which is a bijection.
 uint32_t checksum_of(const EntryFixed& f, uint32_t ref) noexcept {
-    const uint64_t sizes =
-        uint64_t{f.stored_sec} << 32 | uint32_t{f.key_bytes} << 16 | f.head_bytes;
+    const uint64_t sizes = uint64_t{f.stored_sec} << 32 | uint32_t{f.key_bytes} << 16 | f.head_low;
+    const uint64_t costs = uint64_t{f.flags} << 48 | uint64_t{f.head_high} << 32 | f.fill_cost_us;
     uint64_t h = base::mix64(ref + (uint64_t{f.selector_count} << 32));
-    for (const uint64_t x :
-         {f.digest_hi, f.digest_lo, uint64_t{f.flags} << 32 | f.fill_cost_us, sizes}) {
+    for (const uint64_t x : {f.digest_hi, f.digest_lo, costs, sizes}) {
         h = (h ^ x) * 0x9e3779b97f4a7c15ULL;
         h ^= h >> 32;
     }
@@ -136,8 +135,12 @@ bool is_run(const Context& c, const Shard& s, uint32_t ref, uint32_t owner) noex
 }
 
 bool is_readable(const Context& c, const Shard& s, uint32_t ref) noexcept {
-    return is_run(c, s, ref, ref) && kRunHeaderBytes + front_bytes(region(c).entry(ref)->fixed) <=
-                                         region(c).run(ref)->len.load_relaxed();
+    if (!is_run(c, s, ref, ref)) {
+        return false;
+    }
+    const EntryFixed& f = region(c).entry(ref)->fixed;
+    return names_bytes(f) <= kMostInFirstRun && head_bytes(f) <= kMaxHeadBytes &&
+           kRunHeaderBytes + first_bytes(f) <= region(c).run(ref)->len.load_relaxed();
 }
 
 bool is_entry(const Context& c, const Shard& s, uint32_t ref) noexcept {
@@ -225,6 +228,7 @@ void retire_live_locked(const Context& c, Shard* s, uint32_t ref) noexcept {
     const Entry* e = region(c).entry(ref);
     s->entries--;
     s->live_bytes -= front_bytes(e->fixed) + uint64_t{e->body_total.load_relaxed()};
+    s->side_bytes -= side_bytes_of(*e);
     retire_locked(c, s, ref);
 }
 

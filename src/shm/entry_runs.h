@@ -1,6 +1,7 @@
 // shm/entry_runs.h — an entry and its runs: what is a valid one, making room, giving back.
 //
-// What        An object is a chain of runs. The first holds Entry, selectors, key, head and the body's beginning.
+// What        An object is a chain of runs. The first holds Entry, selectors, key, the head and the body's beginning; of a head
+//             that does not fit into a block, the beginning.
 // Threading   checks: anybody who has pinned the entry. *_locked(): holder of the shard lock.
 // Errors      everything read from the zone is checked; nonsense ends a walk.
 // Death       run headers are written before they are linked; what is not linked or not in fill[] is swept by repair.
@@ -25,10 +26,31 @@ inline EvictQueues queues_of(const Context& c, const Shard& s) noexcept {
             static_cast<Eviction>(c.geo.eviction)};
 }
 
-// From the end of the run header to the body: Entry, selectors, key, head.
+// The first run cannot hold more than a block: Entry, selectors, key, and what it can of the head.
+inline constexpr uint32_t kMostInFirstRun = kBlockBytes - kRunHeaderBytes;
+
+inline uint32_t head_bytes(const EntryFixed& f) noexcept {
+    return uint32_t{f.head_high} << 16 | f.head_low;
+}
+// From the end of the run header to the head: Entry, selectors, key.
+inline uint32_t names_bytes(const EntryFixed& f) noexcept {
+    return static_cast<uint32_t>(sizeof(Entry)) + f.selector_count * 8U + f.key_bytes;
+}
+// From the end of the run header to the body: the head too. What of it lies in the first run is first_bytes().
 inline uint32_t front_bytes(const EntryFixed& f) noexcept {
-    return static_cast<uint32_t>(sizeof(Entry)) + f.selector_count * 8U + f.key_bytes +
-           f.head_bytes;
+    return names_bytes(f) + head_bytes(f);
+}
+inline uint32_t first_bytes(const EntryFixed& f) noexcept {
+    const uint32_t front = front_bytes(f);
+    return front < kMostInFirstRun ? front : kMostInFirstRun;
+}
+// Of each shard.
+inline uint64_t most_side_bytes(const Context& c) noexcept {
+    return capacity(c) / 10;
+}
+// What an entry counts for in Shard::side_bytes while it is live.
+inline uint64_t side_bytes_of(const Entry& e) noexcept {
+    return (e.fixed.flags & kSideFlag) != 0 ? e.occupied.load_relaxed() : 0;   // relaxed: only written under the lock
 }
 inline const uint64_t* selectors_of(const Entry& e) noexcept {
     return reinterpret_cast<const uint64_t*>(&e + 1);
@@ -36,9 +58,10 @@ inline const uint64_t* selectors_of(const Entry& e) noexcept {
 inline Bytes key_of(const Entry& e) noexcept {
     return {reinterpret_cast<const char*>(&e + 1) + e.fixed.selector_count * 8U, e.fixed.key_bytes};
 }
+// As far as it lies in the first run.
 inline Bytes head_of(const Entry& e) noexcept {
     const Bytes key = key_of(e);
-    return {key.data() + key.size(), e.fixed.head_bytes};
+    return {key.data() + key.size(), first_bytes(e.fixed) - names_bytes(e.fixed)};
 }
 inline Digest digest_of(const Entry& e) noexcept {
     return {e.fixed.digest_hi, e.fixed.digest_lo};
@@ -63,7 +86,7 @@ uint32_t checksum_of(const EntryFixed& fixed, uint32_t ref) noexcept;
 
 // A run of `owner` lies at `ref`: in the shard, in one block, header plausible.
 bool is_run(const Context& c, const Shard& s, uint32_t ref, uint32_t owner) noexcept;
-// An entry may lie at `ref`: a run that is its own owner, front within the run. Enough to read it safely.
+// An entry may lie at `ref`: a run that is its own owner, and what belongs into the first run is within it. Enough to read it safely.
 bool is_readable(const Context& c, const Shard& s, uint32_t ref) noexcept;
 // An entry lies at `ref`: also its checksum is right. For lock holders, who change or free what they find.
 bool is_entry(const Context& c, const Shard& s, uint32_t ref) noexcept;

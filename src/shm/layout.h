@@ -25,14 +25,13 @@ namespace slab_cache::shm {
 using base::Atom;
 
 inline constexpr uint64_t kZoneMagic = 0x3165686361436253ULL;
-inline constexpr uint32_t kLayoutVersion = 5;
+inline constexpr uint32_t kLayoutVersion = 7;
 inline constexpr uint32_t kRefBytes = 64;
 inline constexpr uint32_t kLineBytes = 64;
 inline constexpr uint32_t kBlockBytes = 64 * 1024;
 inline constexpr uint32_t kPageBytes = 8 * 1024;
 inline constexpr uint32_t kRunMagic = 0x52756e21;
 inline constexpr uint32_t kMaxShards = 16;
-inline constexpr uint32_t kMaxSelectors = 128;
 inline constexpr uint32_t kCounters = 192;
 inline constexpr uint32_t kMaxWorkers = 256;   // bits of a WakeSet
 inline constexpr uint32_t kUnknownLength = 0xffffffffU;
@@ -54,12 +53,13 @@ inline constexpr uint32_t kRunHeaderBytes = sizeof(RunHeader);
 struct EntryFixed {
     uint64_t digest_hi;
     uint64_t digest_lo;
-    uint32_t flags;           // the caller's
     uint32_t fill_cost_us;
     uint32_t stored_sec;      // the caller's clock at begin()
+    uint16_t flags;           // the caller's, but for kSideFlag
+    uint16_t selector_count;
     uint16_t key_bytes;
-    uint16_t head_bytes;
-    uint8_t selector_count;
+    uint16_t head_low;        // head_bytes() in entry_runs.h
+    uint8_t head_high;
     uint8_t asked[3];         // low bits of its birth as it began: what it is raised by since is less than 2^24
     uint32_t checksum;        // of the above but the last, and the entry's own ref
 };
@@ -73,7 +73,9 @@ enum class EntryState : uint8_t {
 
 inline constexpr uint8_t kShared = 1;   // others may have pinned it while filling
 
-// The entry sits in the object's first run, right behind the run header; then selectors (u64 each), key, head, body.
+// The entry sits in the object's first run, right behind the run header; then selectors (u64 each), key, head, body. Entry,
+// selectors and key lie in the first run. So does the head, unless the run would have to be longer than a block: then the run is
+// a whole block, and the head goes on in the next.
 struct Entry {
     EntryFixed fixed;
     Atom<uint64_t> birth;            // purge counter before the origin was asked; a refresh raises it
@@ -122,6 +124,7 @@ struct Shard {
     uint32_t retired_count;
     uint32_t random;                // state of a small generator (block choice)
     uint64_t retired_bytes, filling_bytes, live_bytes, entries;
+    uint64_t side_bytes;            // occupied by live entries with kSideFlag
 
     // Statistics, written under the lock, read by anybody.
     Atom<uint64_t> eviction_age_sec;
@@ -129,7 +132,7 @@ struct Shard {
     Atom<uint32_t> sweep_bucket;
     uint32_t wants_repair;          // guarded by the lock: nonsense was met, the next holder repairs
     uint32_t overflow_free;         // guarded by the lock: 1 + index of the first overflow bucket out of use, linked by gen
-    uint32_t pad1[11];
+    uint32_t pad1[9];
 };
 
 // One per process. The table is sized at create(); fill[] and slot[] follow the struct.
@@ -164,6 +167,7 @@ struct PurgeRecord {
     Atom<uint64_t> fingerprint;
     Atom<uint64_t> seq;
 };
+// Twice ZoneHeader::purge_sets: the purge table, and behind it the invalidation table (purge.h).
 struct PurgeSet {
     static constexpr uint32_t kRecords = 7;
     PurgeRecord record[kRecords];
@@ -203,12 +207,14 @@ struct ZoneHeader {
 
     RobustLock purge_lock;
     Atom<uint64_t> sweeper;        // deadline_ms:48 | worker record + 1:16
+    Atom<uint64_t> invalidated;    // no invalidation record or floor is newer
     Atom<uint32_t> sweep_shard;
     Atom<uint32_t> uses_seen;      // bump_uses() calls, in steps of 64: the sketch's epoch
     Atom<uint32_t> unclean;        // Store::set_unclean()
     Atom<uint32_t> closed;         // how much of it a successor found left (prior.h)
     Atom<uint32_t> follows;        // 1 while processes of a prior zone may purge there what is not known here yet (prior.h)
-    uint8_t pad2[kLineBytes - 44];
+    Atom<uint32_t> unswept;        // invalidation records written since the sweep began anew
+    uint8_t pad2[kLineBytes - 56];
 };
 
 // ---- guards against drift ----------------------------------------------------------------------------------

@@ -17,9 +17,7 @@ uint64_t lesser(uint64_t a, uint64_t b) noexcept {
     return a < b ? a : b;
 }
 
-PurgeSet* purge_set(const Context& c, uint32_t i) noexcept {
-    return region(c).at<PurgeSet>(c.geo.purges_offset + uint64_t{i} * sizeof(PurgeSet));
-}
+constexpr RecordTable kTables[] = {RecordTable::kPurges, RecordTable::kInvalidations};
 
 void raise(Atom<uint64_t>* to, uint64_t x) noexcept {
     if (to->load_relaxed() < x) {
@@ -28,30 +26,37 @@ void raise(Atom<uint64_t>* to, uint64_t x) noexcept {
 }
 
 // Floors cover what hashes into a set: here those hashes may lie in several sets, or in a part of one.
-void copy_floors(const Context& from, const Context& to, uint32_t i, uint64_t limit) noexcept {
+void copy_floors(const Context& from, const Context& to, RecordTable table, uint32_t i, uint64_t limit) noexcept {
     const uint64_t n = to.geo.purge_sets;
     const uint64_t m = from.geo.purge_sets;
-    const PurgeSet* old = purge_set(from, i);
+    const PurgeSet* old = purge_set(from, table, i);
     const uint64_t hard = lesser(old->hard_floor.load_acquire(), limit);  // [purge-floor]
     const uint64_t soft = lesser(old->soft_floor.load_acquire(), limit);  // [purge-floor]
     for (uint64_t at = i * n / m; at <= ((i + 1) * n + m - 1) / m - 1 && at < n; at++) {
-        raise(&purge_set(to, static_cast<uint32_t>(at))->hard_floor, hard);
-        raise(&purge_set(to, static_cast<uint32_t>(at))->soft_floor, soft);
+        raise(&purge_set(to, table, static_cast<uint32_t>(at))->hard_floor, hard);
+        raise(&purge_set(to, table, static_cast<uint32_t>(at))->soft_floor, soft);
     }
 }
 
 // A record that is newer than `limit` counts as of `limit`: it may have overwritten an older one of the same fingerprint,
 // and whatever it says itself is imported once the old counter has reached it.
-void copy_purges(const Context& from, const Context& to, uint64_t limit) noexcept {
+void copy_table(const Context& from, const Context& to, RecordTable table, uint64_t limit) noexcept {
     for (uint32_t i = 0; i < from.geo.purge_sets; i++) {
-        for (const PurgeRecord& r : purge_set(from, i)->record) {
+        for (const PurgeRecord& r : purge_set(from, table, i)->record) {
             const uint64_t key = r.fingerprint.load_acquire();  // [purge-record]
             const uint64_t seq = r.seq.load_acquire();          // [purge-record]
             if (key != 0) {
-                write_record_locked(to, key, lesser(seq, limit));
+                write_record_locked(to, table, key, lesser(seq, limit));
             }
         }
-        copy_floors(from, to, i, limit);
+        copy_floors(from, to, table, i, limit);
+    }
+}
+
+void copy_purges(const Context& from, const Context& to, uint64_t limit) noexcept {
+    announce_invalidation_locked(to, lesser(from.zone->invalidated.load_acquire(), limit));  // [purge-seq]
+    for (const RecordTable table : kTables) {
+        copy_table(from, to, table, limit);
     }
 }
 
@@ -61,18 +66,26 @@ struct News {
 };
 
 // What the prior zone purged after news->since, written here as of `seq`.
-void import_records_locked(const Context& from, const Context& to, uint64_t seq, News* news) noexcept {
+void import_table_locked(const Context& from, const Context& to, RecordTable table, uint64_t seq, News* news) noexcept {
     for (uint32_t i = 0; i < from.geo.purge_sets; i++) {
-        const PurgeSet* set = purge_set(from, i);
+        const PurgeSet* set = purge_set(from, table, i);
         for (const PurgeRecord& r : set->record) {
             const uint64_t key = r.fingerprint.load_acquire();  // [purge-record]
             if (key != 0 && r.seq.load_acquire() > news->since) {  // [purge-record]
-                write_record_locked(to, key, seq);
+                write_record_locked(to, table, key, seq);
             }
         }
         // Records that came and went in between: what they said is unknown.
         news->all_hard = news->all_hard || set->hard_floor.load_acquire() > news->since;  // [purge-floor]
         news->all_soft = news->all_soft || set->soft_floor.load_acquire() > news->since;  // [purge-floor]
+    }
+}
+
+void import_records_locked(const Context& from, const Context& to, uint64_t seq, News* news) noexcept {
+    import_table_locked(from, to, RecordTable::kPurges, seq, news);
+    if (from.zone->invalidated.load_acquire() > news->since) {  // [purge-seq]
+        announce_invalidation_locked(to, seq);
+        import_table_locked(from, to, RecordTable::kInvalidations, seq, news);
     }
 }
 

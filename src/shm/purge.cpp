@@ -17,10 +17,11 @@ uint64_t record_key(uint64_t fingerprint, PurgeMode mode) noexcept {
     return (key != 0 ? key : 2) | (mode == PurgeMode::kSoft ? 1 : 0);
 }
 
-PurgeSet* set_of(const Context& c, uint64_t key) noexcept {
-    const uint32_t i = base::scale_to(base::mix64(key >> 1), c.geo.purge_sets);
-    return region(c).at<PurgeSet>(c.geo.purges_offset + uint64_t{i} * sizeof(PurgeSet));
+PurgeSet* set_of(const Context& c, RecordTable table, uint64_t key) noexcept {
+    return purge_set(c, table, base::scale_to(base::mix64(key >> 1), c.geo.purge_sets));
 }
+
+constexpr uint32_t kAtOnce = 64;  // sets of records called from memory before they are looked at
 
 struct Newest {
     uint64_t hard = 0;
@@ -31,9 +32,9 @@ void raise(uint64_t* to, uint64_t x) noexcept {
     *to = x > *to ? x : *to;
 }
 
-void look_up(const Context& c, uint64_t fingerprint, Newest* newest) noexcept {
+void look_up(const Context& c, RecordTable table, uint64_t fingerprint, Newest* newest) noexcept {
     const uint64_t hard = record_key(fingerprint, PurgeMode::kHard);
-    const PurgeSet* set = set_of(c, hard);
+    const PurgeSet* set = set_of(c, table, hard);
     for (const PurgeRecord& r : set->record) {
         const uint64_t key =
             r.fingerprint.load_acquire();  // [purge-record] sees the seq stored before it
@@ -46,9 +47,26 @@ void look_up(const Context& c, uint64_t fingerprint, Newest* newest) noexcept {
     raise(&newest->soft, set->soft_floor.load_acquire());
 }
 
+void judge_by(const Context& c, RecordTable table, const uint64_t* fingerprints, uint32_t count,
+              Newest* newest) noexcept {
+    for (uint32_t from = 0; from < count; from += kAtOnce) {
+        const uint32_t to = count - from < kAtOnce ? count : from + kAtOnce;
+        for (uint32_t i = from; i < to; i++) {  // the sets lie anywhere: many of them on their way at once
+            const auto* set = reinterpret_cast<const char*>(
+                set_of(c, table, record_key(fingerprints[i], PurgeMode::kHard)));
+            __builtin_prefetch(set);
+            __builtin_prefetch(set + kLineBytes);
+        }
+        for (uint32_t i = from; i < to; i++) {
+            look_up(c, table, fingerprints[i], newest);
+        }
+    }
+}
+
 // The record to write: the one of this key, an empty one, else the oldest, whose seq becomes the floor. Null: none.
-PurgeRecord* make_room_locked(const Context& c, PurgeSet* set, uint64_t key,
+PurgeRecord* make_room_locked(const Context& c, RecordTable table, uint64_t key,
                               uint64_t seq) noexcept {
+    PurgeSet* set = set_of(c, table, key & ~uint64_t{1});
     PurgeRecord* oldest = &set->record[0];
     PurgeRecord* empty = nullptr;
     for (PurgeRecord& r : set->record) {
@@ -69,7 +87,7 @@ PurgeRecord* make_room_locked(const Context& c, PurgeSet* set, uint64_t key,
     Atom<uint64_t>& floor = (gone_key & 1) != 0 ? set->soft_floor : set->hard_floor;
     if (floor.load_relaxed() < gone_seq) {
         floor.store_release(gone_seq);  // [purge-floor] before the key goes
-        count(c, Counter::kPurgeFloorRaised);
+        count(c, table == RecordTable::kPurges ? Counter::kPurgeFloorRaised : Counter::kInvalidationFloorRaised);
     }
     return is_older ? nullptr : oldest;
 }
@@ -138,14 +156,9 @@ Validity judge(const Context& c, const uint64_t* fingerprints, uint32_t count,
     Newest newest;
     newest.hard = c.zone->all_hard.load_acquire();  // [purge-seq]
     newest.soft = c.zone->all_soft.load_acquire();  // [purge-seq]
-    for (uint32_t i = 0; i < count; i++) {  // the sets lie anywhere: all of them on their way at once
-        const auto* set = reinterpret_cast<const char*>(
-            set_of(c, record_key(fingerprints[i], PurgeMode::kHard)));
-        __builtin_prefetch(set);
-        __builtin_prefetch(set + kLineBytes);
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        look_up(c, fingerprints[i], &newest);
+    judge_by(c, RecordTable::kPurges, fingerprints, count, &newest);
+    if (c.zone->invalidated.load_acquire() > birth) {  // [purge-seq]
+        judge_by(c, RecordTable::kInvalidations, fingerprints, count, &newest);
     }
     if (newest.hard > birth) {
         return Validity::kPurged;
@@ -154,7 +167,7 @@ Validity judge(const Context& c, const uint64_t* fingerprints, uint32_t count,
 }
 
 void PurgeSection::add(uint64_t fingerprint, PurgeMode mode) noexcept {
-    write_record_locked(c_, record_key(fingerprint, mode), seq_);
+    write_record_locked(c_, RecordTable::kPurges, record_key(fingerprint, mode), seq_);
 }
 
 uint64_t purge_fingerprints(Context* c, const uint64_t* fingerprints, uint32_t n, PurgeMode mode,
@@ -164,7 +177,7 @@ uint64_t purge_fingerprints(Context* c, const uint64_t* fingerprints, uint32_t n
     }
     const uint64_t seq = purge_everywhere(c, [&](const Context& zone, uint64_t as_of) {
         for (uint32_t i = 0; i < n; i++) {
-            write_record_locked(zone, record_key(fingerprints[i], mode), as_of);
+            write_record_locked(zone, RecordTable::kPurges, record_key(fingerprints[i], mode), as_of);
         }
         if (more != nullptr) {
             PurgeSection section(zone, as_of, zone.zone == c->zone);
@@ -173,6 +186,21 @@ uint64_t purge_fingerprints(Context* c, const uint64_t* fingerprints, uint32_t n
     });
     count(*c, Counter::kPurges, n);
     return seq;
+}
+
+uint64_t invalidate_fingerprints(Context* c, const uint64_t* fingerprints, uint32_t n, PurgeMode mode) noexcept {
+    const uint64_t seq = purge_everywhere(c, [&](const Context& zone, uint64_t as_of) {
+        announce_invalidation_locked(zone, as_of);
+        for (uint32_t i = 0; i < n; i++) {
+            write_record_locked(zone, RecordTable::kInvalidations, record_key(fingerprints[i], mode), as_of);
+        }
+    });
+    count(*c, Counter::kInvalidations, n);
+    return seq;
+}
+
+uint32_t invalidation_records(const Context& c) noexcept {
+    return c.geo.purge_sets * PurgeSet::kRecords;
 }
 
 uint64_t purge_everything(Context* c, PurgeMode mode) noexcept {
@@ -210,8 +238,17 @@ bool lock_purges(Context* c, uint64_t* next_seq) noexcept {
     return true;
 }
 
-void write_record_locked(const Context& c, uint64_t key, uint64_t seq) noexcept {
-    PurgeRecord* r = make_room_locked(c, set_of(c, key & ~uint64_t{1}), key, seq);
+PurgeSet* purge_set(const Context& c, RecordTable table, uint32_t i) noexcept {
+    const uint64_t at = uint64_t{i} + (table == RecordTable::kInvalidations ? c.geo.purge_sets : 0);
+    return region(c).at<PurgeSet>(c.geo.purges_offset + at * sizeof(PurgeSet));
+}
+
+void announce_invalidation_locked(const Context& c, uint64_t seq) noexcept {
+    raise_to(&c.zone->invalidated, seq);
+}
+
+void write_record_locked(const Context& c, RecordTable table, uint64_t key, uint64_t seq) noexcept {
+    PurgeRecord* r = make_room_locked(c, table, key, seq);
     if (r == nullptr) {
         return;
     }
@@ -246,7 +283,8 @@ void mend_purges(const Context& c) noexcept {
     };
     mend(&c.zone->all_hard);
     mend(&c.zone->all_soft);
-    for (uint32_t i = 0; i < c.geo.purge_sets; i++) {
+    mend(&c.zone->invalidated);
+    for (uint32_t i = 0; i < 2 * c.geo.purge_sets; i++) {
         auto* set = region(c).at<PurgeSet>(c.geo.purges_offset + uint64_t{i} * sizeof(PurgeSet));
         for (PurgeRecord& r : set->record) {
             mend(&r.seq);

@@ -6,6 +6,10 @@
 //             set's floor: too much is invalidated, never too little.
 //             Hard and soft records of one fingerprint are two records (lowest bit), so that a later soft purge
 //             never softens an earlier hard one.
+// Tables      Anybody can send unsafe requests, and what these invalidate is remembered likewise. Such records lie in a table of
+//             their own, of the same size: they never drop a purge's record, nor raise a floor there. `invalidated` tells who is
+//             newer than all of them from who has to look. What they drop of their own is old news to all objects, at any rate:
+//             each of them sweeps a part of the index (Store::invalidate).
 // Threading   judge(): anybody, no lock. purge_*: serialised by the zone's purge lock. Its holder may be stopped (SIGSTOP, a
 //             debugger, a frozen cgroup): waits for it are bounded. Who must purge all the same raises all_hard and the
 //             counter by CAS; the holder, when it goes on, finds its number taken and purges everything too.
@@ -41,10 +45,19 @@ uint64_t purge_everything_now(Context* c, PurgeMode mode) noexcept;
 // A purge of nothing. What is born at the new counter is younger than all before.
 uint64_t advance_purges(Context* c) noexcept;
 
+enum class RecordTable : uint8_t { kPurges, kInvalidations };
+
+// purge_fingerprints() into the other table.
+uint64_t invalidate_fingerprints(Context* c, const uint64_t* fingerprints, uint32_t count, PurgeMode mode) noexcept;
+uint32_t invalidation_records(const Context& c) noexcept;   // that there is room for
+
 // The parts of a purge, for prior.cpp: lock, records, counter, unlock.
 bool lock_purges(Context* c, uint64_t* next_seq) noexcept;  // false: busy for some 40 ms
+// Before the first invalidation record as of `seq`.
+void announce_invalidation_locked(const Context& c, uint64_t seq) noexcept;
 // `key`: a record's fingerprint, with the mode in its lowest bit.
-void write_record_locked(const Context& c, uint64_t key, uint64_t seq) noexcept;
+void write_record_locked(const Context& c, RecordTable table, uint64_t key, uint64_t seq) noexcept;
+PurgeSet* purge_set(const Context& c, RecordTable table, uint32_t i) noexcept;
 uint64_t publish_purge_locked(const Context& c, uint64_t seq) noexcept;  // the counter it counts as of
 void unlock_purges(Context* c) noexcept;
 

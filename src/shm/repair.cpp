@@ -18,7 +18,7 @@ public:
         space_.clear_locked();
         queues_of(*c_, *s_).clear_locked();
         s_->retired_head = s_->retired_count = s_->overflow_used = s_->overflow_free = 0;
-        s_->retired_bytes = s_->filling_bytes = s_->live_bytes = s_->entries = 0;
+        s_->retired_bytes = s_->filling_bytes = s_->live_bytes = s_->entries = s_->side_bytes = 0;
         keep_index();
         keep_fills();
         keep_pinned();
@@ -85,6 +85,7 @@ private:
         e->state.store_relaxed(static_cast<uint8_t>(EntryState::kLive));
         s_->entries++;
         s_->live_bytes += front_bytes(e->fixed) + uint64_t{e->body_total.load_relaxed()};
+        s_->side_bytes += side_bytes_of(*e);
         e->queue = 0;
         queues_of(*c_, *s_).push_rebuilt_locked(ref);
     }

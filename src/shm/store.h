@@ -133,8 +133,12 @@ public:
 
     // ---- reading a pinned object ---------------------------------------------------------------------
     static Bytes key(const Pin& pin) noexcept;
+    // The head's beginning: all of it, unless it is longer than a block (head_length() says): then 4 KB or more of it, and
+    // copy_head() gives the whole, to head_length() bytes of the caller's. False: the zone holds nonsense.
     static Bytes head(const Pin& pin) noexcept;
-    static uint32_t flags(const Pin& pin) noexcept;
+    static uint32_t head_length(const Pin& pin) noexcept;
+    bool copy_head(const Pin& pin, char* out) const noexcept;
+    static uint16_t flags(const Pin& pin) noexcept;
     static const uint64_t* selectors(const Pin& pin, uint32_t* count) noexcept;
     static uint64_t birth(const Pin& pin) noexcept;
     static int64_t fresh_until(const Pin& pin) noexcept;
@@ -195,6 +199,9 @@ public:
     // `more` (may be null) runs before the counter is published: short, without a call to the outside.
     uint64_t purge(const uint64_t* fingerprints, uint32_t count, PurgeMode mode, PurgeFn more = nullptr,
                    void* context = nullptr) noexcept;
+    // The same for what anybody can bring about (unsafe requests): its records take none of the room of purges'. Before they
+    // would have to be dropped, all objects have seen them: where many are written, each call sweeps a part of the index.
+    uint64_t invalidate(const uint64_t* fingerprints, uint32_t count, PurgeMode mode, int64_t now_sec) noexcept;
     uint64_t purge_all(PurgeMode mode) noexcept;
     uint64_t purge_all_now(PurgeMode mode) noexcept;   // never fails: for purges that nobody would ask for again
     // Raises the counter, purging nothing: what is born then knows more than any fill before. 0: as purge().
@@ -232,6 +239,11 @@ public:
     void* user_area() const noexcept;                             // Config::user_bytes, 64-byte aligned
 
 private:
+    Status begin_first_run(const NewEntry& what, int64_t now_sec, uint64_t checked, Writer* writer) noexcept;
+    // Payload bytes [at, end) of a chain, counted from its entry on; as segments().
+    uint32_t pieces(const Pin& pin, uint64_t at, uint64_t end, uint64_t* cursor, Segment* out, uint32_t cap) const noexcept;
+
+
     Context& process() noexcept;                // store_context.h
     const Context& process() const noexcept;
 

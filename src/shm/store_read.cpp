@@ -134,7 +134,26 @@ Bytes Store::key(const Pin& pin) noexcept {
 Bytes Store::head(const Pin& pin) noexcept {
     return head_of(*pin.entry);
 }
-uint32_t Store::flags(const Pin& pin) noexcept {
+uint32_t Store::head_length(const Pin& pin) noexcept {
+    return head_bytes(pin.entry->fixed);
+}
+bool Store::copy_head(const Pin& pin, char* out) const noexcept {
+    const EntryFixed& f = pin.entry->fixed;
+    const Segment first = {head_of(*pin.entry).data(), static_cast<uint32_t>(head_of(*pin.entry).size())};
+    base::copy_in(out, first.data, first.len);
+    uint64_t at = first_bytes(f);
+    uint64_t cursor = 0;
+    while (at < front_bytes(f)) {
+        Segment rest;
+        if (pieces(pin, at, front_bytes(f), &cursor, &rest, 1) == 0) {
+            return false;
+        }
+        base::copy_in(out + (at - names_bytes(f)), rest.data, rest.len);
+        at += rest.len;
+    }
+    return true;
+}
+uint16_t Store::flags(const Pin& pin) noexcept {
     return pin.entry->fixed.flags;
 }
 const uint64_t* Store::selectors(const Pin& pin, uint32_t* count) noexcept {
@@ -181,15 +200,17 @@ uint64_t Store::occupied_bytes(const Pin& pin) const noexcept {
     return pin.entry->occupied.load_relaxed();
 }
 
-// cursor = run:32 | offset of the run's first payload byte within the chain's payload:32. Payload counts from the
-// first run's header, so that all runs are alike: body byte 0 is payload byte front_bytes().
 uint32_t Store::segments(const Pin& pin, uint64_t offset, uint64_t* cursor, Segment* out,
                          uint32_t cap) const noexcept {
-    const Entry& e = *pin.entry;
+    const uint64_t front = front_bytes(pin.entry->fixed);
+    return pieces(pin, front + offset, front + body_available(pin), cursor, out, cap);
+}
+
+// cursor = run:32 | offset of the run's first payload byte within the chain's payload:32. Payload counts from the
+// first run's header, so that all runs are alike: body byte 0 is payload byte front_bytes().
+uint32_t Store::pieces(const Pin& pin, uint64_t at, uint64_t end, uint64_t* cursor, Segment* out,
+                       uint32_t cap) const noexcept {
     const Shard* s = shard_of_ref(process(), pin.ref);
-    const uint64_t front = front_bytes(e.fixed);
-    const uint64_t end = front + body_available(pin);
-    uint64_t at = front + offset;
     uint32_t run = *cursor != 0 ? static_cast<uint32_t>(*cursor >> 32) : pin.ref;
     uint64_t start = *cursor != 0 ? *cursor & 0xffffffffU : 0;
     if (start > at) {  // a step back: from the beginning

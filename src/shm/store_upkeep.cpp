@@ -16,7 +16,8 @@ namespace slab_cache::shm {
 namespace {
 
 constexpr uint64_t kSweepLeaseMs = 3000;
-constexpr uint32_t kSweepSlice = 64;  // buckets per lock hold
+constexpr uint32_t kSweepSlice = 64;          // buckets per lock hold
+constexpr uint32_t kSweepSelectors = 8 * 1024;  // judged per lock hold, about: no more buckets once there were so many
 
 // One sweeper at a time; a dead one's lease runs out.
 bool hold_sweep_lease(const Context& c, uint64_t now_ms) noexcept {
@@ -32,8 +33,10 @@ bool is_dead_entry(const Context& c, const Entry& e, uint32_t now) noexcept {
     return e.stale_until.load_relaxed() < now || is_purged_locked(c, e, purge_counter(c));
 }
 
-void sweep_bucket_locked(const Context& c, Shard* s, uint32_t i, uint32_t now) noexcept {
+// The number of selectors that its entries have.
+uint32_t sweep_bucket_locked(const Context& c, Shard* s, uint32_t i, uint32_t now) noexcept {
     uint32_t last = 0;
+    uint32_t selectors = 0;
     for (Bucket* b = bucket_at(c, *s, i); b != nullptr; b = next_bucket(c, *s, b, &last)) {
         for (Atom<uint64_t>& slot : b->slot) {
             const uint32_t ref = word_ref(slot.load_relaxed());
@@ -43,35 +46,64 @@ void sweep_bucket_locked(const Context& c, Shard* s, uint32_t i, uint32_t now) n
             if (!is_entry(c, *s, ref)) {
                 slot.store_seq_cst(0);  // [index-unlink]
                 report_nonsense_locked(c, s);
-            } else if (is_dead_entry(c, *region(c).entry(ref), now)) {
+                continue;
+            }
+            selectors += region(c).entry(ref)->fixed.selector_count;
+            if (is_dead_entry(c, *region(c).entry(ref), now)) {
                 unlink_locked(c, s, &slot, ref);
                 count(c, Counter::kSwept);
             }
         }
     }
+    return selectors;
 }
 
+enum class Thorough : bool { kNo, kYes };   // looks for retired entries that can be freed, however few there are
+
 // Up to `n` buckets of the shard at the zone's sweep cursor; the number of buckets done.
-uint32_t sweep_slice(Context* c, uint32_t n, uint32_t now) noexcept {
+uint32_t sweep_slice(Context* c, uint32_t n, uint32_t now, Thorough thorough) noexcept {
     const uint32_t shard = c->zone->sweep_shard.load_relaxed() % c->geo.shard_count;
     Shard* s = shard_at(*c, shard);
     ShardLock lock(c, s, ShardLock::Patience::kStore);
-    if (!lock) {
+    // Another one has come to its end meanwhile: to begin it anew would leave its first buckets out the next time.
+    if (!lock || c->zone->sweep_shard.load_relaxed() % c->geo.shard_count != shard) {
         return n;
     }
     uint32_t at = s->sweep_bucket.load_relaxed();
     const uint32_t end = at + n < c->geo.bucket_count ? at + n : c->geo.bucket_count;
-    const uint32_t done = end > at ? end - at : 0;
-    for (; at < end; at++) {
-        sweep_bucket_locked(*c, s, at, now);
+    const uint32_t from = at;
+    for (uint32_t judged = 0; at < end && judged < kSweepSelectors; at++) {
+        judged += sweep_bucket_locked(*c, s, at, now);
     }
+    const uint32_t done = at - from;
     if (at >= c->geo.bucket_count) {
         at = 0;
         c->zone->sweep_shard.store_relaxed((shard + 1) % c->geo.shard_count);
+        if (shard + 1 == c->geo.shard_count) {
+            c->zone->unswept.store_relaxed(0);  // relaxed: when to sweep is a guess
+        }
     }
     s->sweep_bucket.store_relaxed(at);
-    reclaim_locked(*c, s);
+    if (thorough == Thorough::kYes || wants_reclaim_locked(*c, *s)) {
+        reclaim_locked(*c, s);
+    }
     return done > 0 ? done : 1;
+}
+
+// Who writes invalidation records sweeps for them: all objects have been looked at twice before a sixteenth of the table was
+// written anew. Sets fill unevenly, but so much of one hardly ever comes to seven records.
+void keep_pace(Context* c, uint32_t written, uint32_t now) noexcept {
+    const uint64_t part = invalidation_records(*c) / 32 + 1;
+    const uint32_t before = c->zone->unswept.add_relaxed(written);
+    if (before + uint64_t{written} < part) {
+        return;
+    }
+    const uint64_t buckets = uint64_t{c->geo.bucket_count} * c->geo.shard_count;
+    for (uint64_t left = buckets * written / part + 1; left > 0;) {
+        const uint32_t n = left < kSweepSlice ? static_cast<uint32_t>(left) : kSweepSlice;
+        const uint32_t done = sweep_slice(c, n, now, Thorough::kNo);
+        left -= done < left ? done : left;
+    }
 }
 
 }  // namespace
@@ -144,6 +176,14 @@ uint64_t Store::purge(const uint64_t* fingerprints, uint32_t n, PurgeMode mode, 
     return purge_fingerprints(&process(), fingerprints, n, mode, more, context);
 }
 
+uint64_t Store::invalidate(const uint64_t* fingerprints, uint32_t n, PurgeMode mode, int64_t now_sec) noexcept {
+    const uint64_t seq = invalidate_fingerprints(&process(), fingerprints, n, mode);
+    if (process().local != nullptr) {
+        keep_pace(&process(), n, saturate_sec(now_sec));
+    }
+    return seq;
+}
+
 uint64_t Store::purge_all(PurgeMode mode) noexcept {
     return purge_everything(&process(), mode);
 }
@@ -197,7 +237,7 @@ bool Store::sweep(int64_t now_sec, uint64_t now_ms, uint32_t buckets) noexcept {
     const uint32_t now = saturate_sec(now_sec);
     for (uint32_t done = 0; done < buckets;) {
         const uint32_t n = buckets - done < kSweepSlice ? buckets - done : kSweepSlice;
-        done += sweep_slice(&process(), n, now);
+        done += sweep_slice(&process(), n, now, Thorough::kYes);
     }
     return true;
 }

@@ -13,6 +13,8 @@
 namespace slab_cache::shm {
 namespace {
 
+constexpr uint32_t kLeastHeadInFirstRun = 4096;   // what tells facts from it needs no more
+
 // SLAB_BROKEN_TWIN is set only in modules that tests/history must find broken (make history-twins).
 #if defined(SLAB_BROKEN_TWIN) && SLAB_BROKEN_TWIN == 4
 constexpr bool kForgetsSoft = true;   // a soft purge that came while it was filled
@@ -21,16 +23,16 @@ constexpr bool kForgetsSoft = false;
 #endif
 
 bool is_sound(const NewEntry& what) noexcept {
-    return what.key.size() <= 0xffff && what.head.size() <= 0xffff &&
+    return what.key.size() <= 0xffff && what.head.size() <= kMaxHeadBytes &&
            what.selector_count <= kMaxSelectors;
 }
 
-// Front and header share one block: its readers get key and head as one piece each.
+// Selectors and key share one block, and with them the head's beginning: whoever looks at these gets them in one piece each.
 bool fits(const Context& c, const NewEntry& what) noexcept {
-    const uint64_t front =
-        sizeof(Entry) + what.selector_count * 8ULL + what.key.size() + what.head.size();
+    const uint64_t names = sizeof(Entry) + what.selector_count * 8ULL + what.key.size();
+    const uint64_t begins = what.head.size() < kLeastHeadInFirstRun ? what.head.size() : kLeastHeadInFirstRun;
     const uint64_t body = what.body_bytes > 0 ? static_cast<uint64_t>(what.body_bytes) : 0;
-    return is_sound(what) && front + kRunHeaderBytes <= kBlockBytes &&
+    return is_sound(what) && names + begins <= kMostInFirstRun &&
            what.key.size() + what.head.size() + body <= c.geo.max_object;
 }
 
@@ -96,6 +98,22 @@ void drop_locked(const Context& c, Shard* s, Writer* w, Counter why) noexcept {
     count(c, why);
 }
 
+// What of the head the first run could not take.
+Status put_rest_of_head(Context* c, Writer* w, Bytes head, int64_t now_sec) noexcept {
+    const EntryFixed& f = region(*c).entry(w->ref)->fixed;
+    Bytes rest = base::slice(head, first_bytes(f) - names_bytes(f));
+    while (!rest.empty()) {
+        uint32_t put = 0;
+        w->head_left = static_cast<uint32_t>(rest.size());
+        if (const Status s = put_piece(c, w, rest, now_sec, &put); s != Status::kOk) {
+            return s;
+        }
+        rest.remove_prefix(put);
+    }
+    w->head_left = 0;
+    return Status::kOk;
+}
+
 bool is_chain_whole(const Context& c, const Shard& s, const Writer& w) noexcept {
     ChainSize size;
     return c.local->fills[w.fill_slot].load_relaxed() ==
@@ -114,6 +132,7 @@ void make_live_locked(const Context& c, Shard* s, uint32_t ref, Atom<uint64_t>* 
     queues_of(c, *s).push_locked(ref);
     s->entries++;
     s->live_bytes += front_bytes(e->fixed) + uint64_t{e->body_total.load_relaxed()};
+    s->side_bytes += side_bytes_of(*e);
     place_locked(c, s, ref, slot);
 }
 
@@ -151,7 +170,6 @@ Status Store::begin(const NewEntry& what, int64_t now_sec, Writer* writer) noexc
         shm::count(process(), Counter::kTooLargeSeen);
         return Status::kTooLarge;
     }
-    Shard* s = shard_of(process(), what.digest);
     const uint64_t seq = purge_counter(process());
     // No purge since the birth: no record can be younger.
     const Validity v = what.birth == seq
@@ -161,6 +179,18 @@ Status Store::begin(const NewEntry& what, int64_t now_sec, Writer* writer) noexc
         shm::count(process(), Counter::kPurgedInflight);
         return Status::kPurged;
     }
+    if (const Status s = begin_first_run(what, now_sec, v == Validity::kValid ? seq : 0, writer); s != Status::kOk) {
+        return s;
+    }
+    const Status s = put_rest_of_head(&process(), writer, what.head, now_sec);
+    if (s != Status::kOk) {
+        abort(writer);
+    }
+    return s;
+}
+
+Status Store::begin_first_run(const NewEntry& what, int64_t now_sec, uint64_t checked, Writer* writer) noexcept {
+    Shard* s = shard_of(process(), what.digest);
     const uint32_t place = free_fill(process(), fill_hint_);
     if (place == kNoFill) {
         return Status::kBusy;
@@ -174,21 +204,21 @@ Status Store::begin(const NewEntry& what, int64_t now_sec, Writer* writer) noexc
         return Status::kNoSpace;
     }
     look_ahead_locked(process().local, *s, run);
-    write_front(process(), run, what, now_sec, v == Validity::kValid ? seq : 0);
+    write_front(process(), run, what, now_sec, checked);
     s->filling_bytes += run.bytes;
-    process().local->fills[place].store_release(run.ref);  // [fill-publish] the entry is whole
+    process().local->fills[place].store_release(run.ref);  // [fill-publish] what lies in the first run is whole
     fill_hint_ = place + 1;
     writer->ref = run.ref;
     writer->fill_slot = place;
     writer->tail_run = run.ref;
-    writer->tail_used = front_bytes(region(process()).entry(run.ref)->fixed);
+    writer->tail_used = first_bytes(region(process()).entry(run.ref)->fixed);
     return Status::kOk;
 }
 
 Status Store::append(Writer* w, Bytes body, int64_t now_sec) noexcept {
     Entry* e = region(process()).entry(w->ref);
     const uint32_t total = e->body_total.load_relaxed();  // relaxed: ours
-    const uint64_t object = uint64_t{e->fixed.key_bytes} + e->fixed.head_bytes + w->written;
+    const uint64_t object = uint64_t{e->fixed.key_bytes} + head_bytes(e->fixed) + w->written;
     if (body.size() > process().geo.max_object ||
         object + body.size() > process().geo.max_object ||
         (total != kUnknownLength && w->written + body.size() > total)) {
@@ -196,21 +226,10 @@ Status Store::append(Writer* w, Bytes body, int64_t now_sec) noexcept {
         return Status::kTooLarge;
     }
     while (!body.empty()) {
-        RunHeader* run = region(process()).run(w->tail_run);
-        if (!is_run(process(), *shard_of_ref(process(), w->ref), w->tail_run, w->ref) ||
-            run->len.load_relaxed() < kRunHeaderBytes + w->tail_used) {
-            return Status::kCorrupt;
+        uint32_t n = 0;
+        if (const Status s = put_piece(&process(), w, body, now_sec, &n); s != Status::kOk) {
+            return s;
         }
-        const uint32_t room = run->len.load_relaxed() - kRunHeaderBytes - w->tail_used;
-        if (room == 0) {
-            if (const Status s = grow(&process(), w, body.size(), now_sec); s != Status::kOk) {
-                return s;
-            }
-            continue;
-        }
-        const auto n = static_cast<uint32_t>(body.size() < room ? body.size() : room);
-        base::copy_in(reinterpret_cast<char*>(run + 1) + w->tail_used, body.data(), n);
-        w->tail_used += n;
         w->written += n;
         body.remove_prefix(n);
         // [body] seq_cst: see body_available()
@@ -249,6 +268,10 @@ Status Store::commit(Writer* w, int64_t now_sec) noexcept {
     }
     trim_locked(process(), s, w);
     e = region(process()).entry(w->ref);
+    if (side_bytes_of(*e) != 0 && s->side_bytes + side_bytes_of(*e) > most_side_bytes(process())) {
+        drop_locked(process(), s, w, Counter::kNoSpaceSeen);
+        return Status::kNoSpace;
+    }
     e->checked.store_relaxed(v == Validity::kValid || kForgetsSoft ? seq : 0);
     make_live_locked(process(), s, w->ref, slot);
     process().local->fills[w->fill_slot].store_release(0);  // [fill-publish]

@@ -65,19 +65,26 @@ struct Pin {
     explicit operator bool() const noexcept { return entry != nullptr; }
 };
 
+// With a key of 32 KB, 8 KB of an object's first block are left for its head: what tells its facts from it needs no more.
+inline constexpr uint32_t kMaxSelectors = 3072;
+inline constexpr uint32_t kMaxHeadBytes = 192 * 1024;
+// An entry beside the objects proper (what is known of them, say): such entries never take more than a tenth of the space. Where they
+// would, they are refused with kNoSpace, one that replaces another too.
+inline constexpr uint16_t kSideFlag = 0x8000;
+
 // What an object is at the moment its head is known.
 struct NewEntry {
     Digest digest;
     Bytes key;                            // <= 64 KB; compared in full on every hit
-    Bytes head;                           // opaque; key + head + 8 per selector <= 64 KB - 112, else kTooLarge
+    Bytes head;                           // opaque, <= kMaxHeadBytes
     const uint64_t* selectors = nullptr;  // fingerprints of what may purge it: URL, host, prefixes, tags
-    uint32_t selector_count = 0;          // <= 128; "all" is implicit
+    uint32_t selector_count = 0;          // <= kMaxSelectors; with the key <= 60 KB; "all" is implicit
     uint64_t birth = 0;                   // birth_stamp() from before the origin was asked
     int64_t fresh_until_sec = 0;          // after this, stale
     int64_t stale_until_sec = 0;          // after this, of no use to anybody: first to be evicted
     int64_t body_bytes = -1;              // when known in advance, else -1
     uint32_t fill_cost_us = 0;            // what the origin took
-    uint32_t flags = 0;                   // opaque to the store
+    uint16_t flags = 0;                   // opaque to the store, but for kSideFlag
     int64_t stored_sec = 0;               // when it was first stored, where that is not now
 };
 
@@ -88,6 +95,7 @@ struct Writer {
     uint64_t written = 0;      // body bytes so far
     uint32_t tail_run = 0;     // internal
     uint32_t tail_used = 0;    // internal
+    uint32_t head_left = 0;    // internal: of a head that goes on behind the first run
     explicit operator bool() const noexcept { return ref != 0; }
 };
 

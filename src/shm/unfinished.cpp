@@ -22,13 +22,15 @@ bool may_grow_locked(const Context& c, const Shard& s, uint32_t bytes) noexcept 
     return s.filling_bytes + bytes <= capacity(c) / 4;
 }
 
-// While the length is unknown: as much again as there is, between a page and a block.
-Ask ask_for_more(const Entry& e, const Writer& w, uint64_t more) noexcept {
+// `now`: bytes that are there and have no place yet. While the length is unknown: as much again as there is, between a page and
+// a block.
+Ask ask_for_more(const Entry& e, const Writer& w, uint64_t now) noexcept {
     const uint32_t total = e.body_total.load_relaxed();
     if (total != kUnknownLength) {
-        return plan_next_run(total - w.written);
+        const uint64_t body = total - w.written;
+        return plan_next_run(w.head_left + body);
     }
-    const uint64_t so_far = w.written > more ? w.written : more;
+    const uint64_t so_far = w.written > now ? w.written : now;
     const uint64_t want = so_far < kPageBytes    ? kPageBytes
                           : so_far > kBlockBytes ? kBlockBytes
                                                  : so_far;
@@ -135,7 +137,7 @@ uint32_t free_fill(const Context& c, uint32_t hint) noexcept {
 Run first_run_locked(const Context& c, Shard* s, const NewEntry& what, int64_t now_sec) noexcept {
     const auto front = static_cast<uint32_t>(sizeof(Entry) + what.selector_count * 8U +
                                              what.key.size() + what.head.size());
-    const uint32_t least = front + kRunHeaderBytes;
+    const uint32_t least = front <= kMostInFirstRun ? front + kRunHeaderBytes : kBlockBytes;
     Ask ask = {round_up(least > kPageBytes ? least : kPageBytes, kPageBytes), least, Kind::kAny};
     if (what.body_bytes >= 0) {
         ask = plan_next_run(front + static_cast<uint64_t>(what.body_bytes));
@@ -146,7 +148,8 @@ Run first_run_locked(const Context& c, Shard* s, const NewEntry& what, int64_t n
             ask = {round_up(least, kPageBytes), least, Kind::kPage};
         }
     }
-    return may_grow_locked(c, *s, ask.want_bytes) ? make_room_locked(c, s, ask, now_sec) : Run{};
+    const bool may_be = (what.flags & kSideFlag) == 0 || s->side_bytes + ask.min_bytes <= most_side_bytes(c);
+    return may_be && may_grow_locked(c, *s, ask.want_bytes) ? make_room_locked(c, s, ask, now_sec) : Run{};
 }
 
 void write_front(const Context& c, Run run, const NewEntry& what, int64_t now_sec,
@@ -155,12 +158,13 @@ void write_front(const Context& c, Run run, const NewEntry& what, int64_t now_se
     EntryFixed f = {};
     f.digest_hi = what.digest.hi;
     f.digest_lo = what.digest.lo;
-    f.flags = what.flags;
     f.fill_cost_us = what.fill_cost_us;
     f.stored_sec = saturate_sec(what.stored_sec != 0 ? what.stored_sec : now_sec);
+    f.flags = what.flags;
+    f.selector_count = static_cast<uint16_t>(what.selector_count);
     f.key_bytes = static_cast<uint16_t>(what.key.size());
-    f.head_bytes = static_cast<uint16_t>(what.head.size());
-    f.selector_count = static_cast<uint8_t>(what.selector_count);
+    f.head_low = static_cast<uint16_t>(what.head.size() & 0xffff);
+    f.head_high = static_cast<uint8_t>(what.head.size() >> 16);
     std::memcpy(f.asked, &what.birth, sizeof(f.asked));
     f.checksum = checksum_of(f, run.ref);
     Entry* e = region(c).entry(run.ref);
@@ -183,8 +187,10 @@ void write_front(const Context& c, Run run, const NewEntry& what, int64_t now_se
     char* at = reinterpret_cast<char*>(e + 1);
     at = copy_part(at, {reinterpret_cast<const char*>(what.selectors), what.selector_count * 8U});
     at = copy_part(at, what.key);
-    copy_part(at, what.head);
+    copy_part(at, base::slice(what.head, 0, first_bytes(f) - names_bytes(f)));
 }
+
+namespace {
 
 Status grow(Context* c, Writer* w, uint64_t more, int64_t now_sec) noexcept {
     Shard* s = shard_of_ref(*c, w->ref);
@@ -206,6 +212,25 @@ Status grow(Context* c, Writer* w, uint64_t more, int64_t now_sec) noexcept {
     account_locked(*c, s, w->ref, run.bytes);
     w->tail_run = run.ref;
     w->tail_used = 0;
+    return Status::kOk;
+}
+
+}  // namespace
+
+Status put_piece(Context* c, Writer* w, Bytes bytes, int64_t now_sec, uint32_t* put) noexcept {
+    *put = 0;
+    RunHeader* run = region(*c).run(w->tail_run);
+    if (!is_run(*c, *shard_of_ref(*c, w->ref), w->tail_run, w->ref) ||
+        run->len.load_relaxed() < kRunHeaderBytes + w->tail_used) {
+        return Status::kCorrupt;
+    }
+    const uint32_t room = run->len.load_relaxed() - kRunHeaderBytes - w->tail_used;
+    if (room == 0) {
+        return grow(c, w, bytes.size(), now_sec);
+    }
+    *put = static_cast<uint32_t>(bytes.size() < room ? bytes.size() : room);
+    base::copy_in(reinterpret_cast<char*>(run + 1) + w->tail_used, bytes.data(), *put);
+    w->tail_used += *put;
     return Status::kOk;
 }
 

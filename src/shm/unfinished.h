@@ -18,12 +18,13 @@ inline constexpr uint32_t kNoFill = 0xffffffffU;
 uint32_t free_fill(const Context& c, uint32_t hint) noexcept;
 
 Run first_run_locked(const Context& c, Shard* s, const NewEntry& what, int64_t now_sec) noexcept;
-// Run header, entry, selectors, key and head; state kFilling. `checked`: the purge counter it was judged at.
+// Run header, entry, selectors, key, and what the first run takes of the head; state kFilling. `checked`: the purge counter it was judged at.
 void write_front(const Context& c, Run run, const NewEntry& what, int64_t now_sec,
                  uint64_t checked) noexcept;
 
-// One more run for at least one of `more` bytes. kOk, kNoSpace, kBusy.
-Status grow(Context* c, Writer* w, uint64_t more, int64_t now_sec) noexcept;
+// Places as many of these bytes as the last run takes; where it is full, makes room for them and places none. kOk, kNoSpace,
+// kBusy, kCorrupt.
+Status put_piece(Context* c, Writer* w, Bytes bytes, int64_t now_sec, uint32_t* put) noexcept;
 
 // At the end of a store: hides the entry from its lease, gives back what the last run does not need, and moves a
 // small last page into a tail run where nobody reads it yet. May change w->ref.

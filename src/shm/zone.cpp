@@ -52,7 +52,7 @@ uint64_t place_tables(uint32_t reserved, const Config& config, ZoneHeader* z) no
     z->user_offset = place(config.user_bytes);
     z->workers_offset = place(uint64_t{z->worker_count} * z->worker_bytes);
     z->leases_offset = place(uint64_t{z->lease_sets} * sizeof(LeaseSet));
-    z->purges_offset = place(uint64_t{z->purge_sets} * sizeof(PurgeSet));
+    z->purges_offset = place(uint64_t{z->purge_sets} * 2 * sizeof(PurgeSet));
     z->marks_offset = place(uint64_t{z->mark_groups} * 32);
     z->uses_offset = place(uint64_t{z->uses_lines} * kLineBytes);
     return at;

@@ -36,6 +36,12 @@ namespace {
 
 constexpr size_t kBytes = 1 << 20;
 
+shm::Config config() {
+    shm::Config c;
+    c.max_object = 128 * 1024;   // for a head longer than a block
+    return c;
+}
+
 shm::WorkerId me() {
     shm::WorkerId id;
     id.pid = static_cast<uint32_t>(getpid());
@@ -43,7 +49,7 @@ shm::WorkerId me() {
 }
 
 bool attach(Store& s, const SharedRegion& zone) {
-    return s.attach(zone.base(), kBytes, 0, {}) == Status::kOk && s.join(me()) == Status::kOk;
+    return s.attach(zone.base(), kBytes, 0, config()) == Status::kOk && s.join(me()) == Status::kOk;
 }
 
 Object object(const std::string& key, uint32_t version, size_t bytes = 3000) {
@@ -113,7 +119,7 @@ void leave_a_body(Store& s) {
     shm::Ticket t;
     shm::WakeSet wake;
     const Object o = object("half", 1);
-    bool ok = dead.attach(const_cast<shm::ZoneHeader*>(z), kBytes, 0, {}) == Status::kOk &&
+    bool ok = dead.attach(const_cast<shm::ZoneHeader*>(z), kBytes, 0, config()) == Status::kOk &&
               dead.join(me()) == Status::kOk && put(dead, object("a", 1)) == Status::kOk &&
               dead.find(digest_of("a"), "a", &pin) == Status::kOk &&
               dead.begin(describe(o, dead.birth_stamp()), kNow, &w) == Status::kOk;
@@ -170,6 +176,27 @@ std::vector<Deed> deeds() {
              return expect_one_of(s, "a",
                                   done ? std::vector{pattern(17000, 2)}
                                        : std::vector{std::string("<miss>"), pattern(17000, 2)});
+         }},
+        {"store with a head longer than a block", nothing,
+         [](Store& s) {
+             Object o = object("a", 2, 9000);
+             o.head = std::string(60000, 'h') + std::string(10000, 'i');
+             static_cast<void>(put(s, o, 9000));
+         },
+         [](Store& s, bool done) {
+             shm::Pin pin;
+             if (s.find(digest_of("a"), "a", &pin) == Status::kOk) {
+                 std::string head(Store::head_length(pin), '\0');
+                 const bool whole = s.copy_head(pin, head.data()) &&
+                                    head == std::string(60000, 'h') + std::string(10000, 'i');
+                 s.unpin(&pin);
+                 if (!whole) {
+                     return std::string("half a head was published");
+                 }
+             }
+             return expect_one_of(s, "a",
+                                  done ? std::vector{pattern(9000, 2)}
+                                       : std::vector{std::string("<miss>"), pattern(9000, 2)});
          }},
         {"small store of unknown length", nothing,
          [](Store& s) {
@@ -356,7 +383,7 @@ int run(const Deed& d) {
     for (bool finished = false; !finished; k++) {
         std::memset(zone.base(), 0, kBytes);
         Store parent;
-        if (parent.create(zone.base(), kBytes, 0, {}, kSeed) != Status::kOk ||
+        if (parent.create(zone.base(), kBytes, 0, config(), kSeed) != Status::kOk ||
             parent.join(me()) != Status::kOk) {
             return 1;
         }

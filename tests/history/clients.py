@@ -118,7 +118,7 @@ class Client:
         whole = method == "HEAD" or answer.status == 304 or is_whole(answer.body, key, version, variant, source)
         self.count[answer.header("X-Cache")] += 1
         self.history.append(Read(start, now(), key, wanted, variant, version, whole, source,
-                                 answer.header("X-Cache") or "", answer.header("X-Zone"),
+                                 answer.header("X-Cache") or "",
                                  float(answer.header("X-Made") or start), float(answer.header("X-Life") or 0), current))
 
     def purge(self, key, way, soft):
@@ -177,7 +177,7 @@ class Client:
                           body_of(key, version, variant, "push"))
         self.count[f"{'fenced' if number is not None else 'plain'} push {answer and answer.status}"] += 1
         if answer is not None and answer.status == 201:
-            self.history.append(Push(start, now(), key, variant, version, answer.header("X-Zone"), fenced))
+            self.history.append(Push(start, now(), key, variant, version, fenced))
 
     def push_new(self):
         """The data changed: whoever pushes has just read it, and says so by the counter as it was before."""

@@ -62,22 +62,17 @@ class History:
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="slab_history_", dir="/dev/shm"))
         self.nginx = Nginx()
         self.second = self.nginx.another_port()
-        self.master, self.zone, self.zones, self.size, self.processes = None, 0, 0, 16, []
+        self.master, self.size, self.processes = None, 16, []
 
     # ---- nginx ----------------------------------------------------------------------------------------------------------
     def write(self):
-        """`zone` counts the lives of the zone; answers tell in which they were made."""
         file = f" file={self.directory / 'one.slab'}" if self.seed % 3 == 0 else ""
         keep = " ".join(f"env {name};" for name in ("LD_PRELOAD", "FAKETIME_TIMESTAMP_FILE", *SETTINGS)) if FAKETIME else ""
         text = self.nginx.config(LOCATION.format(), workers=self.random.choice((3, 4, 4, 5)), main=keep, level="notice",
                                  zone=f"slab_cache_zone zone=one:{self.size}m max_object=200k{file};",
                                  http=f"upstream origin {{ server 127.0.0.1:{self.origin_port} max_fails=0; keepalive 16; }}",
-                                 server=f"listen 127.0.0.1:{self.second} http2 reuseport; add_header X-Zone {self.zone} always;")
+                                 server=f"listen 127.0.0.1:{self.second} http2 reuseport;")
         self.nginx.write(text.replace("daemon off;", "daemon on;").replace("shutdown_timeout 20s", "shutdown_timeout 3s"))
-
-    def new_zone(self):
-        self.zones += 1
-        self.zone = self.zones
 
     def read_pid(self):
         try:
@@ -86,7 +81,6 @@ class History:
             return 0
 
     def start_nginx(self):
-        self.new_zone()
         self.write()
         wait_until(lambda: subprocess.run(self.nginx._command(), stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=30,
                                           env=self.nginx._environment()).returncode == 0, "nginx starts", 30)
@@ -120,7 +114,6 @@ class History:
         os.kill(self.master, signal.SIGHUP)
 
     def resize(self):
-        self.new_zone()
         self.size = self.random.randrange(12, 24)
         self.reload()
 
@@ -129,8 +122,7 @@ class History:
         self.start_nginx()
 
     def upgrade(self):
-        before = self.zone, self.size, self.nginx.text
-        self.new_zone()
+        before = self.size, self.nginx.text
         self.size = self.random.choice((self.size, self.random.randrange(12, 24)))
         self.write()
         old = self.master
@@ -144,8 +136,8 @@ class History:
         else:
             self.end(new, signal.SIGQUIT)
             wait_until(lambda: self.read_pid() == old, "the old master is itself again")
-            self.zone, self.size = before[0], before[1]
-            self.nginx.write(before[2])
+            self.size = before[0]
+            self.nginx.write(before[1])
 
     def set_clock(self):
         offset = self.random.choice((0, -3, -100, 5, -86400))

@@ -26,7 +26,6 @@ class Read(NamedTuple):
     whole: bool         # each byte is what the origin or a push made of that version
     source: str         # who made it: the origin, or a push
     cache: str          # HIT, MISS …
-    zone: str           # the life of the zone that answered
     made: float         # when the origin made it, and for how many seconds it may be used
     life: float
     current: int        # the origin's version when the request was sent
@@ -46,7 +45,6 @@ class Push(NamedTuple):
     key: int
     variant: str
     version: int
-    zone: str
     fenced: Optional[float]     # when the purge was answered whose number it carries
 
 
@@ -109,14 +107,14 @@ def nothing_is_fresh_that_is_older_than_its_last_soft_purge(history):
     yield from (r for r in of(history, Read) if r.cache == "HIT" and r.version < floors.before(r.key, r.start))
 
 
-def nothing_of_the_origin_is_older_than_what_was_pushed_into_the_same_zone(history):
+def nothing_of_the_origin_is_older_than_what_was_pushed(history):
     """Of two pushes the later one counts, whatever it says; of a push and a fetch the one who asked later."""
     floors = Floors()
     for p in of(history, Push):
-        floors.add((p.zone, p.key, p.variant), p.end, p.version)
+        floors.add((p.key, p.variant), p.end, p.version)
     floors.close()
     yield from (r for r in of(history, Read) if r.source == "origin"
-                and r.version < floors.before((r.zone, r.key, r.variant), r.start))
+                and r.version < floors.before((r.key, r.variant), r.start))
 
 
 def no_push_passes_a_purge_that_came_after_its_fence(history):
@@ -142,7 +140,7 @@ def everybody_is_answered(history):
 
 
 RULES = (every_answer_is_whole_and_of_what_was_asked_for, nothing_is_older_than_its_last_hard_purge,
-         nothing_is_fresh_that_is_older_than_its_last_soft_purge, nothing_of_the_origin_is_older_than_what_was_pushed_into_the_same_zone,
+         nothing_is_fresh_that_is_older_than_its_last_soft_purge, nothing_of_the_origin_is_older_than_what_was_pushed,
          no_push_passes_a_purge_that_came_after_its_fence, a_miss_is_as_new_as_the_origin_was,
          nothing_is_fresh_for_longer_than_it_was_given, everybody_is_answered)
 

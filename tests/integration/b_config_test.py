@@ -30,6 +30,7 @@ DIRECTIVES = {
     "slab_cache_background_update": ("on", 1, True),
     "slab_cache_revalidate": ("on", 1, True),
     "slab_cache_refresh": ("off", 1, True),
+    "slab_cache_early_hints": ("on", 1, True),
     "slab_cache_tags": ("off", MANY, True),
     "slab_cache_invalidate": ("unsafe", MANY, False),
     "slab_cache_purge": ("off", MANY, True),
@@ -76,7 +77,8 @@ WRONG = [
     *of("slab_cache_revalidate", FLAG, "maybe"),
     *of("slab_cache_convert_head", FLAG, "maybe"),
     *of("slab_cache_refresh", PARAMETER, "beta=x", "beta=", "beta=0", "beta=-1", "beta=1.2345", "on", "1"),
-    *of("slab_cache_tags", PARAMETER, "off $uri"),
+    *of("slab_cache_early_hints", FLAG, "maybe"),
+    *of("slab_cache_tags", PARAMETER, "off $uri", "field=", "field=a,", "field=a,,b"),
     *of("slab_cache_invalidate", VALUE, "sometimes", "unsafe all"),
     *of("slab_cache_purge", 'NAME directive must say "from" which addresses', "PURGE", "PURGE from", "PURGE soft", "PURGE soft from",
         "PURGE 127.0.0.1", "PURGE hard from 127.0.0.1", "PURGE from_127.0.0.1"),
@@ -284,7 +286,7 @@ def test_all_directives_together_are_accepted(nginx):
             slab_cache_set_cookie strip;
             slab_cache_min_uses 1;
             slab_cache_purge PURGE soft from 127.0.0.1 10.0.0.0/8 ::1;
-            slab_cache_status_header detail;
+            slab_cache_status_header detail; slab_cache_early_hints on; slab_cache_tags field=X-A,X-B "c $uri";
             return 200; }
             location /_cache/ { slab_cache_api write=on; allow 127.0.0.1; deny all; }""")
     assert code == 0, said

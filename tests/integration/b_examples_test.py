@@ -1,28 +1,11 @@
 """Every file of conf-examples starts, and does what it says."""
+import re
 import subprocess
 
 import pytest
+from harness.example import EXAMPLES
 from harness.fastcgi import FastCgi
-from harness.nginx import TOP
 from harness.wait import wait_until
-
-EXAMPLES = TOP / "conf-examples"
-
-
-@pytest.fixture
-def example(nginx):
-    """Starts an example on ports of this test, in its directory, in the foreground."""
-    app_port = nginx.another_port()
-
-    def start(name):
-        text = (EXAMPLES / name).read_text()
-        text = text.replace("127.0.0.1:8080", f"127.0.0.1:{nginx.port}").replace("127.0.0.1:8081", f"127.0.0.1:{app_port}")
-        text = text.replace("/tmp/slab_cache_demo/", f"{nginx.prefix}/").replace("/tmp/slab_cache_", f"{nginx.prefix}/")
-        text = text.replace("pid logs/nginx.pid;", f"daemon off; user root; pid {nginx.prefix}/nginx.pid;")
-        nginx.start(text=text)
-        return nginx
-
-    return start
 
 
 def statuses(n, path, count=2):
@@ -34,6 +17,21 @@ def test_every_example_is_tested():
               "purge-and-api.conf", "tuning.conf", "log-format.conf",
               "push.conf", "signed-purge.conf", "wordpress-purge.conf"}    # d_examples_test.py
     assert {p.name for p in EXAMPLES.glob("*.conf")} == tested
+    in_field = {"django", "flask", "wordpress", "rest-api"}          # tests/field/recipes_test.py, strangers_test.py
+    assert {p.parent.name for p in EXAMPLES.glob("*/nginx.conf")} == in_field
+
+
+@pytest.mark.parametrize("path", [*EXAMPLES.glob("*.conf"), *EXAMPLES.glob("*/nginx.conf")], ids=lambda p: str(p.relative_to(EXAMPLES)))
+def test_every_example_says_who_shares_what(path):
+    assert re.search(r"^# Shared with everybody", path.read_text(), re.M)
+
+
+@pytest.mark.parametrize("path", [*EXAMPLES.glob("*.conf"), *EXAMPLES.glob("*/nginx.conf")], ids=lambda p: str(p.relative_to(EXAMPLES)))
+def test_lifetimes_that_the_application_does_not_name_stand_beside_a_rule_for_cookies(path):
+    """slab_cache_valid shares what nobody said is the same for all: good where it is known who is somebody."""
+    text = re.sub(r"#.*", "", path.read_text())
+    if re.search(r"slab_cache_valid (?!404)", text) and "static" not in path.name:
+        assert "slab_no_cache $personal" in text and "slab_cache_bypass $personal" in text or re.search(r"slab_cache_vary Cookie=\w", text)
 
 
 def test_minimal(example):
@@ -88,8 +86,9 @@ def test_tuning(example):
     n = example("tuning.conf")
     assert statuses(n, "/x?utm_source=a", 3) == ["MISS", "MISS", "HIT"]
     hit = n.get("/x?utm_source=b")
-    assert hit.cache == "HIT" and hit.all("Set-Cookie") == []
-    assert "utm_source" not in hit.text
+    assert hit.cache == "HIT" and "utm_source" not in hit.text
+    assert statuses(n, "/counted/x", 3) == ["MISS", "MISS", "HIT"]
+    assert n.get("/counted/x").all("Set-Cookie") == []
     assert n.get("/x", "User-Agent: Mobile").cache == "MISS"
 
 
@@ -97,7 +96,10 @@ def test_fastcgi(example, nginx):
     responder = FastCgi(nginx.prefix / "fcgi.sock", lambda p: b"Content-Type: text/plain\r\n\r\nfrom fastcgi\n")
     n = example("fastcgi.conf")
     assert statuses(n, "/x") == ["MISS", "HIT"]
-    assert n.get("/x", "Cookie: session=1").cache == "BYPASS"
+    for cookie in ("session=1", "PHPSESSID=1", "_ga=1; PHPSESSID=1", "_ga=1; laravel_session =1", "_ga=1;x", "a", "_gax; b=1"):
+        assert n.get("/x", f"Cookie: {cookie}").cache == "BYPASS", cookie
+    for cookie in ("_ga=1", "_ga=GA1.1.2; _ga_AB12=x=y; _gid=3", "_fbp=fb.1;_hjid=2", "_ga=1; "):
+        assert n.get("/x", f"Cookie: {cookie}").cache == "HIT", cookie
     responder.stop()
 
 

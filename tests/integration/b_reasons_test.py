@@ -14,7 +14,7 @@ CASES = {
     "NO_FRESHNESS": dict(headers=["X-Nothing: 1"]),
     "SET_COOKIE": dict(headers=[FRESH, "Set-Cookie: a=1"]),
     "VARY_STAR": dict(headers=[FRESH, "Vary: Accept, *"]),
-    "HEADERS_TOO_BIG": dict(headers=[FRESH] + [f"X-Long-{i}: {'x' * 1000}" for i in range(24)]),
+    "HEADERS_TOO_BIG": dict(headers=[FRESH] + [f"X-Long-{i}: {'x' * 1000}" for i in range(70)]),
     "TOO_BIG": dict(headers=[FRESH], body=b"x" * 3_000_000),
     "PARTIAL": dict(headers=[FRESH, "Content-Range: bytes 0-3/10"], status=206),
 }
@@ -24,7 +24,7 @@ CASES = {
 def test_reason_of_what_is_not_stored(cached, origin, reason):
     reply = {"body": b"body", **CASES[reason]}
     origin.reply("/a", **reply)
-    n = cached("proxy_buffer_size 64k; proxy_buffers 8 64k; proxy_busy_buffers_size 128k;")
+    n = cached("proxy_buffer_size 128k; proxy_buffers 8 128k; proxy_busy_buffers_size 256k;")
     for _ in range(2):
         answer = n.get("/a")
         assert answer.cache == "MISS"

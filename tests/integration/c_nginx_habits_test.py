@@ -1,4 +1,5 @@
 """What those who know proxy_cache expect: its words, its precedence, its ways with error pages."""
+import gzip
 import threading
 
 import pytest
@@ -175,3 +176,17 @@ def test_page_is_never_confirmed_by_a_304_about_the_real_thing(paged, origin):
     wait_until(lambda: n.get("/a").text == "back", "the page ceases to be fresh")
     assert request_header(origin.requests("/a")[1], "If-Modified-Since") is None
     assert request_header(origin.requests("/a")[1], "If-None-Match") is None
+
+
+# ---- precompressed files -------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("vary", ["on", "off"])
+@pytest.mark.parametrize("order", [("", "gzip", ""), ("gzip", "", "gzip")])
+def test_precompressed_file_is_for_who_takes_it(nginx, vary, order):
+    (nginx.prefix / "html").mkdir(exist_ok=True)
+    (nginx.prefix / "html/a.css").write_text("plain")
+    (nginx.prefix / "html/a.css.gz").write_bytes(gzip.compress(b"plain"))
+    n = nginx.start(location=f"location / {{ slab_cache one; slab_cache_valid 60s; root html; gzip_static on; gzip_vary {vary}; }}")
+    for wanted in order:
+        answer = n.get("/a.css", *([f"Accept-Encoding: {wanted}"] if wanted else []))
+        assert (answer.header("Content-Encoding") or "") == wanted
+        assert (answer.header("Vary") is not None) == (vary == "on")

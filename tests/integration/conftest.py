@@ -9,8 +9,9 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from harness.nginx import MODULE, Nginx  # noqa: E402
-from harness.origin import Origin        # noqa: E402
+from harness import example as examples  # noqa: E402
+from harness.nginx import MODULE, Nginx   # noqa: E402
+from harness.origin import Origin         # noqa: E402
 
 
 def pytest_sessionstart(session):
@@ -76,6 +77,17 @@ def cached(nginx, origin):
         }}
         location /_cache/ {{ slab_cache_api write=on; allow 127.0.0.1; deny all; }}
         """, **kw)
+
+    return start
+
+
+@pytest.fixture
+def example(nginx):
+    """example("minimal.conf"): starts a file of conf-examples on ports of this test, in its directory."""
+    app_port = nginx.another_port()
+
+    def start(name):
+        return nginx.start(text=examples.read(name, nginx, app_port))
 
     return start
 

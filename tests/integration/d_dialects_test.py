@@ -135,3 +135,26 @@ def test_invalidate_cache_refuses_what_it_does_not_know(site):
                        headers=("Content-Type: application/json",))
     assert answer.status == 400 and "regex" in answer.text and stored(n) == list(PATHS)
     assert n.get("/_cache/client/v4/zones/any/invalidate_cache").status == 405
+
+
+def test_tags_of_a_field_that_the_directive_names(site):
+    n = site(tags="slab_cache_tags field=X-Tags;")
+    assert stored(n) == list(PATHS)
+    assert [n.get(p).header("X-Tags") for p in PATHS] == [None] * 4      # between the application and us
+    assert n.request("/", "PURGE", headers=[f"X-Magento-Tags-Pattern: {MAGENTO.format('cat_1')}"]).status == 200
+    assert stored(n) == ["/other"]
+
+
+def test_fields_and_strings_name_tags_together(site):
+    n = site(tags='slab_cache_tags field=X-None,x-tags "all $uri";')
+    assert n.request("/", "PURGE", headers=["Surrogate-Key: cat_1"]).status == 200
+    assert stored(n) == ["/other"]
+    assert n.request("/", "PURGE", headers=["Surrogate-Key: /other"]).status == 200
+    assert stored(n) == []
+
+
+def test_the_usual_fields_are_no_tags_where_others_are_named(site):
+    n = site(tags="slab_cache_tags field=X-Other;")
+    assert n.get("/page").header("Cache-Tag") == "news"
+    assert n.request("/", "PURGE", headers=["Surrogate-Key: news"]).status == 200
+    assert stored(n) == list(PATHS)

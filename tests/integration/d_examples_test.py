@@ -6,23 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from harness.nginx import TOP
-
-EXAMPLES = TOP / "conf-examples"
-
-
-@pytest.fixture
-def example(nginx):
-    app_port = nginx.another_port()
-
-    def start(name):
-        text = (EXAMPLES / name).read_text()
-        text = text.replace("127.0.0.1:8080", f"127.0.0.1:{nginx.port}").replace("127.0.0.1:8081", f"127.0.0.1:{app_port}")
-        text = text.replace("pid logs/nginx.pid;", f"daemon off; user root; pid {nginx.prefix}/nginx.pid;")
-        nginx.start(text=text)
-        return nginx
-
-    return start
+from harness.example import EXAMPLES
 
 
 def run(*args):
@@ -80,6 +64,18 @@ def test_wordpress(example):
     assert n.get("/post/").cache == "HIT"
     assert n.purge("/purgeall").status == 200
     assert n.get("/post/").cache == "MISS"
+
+
+def test_wordpress_knows_members_and_commenters_by_cookies_with_a_hash_in_their_names(example):
+    n = example("wordpress-purge.conf")
+    one = "0123456789abcdef0123456789abcdef"
+    for i, cookie in enumerate((f"wordpress_logged_in_{one}=ann", f"comment_author_{one}=Jane", f"_ga=1; comment_author_email_{one}=a%40b",
+                                f"wp-postpass_{one}=x", "woocommerce_items_in_cart=1", f"wordpress_sec_{one}=1", "PHPSESSID=1")):
+        path = f"/post-{i}/"
+        assert [n.get(path, f"Cookie: {cookie}").cache for _ in range(2)] == ["BYPASS", "BYPASS"], cookie
+        assert n.get(path).cache == "MISS", cookie                                  # nothing of theirs was kept
+        assert n.get(path, f"Cookie: {cookie}").cache == "BYPASS", cookie           # nor do they get what strangers get
+    assert n.get("/post-0/", "Cookie: _ga=GA1.1.5; wordpress_test_cookie=WP%20Cookie%20check").cache == "HIT"
 
 
 def test_grafana_asks_for_metrics_that_exist(example):

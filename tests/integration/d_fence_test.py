@@ -1,6 +1,8 @@
 """What a push is younger and older than: fences over the lives of a zone, and fills that were under way."""
 import json
 import pathlib
+import signal
+import socket
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -151,6 +153,69 @@ def test_purge_by_a_draining_worker_stops_a_push_fenced_before_it(site, path):
     assert begun.finish().status == 200
     assert is_refused(push(n, target, fence=fence))
     assert n.get(target).body == b"from the origin"
+
+
+def begun_push(n, path, body=b"new"):
+    """All but its body's last byte has been sent: a worker that is draining when that comes answers it."""
+    c = n.connect()
+    c.send_raw(f"PUT {entry(path)} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n".encode())
+    while b"100 Continue" not in c.buffer:
+        c.more()
+    c.buffer = b""
+    c.send_raw(body[:-1])
+
+    def finish():
+        c.send_raw(body[-1:])
+        answer = c.read_body(c.read_header())
+        c.close()
+        return answer
+    return finish
+
+
+def test_push_by_a_draining_worker_takes_what_came_along_from_new_ones(cached, origin):
+    origin.sequence("/x", Reply(b"old", headers=FRESH), Reply(b"new", headers=FRESH))
+    n = cached(zone=SMALL)
+    assert n.get("/x").body == b"old"
+    finish = begun_push(n, "/x")
+    change_zone(n, LARGE)
+    assert n.get("/x").cache == "HIT"
+    assert finish().status == 201
+    assert n.get("/x").body == b"new"
+
+
+def test_push_by_a_new_worker_takes_what_draining_ones_have(cached, origin):
+    origin.sequence("/x", Reply(b"old", headers=FRESH), Reply(b"new", headers=FRESH))
+    n = cached(zone=SMALL)
+    n.get("/x")
+    begun = Begun(n, "/x")
+    change_zone(n, LARGE)
+    assert push(n, "/x", b"new").status == 201
+    assert (begun.finish().body, n.get("/x").body) == (b"new", b"new")
+    assert n.get("/x").cache == "HIT"
+
+
+def test_push_after_a_reload_that_failed_is_a_hit(cached, origin):
+    """The zone had a successor for a moment, which nobody ever used."""
+    origin.handle("*", lambda r: Reply(b"old", headers=FRESH))
+    n = cached(zone=SMALL)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        n.expect_log(r"\[emerg\].*bind", r"\[emerg\].*still could not bind")
+        n.write(n.text.replace(SMALL, LARGE).replace("server_name", f"listen 127.0.0.1:{taken.getsockname()[1]}; server_name"))
+        n.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: "still could not bind" in n.error_log(), "the reload fails")
+    assert push(n, "/x", b"new").status == 201
+    assert [(a.cache, a.body) for a in (n.get("/x"), n.get("/x"))] == [("HIT", b"new")] * 2
+
+
+def test_invalidation_before_a_resize_that_found_nothing_stored_stops_a_push_fenced_before_it(cached, origin):
+    """What is stored nowhere is invalidated without a record: that is known after the resize too."""
+    origin.handle("*", lambda r: Reply(r.method, headers=FRESH))
+    n = cached(zone=SMALL)
+    fence = purge(n, tags=["t"])
+    n.request("/x", "POST", body=b"x")
+    change_zone(n, LARGE)
+    assert is_refused(push(n, "/x", fence=fence))
+    assert push(n, "/y", fence=fence).status == 201
 
 
 # ---- pushes and fills --------------------------------------------------------------------------------------------------

@@ -7,10 +7,9 @@ import subprocess
 import tempfile
 
 import pytest
-from harness.nginx import TOP
+from harness.example import EXAMPLES
 from harness.wait import wait_until
 
-EXAMPLES = TOP / "conf-examples"
 RULES = EXAMPLES / "prometheus/slab_cache.rules.yml"
 needs_promtool = pytest.mark.skipif(not shutil.which("promtool"), reason="no promtool: tools/deps.sh browser")
 
@@ -92,14 +91,9 @@ def test_alerts_are_raised_when_they_should_and_else_not(tmp_path, alert):
 
 # ---- the log ------------------------------------------------------------------------------------------------------
 
-def test_log_format_tells_what_the_cache_did(nginx):
-    app = nginx.another_port()
-    text = (EXAMPLES / "log-format.conf").read_text()
-    command = re.search(r"by hand:  (.*)", text)[1]
-    text = text.replace("127.0.0.1:8080", f"127.0.0.1:{nginx.port}").replace("127.0.0.1:8081", f"127.0.0.1:{app}")
-    text = text.replace("pid logs/nginx.pid;", f"daemon off; user root; pid {nginx.prefix}/nginx.pid;")
-    temp = "".join(f"{x}_temp_path {nginx.prefix}/tmp/{x};" for x in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-    nginx.start(text=text.replace("http {", "http { " + temp))
+def test_log_format_tells_what_the_cache_did(example):
+    nginx = example("log-format.conf")
+    command = re.search(r"by hand:  (.*)", nginx.text)[1]
     for path in ("/page", "/page", "/other?secret=1"):
         nginx.get(path)
     log = nginx.prefix / "logs/access.log"

@@ -2,6 +2,7 @@
 
 #include "ngx/answer/relay.h"
 
+#include "ngx/answer/first_piece.h"
 #include "ngx/glue/client_io.h"
 #include "ngx/fill/relay_queue.h"
 #include "ngx/request/response_header.h"
@@ -17,28 +18,40 @@ void finish(ngx_http_request_t* r, Ctx* ctx, ngx_int_t rc) noexcept {
     ngx_http_run_posted_requests(c);
 }
 
+// There is a beginning of the body, too short for the filter that waits for it.
+bool wants_longer_first_piece(const ngx_http_request_t* r, const Relay* relay) noexcept {
+    return is_header_held(r) && !relay->ended && relay->queue != nullptr && chain_bytes(relay->queue) < kFirstPiece;
+}
+
+// What is queued, or what nginx still has, goes on its way.
+ngx_int_t send_queue(ngx_http_request_t* r, Relay* relay) noexcept {
+    ngx_chain_t* out = relay->queue;
+    relay->queue = nullptr;
+    relay->queue_end = &relay->queue;
+    if (out != nullptr && !relay->ended) {
+        for (ngx_chain_t* cl = out; cl != nullptr; cl = cl->next) {
+            cl->buf->flush = cl->next == nullptr;
+        }
+    }
+    if (out != nullptr && (out = join_first_piece(r, out)) == nullptr) {
+        return NGX_ERROR;
+    }
+    const ngx_int_t rc = ngx_http_output_filter(r, out);
+    ngx_chain_update_chains(r->pool, &relay->free, &relay->busy, &out, kRelayTag);
+    relay->queued = chain_bytes(relay->busy);
+    return rc;
+}
+
 void send_more(ngx_http_request_t* r, Ctx* ctx) noexcept {
     Relay* relay = ctx->relay;
     for (;;) {
         if (is_behind_subrequests(r)) {
             return;
         }
-        if (relay->queue != nullptr || is_socket_full(r) || r->buffered != 0) {
-            ngx_chain_t* out = relay->queue;
-            relay->queue = nullptr;
-            relay->queue_end = &relay->queue;
-            if (out != nullptr && !relay->ended) {
-                for (ngx_chain_t* cl = out; cl != nullptr; cl = cl->next) {
-                    cl->buf->flush = cl->next == nullptr;
-                }
-            }
-            const ngx_int_t rc = ngx_http_output_filter(r, out);
-            ngx_chain_update_chains(r->pool, &relay->free, &relay->busy, &out, kRelayTag);
-            relay->queued = chain_bytes(relay->busy);
-            if (rc == NGX_ERROR) {
-                finish(r, ctx, NGX_ERROR);
-                return;
-            }
+        const bool has_some = relay->queue != nullptr || is_socket_full(r) || r->buffered != 0;
+        if (has_some && !wants_longer_first_piece(r, relay) && send_queue(r, relay) == NGX_ERROR) {
+            finish(r, ctx, NGX_ERROR);
+            return;
         }
         if (is_socket_full(r) && has_socket(r)) {
             ngx_http_core_loc_conf_t* clcf = core_loc_conf(r);
@@ -94,6 +107,21 @@ void on_writable(ngx_http_request_t* r) noexcept {
     send_more(r, ctx);
 }
 
+void put_in_front(Relay* relay, ngx_chain_t* front) noexcept {
+    if (front == nullptr) {
+        return;
+    }
+    ngx_chain_t* tail = front;
+    while (tail->next != nullptr) {
+        tail = tail->next;
+    }
+    tail->next = relay->queue;
+    if (relay->queue == nullptr) {
+        relay->queue_end = &tail->next;
+    }
+    relay->queue = front;
+}
+
 }  // namespace
 
 ngx_int_t relay_handler(ngx_http_request_t* r) noexcept {
@@ -129,7 +157,8 @@ void resume_relay(Ctx* ctx) noexcept {
     send_more(ctx->request, ctx);
 }
 
-void start_relay_body(ngx_http_request_t* r, Ctx* ctx) noexcept {
+void start_relay_body(ngx_http_request_t* r, Ctx* ctx, ngx_chain_t* front) noexcept {
+    put_in_front(ctx->relay, front);
     ctx->step = Step::kRelaying;
     r->write_event_handler = on_writable;
     send_more(r, ctx);

@@ -6,8 +6,10 @@
 #include "http/validator.h"
 #include "cache/variant_marker.h"
 #include "ngx/request/response_header.h"
+#include "ngx/answer/first_piece.h"
 #include "ngx/answer/redirect.h"
 #include "ngx/answer/serve_growing.h"
+#include "ngx/zone/whole_head.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -59,7 +61,8 @@ ngx_int_t send_whole(ngx_http_request_t* r, Ctx* ctx) noexcept {
     }
     tail->last_buf = r == r->main;
     tail->last_in_chain = 1;
-    return ngx_http_output_filter(r, out);
+    out = join_first_piece(r, out);
+    return out != nullptr ? ngx_http_output_filter(r, out) : NGX_ERROR;
 }
 
 // Several ranges want the body in one piece (nginx's range filter cuts single bufs): copy it, once.
@@ -96,10 +99,9 @@ bool is_copied(ngx_http_request_t* r, Ctx* ctx) noexcept {
 
 // The header's fields are views of the head.
 bool take_head(ngx_http_request_t* r, Ctx* ctx) noexcept {
-    Bytes head;
     ctx->stored = {};
     ctx->stored_ref = 0;
-    if (!pool_copy(r->pool, shm::Store::head(ctx->pin), &head) || !cache::decode_head(head, &ctx->stored)) {
+    if (!cache::decode_head(copied_head(r->pool, ctx->zone->store, ctx->pin), &ctx->stored)) {
         return false;
     }
     ctx->stored_ref = ctx->pin.ref;

@@ -3,6 +3,7 @@
 #include "ngx/answer/serve_growing.h"
 
 #include "ngx/glue/client_io.h"
+#include "ngx/answer/first_piece.h"
 #include "ngx/fill/fill.h"
 #include "ngx/answer/relay.h"
 
@@ -21,6 +22,11 @@ bool has_all(const Ctx* ctx) noexcept {
            && ctx->stream_offset >= static_cast<uint64_t>(out.content_offset + out.content_length_n);
 }
 
+// There is a beginning of the body, too short for the filter that waits for it.
+bool wants_longer_first_piece(const Ctx* ctx, uint64_t available) noexcept {
+    return ctx->stream_offset == 0 && available < kFirstPiece && is_header_held(ctx->request);
+}
+
 // What the object has for us beyond what was handed out.
 Growth look(Ctx* ctx) noexcept {
     if (has_all(ctx)) {
@@ -35,7 +41,8 @@ Growth look(Ctx* ctx) noexcept {
     }
     // Completeness before length: what is complete cannot grow any more.
     const bool complete = shm::Store::is_complete(ctx->pin);
-    if (shm::Store::body_available(ctx->pin) > ctx->stream_offset) {
+    const uint64_t available = shm::Store::body_available(ctx->pin);
+    if (available > ctx->stream_offset && (complete || !wants_longer_first_piece(ctx, available))) {
         return Growth::kMore;
     }
     if (complete) {
@@ -56,11 +63,11 @@ Growth look(Ctx* ctx) noexcept {
         return Growth::kWait;
     }
     // The fill is over; it may have completed the object between the two looks.
-    if (shm::Store::is_complete(ctx->pin)) {
-        return shm::Store::body_available(ctx->pin) > ctx->stream_offset ? Growth::kMore
-                                                                         : Growth::kComplete;
+    const bool completed = shm::Store::is_complete(ctx->pin);
+    if (shm::Store::body_available(ctx->pin) > ctx->stream_offset && (completed || ctx->relay == nullptr)) {
+        return Growth::kMore;
     }
-    return Growth::kBroken;
+    return completed ? Growth::kComplete : Growth::kBroken;
 }
 
 ngx_chain_t* next_chain(ngx_http_request_t* r, Ctx* ctx) noexcept {
@@ -118,6 +125,17 @@ ngx_int_t send(ngx_http_request_t* r, Ctx* ctx, ngx_chain_t* out) noexcept {
 // The rest comes by relay: the object outgrew the cache after its head was stored (fill.h).
 bool goes_on_by_relay(Ctx* ctx) noexcept { return ctx->relay != nullptr; }
 
+void go_on_by_relay(ngx_http_request_t* r, Ctx* ctx) noexcept {
+    // A first piece may have been kept back for being short.
+    const bool has_more = shm::Store::body_available(ctx->pin) > ctx->stream_offset;
+    ngx_chain_t* rest = has_more ? next_chain(r, ctx) : nullptr;
+    if (has_more && rest == nullptr) {
+        finish(r, ctx, NGX_ERROR);
+        return;
+    }
+    start_relay_body(r, ctx, rest);
+}
+
 void run(ngx_http_request_t* r, Ctx* ctx) noexcept {
     for (;;) {
         if (is_behind_subrequests(r)) {
@@ -129,7 +147,7 @@ void run(ngx_http_request_t* r, Ctx* ctx) noexcept {
         }
         switch (look(ctx)) {
         case Growth::kMore: {
-            ngx_chain_t* out = next_chain(r, ctx);
+            ngx_chain_t* out = join_first_piece(r, next_chain(r, ctx));
             if (out == nullptr || send(r, ctx, out) == NGX_ERROR) {
                 finish(r, ctx, NGX_ERROR);
                 return;
@@ -141,7 +159,7 @@ void run(ngx_http_request_t* r, Ctx* ctx) noexcept {
             return;
         case Growth::kBroken:
             if (goes_on_by_relay(ctx)) {
-                start_relay_body(r, ctx);
+                go_on_by_relay(r, ctx);
                 return;
             }
             ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
@@ -152,7 +170,7 @@ void run(ngx_http_request_t* r, Ctx* ctx) noexcept {
             return;
         case Growth::kWait:
             if (goes_on_by_relay(ctx)) {
-                start_relay_body(r, ctx);
+                go_on_by_relay(r, ctx);
                 return;
             }
             if (is_header_waiting(r) && ngx_http_send_special(r, NGX_HTTP_FLUSH) == NGX_ERROR) {

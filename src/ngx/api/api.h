@@ -1,6 +1,6 @@
 // ngx/api/api.h — slab_cache_api: the admin location.
 //
-// What        routes a request to its answer: the page, metrics, zones, purge, entry, top, and what Fastly's and
+// What        routes a request to its answer: the page, metrics, zones, purge, entry, entries, top, and what Fastly's and
 //             Cloudflare's clients call. JSON by jansson, Cache-Control: no-store, errors as application/problem+json.
 // Safety      fails closed: 403 unless the request is signed, or an access rule of the location let it in, or the peer is
 //             loopback or a unix socket. Writing needs write=on, and is refused to pages of other origins. GET and HEAD

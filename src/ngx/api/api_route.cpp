@@ -3,6 +3,7 @@
 #include "ngx/api/api_route.h"
 
 #include "ngx/api/foreign_clients.h"
+#include "ngx/api/entries.h"
 #include "ngx/api/explain.h"
 #include "ngx/api/metrics.h"
 #include "ngx/api/page.h"
@@ -24,6 +25,7 @@ constexpr Action kActions[] = {
     {Resource::kZone, kRead, false, false, "", send_zone},
     {Resource::kPurge, NGX_HTTP_POST, true, true, "", purge_by_json},
     {Resource::kTop, kRead, false, false, "by n", send_top},
+    {Resource::kEntries, kRead, false, false, "prefix tag n after", send_entries},
     {Resource::kEntry, kRead, false, false, "url tag", explain_entry},
     {Resource::kEntry, NGX_HTTP_PUT, true, false, "url status ttl", push_entry},
     {Resource::kEntry, NGX_HTTP_DELETE, true, false, "url", purge_entry},

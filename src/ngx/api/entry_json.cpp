@@ -10,6 +10,7 @@
 #include "cache/variant_marker.h"
 #include "ngx/glue/reply.h"
 #include "ngx/zone/zone.h"
+#include "ngx/zone/whole_head.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -97,7 +98,7 @@ bool has_selector(const shm::Pin& pin, uint64_t selector) noexcept {
     return false;
 }
 
-json_t* entry_json(Zone* zone, const shm::Pin& pin, shm::Validity validity) noexcept {
+json_t* entry_json(ngx_pool_t* pool, Zone* zone, const shm::Pin& pin, shm::Validity validity) noexcept {
     json_t* entry = json_object();
     const uint8_t* secret = zone->store.secret();
     uint32_t selectors = 0;
@@ -112,10 +113,14 @@ json_t* entry_json(Zone* zone, const shm::Pin& pin, shm::Validity validity) noex
         put_marker(entry, shm::Store::head(pin));
         return entry;
     }
+    if ((shm::Store::flags(pin) & cache::kHintsFlag) != 0) {
+        json_object_set_new(entry, "early_hints", json_text(shm::Store::head(pin)));
+        return entry;
+    }
     put(entry, "body_bytes", shm::Store::body_length(pin));
     put(entry, "fill_cost_us", shm::Store::fill_cost_us(pin));
     put(entry, "uses", shm::Store::hits(pin));
-    if (cache::decode_head(shm::Store::head(pin), &stored)) {
+    if (cache::decode_head(whole_head(pool, zone->store, pin), &stored)) {
         put_response(entry, stored, secret);
     }
     return entry;

@@ -53,11 +53,11 @@ void look_at(const shm::Pin& pin, void* data) noexcept {
         return;
     }
     const shm::Validity validity = verdict(scan->zone, scan->url, pin);
-    const bool is_marker = cache::is_marker(shm::Store::flags(pin));
+    const bool is_object = (shm::Store::flags(pin) & (cache::kMarkerFlag | cache::kHintsFlag)) == 0;
     scan->is_stored = scan->is_stored
-                      || (!is_marker && validity != shm::Validity::kPurged);
+                      || (is_object && validity != shm::Validity::kPurged);
     if (json_array_size(scan->list) < kMaxListed) {
-        json_array_append_new(scan->list, entry_json(scan->zone, pin, validity));
+        json_array_append_new(scan->list, entry_json(scan->url.pool, scan->zone, pin, validity));
     }
 }
 

@@ -75,6 +75,7 @@ constexpr Sample kBackground[] = {{nullptr, nullptr, value_of<Counter::kBackgrou
 constexpr Sample kWaits[] = {{nullptr, nullptr, value_of<Counter::kWaits>}};
 constexpr Sample kPurges[] = {{nullptr, nullptr, value_of<Counter::kPurges>}};
 constexpr Sample kSelectors[] = {{nullptr, nullptr, value_of<Counter::kPurgeSelectors>}};
+constexpr Sample kEarlyHints[] = {{nullptr, nullptr, value_of<Counter::kEarlyHints>}};
 constexpr Sample kPushes[] = {{nullptr, nullptr, value_of<Counter::kPushes>}};
 constexpr Sample kServed[] = {{"source", "cache", value_of<Counter::kBytesFromCache>},
                               {"source", "origin", value_of<Counter::kBytesFromOrigin>}};
@@ -112,6 +113,7 @@ constexpr Family kFamilies[] = {
     family("waits_total", "counter", "Requests that waited for somebody else's fetch.", kWaits),
     family("purges_total", "counter", "Purge requests.", kPurges),
     family("purged_selectors_total", "counter", "URLs, prefixes, hosts and tags purged.", kSelectors),
+    family("early_hints_total", "counter", "103 responses sent while the origin was asked.", kEarlyHints),
     family("pushes_total", "counter", "Responses pushed by applications.", kPushes),
     family("body_bytes_total", "counter", "Body bytes served from the cache, and fetched for it.", kServed),
     family("origin_seconds_total", "counter", "Time until origins answered fetches.", kOrigin, 1000),

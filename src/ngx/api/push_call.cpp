@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "cache/stored_head.h"
+#include "cache/selector_list.h"
 #include "http/cross_origin.h"
 #include "http/date.h"
 #include "cache/push_request.h"
@@ -39,8 +40,8 @@ struct Push {
     http::Freshness freshness;
     uint64_t birth;
     bool is_fenced;
-    uint64_t selector[cache::kMaxSelectors];
-    uint32_t selector_count;
+    bool is_purged_elsewhere;
+    cache::SelectorList* selectors;
     VariantPlace place;
     Bytes head;
     ngx_int_t answered;  // of the problem that ended it
@@ -179,48 +180,48 @@ bool read_fence(Push* p) noexcept {
     return true;
 }
 
-bool add_selector(Push* p, uint64_t selector) noexcept {
-    if (p->selector_count == cache::kMaxSelectors) {
-        return false;
-    }
-    p->selector[p->selector_count++] = selector;
-    return true;
-}
-
 bool read_selectors(Push* p) noexcept {
     const uint8_t* secret = p->call->zone->store.secret();
-    p->selector[0] = kPushedIdentity;   // identity.h
-    p->selector_count =
-        cache::url_selectors(p->target.url, secret, p->selector + 1, cache::kMaxSelectors - 1);
-    bool ok = p->selector_count != 0;
-    p->selector_count++;
+    p->selectors->add(kPushedIdentity);   // identity.h
+    p->selectors->add_url(p->target.url, secret);
     const http::Fields fields = request_fields(p->call->request);
     for (const http::Field& field : fields) {
         http::TagReader tags(http::is_tag_field(field.name) ? field.value : Bytes{});
         Bytes tag;
-        while (ok && tags.next(&tag)) {
-            ok = add_selector(p, cache::tag_selector(tag, secret));
+        while (tags.next(&tag)) {
+            p->selectors->add(cache::tag_selector(tag, secret));
         }
     }
     http::GroupReader groups(fields, http::kCacheGroups);
     Bytes group;
-    while (ok && groups.next(&group)) {
-        ok = add_selector(p, cache::group_selector(p->target.url.host, group, secret)) &&
-             add_selector(p, cache::tag_selector(group, secret));
+    while (groups.next(&group)) {
+        p->selectors->add(cache::group_selector(p->target.url.host, group, secret));
+        p->selectors->add(cache::tag_selector(group, secret));
     }
-    return ok || refuse(p, 422, "not storable", "too many tags",
+    if (p->selectors->settle()) {
+        return true;
+    }
+    return p->selectors->is_out_of_memory()
+               ? refuse(p, NGX_HTTP_INTERNAL_SERVER_ERROR, "out of memory", {})
+               : refuse(p, 422, "not storable", http::reason_sentence(http::Reason::kTooManyTags),
                         http::reason_word(http::Reason::kTooManyTags));
 }
 
 bool build_head(Push* p) noexcept {
     ngx_http_request_t* r = p->call->request;
     size_t size = cache::kHeadFixedBytes + 2 * http::kDateBytes + 64;
+    size_t wire = 0;
     for (size_t i = 0; i < p->lines; i++) {
         size += 2 * p->line[i].name.size() + p->line[i].value.size() + 4;
+        wire += p->line[i].name.size() + p->line[i].value.size() + 4;
+    }
+    if (wire > p->call->conf->policy.max_header_bytes) {
+        return refuse(p, 422, "not storable", http::reason_sentence(http::Reason::kHeadersTooBig),
+                      http::reason_word(http::Reason::kHeadersTooBig));
     }
     auto* buffer = static_cast<char*>(ngx_palloc(r->pool, size));
-    if (buffer == nullptr || size > p->call->conf->policy.max_header_bytes) {
-        return bad(p, "too many header fields");
+    if (buffer == nullptr) {
+        return refuse(p, NGX_HTTP_INTERNAL_SERVER_ERROR, "out of memory", {});
     }
     cache::HeadBuilder builder(buffer, size);
     for (size_t i = 0; i < p->lines; i++) {
@@ -266,7 +267,7 @@ bool explain_failure(Push* p, shm::Status status) noexcept {
 bool purged_by_glob(const Push* p) noexcept {
     const UserArea* area = user_area(p->call->zone);
     const cache::Url& url = p->target.url;
-    return area != nullptr && cache::judge_globs(area->globs, {url.host, url.path, url.args, p->selector, p->selector_count}, p->birth) !=
+    return area != nullptr && cache::judge_globs(area->globs, {url.host, url.path, url.args, p->selectors->data(), p->selectors->size()}, p->birth) !=
                                   cache::GlobAnswer::kNone;
 }
 
@@ -282,6 +283,21 @@ bool was_stored_before(Push* p) noexcept {
     return before;
 }
 
+// Workers of another zone of this name run too (succession.h): those of the one that this zone took the place of, or of the one
+// that took its. What they have of the URL is older than the push, and only a purge reaches it.
+bool has_others(Zone* zone) noexcept {
+    return zone->store.has_open_prior() || has_successor(zone);
+}
+
+// The URL goes in all zones of this name, and the push is born at that very purge. False: one came in between, and whether it
+// was of this URL cannot be told any more.
+bool purge_elsewhere(Push* p) noexcept {
+    const uint64_t seq = p->call->zone->store.purge(&p->selectors->data()[1], 1, shm::PurgeMode::kHard);
+    const bool is_next = seq == p->birth + 1;
+    p->birth = seq;
+    return is_next;
+}
+
 // From now on the push is younger than any fill that began before: those would bring back what it replaces. What was purged
 // up to now is held against it here, what is purged later by its birth. False: it has been answered.
 bool settle_birth(Push* p) noexcept {
@@ -289,7 +305,7 @@ bool settle_birth(Push* p) noexcept {
     if (zone->priors != 0 && is_behind_on_globs(*zone)) {
         import_globs(zone);
     }
-    const uint64_t url = p->selector[1];
+    const uint64_t url = p->selectors->data()[1];
     list_url(zone, url);
     if (p->is_fenced && is_unheard_since(zone, url, p->birth) && !was_stored_before(p)) {
         return explain_failure(p, shm::Status::kPurged);
@@ -298,15 +314,26 @@ bool settle_birth(Push* p) noexcept {
     if (now == 0) {
         return explain_failure(p, shm::Status::kBusy);
     }
-    const shm::Validity validity = zone->store.validity_of(p->selector, p->selector_count, p->birth);
+    const shm::Validity validity = zone->store.validity_of(p->selectors->data(), p->selectors->size(), p->birth);
     if (purged_by_glob(p) || validity == shm::Validity::kPurged ||
         (p->is_fenced && validity != shm::Validity::kValid)) {
         return explain_failure(p, shm::Status::kPurged);
     }
     if (validity == shm::Validity::kValid) {
         p->birth = now;
+        p->is_purged_elsewhere = has_others(zone);
+        return !p->is_purged_elsewhere || purge_elsewhere(p) || explain_failure(p, shm::Status::kBusy);
     }
     return true;
+}
+
+// Where another zone took this one's place since the birth was settled, it may have got what the push replaces.
+bool is_known_elsewhere(Push* p) noexcept {
+    if (p->is_purged_elsewhere || !has_successor(p->call->zone)) {
+        return true;
+    }
+    (void)purge_elsewhere(p);
+    return explain_failure(p, shm::Status::kBusy);
 }
 
 bool store(Push* p) noexcept {
@@ -319,8 +346,8 @@ bool store(Push* p) noexcept {
     what.key = p->place.key;
     what.digest = cache::digest(what.key, store.secret());
     what.head = p->head;
-    what.selectors = p->selector;
-    what.selector_count = p->selector_count;
+    what.selectors = p->selectors->data();
+    what.selector_count = p->selectors->size();
     what.birth = p->birth;
     what.fresh_until_sec = facts.fresh_until;
     what.stale_until_sec = http::useful_until(facts);
@@ -344,7 +371,7 @@ bool store(Push* p) noexcept {
         write_marker(variant_of(p, key), p->place.spec, what);
         store.mark_set(cache::digest(key, store.secret()), 0, 0);
     }
-    return true;
+    return is_known_elsewhere(p);
 }
 
 }  // namespace
@@ -360,6 +387,8 @@ ngx_int_t push_entry(Call* call) noexcept {
     if (p == nullptr) {
         return NGX_ERROR;
     }
+    cache::SelectorList selectors(arena_of(call->request->pool));
+    p->selectors = &selectors;
     p->call = call;
     if (!query_argument(call->request, "url", &url) || url.empty()) {
         (void)bad(p, kNoTarget);

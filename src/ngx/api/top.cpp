@@ -105,7 +105,7 @@ json_t* largest_json(Call* call, uint32_t n, bool* is_complete) noexcept {
     } while (cursor != 0 && clock_us() < end);
     *is_complete = cursor == 0;
     for (uint32_t i = 0; i < top->count; i++) {
-        json_array_append_new(list, entry_json(call->zone, top->pin[i], call->zone->store.validity(top->pin[i])));
+        json_array_append_new(list, entry_json(call->request->pool, call->zone, top->pin[i], call->zone->store.validity(top->pin[i])));
         call->zone->store.unpin(&top->pin[i]);
     }
     return list;

@@ -34,6 +34,7 @@ constexpr CounterRow kCounters[] = {
     {"waits", Counter::kWaits},
     {"purges", Counter::kPurges},
     {"purge_selectors", Counter::kPurgeSelectors},
+    {"early_hints", Counter::kEarlyHints},
     {"pushes", Counter::kPushes},
     {"corrupt", Counter::kCorrupt},
     {"bytes_from_cache", Counter::kBytesFromCache},

@@ -51,6 +51,10 @@ void build_policy(LocConf* conf) noexcept {
     if (conf->vary != nullptr) {
         p.vary = *conf->vary;
     }
+    p.tags.usual = conf->tags_mode == kTagsFromResponse;
+    if (conf->tag_fields != nullptr) {
+        p.tags = *conf->tag_fields;
+    }
 }
 
 // What a POST asks for is in its body: nobody but the operator knows which of them have the same answer.
@@ -116,6 +120,7 @@ void* create_loc_conf(ngx_conf_t* cf) noexcept {
     conf->tags_mode = NGX_CONF_UNSET_UINT;
     conf->purge = static_cast<PurgeConf*>(NGX_CONF_UNSET_PTR);
     conf->status_header = NGX_CONF_UNSET_UINT;
+    conf->early_hints = NGX_CONF_UNSET;
     return conf;
 }
 
@@ -135,6 +140,7 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
     merge_ptr(&conf->purge, prev->purge);
     if (conf->tags_mode == NGX_CONF_UNSET_UINT) {
         conf->tags = prev->tags;
+        conf->tag_fields = prev->tag_fields;
     }
     merge_ptr(&conf->tags, prev->tags);
     if (conf->ttl_set == NGX_CONF_UNSET) {
@@ -178,6 +184,7 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
     ngx_conf_merge_bitmask_value(
         conf->invalidate, prev->invalidate,
         (NGX_CONF_BITMASK_SET | kInvalidateUnsafe | kInvalidateGroups));
+    ngx_conf_merge_value(conf->early_hints, prev->early_hints, 0);
     ngx_conf_merge_uint_value(conf->status_header, prev->status_header,
                               static_cast<ngx_uint_t>(StatusHeader::kOff));
     build_policy(conf);

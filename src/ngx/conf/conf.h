@@ -25,7 +25,7 @@ inline constexpr ngx_uint_t kInvalidateGroups = 0x8;
 inline constexpr ngx_uint_t kInvalidateLocation = 0x10;
 inline constexpr ngx_uint_t kInvalidateReplace = 0x20;
 
-// Where tags come from: the usual response fields, nowhere, or the directive's own values.
+// Where tags come from: the usual response fields, nowhere, or the directive's own fields and values.
 inline constexpr ngx_uint_t kTagsFromResponse = 0;
 inline constexpr ngx_uint_t kTagsOff = 1;
 inline constexpr ngx_uint_t kTagsConfigured = 2;
@@ -65,6 +65,7 @@ struct MainConf {
     ngx_int_t slice_range;         // of $slice_range; -1 where no directive uses it
     ngx_array_t identities;        // uint64_t of each location (identity.h)
     bool has_foreign_balancer;     // some upstream's peers are chosen by code that may look into a request's contexts
+    bool has_precompressed;        // gzip_static and its kind are written somewhere
     ngx_int_t lua_index;           // of that code's context; -1: none
     ngx_http_handler_pt redirecting[2];   // content handlers that only send elsewhere: index, random_index
     bool has_foreign_content;      // where no content handler is set, one that is not nginx's own may answer (fancyindex)
@@ -123,10 +124,12 @@ struct LocConf {
     ngx_int_t refresh_beta;        // thousandths; 0 = off
 
     ngx_array_t* tags;             // of ngx_http_complex_value_t; nullptr with tags_mode
+    http::TagPolicy* tag_fields;   // of slab_cache_tags field=…; nullptr: none
     ngx_uint_t tags_mode;          // kTags…
     ngx_uint_t invalidate;
     PurgeConf* purge;              // nullptr = off
     ngx_uint_t status_header;      // StatusHeader
+    ngx_flag_t early_hints;
 
     ngx_flag_t api;
     ngx_flag_t api_write;

@@ -17,6 +17,9 @@ constexpr Bytes kPass[] = {"proxy_pass", "fastcgi_pass",  "uwsgi_pass",
 constexpr Bytes kAuthBasic = "auth_basic";
 constexpr Bytes kBalancer[] = {"balancer_by_lua", "balancer_by_lua_block", "balancer_by_lua_file"};
 
+// Without gzip_vary they say nothing of an Accept-Encoding for which they have no file.
+constexpr Bytes kPrecompressed[] = {"gzip_static", "brotli_static", "zstd_static"};
+
 // What is done to each client's answer with values of its request, and which script a gateway is told to run.
 constexpr Bytes kInputs[] = {"proxy_redirect", "proxy_cookie_domain", "proxy_cookie_path",
                              "proxy_cookie_flags", "fastcgi_param", "uwsgi_param", "scgi_param"};
@@ -63,6 +66,9 @@ char* call_and_look(ngx_conf_t* cf, ngx_command_t* command, void* conf) noexcept
         if (is_one_of(view(command->name), kBalancer, sizeof(kBalancer) / sizeof(kBalancer[0]))) {
             main_conf(cf)->has_foreign_balancer = true;
         }
+        if (is_one_of(view(command->name), kPrecompressed, sizeof(kPrecompressed) / sizeof(kPrecompressed[0]))) {
+            main_conf(cf)->has_precompressed = true;
+        }
         return NGX_CONF_OK;
     }
     return static_cast<char*>(NGX_CONF_ERROR);  // a row that is watched is in the list: cannot happen
@@ -89,6 +95,7 @@ bool watch_directives(ngx_conf_t* cf) noexcept {
             const bool wanted = is_one_of(name, kPass, sizeof(kPass) / sizeof(kPass[0]))
                                 || is_one_of(name, kBalancer, sizeof(kBalancer) / sizeof(kBalancer[0]))
                                 || is_one_of(name, kInputs, sizeof(kInputs) / sizeof(kInputs[0]))
+                                || is_one_of(name, kPrecompressed, sizeof(kPrecompressed) / sizeof(kPrecompressed[0]))
                                 || name == kAuthBasic || is_of_leftovers(name);
             if (wanted && watched_count < kMostWatched) {
                 watched[watched_count++] = {c, c->set};

@@ -29,8 +29,8 @@ bool read_seconds(const ngx_str_t& value, time_t* out) noexcept;
 // `name=` in front of value: the rest.
 bool parameter(const ngx_str_t& value, Bytes name, ngx_str_t* rest) noexcept;
 char* invalid_parameter(ngx_conf_t* cf, const ngx_str_t& value) noexcept;
-// The complex values of arguments 1..n-1, appended to *list (created when it is null or unset).
-char* compile_values(ngx_conf_t* cf, ngx_array_t** list) noexcept;
+// The complex values of the arguments from `from` on.
+char* compile_values(ngx_conf_t* cf, ngx_uint_t from, ngx_array_t** list) noexcept;
 // "a,b,c" as an array of Bytes on the configuration pool. False on an empty member.
 bool split_list(ngx_conf_t* cf, const ngx_str_t& value, const Bytes** out, uint32_t* count) noexcept;
 

@@ -57,12 +57,12 @@ char* invalid_parameter(ngx_conf_t* cf, const ngx_str_t& value) noexcept {
     return fail(cf, "invalid parameter \"%V\"", value);
 }
 
-char* compile_values(ngx_conf_t* cf, ngx_array_t** list) noexcept {
+char* compile_values(ngx_conf_t* cf, ngx_uint_t from, ngx_array_t** list) noexcept {
     *list = ngx_array_create(cf->pool, cf->args->nelts, sizeof(ngx_http_complex_value_t));
     if (*list == nullptr) {
         return static_cast<char*>(NGX_CONF_ERROR);
     }
-    for (ngx_uint_t i = 1; i < cf->args->nelts; i++) {
+    for (ngx_uint_t i = from; i < cf->args->nelts; i++) {
         ngx_http_compile_complex_value_t ccv;
         ngx_memzero(&ccv, sizeof(ccv));
         ccv.cf = cf;
@@ -301,15 +301,23 @@ char* set_tags(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
     if (lcf->tags_mode != NGX_CONF_UNSET_UINT) {
         return phrase("is duplicate");
     }
-    if (view(args(cf)[1]) == "off") {
-        if (cf->args->nelts != 2) {
-            return invalid_parameter(cf, args(cf)[2]);
-        }
-        lcf->tags_mode = kTagsOff;
-        return NGX_CONF_OK;
+    lcf->tags = nullptr;
+    lcf->tags_mode = view(args(cf)[1]) == "off" ? kTagsOff : kTagsConfigured;
+    if (lcf->tags_mode == kTagsOff) {
+        return cf->args->nelts == 2 ? NGX_CONF_OK : invalid_parameter(cf, args(cf)[2]);
     }
-    lcf->tags_mode = kTagsConfigured;
-    return compile_values(cf, &lcf->tags);
+    ngx_str_t names;
+    const ngx_uint_t values_from = parameter(args(cf)[1], "field=", &names) ? 2 : 1;
+    if (values_from == 2) {
+        lcf->tag_fields = pool_new<http::TagPolicy>(cf->pool);
+        if (lcf->tag_fields == nullptr) {
+            return static_cast<char*>(NGX_CONF_ERROR);
+        }
+        if (!split_list(cf, names, &lcf->tag_fields->field, &lcf->tag_fields->field_count)) {
+            return invalid_parameter(cf, args(cf)[1]);
+        }
+    }
+    return values_from < cf->args->nelts ? compile_values(cf, values_from, &lcf->tags) : NGX_CONF_OK;
 }
 
 }  // namespace slab_cache::ngx

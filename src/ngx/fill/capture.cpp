@@ -9,14 +9,15 @@
 #include "ngx/zone/hit_for_miss.h"
 #include "ngx/fill/origin_response.h"
 #include "ngx/fill/store_object.h"
+#include "ngx/fill/trailers.h"
+#include "ngx/fill/upstream_buffer.h"
 #include "ngx/fill/kept_redirect.h"
 #include "ngx/fill/relay_queue.h"
 
 namespace slab_cache::ngx {
 namespace {
 
-constexpr size_t kUpstreamBuffer = 64 * 1024;
-constexpr size_t kFirstBuffer = 32 * 1024;
+constexpr size_t kFileBuffer = 64 * 1024;
 
 // What nginx would have made of it with its own buffer.
 void refuse_big_header(Fill* fill, OriginResponse* origin) noexcept {
@@ -107,15 +108,15 @@ bool store_bytes(Fill* fill, Bytes bytes) noexcept {
 // Bodies of static files come as file bufs: read here, in pieces.
 bool store_file(Fill* fill, ngx_buf_t* b) noexcept {
     if (fill->read_buffer == nullptr) {
-        fill->read_buffer = static_cast<u_char*>(ngx_palloc(fill->request->pool, kUpstreamBuffer));
+        fill->read_buffer = static_cast<u_char*>(ngx_palloc(fill->request->pool, kFileBuffer));
         if (fill->read_buffer == nullptr) {
             return false;
         }
     }
     while (b->file_pos < b->file_last && fill->phase == FillPhase::kStoring) {
         const off_t left = b->file_last - b->file_pos;
-        const size_t want = left < static_cast<off_t>(kUpstreamBuffer) ? static_cast<size_t>(left)
-                                                                      : kUpstreamBuffer;
+        const size_t want = left < static_cast<off_t>(kFileBuffer) ? static_cast<size_t>(left)
+                                                                      : kFileBuffer;
         const ssize_t n = read_file(b->file, fill->read_buffer, want, b->file_pos);
         if (n <= 0) {
             return false;
@@ -151,6 +152,7 @@ ngx_int_t store_chain(Fill* fill, ngx_chain_t* in) noexcept {
         }
         if (b->last_buf) {
             fill->body_ended = true;
+            hand_on_trailers(fill);
             finish_capture(fill);
             return NGX_OK;
         }
@@ -198,6 +200,9 @@ void refuse_bodyless(Fill* fill, const OriginResponse& origin, http::Reason reas
 }
 
 void take_bodyless(Fill* fill, const OriginResponse& origin) noexcept {
+    if (fill->leader != nullptr) {
+        copy_upstream_states(fill, fill->leader);   // it may be gone, and logged, before the fill has ended
+    }
     http::Reason no = why_not_stored(fill, origin);
     shm::Pin pin;
     if (no == http::Reason::kNone) {
@@ -242,75 +247,7 @@ void validated(Fill* fill, const OriginResponse& origin) noexcept {
     tell_leader(fill, FillNews::kValidated);
 }
 
-// As ngx_http_upstream_process_header() does where it finds no buffer.
-void enlarge_buffer(Fill* fill) noexcept {
-    ngx_http_request_t* r = fill->request;
-    ngx_http_upstream_t* u = r->upstream;
-    auto* p = static_cast<u_char*>(ngx_palloc(r->pool, kFirstBuffer));
-    if (p == nullptr || ngx_list_init(&u->headers_in.headers, r->pool, 8, sizeof(ngx_table_elt_t)) != NGX_OK
-        || ngx_list_init(&u->headers_in.trailers, r->pool, 2, sizeof(ngx_table_elt_t)) != NGX_OK) {
-        return;
-    }
-    u->buffer.start = u->buffer.pos = u->buffer.last = p;
-    u->buffer.end = p + kFirstBuffer;
-    u->buffer.temporary = 1;
-    u->buffer.tag = u->output.tag;
-    fill->buffer_enlarged = true;
-}
-
-void on_response(ngx_http_request_t* r, ngx_http_upstream_t* u) noexcept {
-    Fill* fill = asking_fill(r);
-    if (fill == nullptr) {
-        return;   // its end ends the upstream first: cannot happen
-    }
-    const ngx_http_upstream_handler_pt next = fill->on_response;
-    u->read_event_handler = next;
-    fill->zone->store.prefetch_fill(fill->digest);
-    if (u->buffer.start == nullptr && u->request_sent && u->peer.connection != nullptr
-        && !u->peer.connection->read->timedout) {
-        enlarge_buffer(fill);
-    }
-    next(r, u);
-}
-
 }  // namespace
-
-void unbuffer(Fill* fill) noexcept {
-    ngx_http_upstream_t* u = fill->request->upstream;
-    // proxy_limit_rate works where nginx buffers.
-    if (u == nullptr || !u->buffering || u->conf->limit_rate || fill->upstream_resized || u->cacheable || u->store
-        || u->buffer.start == nullptr) {   // nothing was read: the answer is nginx's own
-        return;
-    }
-    u->buffering = 0;
-    // nginx sets this for the body only. A rate of the origin's would hold up the header, and whoever waits for that to end
-    // deletes its timer where nothing is buffered.
-    fill->request->limit_rate = 0;
-    fill->request->limit_rate_set = 1;
-    fill->upstream_resized = true;
-    const size_t have = static_cast<size_t>(u->buffer.last - u->buffer.pos);
-    const size_t room = static_cast<size_t>(u->buffer.end - u->buffer.start);
-    const off_t rest = u->headers_in.content_length_n < 0
-                           ? static_cast<off_t>(kUpstreamBuffer)
-                           : u->headers_in.content_length_n - static_cast<off_t>(have);
-    if (rest <= static_cast<off_t>(room) || room >= kUpstreamBuffer) {
-        return;
-    }
-    auto* p = static_cast<u_char*>(ngx_palloc(fill->request->pool, kUpstreamBuffer));
-    if (p == nullptr) {
-        return;   // slower, not wrong
-    }
-    ngx_memcpy(p, u->buffer.pos, have);
-    u->buffer.start = u->buffer.pos = p;
-    u->buffer.last = p + have;
-    u->buffer.end = p + kUpstreamBuffer;
-}
-
-bool is_header_too_big(const Fill* fill) noexcept {
-    const ngx_http_upstream_t* u = fill->request->upstream;
-    return fill->buffer_enlarged && u != nullptr && u->headers_in.status_n != 0 && u->buffer.start != nullptr
-           && static_cast<size_t>(u->buffer.pos - u->buffer.start) > u->conf->buffer_size;
-}
 
 void note_refusal(Fill* fill, http::Reason reason) noexcept {
     count(fill->zone, Counter::kFillsRefused);
@@ -332,19 +269,6 @@ http::Reason reason_of(shm::Status status) noexcept {
     default:
         return http::Reason::kBusy;
     }
-}
-
-void expect_response(Fill* fill) noexcept {
-    ngx_http_upstream_t* u = fill->request->upstream;
-    // FastCGI's stderr comes in the same buffer, and is no header.
-    if (u == nullptr || u->conf == nullptr || view(u->conf->module) == "fastcgi" || u->buffer.start != nullptr
-        || u->cacheable || u->store
-        || !u->buffering || u->conf->limit_rate || u->conf->buffer_size >= kFirstBuffer || u->peer.connection == nullptr
-        || u->read_event_handler == nullptr) {
-        return;
-    }
-    fill->on_response = u->read_event_handler;
-    u->read_event_handler = on_response;
 }
 
 ngx_int_t capture_header(Fill* fill) noexcept {

@@ -13,16 +13,6 @@
 
 namespace slab_cache::ngx {
 
-// The origin was asked: its first byte shall meet a buffer that takes the header and an ordinary body in one read. The
-// header may be as long as the location's own buffer (proxy_buffer_size, …) all the same, no longer.
-void expect_response(Fill* fill) noexcept;
-// Upstream shall be read as fast as it sends: nginx's unbuffered path does, into one buffer, and for more than a few
-// kilobytes that buffer should not be the small one the header came in. A proxy_cache or proxy_store below us needs
-// the buffered path; it is not slowed by anybody either, since we consume what it hands on at once. Nor can the buffered
-// path take a first buffer that is larger than what it may have under way.
-void unbuffer(Fill* fill) noexcept;
-// The header took more than the location's own buffer would have had.
-bool is_header_too_big(const Fill* fill) noexcept;
 // Not for the cache: counts it, marks the key, ends the lease.
 void note_refusal(Fill* fill, http::Reason reason) noexcept;
 http::Reason reason_of(shm::Status status) noexcept;

@@ -16,6 +16,7 @@
 #include "ngx/zone/hit_for_miss.h"
 #include "ngx/fill/origin_response.h"
 #include "ngx/fill/store_object.h"
+#include "ngx/fill/upstream_buffer.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -170,10 +171,6 @@ ngx_int_t show_stored(ngx_http_request_t* r, Ctx* ctx, const OriginResponse& ori
     if (!obey_kept_controls(r)) {
         return NGX_ERROR;
     }
-    if (ctx->direct->upstream_resized && has_rate(r, ctx->conf)) {
-        r->limit_rate = 0;   // see unbuffer(): this one goes without, the next is a clone's
-        distrust(ctx->conf->habit);
-    }
     return rc;
 }
 
@@ -183,29 +180,6 @@ void let_go_of_client(ngx_http_request_t* r, Fill* fill) noexcept {
     fill->watch_client = r->read_event_handler;
     r->read_event_handler = ngx_http_block_reading;
     r->write_event_handler = ngx_http_request_empty_handler;
-}
-
-// Unbuffered, nginx goes on counting the origin's time while the client takes what is there already.
-void on_upstream(ngx_http_request_t* r, ngx_http_upstream_t* u) noexcept {
-    const Ctx* ctx = get_ctx(r);
-    if (ctx == nullptr || ctx->direct == nullptr) {
-        return;   // as in on_upstream_end()
-    }
-    if (u->length == 0 && u->peer.connection->read->timedout) {
-        ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0, "slab_cache: the origin is done, the client is not");
-        u->peer.connection->read->timedout = 0;
-        return;
-    }
-    ctx->direct->on_response(r, u);
-}
-
-// From now on the client's pace is not the origin's failure.
-void spare_slow_client(ngx_http_request_t* r, Ctx* ctx) noexcept {
-    ngx_http_upstream_t* u = r->upstream;
-    if (ctx->direct->upstream_resized && u->peer.connection != nullptr && u->read_event_handler != on_upstream) {
-        ctx->direct->on_response = u->read_event_handler;
-        u->read_event_handler = on_upstream;
-    }
 }
 
 // ---- in passing ----------------------------------------------------------------------------------------------
@@ -354,8 +328,9 @@ ngx_int_t direct_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
         ngx_http_clean_header(r);   // nothing of it is for the error page
         return NGX_HTTP_BAD_GATEWAY;
     }
-    if (fill->is_trusted) {
-        unbuffer(fill);   // its buffer is larger than the buffered path takes
+    if (!whole && !restore_buffer(fill)) {
+        end_lease(fill, shm::LeaseState::kFailed, NGX_HTTP_INTERNAL_SERVER_ERROR);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
     count(fill->zone, Counter::kOriginMs, now_ms() - fill->started_ms);
     if (origin.origin_status >= NGX_HTTP_INTERNAL_SERVER_ERROR) {
@@ -377,9 +352,6 @@ ngx_int_t direct_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
 
 void direct_body(ngx_http_request_t* r, Ctx* ctx, ngx_chain_t* in) noexcept {
     Fill* fill = ctx->direct;
-    if (fill->upstream_resized) {
-        spare_slow_client(r, ctx);
-    }
     if (r->postponed != nullptr && !is_one_piece(ctx)) {   // parts of it are still to come, in between
         fill->is_broken = true;
         stop_copying(fill, http::Reason::kSubrequest);
@@ -451,7 +423,7 @@ void leave_fills(Ctx* ctx) noexcept {
 
 void note_habit(const Fill* fill) noexcept {
     Habit* habit = fill->conf->habit;
-    habit->whole_in_row = fits_buffer(fill->request) && !has_rate(fill->request, fill->conf) ? habit->whole_in_row + 1 : 0;
+    habit->whole_in_row = fits_buffer(fill->request) ? habit->whole_in_row + 1 : 0;
     habit->whole_in_row = habit->whole_in_row < kMostNeeded ? habit->whole_in_row : kMostNeeded;
 }
 

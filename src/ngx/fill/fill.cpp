@@ -9,12 +9,14 @@
 #include "ngx/conf/credentials.h"
 #include "ngx/request/identity.h"
 #include "ngx/fill/interim_responses.h"
+#include "ngx/fill/upstream_buffer.h"
 #include "ngx/zone/listing.h"
 #include "ngx/zone/hit_for_miss.h"
 #include "ngx/fill/direct_fill.h"
 #include "ngx/fill/relay_queue.h"
 #include "ngx/request/cache_key.h"
 #include "ngx/zone/validity.h"
+#include "ngx/zone/whole_head.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -109,7 +111,7 @@ bool copy_names(Fill* fill, Ctx* ctx) noexcept {
 // Asks the origin whether what we have is still right.
 bool add_conditions(Fill* fill) noexcept {
     cache::StoredResponse stored;
-    if (!cache::decode_head(fill->zone->store.head(fill->stale), &stored) || !may_be_confirmed(stored.status)) {
+    if (!cache::decode_head(whole_head(fill->request->pool, fill->zone->store, fill->stale), &stored) || !may_be_confirmed(stored.status)) {
         return true;
     }
     if (!stored.etag.empty()
@@ -376,6 +378,9 @@ void copy_upstream_states(Fill* fill, Ctx* leader) noexcept {
             return;
         }
         *state = states[i];
+        if (state->response_time == static_cast<ngx_msec_t>(-1) && fill->request->upstream != nullptr) {   // it goes on
+            state->response_time = ngx_current_msec - fill->request->upstream->start_time;
+        }
         if (state->peer != nullptr) {
             auto* peer = pool_new<ngx_str_t>(r->pool);
             if (peer == nullptr || !pool_copy(r->pool, *state->peer, peer)) {

@@ -6,6 +6,7 @@
 #include "ngx/fill/clone.h"
 #include "ngx/fill/direct_fill.h"
 #include "ngx/fill/fill.h"
+#include "ngx/glue/interim.h"
 #include "ngx/request/cache_key.h"
 
 namespace slab_cache::ngx {
@@ -85,30 +86,15 @@ ngx_buf_t* interim_head(ngx_http_request_t* to, ngx_http_upstream_t* u) noexcept
     return b;
 }
 
-// Past all filters but the last, which keeps what the socket does not take. Its rate limit is for bodies: here it
-// would fix the rate before the response can name it.
 void forward(ngx_http_request_t* r, ngx_http_upstream_t* u) noexcept {
     ngx_http_request_t* to = reader_of(r);
     if (to == nullptr || !may_send_interim(to) ||
         !http::is_forwarded_interim(static_cast<uint16_t>(u->headers_in.status_n))) {
         return;
     }
-    ngx_chain_t out;
-    out.buf = interim_head(to, u);
-    out.next = nullptr;
-    if (out.buf == nullptr) {
-        return;
+    if (ngx_buf_t* b = interim_head(to, u)) {
+        write_interim(to, b);
     }
-    if (core_loc_conf(to)->tcp_nodelay) {
-        (void)ngx_tcp_nodelay(to->connection);  // or the final header waits for this one's ACK
-    }
-    const size_t rate = to->limit_rate;
-    const unsigned rate_set = to->limit_rate_set;
-    to->limit_rate = 0;
-    to->limit_rate_set = 1;
-    ngx_http_write_filter(to, &out);  // a broken connection is noticed when the response is sent
-    to->limit_rate = rate;
-    to->limit_rate_set = rate_set;
 }
 
 ngx_int_t process_header(ngx_http_request_t* r) noexcept;

@@ -3,9 +3,9 @@
 #include "ngx/fill/merge_304.h"
 
 #include "http/storable.h"
+#include "http/tags.h"
 #include "http/update.h"
 #include "ngx/request/cache_key.h"
-#include "ngx/fill/object_selectors.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -78,7 +78,7 @@ bool merge_header(Fill* fill, const OriginResponse& origin, const cache::StoredR
     for (size_t i = 0; i < all.size; i++) {
         const http::Field field = all.data[i];
         if (http::is_storable_field(field.name, result, fill->conf->policy)
-            && !is_tag_line(fill->conf, field.name)) {
+            && !http::is_tag_field(field.name, fill->conf->policy.tags)) {
             out->lines.add(field.name, field.value);
         }
     }

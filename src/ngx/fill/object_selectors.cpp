@@ -8,26 +8,7 @@
 namespace slab_cache::ngx {
 namespace {
 
-struct Selectors {
-    uint64_t* out;
-    uint32_t count;
-    bool full;
-
-    void add(uint64_t selector) noexcept {
-        for (uint32_t i = 0; i < count; i++) {
-            if (out[i] == selector) {
-                return;
-            }
-        }
-        if (count == cache::kMaxSelectors) {
-            full = true;
-            return;
-        }
-        out[count++] = selector;
-    }
-};
-
-void add_tags(Selectors* to, Bytes value, const uint8_t* secret) noexcept {
+void add_tags(cache::SelectorList* to, Bytes value, const uint8_t* secret) noexcept {
     http::TagReader reader(value);
     Bytes tag;
     while (reader.next(&tag)) {
@@ -35,14 +16,16 @@ void add_tags(Selectors* to, Bytes value, const uint8_t* secret) noexcept {
     }
 }
 
-void add_response_tags(Selectors* to, Fill* fill, const http::Fields& response) noexcept {
+// Of the fields that slab_cache_tags says, or of the usual ones.
+void add_field_tags(cache::SelectorList* to, Fill* fill, const http::Fields& response) noexcept {
+    const http::TagPolicy& policy = fill->conf->policy.tags;
     const uint8_t* secret = fill->zone->store.secret();
     for (const http::Field& field : response) {
-        if (http::is_tag_field(field.name)) {
+        if (http::is_tag_field(field.name, policy)) {
             add_tags(to, field.value, secret);
         }
     }
-    if (!response.has(http::kCacheGroups)) {
+    if (!policy.usual || !response.has(http::kCacheGroups)) {
         return;
     }
     http::GroupReader groups(response, http::kCacheGroups);
@@ -53,7 +36,10 @@ void add_response_tags(Selectors* to, Fill* fill, const http::Fields& response) 
     }
 }
 
-bool add_configured_tags(Selectors* to, Fill* fill) noexcept {
+bool add_configured_tags(cache::SelectorList* to, Fill* fill) noexcept {
+    if (fill->conf->tags == nullptr) {
+        return true;
+    }
     auto* value = static_cast<ngx_http_complex_value_t*>(fill->conf->tags->elts);
     for (ngx_uint_t i = 0; i < fill->conf->tags->nelts; i++) {
         ngx_str_t text;
@@ -65,64 +51,38 @@ bool add_configured_tags(Selectors* to, Fill* fill) noexcept {
     return true;
 }
 
-bool add_url(Selectors* to, Fill* fill, const cache::Url& url, cache::Side side) noexcept {
-    uint64_t selector[cache::kMaxSelectors];
-    const uint32_t n = cache::url_selectors(url, fill->zone->store.secret(), selector, cache::kMaxSelectors, side);
-    for (uint32_t i = 0; i < n; i++) {
-        to->add(selector[i]);
-    }
-    return n != 0;
-}
-
 // Whose answer it is; what clients call it; what it is called inside.
-bool collect(Selectors* to, Fill* fill, const http::Fields& response) noexcept {
-    to->add(fill->identity);
+bool add_names(cache::SelectorList* to, Fill* fill) noexcept {
+    const uint8_t* secret = fill->zone->store.secret();
     cache::Url url;
-    if (!cache::split_url(arena_of(fill->request->pool), fill->host, fill->uri, &url) 
-        || !add_url(to, fill, url, cache::Side::kClients)) {
+    to->add(fill->identity);
+    if (!cache::split_url(arena_of(fill->request->pool), fill->host, fill->uri, &url)) {
         return false;
     }
-    if (fill->inner_differs && !fill->inner_path.empty() && fill->inner_path.front() == '/'
-        && !add_url(to, fill, {fill->host, fill->inner_path, fill->inner_args}, cache::Side::kInner)) {
-        return false;
+    to->add_url(url, secret);
+    if (fill->inner_differs && !fill->inner_path.empty() && fill->inner_path.front() == '/') {
+        to->add_url({fill->host, fill->inner_path, fill->inner_args}, secret, cache::Side::kInner);
     }
-    switch (fill->conf->tags_mode) {
-    case kTagsFromResponse:
-        add_response_tags(to, fill, response);
-        break;
-    case kTagsConfigured:
-        if (!add_configured_tags(to, fill)) {
-            return false;
-        }
-        break;
-    case kTagsOff:
-        break;
-    }
-    return !to->full;
+    return true;
 }
 
 }  // namespace
 
-uint32_t collect_selectors(Fill* fill, const http::Fields& response, uint64_t* out) noexcept {
-    Selectors to{out, 0, false};
-    return collect(&to, fill, response) ? to.count : 0;
-}
-
-uint32_t merge_selectors(Fill* fill, const http::Fields& response, uint64_t* out) noexcept {
-    Selectors to{out, 0, false};
-    if (!collect(&to, fill, response)) {
-        return 0;
+http::Reason collect_selectors(Fill* fill, const http::Fields& response, const shm::Pin& old,
+                               cache::SelectorList* to) noexcept {
+    if (!add_names(to, fill) || !add_configured_tags(to, fill)) {
+        return http::Reason::kInternal;
     }
-    uint32_t n = 0;
-    const uint64_t* old = shm::Store::selectors(fill->stale, &n);
-    for (uint32_t i = 0; i < n; i++) {
-        to.add(old[i]);
+    add_field_tags(to, fill, response);
+    if (old) {
+        uint32_t n = 0;
+        const uint64_t* selectors = shm::Store::selectors(old, &n);
+        to->add(selectors, n);
     }
-    return to.full ? 0 : to.count;
-}
-
-bool is_tag_line(const LocConf* conf, Bytes name) noexcept {
-    return conf->tags_mode == kTagsFromResponse && http::is_tag_field(name);
+    if (!to->settle()) {
+        return to->is_out_of_memory() ? http::Reason::kInternal : http::Reason::kTooManyTags;
+    }
+    return http::Reason::kNone;
 }
 
 }  // namespace slab_cache::ngx

@@ -58,8 +58,4 @@ bool obey_controls_of(ngx_http_request_t* r, const Fill* fill) noexcept {
     return true;
 }
 
-bool has_rate(const ngx_http_request_t* asking, const LocConf* conf) noexcept {
-    return find_in(asking, conf, kControls[0]) != nullptr;
-}
-
 }  // namespace slab_cache::ngx

@@ -13,7 +13,5 @@ namespace slab_cache::ngx {
 bool keep_controls(const Fill* fill, const OriginResponse& origin, Lines* lines) noexcept;
 // Does what they say for an answer that is handed on without being stored.
 bool obey_controls_of(ngx_http_request_t* r, const Fill* fill) noexcept;
-// There is a rate: nginx's ways for it are needed.
-bool has_rate(const ngx_http_request_t* asking, const LocConf* conf) noexcept;
 
 }  // namespace slab_cache::ngx

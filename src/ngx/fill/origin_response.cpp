@@ -193,6 +193,7 @@ bool leaves_mark(http::Reason reason) noexcept {
     case http::Reason::kTooBig:
     case http::Reason::kHeadersTooBig:
     case http::Reason::kTooManyTags:
+    case http::Reason::kKeyTooLong:   // of a variant
         return true;
     default:
         return false;

@@ -63,18 +63,18 @@ bool settle(const Ctx* ctx, PostCopy* copy) noexcept {
     if (unheard(zone, fill->listed.selector) != ctx->post_unheard) {
         return false;
     }
-    uint64_t selector[cache::kMaxSelectors];
+    cache::SelectorList selectors(arena_of(ctx->request->pool));
     cache::Url url;
-    const uint32_t count = collect_selectors(fill, copy->origin.response.fields, selector);
-    copy->settled = count != 0 ? zone->store.advance() : 0;
-    if (copy->settled == 0 || !cache::split_url(arena_of(ctx->request->pool), ctx->host, ctx->uri, &url)) {
+    const bool known = collect_selectors(fill, copy->origin.response.fields, {}, &selectors) == http::Reason::kNone
+                       && cache::split_url(arena_of(ctx->request->pool), ctx->host, ctx->uri, &url);
+    copy->settled = known ? zone->store.advance() : 0;
+    if (copy->settled == 0) {
         return false;
     }
     const UserArea* area = user_area(zone);
-    return zone->store.validity_of(selector, count, ctx->post_birth) == shm::Validity::kValid
-           && (area == nullptr
-               || cache::judge_globs(area->globs, {url.host, url.path, url.args, selector, count}, ctx->post_birth)
-                      == cache::GlobAnswer::kNone);
+    const cache::Judged judged{url.host, url.path, url.args, selectors.data(), selectors.size()};
+    return zone->store.validity_of(judged.selector, judged.selectors, ctx->post_birth) == shm::Validity::kValid
+           && (area == nullptr || cache::judge_globs(area->globs, judged, ctx->post_birth) == cache::GlobAnswer::kNone);
 }
 
 Fill* make_fill(Ctx* ctx) noexcept {

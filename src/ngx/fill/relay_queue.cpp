@@ -3,6 +3,7 @@
 #include "ngx/fill/relay_queue.h"
 
 #include "ngx/fill/origin_controls.h"
+#include "ngx/fill/trailers.h"
 #include "ngx/request/cache_key.h"
 #include "ngx/request/response_header.h"
 
@@ -184,6 +185,7 @@ ngx_int_t relay_chain(Fill* fill, ngx_chain_t* in) noexcept {
         ngx_free_chain(r->pool, cl);
         if (last) {
             fill->phase = FillPhase::kDone;
+            hand_on_trailers(fill);
             end_relay(leader, true);
             break;
         }

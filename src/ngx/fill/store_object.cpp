@@ -6,8 +6,10 @@
 #include "cache/key.h"
 #include "cache/variant_marker.h"
 #include "http/date.h"
+#include "http/field_judge.h"
 #include "http/storable.h"
 #include "http/syntax.h"
+#include "http/tags.h"
 #include "http/update.h"
 #include "ngx/fill/origin_controls.h"
 #include "ngx/request/controls.h"
@@ -17,7 +19,9 @@
 #include "ngx/fill/merge_304.h"
 #include "ngx/request/cache_key.h"
 #include "ngx/fill/object_selectors.h"
+#include "ngx/fill/remember_hints.h"
 #include "ngx/fill/variants.h"
+#include "ngx/zone/whole_head.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -75,59 +79,6 @@ bool add_date(ngx_http_request_t* r, const http::Response& response, int64_t dat
     return true;
 }
 
-// Most responses have nothing that singles out fields by name: then each name is judged by itself, without another
-// walk over the whole header.
-class FieldJudge {
-public:
-    FieldJudge(const http::Fields& response, const http::Policy& policy) noexcept
-        : response_(response), policy_(policy) {
-        plain_ = http::set_cookie_mode(policy) == http::SetCookie::kStore
-                 || !response.has("Set-Cookie");
-        for (const http::Field& line : response.lines("Connection")) {
-            plain_ = plain_ && connection_.empty();
-            connection_ = line.value;
-        }
-        for (const http::Field& line : response.lines("Cache-Control")) {
-            plain_ = plain_ && !may_name_fields(line.value);
-        }
-    }
-
-    bool may_store(Bytes name) const noexcept {
-        return plain_ ? http::is_storable_field(name, connection_)
-                      : http::is_storable_field(name, response_, policy_);
-    }
-
-    // Kept out of the store, and yet for the client that asked.
-    bool is_for_leader(Bytes name) const noexcept {
-        if (plain_ || !http::is_storable_field(name, Bytes{})) {
-            return false;
-        }
-        for (const http::Field& line : response_.lines("Connection")) {
-            if (http::list_has(line.value, name)) {
-                return false;
-            }
-        }
-        return true;
-    }
-
-private:
-    // no-cache=…, in any case
-    static bool may_name_fields(Bytes cache_control) noexcept {
-        static constexpr Bytes kNames = "no-cache=";
-        for (size_t i = 0; i + kNames.size() <= cache_control.size(); i++) {
-            if (base::equal_nocase(base::slice(cache_control, i, kNames.size()), kNames)) {
-                return true;
-            }
-        }
-        return false;
-    }
-
-    const http::Fields& response_;
-    const http::Policy& policy_;
-    Bytes connection_;
-    bool plain_;
-};
-
 // A field that is not stored goes to the client whose request this fill answers; `room` is for how many there may be.
 bool give_to_leader(Ctx* leader, const http::Field& field, size_t room) noexcept {
     if (leader == nullptr) {
@@ -175,9 +126,9 @@ bool raw_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexcept 
     if (lines->data == nullptr) {
         return false;
     }
-    const FieldJudge judge(origin.response.fields, fill->conf->policy);
+    const http::FieldJudge judge(origin.response.fields, fill->conf->policy);
     for (const http::Field& field : origin.response.fields) {
-        if (!base::equal_nocase(field.name, "Content-Length") && !is_tag_line(fill->conf, field.name)
+        if (!base::equal_nocase(field.name, "Content-Length") && !http::is_tag_field(field.name, fill->conf->policy.tags)
             && judge.may_store(field.name)) {
             lines->add(field.name, field.value);
         }
@@ -202,10 +153,10 @@ bool stored_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexce
     if (all == nullptr || lines->data == nullptr || !copy_content_type(r, lines)) {
         return false;
     }
-    const FieldJudge judge(origin.response.fields, fill->conf->policy);
+    const http::FieldJudge judge(origin.response.fields, fill->conf->policy);
     for (const http::Field& field : out) {
         if (base::equal_nocase(field.name, "Content-Length")
-            || base::equal_nocase(field.name, "Content-Type") || is_tag_line(fill->conf, field.name)) {
+            || base::equal_nocase(field.name, "Content-Type") || http::is_tag_field(field.name, fill->conf->policy.tags)) {
             continue;
         }
         if (!judge.may_store(field.name)) {
@@ -272,6 +223,12 @@ void set_times(shm::NewEntry* what, Fill* fill, const http::Response& response,
     what->fill_cost_us = cost < UINT32_MAX ? static_cast<uint32_t>(cost) : UINT32_MAX;
 }
 
+// gzip_static without gzip_vary does not say that a file depends on Accept-Encoding where it has none that fits.
+bool is_file_perhaps_precompressed(const Fill* fill) noexcept {
+    ngx_http_request_t* r = fill->request;
+    return r->upstream == nullptr && !core_loc_conf(r)->gzip_vary && main_conf(r)->has_precompressed;
+}
+
 uint32_t kind_flags(const Fill* fill, const OriginResponse& origin) noexcept {
     switch (origin.kind) {
     case AnswerKind::kStatus:
@@ -282,7 +239,7 @@ uint32_t kind_flags(const Fill* fill, const OriginResponse& origin) noexcept {
         break;
     }
     return (fill->identity == kHeadIdentity ? cache::kHeadFlag : 0)
-           | (leaves_vary_to_nginx(fill->request) ? cache::kGzipVaryFlag : 0)
+           | (leaves_vary_to_nginx(fill->request) || is_file_perhaps_precompressed(fill) ? cache::kGzipVaryFlag : 0)
            | (is_location_ours(fill->request->headers_out) ? cache::kOwnLocationFlag : 0)
            | (is_server_withheld(fill->request->headers_out) ? cache::kNoServerFlag : 0);
 }
@@ -350,25 +307,28 @@ shm::Status begin_object(Fill* fill, const OriginResponse& origin, http::Reason*
         return shm::Status::kTooLarge;
     }
     fill->head = head;
-    uint64_t selectors[cache::kMaxSelectors];
-    const uint32_t count = collect_selectors(fill, origin.response.fields, selectors);
-    if (count == 0) {
-        *reason = http::Reason::kTooManyTags;
+    cache::SelectorList selectors(arena_of(fill->request->pool));
+    *reason = collect_selectors(fill, origin.response.fields, {}, &selectors);
+    if (*reason != http::Reason::kNone) {
         return shm::Status::kTooLarge;
     }
     shm::NewEntry what;
     what.key = fill->key;
     what.digest = fill->primary;
     what.head = head;
-    what.selectors = selectors;
-    what.selector_count = count;
+    what.selectors = selectors.data();
+    what.selector_count = selectors.size();
     what.body_bytes = fill->expected;
     what.flags = flags;
     set_times(&what, fill, origin.response, origin.freshness);
     if (!choose_variant(fill, varying, &what, reason)) {
         return shm::Status::kTooLarge;
     }
-    return fill->zone->store.begin(what, now_sec(), &fill->writer);
+    const shm::Status status = fill->zone->store.begin(what, now_sec(), &fill->writer);
+    if (status == shm::Status::kOk && origin.kind == AnswerKind::kBody) {
+        remember_hints(fill, {lines.data, lines.size}, what);
+    }
+    return status;
 }
 
 namespace {
@@ -427,12 +387,49 @@ bool give_askers_fields(Fill* fill, const OriginResponse& origin, const http::Fi
     return true;
 }
 
+struct Renewed {
+    const http::Response& response;
+    const http::Freshness& freshness;
+    const cache::SelectorList& selectors;
+    bool has_controls;
+};
+
+uint32_t selectors_of(const shm::Pin& pin) noexcept {
+    uint32_t n = 0;
+    (void) shm::Store::selectors(pin, &n);
+    return n;
+}
+
+shm::Status write_renewed(Fill* fill, const Renewed& renewed, Lines* lines, shm::Pin* pin) noexcept {
+    Bytes head;
+    if (!add_date(fill->request, renewed.response, renewed.freshness.date, lines)
+        || !build_head(fill, *lines, renewed.response, renewed.freshness, &head)) {
+        return shm::Status::kTooLarge;
+    }
+    shm::NewEntry what;
+    what.selectors = renewed.selectors.data();
+    what.selector_count = renewed.selectors.size();
+    what.key = fill->key;
+    what.digest = fill->primary;
+    what.head = head;
+    what.body_bytes = shm::Store::body_length(fill->stale);
+    what.flags = (shm::Store::flags(fill->stale) & cache::kKindFlags) | (renewed.has_controls ? cache::kControlsFlag : 0);
+    set_times(&what, fill, renewed.response, renewed.freshness);
+    what.fill_cost_us = shm::Store::fill_cost_us(fill->stale);   // of the whole thing, not of the 304
+    http::Reason reason = http::Reason::kNone;
+    if (!choose_variant(fill, renewed.response.fields, &what, &reason)) {   // the 304 may name another Vary
+        return shm::Status::kTooLarge;
+    }
+    remember_hints(fill, {lines->data, lines->size}, what);
+    return write_again(fill, what, pin);
+}
+
 }  // namespace
 
 shm::Status publish_validated(Fill* fill, const OriginResponse& origin, shm::Pin* pin) noexcept {
     cache::StoredResponse stored;
     Merge merged;
-    if (!cache::decode_head(shm::Store::head(fill->stale), &stored)
+    if (!cache::decode_head(whole_head(fill->request->pool, fill->zone->store, fill->stale), &stored)
         || !merge_header(fill, origin, stored, &merged)) {
         return shm::Status::kCorrupt;
     }
@@ -457,31 +454,18 @@ shm::Status publish_validated(Fill* fill, const OriginResponse& origin, shm::Pin
         }
         return shm::Status::kPurged;
     }
-    Bytes head;
-    const bool has_controls = keep_controls(fill, origin, &merged.lines);
-    if (!add_date(fill->request, response, freshness.date, &merged.lines)
-        || !build_head(fill, merged.lines, response, freshness, &head)) {
-        return shm::Status::kTooLarge;
+    cache::SelectorList selectors(arena_of(fill->request->pool));
+    const http::Reason no = collect_selectors(fill, response.fields, fill->stale, &selectors);
+    const Renewed renewed = {response, freshness, selectors, keep_controls(fill, origin, &merged.lines)};
+    const bool has_new_tags = no != http::Reason::kNone || selectors.size() > selectors_of(fill->stale);
+    const shm::Digest digest = fill->digest;
+    const shm::Status status = no == http::Reason::kNone ? write_renewed(fill, renewed, &merged.lines, pin)
+                                                         : shm::Status::kTooLarge;
+    if (status != shm::Status::kOk && has_new_tags) {
+        // As it was it does not carry them: a purge of one would miss it.
+        (void) fill->zone->store.remove(digest, shm::Store::key(fill->stale));
     }
-    uint64_t selectors[cache::kMaxSelectors];
-    shm::NewEntry what;
-    what.selector_count = merge_selectors(fill, response.fields, selectors);
-    if (what.selector_count == 0) {
-        return shm::Status::kTooLarge;
-    }
-    what.selectors = selectors;
-    what.key = fill->key;
-    what.digest = fill->primary;
-    what.head = head;
-    what.body_bytes = shm::Store::body_length(fill->stale);
-    what.flags = (shm::Store::flags(fill->stale) & cache::kKindFlags) | (has_controls ? cache::kControlsFlag : 0);
-    set_times(&what, fill, response, freshness);
-    what.fill_cost_us = shm::Store::fill_cost_us(fill->stale);   // of the whole thing, not of the 304
-    http::Reason reason = http::Reason::kNone;
-    if (!choose_variant(fill, response.fields, &what, &reason)) {   // the 304 may name another Vary
-        return shm::Status::kTooLarge;
-    }
-    return write_again(fill, what, pin);
+    return status;
 }
 
 }  // namespace slab_cache::ngx

@@ -107,7 +107,7 @@ bool find_place(const VariantOf& of, const http::Fields& response, VariantPlace*
     }
     const http::VarySpec spec = http::build_vary_spec(response, policy, buffer, kMaxSpecBytes);
     if (spec.star || spec.length > kMaxSpecBytes) {
-        *reason = http::Reason::kVaryStar;
+        *reason = spec.star && !spec.too_many ? http::Reason::kVaryStar : http::Reason::kKeyTooLong;
         return false;
     }
     place->spec = {buffer, spec.length};

@@ -18,6 +18,8 @@ extern ngx_module_t ngx_http_slab_cache_module;
 
 // 1.23.0: multi-value headers are linked lists, not arrays.
 #define SLAB_NGX_LINKED_HEADERS (nginx_version >= 1023000)
+// 1.29.0: filters of its own for a 103.
+#define SLAB_NGX_EARLY_HINTS (nginx_version >= 1029000)
 
 namespace slab_cache::ngx {
 

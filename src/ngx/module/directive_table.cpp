@@ -136,6 +136,8 @@ ngx_command_t commands[] = {
      NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(revalidate), nullptr},
     {ngx_string("slab_cache_refresh"), kAnywhere | NGX_CONF_TAKE1, set_refresh,
      NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(refresh_beta), nullptr},
+    {ngx_string("slab_cache_early_hints"), kAnywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot,
+     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(early_hints), nullptr},
     {ngx_string("slab_cache_tags"), kAnywhere | NGX_CONF_1MORE, set_tags, NGX_HTTP_LOC_CONF_OFFSET,
      SLAB_AT(tags), nullptr},
     {ngx_string("slab_cache_invalidate"), kAnywhere | NGX_CONF_1MORE, ngx_conf_set_bitmask_slot,

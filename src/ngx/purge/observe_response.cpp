@@ -16,22 +16,46 @@
 #include "ngx/fill/post_copy.h"
 #include "ngx/purge/purge_method.h"
 #include "ngx/request/cache_key.h"
+#include "ngx/zone/whole_head.h"
 
 namespace slab_cache::ngx {
 namespace {
 
-constexpr uint32_t kMaxSelectors = 64;
+constexpr uint32_t kAtOnce = 64;
 
-struct Purge {
-    uint64_t selector[kMaxSelectors];
-    uint32_t count = 0;
-    uint64_t last = 0;
+// What an answer invalidates, purged in as many turns as it takes: none may be left out.
+class Purge {
+public:
+    explicit Purge(Zone* zone) noexcept : zone_(zone) {}
 
     void add(uint64_t s) noexcept {
-        if (count < kMaxSelectors) {
-            selector[count++] = s;
+        if (count_ == kAtOnce) {
+            run();
         }
+        selector_[count_++] = s;
     }
+    void run() noexcept {
+        if (count_ == 0) {
+            return;
+        }
+        seq_ = zone_->store.invalidate(selector_, count_, shm::PurgeMode::kHard, now_sec());
+        if (seq_ == 0) {                                                // a purger is stopped
+            (void) zone_->store.purge_all_now(shm::PurgeMode::kHard);   // nobody would ask again
+        }
+        count(zone_, Counter::kPurges);
+        count_ = 0;
+    }
+
+    // The number of the last turn; 0: there was none.
+    uint64_t seq() const noexcept { return seq_; }
+
+    uint64_t last = 0;
+
+private:
+    Zone* zone_;
+    uint64_t seq_ = 0;
+    uint64_t selector_[kAtOnce];
+    uint32_t count_ = 0;
 };
 
 // What is stored nowhere, nor being fetched, needs no record.
@@ -101,7 +125,7 @@ uint64_t invalidate(Ctx* ctx, const LocConf* conf) noexcept {
     ngx_http_upstream_t* u = r->upstream;
     const http::Fields fields = list_fields(
         r->pool, u != nullptr ? &u->headers_in.headers : &r->headers_out.headers, 0, nullptr);
-    Purge purge;
+    Purge purge(ctx->zone);
     // Where POSTs are cached they are questions: one that went by must not take the answers to all others away.
     const bool is_question = r->method == NGX_HTTP_POST && (conf->policy.methods & http::kCachePost) != 0
                              && conf->key != nullptr && (conf->zone != nullptr || conf->zone_value != nullptr);
@@ -114,15 +138,8 @@ uint64_t invalidate(Ctx* ctx, const LocConf* conf) noexcept {
         && status < NGX_HTTP_BAD_REQUEST) {
         collect_groups(ctx, fields, &purge);
     }
-    if (purge.count == 0) {
-        return 0;
-    }
-    const uint64_t seq = ctx->zone->store.purge(purge.selector, purge.count, shm::PurgeMode::kHard);
-    if (seq == 0) {                                                     // a purger is stopped
-        (void) ctx->zone->store.purge_all_now(shm::PurgeMode::kHard);   // nobody would ask again
-    }
-    count(ctx->zone, Counter::kPurges);
-    return seq;
+    purge.run();
+    return purge.seq();
 }
 
 // The same of a request that passed in its own zone: its answer may take the place of what it invalidates.
@@ -148,7 +165,7 @@ void compare_head(Ctx* ctx) noexcept {
     http::Field lines[2];
     size_t n = 0;
     bool differs = false;
-    if (cache::decode_head(shm::Store::head(ctx->pin), &stored)
+    if (cache::decode_head(whole_head(r->pool, ctx->zone->store, ctx->pin), &stored)
         && r->headers_out.status == stored.status) {
         if (!stored.etag.empty()) {
             lines[n++] = {"ETag", stored.etag};
@@ -163,7 +180,7 @@ void compare_head(Ctx* ctx) noexcept {
     cache::Url url;
     if (differs && cache::split_url(arena_of(r->pool), ctx->host, ctx->uri, &url)) {
         const uint64_t selector = cache::url_selector(url, ctx->zone->store.secret());
-        (void) ctx->zone->store.purge(&selector, 1, shm::PurgeMode::kSoft);
+        (void) ctx->zone->store.invalidate(&selector, 1, shm::PurgeMode::kSoft, now_sec());
     }
 }
 
@@ -172,6 +189,7 @@ bool told_by_header(http::Reason reason) noexcept {
     case http::Reason::kTooBig:
     case http::Reason::kHeadersTooBig:
     case http::Reason::kTooManyTags:
+    case http::Reason::kKeyTooLong:
     case http::Reason::kAccelRedirect:
         return false;
     default:

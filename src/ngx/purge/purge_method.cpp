@@ -130,7 +130,8 @@ ngx_int_t purge_handler(ngx_http_request_t* r) noexcept {
     if (discard != NGX_OK) {
         return discard;
     }
-    Zone* zone = zone_for(r, conf);
+    bool is_unknown = false;
+    Zone* zone = zone_for(r, conf, &is_unknown);
     if (zone == nullptr) {
         return purge_everywhere(r, conf, *purge);
     }

@@ -36,6 +36,9 @@ void count_lost(Ctx* ctx, uint64_t us) noexcept {
 }  // namespace
 
 void count_served(Ctx* ctx) noexcept {
+    if (ctx->zone == nullptr || !usable(ctx->zone)) {
+        return;
+    }
     count(ctx->zone, counter_of(ctx->status));
     const uint64_t us = clock_us() - ctx->started_us;
     const bool from_store = ctx->pin

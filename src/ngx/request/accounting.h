@@ -17,7 +17,7 @@ enum class Counter : uint32_t {
     kHit = 64, kMiss, kExpired, kStale, kUpdating, kRevalidated, kBypass, kPass,
     kFills, kBackgroundFills, kFillsStored, kFillsFailed, kFillsRefused, kWaits,
     kBytesFromCache, kBytesFromOrigin, kOriginMs, kSavedUs, kCorrupt, kPurges, kPurgeSelectors,
-    kPushes, kHitUs, kMissUs,
+    kPushes, kHitUs, kMissUs, kEarlyHints,
     kReasonFirst = 100,        // + http::Reason
     kHitBucketFirst = 156,     // + bucket of cache/histogram.h
     kMissBucketFirst = 172,

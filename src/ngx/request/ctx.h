@@ -18,6 +18,7 @@
 #include "ngx/conf/conf.h"
 #include "ngx/zone/waiter.h"
 #include "ngx/zone/zone.h"
+#include "ngx/zone/whole_head.h"
 
 namespace slab_cache::ngx {
 
@@ -148,7 +149,7 @@ bool was_refused(ngx_http_request_t* r) noexcept;
 inline const cache::StoredResponse* stored_response(Ctx* ctx) noexcept {
     if (ctx->stored_ref != ctx->pin.ref) {
         ctx->stored = {};
-        if (!cache::decode_head(shm::Store::head(ctx->pin), &ctx->stored)) {
+        if (!cache::decode_head(whole_head(ctx->request->pool, ctx->zone->store, ctx->pin), &ctx->stored)) {
             ctx->stored_ref = 0;
             return nullptr;
         }

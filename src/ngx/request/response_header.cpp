@@ -88,6 +88,11 @@ bool add_age(ngx_http_request_t* r, int64_t age) noexcept {
     return true;
 }
 
+// By its range filter. Of a 200, Content-Range says nothing (RFC 9110 §14.4), and the 206 made of it would have two.
+bool is_said_by_nginx(ngx_http_request_t* r, const cache::StoredField& field) noexcept {
+    return field.id == Known::kAcceptRanges || (r->headers_in.range != nullptr && field.lowcase == "content-range");
+}
+
 bool add_fields(ngx_http_request_t* r, const Ctx* ctx, const cache::StoredResponse& stored, bool only_304) noexcept {
     Bytes rest = stored.fields;
     cache::StoredField field;
@@ -102,8 +107,8 @@ bool add_fields(ngx_http_request_t* r, const Ctx* ctx, const cache::StoredRespon
             set_content_type(r, field.value, stored.content_type_len);
             continue;
         }
-        if (field.id == Known::kAcceptRanges && stored.status == NGX_HTTP_OK) {
-            continue;   // the range filter says it
+        if (stored.status == NGX_HTTP_OK && is_said_by_nginx(r, field)) {
+            continue;
         }
         ngx_table_elt_t* h = push_header(&r->headers_out.headers);
         if (h == nullptr) {

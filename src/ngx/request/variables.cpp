@@ -105,7 +105,7 @@ ngx_int_t get_saved_time(ngx_http_request_t* r, Value* v, uintptr_t) noexcept {
     return saved ? set_seconds(r, v, ctx->saved_us / 1000) : set_text(v, {});
 }
 
-// ---- $upstream_http_… ---------------------------------------------------------------------------------------------
+// ---- $upstream_http_…, $upstream_cookie_… ---------------------------------------------------------------------------
 // The client's own request never has an upstream: its fill had, or some fill long ago. So what nginx's handler cannot
 // find there is looked for in the stored header, or in that which is relayed.
 
@@ -192,6 +192,37 @@ ngx_int_t get_upstream_header(ngx_http_request_t* r, Value* v, uintptr_t data) n
     return find_received(r, ctx, base::slice(name, kUpstreamHttp.size()), &value) ? set_text(v, value) : NGX_ERROR;
 }
 
+// `name=value; …`, blanks around the "=" allowed; names compare without regard to case, as nginx's do.
+bool cookie_value(Bytes line, Bytes name, Bytes* value) noexcept {
+    if (line.size() <= name.size() || !base::equal_nocase(base::slice(line, 0, name.size()), name)) {
+        return false;
+    }
+    line.remove_prefix(name.size());
+    const size_t sign = line.find_first_not_of(' ');
+    if (sign == Bytes::npos || line[sign] != '=') {
+        return false;
+    }
+    line.remove_prefix(sign + 1);
+    const size_t start = line.find_first_not_of(' ');
+    line = start == Bytes::npos ? Bytes{} : base::slice(line, start);
+    *value = base::slice(line, 0, line.find(';'));
+    return true;
+}
+
+constexpr Bytes kUpstreamCookie = "upstream_cookie_";
+ngx_http_get_variable_pt upstream_cookie;  // nginx's handler, the same in every cycle
+
+ngx_int_t get_upstream_cookie(ngx_http_request_t* r, Value* v, uintptr_t data) noexcept {
+    Ctx* ctx = r->upstream == nullptr ? find_ctx(r) : nullptr;
+    if (ctx == nullptr) {
+        return upstream_cookie(r, v, data);
+    }
+    const Bytes name = base::slice(view(*reinterpret_cast<ngx_str_t*>(data)), kUpstreamCookie.size());
+    Bytes value;
+    each_received(r, ctx, "set_cookie", [&](Bytes line) { return !cookie_value(line, name, &value); });
+    return set_text(v, value);
+}
+
 ngx_http_variable_t variables[] = {
     {ngx_string("slab_cache_uri"), nullptr, get_uri, 0, NGX_HTTP_VAR_NOCACHEABLE, 0},
     {ngx_string("slab_cache_status"), nullptr, get_status, 0, NGX_HTTP_VAR_NOCACHEABLE, 0},
@@ -224,10 +255,15 @@ void look_behind_upstream_variables(ngx_cycle_t* cycle) noexcept {
     auto* v = static_cast<ngx_http_variable_t*>(cmcf->variables.elts);
     for (ngx_uint_t i = 0; i < cmcf->variables.nelts; i++) {
         // A variable of that name which `set` made has other data, and is left alone.
-        if (base::starts_with(view(v[i].name), kUpstreamHttp)
-            && v[i].data == reinterpret_cast<uintptr_t>(&v[i].name)) {
+        if (v[i].data != reinterpret_cast<uintptr_t>(&v[i].name)) {
+            continue;
+        }
+        if (base::starts_with(view(v[i].name), kUpstreamHttp)) {
             upstream_header = v[i].get_handler;
             v[i].get_handler = get_upstream_header;
+        } else if (base::starts_with(view(v[i].name), kUpstreamCookie)) {
+            upstream_cookie = v[i].get_handler;
+            v[i].get_handler = get_upstream_cookie;
         }
     }
 }

@@ -16,6 +16,7 @@
 #include "ngx/zone/hit_for_miss.h"
 #include "ngx/purge/purge_method.h"
 #include "ngx/answer/redirect.h"
+#include "ngx/steps/early_hints.h"
 #include "ngx/steps/refresh.h"
 #include "ngx/answer/relay.h"
 #include "ngx/request/cache_key.h"
@@ -269,6 +270,11 @@ Next look_up(Ctx* ctx) noexcept {
         next = Next::kMore;
     } else {
         next = found == Found::kNothing ? miss(ctx) : decide(ctx, found);
+    }
+    // The origin is being asked, or will be in a moment.
+    const bool asks = next == Next::kWait || (next == Next::kMore && (ctx->step == Step::kWait || ctx->step == Step::kDirect));
+    if (ctx->conf->early_hints && asks && ctx->rounds == 0 && ctx->news == FillNews::kNone && !ctx->is_passing) {
+        hint_early(ctx);
     }
     if (ctx->rounds < 255) {
         ctx->rounds++;

@@ -107,9 +107,12 @@ Next begin_lookup(Ctx* ctx) noexcept {
 
 Next start(Ctx* ctx) noexcept {
     ngx_http_request_t* r = ctx->request;
-    ctx->zone = zone_for(r, ctx->conf);
+    bool is_unknown = false;
+    ctx->zone = zone_for(r, ctx->conf, &is_unknown);
     if (ctx->zone == nullptr) {
-        return Next::kDecline;
+        ctx->status = CacheStatus::kNone;
+        ctx->error_status = NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return is_unknown ? Next::kError : Next::kDecline;
     }
     ctx->status = CacheStatus::kMiss;
     init_waiter(&ctx->waiter, ctx->zone, r->connection->log, resume, ctx);

@@ -17,12 +17,17 @@ constexpr uint64_t kWalkTurnUs = 1000;
 constexpr ngx_msec_t kWalkPauseMs = 100;     // a hundredth of one worker's time at most
 constexpr uint32_t kWalkSlice = 64;          // buckets between two looks at the clock
 
-cache::UrlFilter filter_of(Zone* zone) noexcept {
-    UserArea* area = usable(zone) ? user_area(zone) : nullptr;
+// Whether this process has joined the zone or not.
+cache::UrlFilter filter_in(Zone* zone) noexcept {
+    UserArea* area = user_area(zone);
     if (area == nullptr || zone->config.user_bytes <= kUserAreaBytes) {
         return {};
     }
     return {&area->listed, reinterpret_cast<char*>(area) + kUserAreaBytes, zone->config.user_bytes - kUserAreaBytes};
+}
+
+cache::UrlFilter filter_of(Zone* zone) noexcept {
+    return usable(zone) ? filter_in(zone) : cache::UrlFilter{};
 }
 
 void list_entry(const shm::Pin& pin, void* data) noexcept {
@@ -107,6 +112,19 @@ bool may_be_stored(Zone* zone, uint64_t selector) noexcept {
 uint32_t unheard(Zone* zone, uint64_t selector) noexcept {
     const cache::UrlFilter filter = filter_of(zone);
     return filter ? filter.count_unheard(selector) : 0;
+}
+
+bool has_successor(Zone* zone) noexcept {
+    const cache::UrlFilter filter = filter_of(zone);
+    return filter && filter.lists_all();
+}
+
+void take_over_unheard(Zone* zone, Zone* old) noexcept {
+    const cache::UrlFilter to = filter_in(zone);
+    const cache::UrlFilter from = filter_in(old);
+    if (to && from) {
+        to.copy_unheard(from);
+    }
 }
 
 void add_unheard(Zone* zone, uint64_t selector) noexcept {

@@ -32,6 +32,11 @@ void list_url(Zone* zone, uint64_t selector) noexcept;   // of what is stored at
 
 bool may_be_stored(Zone* zone, uint64_t selector) noexcept;
 
+// Another zone has taken its place (succession.h), though workers of it may run on. What concerns that one needs a record.
+bool has_successor(Zone* zone) noexcept;
+// What went unheard in the zone whose place this one takes counts here too. After has_successor() of that one.
+void take_over_unheard(Zone* zone, Zone* old) noexcept;
+
 // For what is stored without having been listed before its data was read (push_call.h, post_copy.h): list it, then look whether
 // something was unheard in between.
 uint32_t unheard(Zone* zone, uint64_t selector) noexcept;   // how much so far

@@ -263,6 +263,7 @@ ngx_int_t take_over_from(Zone* zone, Zone* old, ngx_log_t* log) noexcept {
     }
     zone->priors = count_priors(*zone);
     list_all_in_priors(*zone);
+    take_over_unheard(zone, old);
     copy_patterns(zone, old, marks);
     if (zone->heir_of != 0) {
         return NGX_OK;   // a file of another size starts cold, as after a restart; the purges are what matters

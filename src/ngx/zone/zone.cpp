@@ -209,7 +209,8 @@ ngx_int_t init_zone(ngx_shm_zone_t* shm_zone, void* data) noexcept {
     return NGX_OK;
 }
 
-// A fill has a connection without a socket. Taken out of worker_connections, it would be missing where clients need all.
+// A fill has a connection without a socket, a zone one with. Taken out of worker_connections, they would be missing where clients
+// need all.
 void reserve_connections(ngx_cycle_t* cycle) noexcept {
     MainConf* conf = cycle_conf(cycle);
     const ngx_uint_t most = ngx_max(cycle->connection_n / kFillShare, 1);
@@ -219,7 +220,7 @@ void reserve_connections(ngx_cycle_t* cycle) noexcept {
         if (zone->max_clones == 0) {
             zone->max_clones = most;
         }
-        all += zone->max_clones;
+        all += zone->max_clones + 1;   // its wake-up socket
     }
     cycle->connection_n += all;
 }
@@ -293,13 +294,14 @@ void wake_workers(Zone* zone, const shm::WakeSet& wake, uint32_t cell) noexcept 
     }
 }
 
-Zone* zone_for(ngx_http_request_t* r, const LocConf* conf) noexcept {
+Zone* zone_for(ngx_http_request_t* r, const LocConf* conf, bool* is_unknown) noexcept {
+    *is_unknown = false;
     if (conf->zone_value == nullptr) {
         return conf->zone;
     }
     ngx_str_t name;
-    if (ngx_http_complex_value(r, conf->zone_value, &name) != NGX_OK || name.len == 0
-        || view(name) == "off") {
+    *is_unknown = ngx_http_complex_value(r, conf->zone_value, &name) != NGX_OK;
+    if (*is_unknown || name.len == 0 || view(name) == "off") {
         return nullptr;
     }
     MainConf* mcf = main_conf(r);
@@ -310,6 +312,7 @@ Zone* zone_for(ngx_http_request_t* r, const LocConf* conf) noexcept {
         }
     }
     ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "slab_cache zone \"%V\" not found", &name);
+    *is_unknown = true;
     return nullptr;
 }
 

@@ -66,8 +66,8 @@ struct Zone {
 // True when this worker may use the store. False: serve uncached.
 inline bool usable(Zone* zone) noexcept { return zone->store.joined(); }
 
-// The zone this location caches in, nullptr for none.
-Zone* zone_for(ngx_http_request_t* r, const LocConf* conf) noexcept;
+// The zone this location caches in, nullptr for none. *is_unknown: variables named one that there is not.
+Zone* zone_for(ngx_http_request_t* r, const LocConf* conf, bool* is_unknown) noexcept;
 
 // Asks for huge pages where huge_pages=on says so. Not having them is no failure.
 void advise_huge_pages(const Zone& zone, void* addr, ngx_log_t* log) noexcept;

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -20,6 +21,10 @@ VERSION = tuple(int(x) for x in re.search(r"nginx/([\d.]+)", subprocess.run([NGI
                                                                              text=True, check=True).stderr)[1].split("."))
 # For locations whose origin is held back until a number of clients wait: none of them may lose its patience on a slow machine.
 PATIENT = "slab_cache_lock_timeout 60s; slab_cache_lock_age 60s;"
+# An ordinary user's soft limit is often 1024, of which nginx warns.
+_SOFT, _HARD = resource.getrlimit(resource.RLIMIT_NOFILE)
+if _SOFT != resource.RLIM_INFINITY and _SOFT < 8192:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (8192 if _HARD == resource.RLIM_INFINITY else min(8192, _HARD), _HARD))
 BAD = re.compile(r"\[alert\]|\[emerg\]|exited on signal|AddressSanitizer|LeakSanitizer|runtime error:")
 
 CONFIG = """\

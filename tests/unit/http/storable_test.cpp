@@ -223,6 +223,25 @@ TEST(StorableResponse, header_fields_above_their_cap_are_not_stored) {
     EXPECT_EQ(why_not({kMaxAge, "X: " + std::string(50, 'x')}, policy), Reason::kNone);
 }
 
+TEST(StorableResponse, tags_are_no_part_of_the_header_that_is_stored) {
+    Policy policy;
+    policy.max_header_bytes = 100;
+    const std::string tags = "Surrogate-Key: " + std::string(1000, 't');
+    EXPECT_EQ(why_not({kMaxAge, tags, "X: " + std::string(50, 'x')}, policy), Reason::kNone);
+    policy.tags.usual = false;
+    EXPECT_EQ(why_not({kMaxAge, tags, "X: " + std::string(50, 'x')}, policy), Reason::kHeadersTooBig);
+}
+
+TEST(StorableResponse, that_varies_on_more_names_than_a_key_takes_says_so) {
+    std::string vary = "Vary: x0";
+    for (int i = 1; i < 32; i++) {
+        vary += ", x" + std::to_string(i);
+    }
+    EXPECT_EQ(why_not({kMaxAge, vary}), Reason::kNone);
+    EXPECT_EQ(why_not({kMaxAge, vary + ", y"}), Reason::kKeyTooLong);
+    EXPECT_EQ(why_not({kMaxAge, vary + ", *"}), Reason::kVaryStar);
+}
+
 TEST(StorableResponse, whose_end_is_told_in_two_ways_is_not_stored) {
     constexpr const char* kFive = "Content-Length: 5";
     EXPECT_EQ(why_not({kMaxAge, kFive, "Content-Length: 6"}), Reason::kFraming);

@@ -39,6 +39,19 @@ TEST(Tags, come_from_three_fields_by_default) {
     EXPECT_FALSE(is_tag_field("Cache-Groups"));
 }
 
+TEST(Tags, come_from_the_fields_that_the_operator_names_in_place_of_those) {
+    const base::Bytes names[] = {"X-Magento-Tags", "X-Own"};
+    TagPolicy policy;
+    policy.usual = false;
+    policy.field = names;
+    policy.field_count = 2;
+    EXPECT_TRUE(is_tag_field("x-magento-tags", policy));
+    EXPECT_TRUE(is_tag_field("X-OWN", policy));
+    EXPECT_FALSE(is_tag_field("Surrogate-Key", policy));
+    EXPECT_TRUE(is_tag_field("Surrogate-Key", TagPolicy{}));
+    EXPECT_FALSE(is_tag_field("X-Own", TagPolicy{}));
+}
+
 TEST(CacheGroups, are_a_list_of_strings_over_all_lines) {
     EXPECT_EQ(groups({"Cache-Groups: \"a b\", \"c\";x=1", "cache-groups: \"d\\\"e\""}),
               (Strings{"a b", "c", "d\\\"e"}));

@@ -118,6 +118,31 @@ TEST(VaryKey, a_cookie_can_be_reduced_to_named_ones) {
     EXPECT_EQ(key("cookie", {"Cookie: xlang=de"}, policy), key("cookie", {}, policy));
 }
 
+// Which of two a server takes, and what it takes for a name, differs: Django takes the last, and drops blanks. Whoever
+// is "absent" here and somebody there would show his page to strangers.
+TEST(VaryKey, a_cookie_sent_twice_or_under_an_odd_spelling_is_none_of_the_plain_ones) {
+    VaryPolicy policy;
+    const Bytes names[] = {"my_sid"};
+    policy.cookies = names;
+    policy.cookie_count = 1;
+    const char* plain[] = {"Cookie: a=1", "Cookie: my_sid=", "Cookie: my_sid=1", "Cookie: my_sid=2"};
+    const char* odd[] = {"Cookie: my_sid=1; my_sid=2", "Cookie: my_sid=2; my_sid=1", "Cookie: my_sid=1; my_sid=1",
+                         "Cookie: my_sid =1", "Cookie: my_sid\t=1", "Cookie: \x1fmy_sid=1", "Cookie: my_sid\xa0=1",
+                         "Cookie: my.sid=1", "Cookie: my sid=1", "Cookie: my_sid", "Cookie: a=1,my_sid=1",
+                         "Cookie: a=1, my_sid =1",
+                         "Cookie: \"my_sid\"=1", "Cookie: my[sid=1"};
+    for (const char* o : odd) {
+        for (const char* p : plain) {
+            EXPECT_NE(key("cookie", {o}, policy), key("cookie", {p}, policy)) << o << " and " << p;
+        }
+        for (const char* other : odd) {
+            EXPECT_EQ(key("cookie", {o}, policy) == key("cookie", {other}, policy), o == other)
+                << o << " and " << other;
+        }
+    }
+    EXPECT_EQ(key("cookie", {"Cookie: my_sid=1; b=2", "Cookie: my_sid=2"}, policy), key("cookie", {odd[0]}, policy));
+}
+
 TEST(VaryKey, a_cookie_counts_whole_without_reduction) {
     EXPECT_NE(key("cookie", {"Cookie: sid=1"}), key("cookie", {"Cookie: sid=2"}));
 }

@@ -171,7 +171,7 @@ TEST(StoppedPurger, that_goes_on_purges_what_was_born_meanwhile_too) {
     auto other = zone.attach(2);
     EXPECT_EQ(other->purge_all_now(shm::PurgeMode::kHard), seq);
     ASSERT_EQ(put(*other, tagged("a", "x")), Status::kOk);
-    shm::write_record_locked(c, fingerprint("x") & ~uint64_t{1}, seq);
+    shm::write_record_locked(c, shm::RecordTable::kPurges, fingerprint("x") & ~uint64_t{1}, seq);
     const uint64_t counts = shm::publish_purge_locked(c, seq);
     shm::unlock_purges(&c);
     EXPECT_GT(counts, seq);

@@ -159,18 +159,6 @@ TEST(Store, an_object_above_the_limit_is_refused_early_and_late) {
     EXPECT_AUDIT(zone.store);
 }
 
-TEST(Store, heads_that_do_not_fit_one_block_are_refused) {
-    Zone zone(64 << 20);
-    Object o;
-    o.key = "a";
-    o.head = std::string(65535, 'h');
-    EXPECT_EQ(put(zone.store, o), Status::kTooLarge);
-    o.head = std::string(60000, 'h');
-    o.body = "body";
-    ASSERT_EQ(put(zone.store, o), Status::kOk);
-    EXPECT_EQ(get(zone.store, "a"), "body");
-}
-
 TEST(Store, a_full_zone_evicts_and_never_refuses) {
     Zone zone;
     for (uint32_t i = 0; i < 5000; i++) {
