@@ -15,8 +15,8 @@ MODULE := $(BUILD)/ngx_http_slab_cache_module.so
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 export NGX_SRC PORT
 
-.PHONY: module run test unit integration field visitors model lint format asan tsan static clang bench fuzz torture torture-twin torture-direct
-.PHONY: differential differential-twin history history-twins asan-nginx other-nginx deb deb-test
+.PHONY: module debug-module run test unit integration field visitors model lint coverage format asan tsan static clang bench fuzz torture torture-twin torture-direct
+.PHONY: differential differential-twin history history-twins flood asan-nginx other-nginx deb deb-test
 .PHONY: install clean help deps-deb deps-build deps-run deps-test deps-clang deps-bench deps-peers
 
 module:           ## build build/ngx_http_slab_cache_module.so against the installed nginx-dev
@@ -43,18 +43,21 @@ field: deps-test  ## twenty public configurations against plain nginx and nginx'
 	+@$(MAKE) $(JOBS) --no-print-directory module
 	@tools/run-tests.sh field
 
+debug-module:     ## build/debug: the module with its assertions (base/check.h): an illegal step of a request or a fill aborts
+	+@SLAB_CACHE_CFLAGS=-DSLAB_DEBUG tools/build-module.sh $(BUILD)/debug
+
+torture: debug-module torture-programs ## four workers under kills, purges, reloads, failing origin, for SECONDS=60 (SEED=n)
+	@SLAB_MODULE=$(BUILD)/debug/$(notdir $(MODULE)) /usr/bin/python3 tests/torture/torture.py $(SECONDS) $(SEED)
+
 visitors: deps-test deps-peers ## 120 visitors through the Django, Flask, WordPress and REST examples, beside proxy_cache and Varnish
 	+@$(MAKE) $(JOBS) --no-print-directory module
 	@SLAB_VISITORS=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider -rs $(ARGS) tests/field/recipes_test.py tests/field/rest_api_test.py
-
-torture: module torture-programs ## four workers under kills, purges, reloads, failing origin, for SECONDS=60 (SEED=n)
-	@/usr/bin/python3 tests/torture/torture.py $(SECONDS) $(SEED)
 
 torture-twin: torture-programs ## the same with a module whose repair does nothing: must find violations
 	+@tools/torture-twin.sh $(BUILD)/torture-twin
 
 torture-direct: torture-programs ## the same with a module that fills every cold key directly (ngx/fill/direct_fill.h)
-	+@SLAB_CACHE_CFLAGS=-DSLAB_DIRECT_FROM_THE_FIRST tools/build-module.sh $(BUILD)/torture-direct
+	+@SLAB_CACHE_CFLAGS="-DSLAB_DEBUG -DSLAB_DIRECT_FROM_THE_FIRST" tools/build-module.sh $(BUILD)/torture-direct
 	@SLAB_MODULE=$(BUILD)/torture-direct/$(notdir $(MODULE)) /usr/bin/python3 tests/torture/torture.py $(SECONDS) $(SEED)
 
 history: module   ## what nobody may ever see, in random histories with kills, stops, resizes, upgrades, clock steps, for SECONDS=60 (SEED=n)
@@ -62,6 +65,9 @@ history: module   ## what nobody may ever see, in random histories with kills, s
 
 history-twins:    ## the same with three modules that break a promise each: must find them broken
 	+@tools/history-twins.sh $(BUILD)/history-twin
+
+flood: module     ## floods that anybody can start, beside plain nginx and its own cache; ARGS="--short reset" selects
+	@/usr/bin/python3 tests/flood/flood.py $(ARGS)
 
 differential: module ## random configurations with the module and without it, for SECONDS=60, from SEED=n on
 	@/usr/bin/python3 tests/differential/differential.py $(SECONDS) $(SEED)
@@ -85,6 +91,10 @@ asan:             ## unit tests under AddressSanitizer and UBSan
 tsan:             ## unit tests under ThreadSanitizer
 	+@$(MAKE) $(JOBS) --no-print-directory unit-program VARIANT=tsan
 	@tools/run-tests.sh sanitizer tsan
+
+coverage:         ## how much of base, shm, http and cache the unit tests run; build/coverage.txt lists the lines that never ran
+	+@$(MAKE) $(JOBS) --no-print-directory unit-program VARIANT=coverage
+	@tools/coverage.py $(BUILD)
 
 lint: module      ## layers, memory-order tags, symbols, headers, marks, file sizes, README
 	@tools/lint.sh $(MODULE)
@@ -111,7 +121,7 @@ deb: deps-deb     ## Debian packages, source and binary, in build/deb; lintian
 	@tools/build-deb.sh
 
 deb-test: deb     ## the packages in a fresh Debian (debootstrap, root): installed, used, removed, purged
-	@SLAB_DEB=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider -rs tests/integration/u_deb_test.py
+	@SLAB_DEB=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider -rs tests/integration/u_deb_test.py tests/integration/u_docker_test.py
 
 install: module   ## copy the module to nginx's modules directory (DESTDIR, MODULES_DIR)
 	@dir="$(DESTDIR)$${MODULES_DIR:-/usr/lib/nginx/modules}"; install -d "$$dir"; \

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 dir=$1
 shift
-SLAB_CACHE_CFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g -O1" \
+SLAB_CACHE_CFLAGS="-DSLAB_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g -O1" \
     tools/build-module.sh "$dir"
 # The harness hands these to nginx as LD_PRELOAD; nginx itself is not instrumented.
 SLAB_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)"

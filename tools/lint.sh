@@ -49,6 +49,11 @@ shm_circle() {
 context_inside() {
     { grep -rnE '"shm/(store_)?context\.h"|shm::(Context|PriorZone)\b' src/base src/http src/cache src/ngx || true; } | nothing
 }
+# What a request or a fill is at changes in one place each, where the table of legal moves is asked.
+setters() {
+    { grep -rnE '(->|\.)(step|phase) *=[^=]' src/ngx || true; } |
+        { grep -vE '^src/ngx/(request/ctx\.h:[0-9]+: +ctx->step = to;|fill/fill\.h:[0-9]+: +fill->phase = to;)$' || true; } | nothing
+}
 foreign_headers() {
     { grep -rnE '#include *[<"](ngx_|nginx)' src/base src/shm src/http src/cache || true
       grep -rnE '#include *[<"](openssl/|jansson)' src/base src/shm src/http || true
@@ -66,6 +71,8 @@ order_tags() {
         grep -qE "$loads" "$tmp/tag" || echo "$tag: no loading line carries it"
     done | nothing
 }
+documents() { tools/lint/documents.py 2>&1 | nothing; }
+uncalled() { tools/lint/uncalled.py 2>&1 | nothing; }
 runtime_symbols() {
     [ -f "$module" ] || { echo "$module is not built"; return 1; }
     { nm -D --undefined-only "$module" | grep -P ' (_ZSt|_ZNSt|_ZNKSt|__gxx|_Zn[wa]|_Zd[la]|__cxa_(?!finalize))' || true; } | nothing
@@ -92,6 +99,19 @@ readme_names_everything() {
     { grep -rhoE '"(slab_cache[a-z_]*|slab_no_cache)"' src/ngx || true; } | tr -d '"' | sort -u |
         while read -r d; do grep -q "$d" README.md || echo "in src/ngx, not in README.md: $d"; done | nothing
 }
+# src/base/version.h has the version; what cannot include it says the same.
+versions() {
+    local v
+    v=$(sed -n 's/.*kVersion\[\] = "\(.*\)";/\1/p' src/base/version.h)
+    { [ -n "$v" ] || echo "src/base/version.h: no version"
+      grep -qE "^## ${v//./\\.}(,| |\$)" <(grep -m1 '^## ' CHANGELOG.md) || echo "CHANGELOG.md: its first heading is not $v"
+      grep -qF "($v)" <(head -1 debian/changelog) || echo "debian/changelog: its first entry is not $v"
+      grep -qF "\"version\": \"$v\"" docs/openapi.json || echo "docs/openapi.json: info.version is not $v"
+      grep -qF "__version__ = \"$v\"" clients/python/slab_cache.py || echo "clients/python/slab_cache.py: __version__ is not $v"
+      grep -LF "\"slab_cache $v\"" debian/man/* | sed "s/\$/: is not of $v/"
+    } | nothing
+}
+defaults() { tools/lint/defaults.py 2>&1 | nothing; }
 tests_assert() {
     { grep -rlE '^TEST(_F|_P)?\(' tests || true; } | while read -r f; do
         awk -v f="$f" '/^TEST(_F|_P)?\(/ { if (n && !a) print f ": " n; n = $0; a = 0 }
@@ -111,14 +131,19 @@ run "lint: cache includes only base, shm, http" layer cache "base shm http"
 run "lint: rooms of ngx include in one direction" room_order
 run "lint: headers of shm go in no circle" shm_circle
 run "lint: shm::Context is named in shm alone" context_inside
+run "lint: steps and phases change in their setters alone" setters
 run "lint: nginx, OpenSSL, test and heavy std headers keep out" foreign_headers
 run "lint: memory order tags have two sides" order_tags
+run "lint: no uncalled function below ngx" uncalled
 run "lint: no symbol of the C++ runtime" runtime_symbols
 run "lint: each header compiles alone" headers_compile_alone
 run "lint: headers say pragma once" pragma_once
 run "lint: no left-over marks" marks
+run "lint: what documents and comments name is in the repository" documents
 run "lint: no file above 500 lines" file_sizes
 run "lint: README names what src/ngx names" readme_names_everything
+run "lint: one version everywhere" versions
+run "lint: README's defaults are those of the directives" defaults
 run "lint: each TEST has an assertion" tests_assert
 run "lint: shell scripts parse" scripts_parse
 run "lint: admin_page.inc is what admin.html makes" tools/embed.sh check

@@ -22,7 +22,12 @@ nginx=${SLAB_NGINX:-$(command -v nginx || echo /usr/sbin/nginx)}
 # Short, because the path of a unix socket may have 107 bytes.
 run=$(mktemp -d /tmp/slab_cache_demo.XXXXXX)
 pid=
-trap '[ -z "$pid" ] || { kill -TERM $pid 2> /dev/null; wait $pid; }; rm -rf "$run"' EXIT
+end() {
+    # Ctrl-C has come to nginx too, which may be gone.
+    [ -z "$pid" ] || { kill -TERM $pid 2> /dev/null || true; wait $pid || true; }
+    rm -rf "$run"
+}
+trap end EXIT
 trap 'exit 0' INT TERM
 # Started by root, the workers run as somebody else, who must reach the socket.
 chmod 755 "$run"

@@ -52,7 +52,7 @@ integration() {
 }
 
 field() {
-    run "field test" timeout 600 /usr/bin/python3 -m pytest -q -p no:cacheprovider -rs ${ARGS:-} tests/field
+    run "field test" timeout 1800 /usr/bin/python3 -m pytest -q -p no:cacheprovider -rs ${ARGS:-} tests/field
 }
 # What `make field` is for beside passing.
 differences() { sed -n '/where slab_cache differs/,/short test summary\|^[0-9]* \(passed\|failed\)/p' "$log_dir/field_test.log" | sed '$d'; }

@@ -9,6 +9,7 @@ WARN := -Wall -Wextra -Wpointer-arith -Werror
 FLAGS_plain := -O1 -g -DSLAB_DEBUG
 FLAGS_asan := -O1 -g -DSLAB_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FLAGS_tsan := -O1 -g -DSLAB_DEBUG -fsanitize=thread
+FLAGS_coverage := -O0 -g -DSLAB_DEBUG --coverage
 FLAGS_bench := -O2 -g -DNDEBUG
 FLAGS_fuzz := -O1 -g -DSLAB_DEBUG -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 FLAGS := $(FLAGS_$(VARIANT))

@@ -339,28 +339,23 @@ class Cache:
     # ---- asking (the first node) -----------------------------------------------------------------------------------
     def explain(self, url: str, tag: Optional[str] = None) -> Dict[str, Any]:
         """What is stored for a URL, or why nothing is; with `tag` also whether it carries that tag."""
-        answer: Dict[str, Any] = self.nodes[0].call("GET", self._path("entry"), {"url": url, **({"tag": tag} if tag else {})})
-        return answer
+        return dict(self.nodes[0].call("GET", self._path("entry"), {"url": url, **({"tag": tag} if tag else {})}))
 
     def top(self, by: str = "lost", n: int = 20) -> List[Dict[str, Any]]:
         """The heaviest routes: by `lost`, `saved`, `hits` or `bytes`."""
-        rows: List[Dict[str, Any]] = self.nodes[0].call("GET", self._path("top"), {"by": by, "n": n})["rows"]
-        return rows
+        return list(self.nodes[0].call("GET", self._path("top"), {"by": by, "n": n})["rows"])
 
-    def entries(self, *, prefix: Optional[str] = None, tag: Optional[str] = None) -> Iterator[Dict[str, Any]]:
-        """What is stored, below a URL that ends in "/" and with a tag, where these are given; a request for each page."""
-        query: Dict[str, Any] = {"n": 100, **({"prefix": prefix} if prefix else {}), **({"tag": tag} if tag else {})}
-        while True:
-            page = self.nodes[0].call("GET", self._path("entries"), query)
+    def entries(self, **query: str) -> Iterator[Dict[str, Any]]:
+        """What is stored: all, or below `prefix=` (a URL that ends in "/") and with `tag=`; a request for each hundred."""
+        page: Dict[str, Any] = {"next": ""}
+        while page["next"] is not None:
+            page = self.nodes[0].call("GET", self._path("entries"), {"n": 100, **query})
             yield from page["entries"]
-            if page["next"] is None:
-                return
             query["after"] = page["next"]
 
     def stats(self) -> Dict[str, Any]:
         """Sizes, fill level, counters and reasons of the zone."""
-        answer: Dict[str, Any] = self.nodes[0].call("GET", self._path(""))
-        return answer
+        return dict(self.nodes[0].call("GET", self._path("")))
 
 
 def _purge_bodies(what: Iterable[Tuple[str, str]], condition: Dict[str, List[str]]) -> Iterable[Dict[str, Any]]:

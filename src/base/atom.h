@@ -43,9 +43,6 @@ public:
     T exchange_seq_cst(T x) noexcept {
         return crash_point(), v_.exchange(x, std::memory_order_seq_cst);
     }
-    T exchange_acq_rel(T x) noexcept {
-        return crash_point(), v_.exchange(x, std::memory_order_acq_rel);
-    }
 
     // Strong compare-and-swap; on failure `expected` receives the value seen (acquire).
     bool cas_acq_rel(T& expected, T desired) noexcept {
@@ -62,7 +59,6 @@ public:
     T add_relaxed(T x) noexcept { return crash_point(), v_.fetch_add(x, std::memory_order_relaxed); }
     T add_seq_cst(T x) noexcept { return crash_point(), v_.fetch_add(x, std::memory_order_seq_cst); }
     T or_seq_cst(T x) noexcept { return crash_point(), v_.fetch_or(x, std::memory_order_seq_cst); }
-    T and_seq_cst(T x) noexcept { return crash_point(), v_.fetch_and(x, std::memory_order_seq_cst); }
 
 private:
     std::atomic<T> v_;

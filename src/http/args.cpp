@@ -6,6 +6,8 @@ namespace slab_cache::http {
 
 namespace {
 
+constexpr size_t kLeastFound = 3;   // what is shorter is part of many a text
+
 Bytes name_of(Bytes arg) noexcept {
     size_t at = 0;
     while (at < arg.size() && arg[at] != '=') {
@@ -51,6 +53,10 @@ private:
     Bytes rest_;
     bool done_;
 };
+
+bool shows(Bytes value, Bytes text) noexcept {
+    return text.size() < kLeastFound ? !text.empty() && value == text : value.find(text) != Bytes::npos;
+}
 
 // An argument and its place, so that equal names keep their order.
 struct Placed {
@@ -127,6 +133,23 @@ bool glob_match(Bytes pattern, Bytes text) noexcept {
         p++;
     }
     return p == pattern.size();
+}
+
+bool shows_unkeyed(Bytes value, Bytes args, const ArgsPolicy& policy) noexcept {
+    if (shows(value, args)) {
+        return true;
+    }
+    ArgReader reader(args);
+    Bytes arg;
+    while (reader.next(&arg)) {
+        if (!policy.none && is_kept(arg, policy)) {
+            continue;
+        }
+        if (shows(value, arg) || shows(value, base::slice(arg, name_of(arg).size() + 1))) {
+            return true;
+        }
+    }
+    return false;
 }
 
 size_t fill_args(Bytes args, const ArgsPolicy& policy, char* out, size_t cap) noexcept {

@@ -37,6 +37,10 @@ bool glob_match(Bytes pattern, Bytes text) noexcept;
 // The arguments of the key. Returns their length, at most args.size(); written when that fits.
 size_t canonical_args(Bytes args, const ArgsPolicy& policy, char* out, size_t cap) noexcept;
 
+// Does `value` show what the key does not know of `args`: all of them as they came, an argument that is
+// left out, or the value of one? What has one or two bytes is found by itself only.
+bool shows_unkeyed(Bytes value, Bytes args, const ArgsPolicy& policy) noexcept;
+
 // The arguments of the request to the origin: dropped ones missing, order kept.
 size_t fill_args(Bytes args, const ArgsPolicy& policy, char* out, size_t cap) noexcept;
 

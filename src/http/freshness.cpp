@@ -210,13 +210,6 @@ bool is_heuristically_cacheable(uint16_t status) noexcept {
     return false;
 }
 
-Bytes source_word(Source source) noexcept {
-    constexpr Bytes kWords[] = {"none",    "cdn",     "accel", "s-maxage",
-                                "max-age", "expires", "valid", "heuristic"};
-    const size_t at = static_cast<size_t>(source);
-    return at < sizeof(kWords) / sizeof(kWords[0]) ? kWords[at] : Bytes{};
-}
-
 int64_t received_age(const Fields& fields) noexcept {
     ListReader reader(fields.get("Age"));
     Bytes first;

@@ -33,9 +33,6 @@ enum class Source : uint8_t {
     kHeuristic,
 };
 
-// "cdn", "accel", "s-maxage", … for the log.
-Bytes source_word(Source source) noexcept;
-
 struct Freshness {
     Source source = Source::kNone;
     int64_t lifetime_sec = 0;          // from generation on; 0 = stale at once

@@ -21,14 +21,12 @@ struct Target {
 };
 
 // The flags are facts that the adapter has anyway, so that a hit need not search the fields.
-// `fields` are read only by the rules that say so.
 struct Request {
     Method method = Method::kGet;
     bool has_authorization = false;
     bool has_body = false;
     bool is_head_apart = false;   // a HEAD whose answer is kept for other HEADs
     bool wants_websocket = false;
-    Fields fields;      // Cache-Control and Pragma, when Policy::obey_request
 };
 
 // fields: the origin's, raw, X-Accel-* and Date included.

@@ -27,7 +27,7 @@ enum class SetCookie : uint8_t { kRefuse, kStrip, kStore };
 // Bits of Policy::ignore: slab_cache_ignore_headers. Ignored Set-Cookie is stripped from what is
 // stored.
 namespace ignore {
-inline constexpr uint32_t kAccelRedirect = 0x001;
+inline constexpr uint32_t kAccelRedirect = 0x001;   // no effect: nginx makes the redirect
 inline constexpr uint32_t kAccelExpires = 0x002;
 inline constexpr uint32_t kAccelLimitRate = 0x004;
 inline constexpr uint32_t kAccelBuffering = 0x008;
@@ -98,7 +98,6 @@ struct Policy {
     int64_t stale_if_error_sec = 3600;
     uint32_t max_header_bytes = 65536; // of all stored field lines, with ": " and CRLF; tags are not stored
     SetCookie set_cookie = SetCookie::kRefuse;
-    bool obey_request = false;         // Cache-Control and Pragma of requests (RFC 9111 §5.2.1)
     VaryPolicy vary;
     TagPolicy tags;
 };

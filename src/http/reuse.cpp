@@ -1,7 +1,5 @@
 #include "http/reuse.h"
 
-#include "http/cache_control.h"
-
 namespace slab_cache::http {
 
 namespace {
@@ -10,29 +8,6 @@ constexpr int64_t kRevalidationKeep = 3600;
 constexpr uint32_t kNeverStale = fact::kMustRevalidate | fact::kNoCache;
 
 int64_t later(int64_t a, int64_t b) noexcept { return a > b ? a : b; }
-
-// What the request's own directives make of it; only under Policy::obey_request (RFC 9111 §5.2.1,
-// §5.4).
-Reuse obey(const StoredFacts& facts, const Fields& fields, int64_t now, Reuse found) noexcept {
-    const CacheControl cc = parse_cache_control(fields);
-    const Reuse ask{ReuseKind::kRevalidate, Reason::kRequestControl};
-    const int64_t left = subtract_saturated(facts.fresh_until, now);
-    Reuse result = found;
-    if (cc.no_cache || (!cc.present && list_has(fields.get("Pragma"), "no-cache"))) {
-        result = ask;
-    } else if (cc.max_age != kAbsent && current_age(facts, now) > cc.max_age) {
-        result = ask;
-    } else if (cc.min_fresh != kAbsent && left < cc.min_fresh) {
-        result = ask;
-    } else if (found.kind != ReuseKind::kFresh && found.kind != ReuseKind::kStaleWhileRevalidate &&
-               cc.max_stale != kAbsent && (facts.flags & kNeverStale) == 0 &&
-               subtract_saturated(0, left) <= cc.max_stale) {
-        result = {ReuseKind::kStaleWhileRevalidate, Reason::kExpired};
-    }
-    const bool is_sent =
-        result.kind == ReuseKind::kFresh || result.kind == ReuseKind::kStaleWhileRevalidate;
-    return cc.only_if_cached && !is_sent ? Reuse{ReuseKind::kNo, Reason::kRequestControl} : result;
-}
 
 Reuse by_age(const StoredFacts& facts, int64_t now) noexcept {
     if ((facts.flags & fact::kNoCache) != 0) {
@@ -93,7 +68,7 @@ Reuse reuse(const StoredFacts& facts, const Request& request, const Policy& poli
     if (policy.stale_at_once && found.kind != ReuseKind::kFresh && may_serve_stale(facts, kStaleUpdating, policy, now)) {
         found.kind = ReuseKind::kStaleWhileRevalidate;
     }
-    return policy.obey_request ? obey(facts, request.fields, now, found) : found;
+    return found;
 }
 
 bool may_serve_stale(const StoredFacts& facts, StaleOn failure, const Policy& policy,

@@ -3,7 +3,7 @@
 // What        StoredFacts is all a hit needs to know; it is written into the stored head and read
 //             back from shared memory, so any bit pattern is legal and at worst makes the answer
 //             "revalidate".
-// Hot path    reuse(), current_age(): no allocation, no parsing unless Policy::obey_request is set.
+// Hot path    reuse(), current_age(): no allocation, no parsing.
 // Units       whole seconds of wall-clock time.
 #pragma once
 

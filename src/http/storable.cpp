@@ -102,9 +102,6 @@ Reason sharing_reason(const Request& request, const Response& response, const Fr
     if (request.has_authorization && !freshness.shares_authorization) {
         return Reason::kAuthorization;
     }
-    if (policy.obey_request && parse_cache_control(request.fields).no_store) {
-        return Reason::kRequestControl;
-    }
     return Reason::kNone;
 }
 
@@ -187,14 +184,16 @@ Verdict storable(const Request& request, const Response& response, const Freshne
     return {};
 }
 
-bool post_answers_get(const Target& target, const Response& response, const Freshness& freshness) noexcept {
+bool post_answers_get(const Target& target, const Response& response,
+                      const Freshness& freshness) noexcept {
     const Field* location = response.fields.find("Content-Location");
     if (response.status != 200 || !freshness.is_explicit || location == nullptr) {
         return false;
     }
     char buffer[4096];
     Bytes path;
-    return resolve_same_origin(trim(location->value), target, buffer, sizeof(buffer), &path) && path == target.path;
+    return resolve_same_origin(location->value, target, buffer, sizeof(buffer), &path) &&
+           path == target.path;
 }
 
 bool may_replace(uint16_t status, const Freshness& freshness, const StoredFacts& stored,

@@ -4,7 +4,8 @@
 //             heuristic; never 1xx, 206, 304. A response stale on arrival is kept when it has a
 //             validator or a stale window of its own. A varying Accept-Encoding with a
 //             Content-Encoding other than gzip, br, zstd is refused: the normalised key could not
-//             tell such variants apart. QUERY and POST need their method in slab_cache_methods.
+//             tell such variants apart. QUERY and POST need their method in slab_cache_methods; a
+//             POST answer that names its own URI in Content-Location also serves later GETs.
 #pragma once
 
 #include "http/freshness.h"
@@ -21,9 +22,11 @@ Verdict may_use_cache(const Request& request, const Policy& policy) noexcept;
 Verdict storable(const Request& request, const Response& response, const Freshness& freshness,
                  const Policy& policy) noexcept;
 
-// The answer to a POST to `target` is what a GET would bring (RFC 9110 §9.3.3): a 200 with explicit freshness and a
-// Content-Location equal to the target. The rest of storable() is to be asked too, with the method set to GET.
-bool post_answers_get(const Target& target, const Response& response, const Freshness& freshness) noexcept;
+// The answer to a POST for `target` may also be stored under the GET of it: a 200 with explicit
+// freshness and a Content-Location equal to the target (RFC 9110 §9.3.3). The rest of storable() is
+// to be asked too.
+bool post_answers_get(const Target& target, const Response& response,
+                      const Freshness& freshness) noexcept;
 
 // May this response take the place of what is stored? No for an error (5xx, or a status in
 // use_stale) without freshness of its own while the stored object can still be served.

@@ -71,10 +71,6 @@ bool has_failed(const Fields& request, const Validators& stored, int64_t now) no
 
 }  // namespace
 
-Validators validators_of(const Fields& stored, int64_t date) noexcept {
-    return {trim(stored.get("ETag")), trim(stored.get("Last-Modified")), date};
-}
-
 bool is_weak_tag(Bytes tag) noexcept { return base::starts_with(tag, "W/"); }
 
 bool strong_equal(Bytes a, Bytes b) noexcept { return !a.empty() && !is_weak_tag(a) && a == b; }
@@ -125,17 +121,6 @@ bool is_304_field(Bytes name) noexcept {
     constexpr Bytes kNames[] = {"ETag",    "Date",          "Vary",
                                 "Expires", "Cache-Control", "CDN-Cache-Control",
                                 "Content-Location"};
-    for (const Bytes known : kNames) {
-        if (base::equal_nocase(known, name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool is_condition_field(Bytes name) noexcept {
-    constexpr Bytes kNames[] = {"If-Match",          "If-None-Match", "If-Modified-Since",
-                                "If-Unmodified-Since", "If-Range",      "Range"};
     for (const Bytes known : kNames) {
         if (base::equal_nocase(known, name)) {
             return true;

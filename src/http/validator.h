@@ -26,8 +26,6 @@ struct Validators {
     int64_t date = 0;
 };
 
-Validators validators_of(const Fields& stored, int64_t date) noexcept;
-
 bool is_weak_tag(Bytes tag) noexcept;
 bool strong_equal(Bytes a, Bytes b) noexcept;   // both strong and the same
 bool weak_equal(Bytes a, Bytes b) noexcept;     // the same but for W/
@@ -43,10 +41,6 @@ bool if_range_holds(const Fields& request, const Validators& stored, int64_t now
 // Fields that a 304 generated from store carries: ETag, Date, Vary, Cache-Control,
 // CDN-Cache-Control, Expires, Content-Location.
 bool is_304_field(Bytes name) noexcept;
-
-// Must not reach the origin on a fill: If-Match, If-None-Match, If-Modified-Since,
-// If-Unmodified-Since, If-Range, Range.
-bool is_condition_field(Bytes name) noexcept;
 
 // Does the answer to a HEAD show that the stored GET is out of date: another ETag, Last-Modified or
 // Content-Length? A field that the HEAD lacks says nothing (RFC 9111 §4.3.5).

@@ -23,20 +23,9 @@ public:
         return reinterpret_cast<T*>(base_ + offset);
     }
 
-    // nullptr unless [offset, offset + bytes) lies inside.
-    char* try_bytes(uint64_t offset, uint64_t bytes) const noexcept {
-        return offset < bytes_ && bytes <= bytes_ - offset ? base_ + offset : nullptr;
-    }
-
     RunHeader* run(uint32_t ref) const noexcept { return at<RunHeader>(uint64_t{ref} * kRefBytes); }
     Entry* entry(uint32_t ref) const noexcept {
         return at<Entry>(uint64_t{ref} * kRefBytes + kRunHeaderBytes);
-    }
-
-    // The ref of the run that begins with this entry.
-    uint32_t ref_of(const Entry* e) const noexcept {
-        const auto at = static_cast<uint64_t>(reinterpret_cast<const char*>(e) - base_);
-        return static_cast<uint32_t>((at - kRunHeaderBytes) / kRefBytes);
     }
 
     char* base() const noexcept { return base_; }

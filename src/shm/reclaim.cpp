@@ -117,7 +117,7 @@ PinAnswer pin_ref(const Context& c, const Atom<uint64_t>& source, uint64_t word)
         give_slot(l, slot);
         return PinAnswer::kChanged;
     }
-    *cell = {ref, 1, slot};
+    *cell = {ref, 1, static_cast<uint16_t>(slot), 0, 0};
     return PinAnswer::kPinned;
 }
 
@@ -131,7 +131,7 @@ PinAnswer pin_held(const Context& c, uint32_t ref) noexcept {
     if (slot == 0) {
         return PinAnswer::kBusy;
     }
-    *cell = {ref, 1, slot};
+    *cell = {ref, 1, static_cast<uint16_t>(slot), 0, 0};
     return PinAnswer::kPinned;
 }
 
@@ -139,6 +139,8 @@ void unpin_ref(const Context& c, uint32_t ref) noexcept {
     LocalPins::Cell* cell = find_cell(c.local, ref);
     SLAB_DCHECK(cell->ref == ref);
     if (cell->ref == ref && --cell->count == 0) {
+        c.local->held -= cell->held;
+        c.local->held_long -= cell->seconds >= LocalPins::kLong ? cell->held : 0;
         give_slot(c.local, cell->slot);
         erase_cell(c.local, cell);
     }
@@ -150,6 +152,49 @@ uint32_t pins_held(const LocalPins& local) noexcept {
         n += cell.ref != 0 ? 1 : 0;
     }
     return n;
+}
+
+uint32_t weight_of(const Context& c, uint32_t ref) noexcept {
+    const Entry* e = region(c).entry(ref);
+    const uint32_t total = e->body_total.load_relaxed();  // relaxed, here and below: figures by themselves
+    const uint32_t occupied = e->occupied.load_relaxed();
+    return (total != kUnknownLength && total > occupied ? total : occupied) / kRefBytes + 1;
+}
+
+void hold_ref(const Context& c, uint32_t ref) noexcept {
+    LocalPins* l = c.local;
+    LocalPins::Cell* cell = find_cell(l, ref);
+    if (cell->ref != ref) {
+        return;
+    }
+    const uint32_t now = weight_of(c, ref);
+    const uint32_t more = now > cell->held ? now - cell->held : 0;
+    cell->held += more;
+    l->held += more;
+    l->held_long += cell->seconds >= LocalPins::kLong ? more : 0;
+}
+
+void hold_what_grew(const Context& c, uint32_t ref) noexcept {
+    if (is_held(c, ref)) {
+        hold_ref(c, ref);
+    }
+}
+
+bool is_held(const Context& c, uint32_t ref) noexcept {
+    const LocalPins::Cell* cell = find_cell(c.local, ref);
+    return cell->ref == ref && cell->held != 0;
+}
+
+void age_holds(const Context& c) noexcept {
+    for (LocalPins::Cell& cell : c.local->map) {
+        if (cell.ref == 0 || cell.held == 0) {
+            continue;
+        }
+        hold_ref(c, cell.ref);
+        if (cell.seconds < LocalPins::kLong && ++cell.seconds == LocalPins::kLong) {
+            c.local->held_long += cell.held;
+        }
+    }
 }
 
 const RefFilter& scan_slots(const Context& c) noexcept {

@@ -7,9 +7,9 @@
 //             Further pins of an entry this process already holds touch private memory only.
 // Threading   pin_*, unpin: the process's own thread. *_locked: holder of the entry's shard lock.
 // Death       A slot holds a ref or 0: zeroing the slots of the dead is exact.
-// Budget      Slow readers of unlinked entries may hold space that nobody can evict: at most the live slots times
-//             max_object. No writer waits for them: a store that finds no other room is refused. From a quarter of
-//             the zone on Store::is_pin_budget_spent() asks the layer above to copy instead of pinning.
+// Budget      Slow readers may hold space that nobody can evict. No writer waits for them: a store that finds no other room is
+//             refused. So the layer above tells what it sends to clients (Store::hold), and is told when that is enough
+//             (Store::is_enough_held): it then copies instead of pinning.
 // Ownership   retired entries belong to their shard's retired list (Entry::next) until reclaim_locked() frees them.
 // Invariants  R1  An entry in somebody's validated slot is not freed.                      [stress/pin_torture]
 //             R2  A retired entry is in no index slot and in no eviction queue.            [audit]
@@ -48,10 +48,13 @@ private:
 struct LocalPins {
     static constexpr uint32_t kMap = 2048;
     static constexpr uint32_t kMaxSlots = 1024;
+    static constexpr uint16_t kLong = 2;   // seconds, rounded up
     struct Cell {
         uint32_t ref;
         uint32_t count;
-        uint32_t slot;
+        uint16_t slot;
+        uint16_t seconds;            // since it is held
+        uint32_t held;               // units of kRefBytes; 0: it is not
     };
     // Where the next fill of a shard will most likely lie (Store::prefetch_fill).
     struct Ahead {
@@ -62,6 +65,7 @@ struct LocalPins {
     uint16_t free_slots[kMaxSlots];  // a stack; slot 0 means none and is never in it
     uint32_t free_count;
     uint32_t hiwater;
+    uint64_t held, held_long;        // of all cells, and of those that are for kLong
     uint64_t orphans[4];             // fill[] places whose abort() found the shard lock busy
     uint32_t uses;                   // bump_uses() calls not yet told to the zone
     uint32_t scans;
@@ -88,6 +92,14 @@ PinAnswer pin_ref(const Context& c, const Atom<uint64_t>& source, uint64_t word)
 PinAnswer pin_held(const Context& c, uint32_t ref) noexcept;
 void unpin_ref(const Context& c, uint32_t ref) noexcept;
 uint32_t pins_held(const LocalPins& local) noexcept;
+// Its bytes count as held until its last pin here goes. REQUIRES it is pinned.
+void hold_ref(const Context& c, uint32_t ref) noexcept;
+// The same for one that is held already; nothing for others.
+void hold_what_grew(const Context& c, uint32_t ref) noexcept;
+bool is_held(const Context& c, uint32_t ref) noexcept;
+// In units of kRefBytes: what it occupies, and will where its length is known.
+uint32_t weight_of(const Context& c, uint32_t ref) noexcept;
+void age_holds(const Context& c) noexcept;   // once a second
 
 // Collects every process's slots into the filter of this one.
 const RefFilter& scan_slots(const Context& c) noexcept;

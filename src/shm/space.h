@@ -176,7 +176,6 @@ private:
     void link(uint32_t block) noexcept;
     void unlink(uint32_t block) noexcept;
     void set_mode(uint32_t block, BlockMode mode) noexcept;
-    uint32_t first_block_from(uint32_t bin, uint32_t end_bin) const noexcept;
     uint32_t best_block(BlockMode mode, uint32_t count, uint32_t min_count) const noexcept;
     Run take(BlockMode mode, uint32_t want_bytes, uint32_t min_bytes) noexcept;
     Run take_from(uint32_t block, BlockMode mode, uint32_t count) noexcept;

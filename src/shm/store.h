@@ -127,9 +127,15 @@ public:
     Pin repin(const Pin& pin) noexcept;            // one more count on an entry already pinned
     // Half of this worker's places for pins are taken: small objects had better be copied, and let go.
     bool are_pins_short() const noexcept;
-    // Slow readers hold a quarter of the zone in entries that are no longer in the cache (as of the last reclaims):
-    // serve clients that do not keep up from a copy, and unpin.
-    bool is_pin_budget_spent() const noexcept;
+
+    // ---- clients that may be slow --------------------------------------------------------------------
+    // A client is sent the object, and takes what time it likes: its bytes are held until this worker's last pin of it goes.
+    // Again for one that has grown.
+    void hold(const Pin& pin) noexcept;
+    // One of `workers` holds its share: half of its pins, or objects for seconds that come to a quarter of its part of the
+    // zone, or with this one half of that in all. Then another client had better be sent a copy. One that is held costs no more.
+    bool is_enough_held(const Pin& pin, uint32_t workers) const noexcept;
+    void age_holds() noexcept;   // once a second
 
     // ---- reading a pinned object ---------------------------------------------------------------------
     static Bytes key(const Pin& pin) noexcept;

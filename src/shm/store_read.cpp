@@ -117,15 +117,26 @@ bool Store::are_pins_short() const noexcept {
     return process().local != nullptr && process().local->free_count < process().geo.slots_per_worker / 2;
 }
 
-bool Store::is_pin_budget_spent() const noexcept {
-    uint64_t held = 0;
-    uint64_t all = 0;
-    for (uint32_t i = 0; i < process().geo.shard_count; i++) {
-        const Shard* s = shard_at(process(), i);
-        held += s->held_bytes.load_relaxed();
-        all += capacity(process());
+void Store::hold(const Pin& pin) noexcept {
+    if (pin && process().local != nullptr) {
+        hold_ref(process(), pin.ref);
     }
-    return held > all / 4;
+}
+
+bool Store::is_enough_held(const Pin& pin, uint32_t workers) const noexcept {
+    const Context& c = process();
+    if (!pin || c.local == nullptr || is_held(c, pin.ref)) {
+        return false;
+    }
+    const uint64_t share = capacity(c) * c.geo.shard_count / (workers != 0 ? workers : 1) / kRefBytes;
+    return are_pins_short() || c.local->held_long > share / 4
+           || (c.local->held != 0 && c.local->held + weight_of(c, pin.ref) > share / 2);
+}
+
+void Store::age_holds() noexcept {
+    if (process().local != nullptr) {
+        shm::age_holds(process());
+    }
 }
 
 Bytes Store::key(const Pin& pin) noexcept {

@@ -226,7 +226,9 @@ Status put_piece(Context* c, Writer* w, Bytes bytes, int64_t now_sec, uint32_t* 
     }
     const uint32_t room = run->len.load_relaxed() - kRunHeaderBytes - w->tail_used;
     if (room == 0) {
-        return grow(c, w, bytes.size(), now_sec);
+        const Status s = grow(c, w, bytes.size(), now_sec);
+        hold_what_grew(*c, w->ref);
+        return s;
     }
     *put = static_cast<uint32_t>(bytes.size() < room ? bytes.size() : room);
     base::copy_in(reinterpret_cast<char*>(run + 1) + w->tail_used, bytes.data(), *put);

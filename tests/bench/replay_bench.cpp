@@ -1,7 +1,7 @@
 // Replays request traces against the real eviction queues and prints miss ratios beside those of the study.
 //
 // Policy alone: no allocator, 16 B of overhead per object, capacity as a part of the footprint, objects above
-// 1/16 of the capacity refused, nothing expires. Rows of the study are CORE.md's "+ R1".
+// 1/16 of the capacity refused, nothing expires. Rows of the study are those of its policies "+ R1" (large objects refused).
 // Usage: replay_bench [--no-refusal] [trace.txt.gz …]; by default all of ../shared/traces.
 #include <cmath>
 #include <cstdio>
@@ -21,7 +21,7 @@ struct Row {
     double miss[3], byte_miss[3];
 };
 
-// CORE.md section 1.
+// Miss ratios of the study, for zones of 1, 5 and 10 % of the footprint.
 const Row kRows[] = {
     {"web_adaptsize", shm::Eviction::kHits, {.684, .610, .584}, {.773, .680, .649}},
     {"web_adaptsize", shm::Eviction::kBalanced, {.702, .626, .598}, {.745, .663, .637}},

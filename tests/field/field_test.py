@@ -1,10 +1,11 @@
-"""Twenty configurations as people write them, each walked through three times: plain nginx, nginx's own cache, slab_cache."""
+"""Twenty configurations as people write them, each walked through four times: plain nginx, nginx's own cache, slab_cache, and what
+tools/migrate makes of the second."""
 import dataclasses
 import importlib
 import pathlib
 
 import pytest
-from differences import DIFFERENCES
+from differences import DIFFERENCES, MIGRATED
 from servers import Servers
 from site_walk import Site, repeated
 from steps import faults, field_faults
@@ -19,9 +20,9 @@ class Walk:
     answers: dict                  # mode -> list of Answer
     complaints: dict               # mode -> list
 
-    def steps(self):
+    def steps(self, last="slab"):
         """(step, plain, nginx, slab) for each that was taken with slab_cache; a crowd is a step for each."""
-        for step, *answers in zip(self.framework.steps, *(self.answers[m] for m in MODES), strict=True):
+        for step, *answers in zip(self.framework.steps, *(self.answers[m] for m in ("plain", "nginx", last)), strict=True):
             if answers[2] is None:
                 continue
             if not step.crowd:
@@ -43,7 +44,7 @@ def walk(request, servers):
     if framework.server and (program := servers.missing(framework.server)):
         pytest.skip(f"no {program}: tools/deps.sh test")
     answers, complaints = {}, {}
-    for mode in MODES:
+    for mode in (*MODES, "migrated"):
         site = Site(framework, mode, servers)
         try:
             answers[mode] = site.walk()
@@ -67,7 +68,7 @@ def test_steps_have_names_of_their_own(walk):
 
 
 def test_nginx_lives_through_it_and_ends(walk):
-    failing([f"{mode}: {c}" for mode in MODES for c in walk.complaints[mode]])
+    failing([f"{mode}: {c}" for mode, complaints in walk.complaints.items() for c in complaints])
 
 
 def test_the_scene_is_sound(walk):
@@ -99,10 +100,26 @@ def test_the_cache_does_what_nginx_s_does_or_the_difference_is_listed(walk):
     failing(wrong)
 
 
+def test_a_migrated_configuration_gives_what_nginx_alone_would(walk):
+    """Where nginx's own cache errs, what was made of it may: the key is the same."""
+    failing([f"{step.name}: {f}" for step, plain, nginx, migrated in walk.steps("migrated")
+             if not (step.nginx_errs and migrated.outcome(plain) == nginx.outcome(plain)) for f in faults(step, plain, migrated)])
+
+
+def test_a_migrated_configuration_asks_the_origins_what_they_were_asked_or_the_difference_is_listed(walk):
+    wrong = []
+    for step, plain, nginx, migrated in walk.steps("migrated"):
+        before, after = nginx.outcome(plain), migrated.outcome(plain)
+        row = MIGRATED.get((walk.framework.name, step.name), (before, before))
+        if not step.crowd and row[:2] != (before, after):
+            wrong.append(f"    {step.name}: {before} -> {after}: {'listed as ' + ' -> '.join(row[:2]) if row[0] != row[1] else 'not listed'}")
+    failing(wrong)
+
+
 def test_every_listed_difference_has_its_step(walk):
     names = {s.name for s in walk.framework.steps}
-    failing([f"{f}: {name}" for f, name in DIFFERENCES if f == walk.framework.name and name not in names])
+    failing([f"{f}: {name}" for f, name in [*DIFFERENCES, *MIGRATED] if f == walk.framework.name and name not in names])
 
 
 def test_the_list_names_frameworks_that_are_there():
-    assert {f for f, _ in DIFFERENCES} <= set(NAMES)
+    assert {f for f, _ in [*DIFFERENCES, *MIGRATED]} <= set(NAMES)

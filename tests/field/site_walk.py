@@ -5,9 +5,11 @@ import os
 import pathlib
 import re
 import shutil
+import subprocess
+import sys
 
 from harness.client import Connection
-from harness.nginx import Nginx
+from harness.nginx import MODULE, NGINX, TOP, Nginx
 from harness.origin import Origin, request_header
 from steps import Answer
 from translate import STATUS, translate
@@ -97,6 +99,7 @@ class Framework:
 class Site:
     def __init__(self, framework, mode, servers):
         self.framework, self.mode = framework, mode
+        self.written = "nginx" if mode == "migrated" else mode      # what is written by hand; tools/migrate does the rest
         self.version = 1                            # of what a scripted origin shows; unsafe requests raise it
         self.nginx = Nginx()
         self.complaints = []
@@ -131,17 +134,31 @@ class Site:
             tokens.update({name: o.address, f"{name}_port": o.port})
         self.tokens = tokens
         for extra in (HERE / "conf" / f.name).glob("*"):          # what the file includes
-            (d / extra.name).write_text(self._filled(translate(extra.read_text(), self.mode)))
+            (d / extra.name).write_text(self._filled(translate(extra.read_text(), self.written)))
 
     def _filled(self, text):
         return re.sub(r"@(\w+)@", lambda m: str(self.tokens[m[1]]), text)
 
     def text(self):
-        conf = self._filled(translate(self.framework.conf.read_text(), self.mode))
-        return MAIN.format(load="load_module modules/ngx_http_slab_cache_module.so;" if self.mode == "slab" else "",
+        conf = self._filled(translate(self.framework.conf.read_text(), self.written))
+        text = MAIN.format(load="load_module modules/ngx_http_slab_cache_module.so;" if self.mode == "slab" else "",
                            user="user root;" if os.getuid() == 0 else "", d=self.nginx.prefix,
-                           status=STATUS[self.mode].strip('"'),
+                           status=STATUS[self.written].strip('"'),
                            reason="$slab_cache_reason" if self.mode == "slab" else "-", conf=conf)
+        return self._migrated(text) if self.mode == "migrated" else text
+
+    def _migrated(self, text):
+        """What tools/migrate makes of it, and of the files that it includes."""
+        d = self.nginx.prefix
+        (d / "nginx.conf").write_text(text)
+        p = subprocess.run([sys.executable, TOP / "tools/migrate", "--module", MODULE, "--nginx", NGINX, "--out", d / "new", d / "nginx.conf"],
+                           stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        assert p.returncode in (0, 1) and "nginx -t" not in p.stderr, p.stdout + p.stderr
+        for path in (d / "new").rglob("*"):
+            if path.is_file() and path.suffix != ".md":
+                (d / path.relative_to(d / "new")).write_text(path.read_text())
+        self.report = (d / "new/migrate.md").read_text()
+        return (d / "nginx.conf").read_text()
 
     # ---- the walk -------------------------------------------------------------------------------------------
     def _asked(self):

@@ -1,6 +1,7 @@
 """What each recipe of conf-examples says of who shares what: somebody logs in, comments, and a stranger looks."""
 import os
 import pathlib
+import re
 import subprocess
 import types
 
@@ -199,6 +200,12 @@ def report(django):
     """What everybody gets, and whether Django was asked."""
     page = django.somebody().fetch("/report/")
     return page.cache, page.text
+
+
+def test_its_readme_names_commands_that_there_are(django):
+    known = django.site.manage(django.site.directory, "help", "--commands").split()
+    named = re.findall(r"manage\.py (\w+)", (EXAMPLES / "django/README.md").read_text())
+    assert {"migrate", "demo", "publish_report"} <= set(named) <= set(known)
 
 
 def test_the_management_command_pushes_the_report(django):

@@ -262,7 +262,8 @@ void change_things(Store& store, Store& other, bool is_full) {
         store.sweep(kNow + 110, 30'000 + static_cast<uint64_t>(i) * 1000, 512);
     }
     store.count(3);
-    sink = static_cast<unsigned>(store.counter_sum(3)) + (store.is_pin_budget_spent() ? 1 : 0);
+    sink = static_cast<unsigned>(store.counter_sum(3));
+    store.age_holds();
     for (uint32_t i = 0; i < 300; i++) {
         sink = store.worker_at(i).pid;
     }

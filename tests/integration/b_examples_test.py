@@ -17,16 +17,21 @@ def test_every_example_is_tested():
               "purge-and-api.conf", "tuning.conf", "log-format.conf",
               "push.conf", "signed-purge.conf", "wordpress-purge.conf"}    # d_examples_test.py
     assert {p.name for p in EXAMPLES.glob("*.conf")} == tested
-    in_field = {"django", "flask", "wordpress", "rest-api"}          # tests/field/recipes_test.py, strangers_test.py
-    assert {p.parent.name for p in EXAMPLES.glob("*/nginx.conf")} == in_field
+    elsewhere = {"django", "flask", "wordpress", "rest-api"}          # tests/field/recipes_test.py, strangers_test.py
+    elsewhere |= {"docker"}                                          # u_docker_test.py
+    assert {p.parent.name for p in EXAMPLES.glob("*/nginx.conf")} == elsewhere
 
 
-@pytest.mark.parametrize("path", [*EXAMPLES.glob("*.conf"), *EXAMPLES.glob("*/nginx.conf")], ids=lambda p: str(p.relative_to(EXAMPLES)))
+SITES = [*EXAMPLES.glob("*.conf"), *EXAMPLES.glob("*/nginx.conf"), EXAMPLES / "docker/default.conf"]
+SITES.remove(EXAMPLES / "docker/nginx.conf")                         # has none
+
+
+@pytest.mark.parametrize("path", SITES, ids=lambda p: str(p.relative_to(EXAMPLES)))
 def test_every_example_says_who_shares_what(path):
     assert re.search(r"^# Shared with everybody", path.read_text(), re.M)
 
 
-@pytest.mark.parametrize("path", [*EXAMPLES.glob("*.conf"), *EXAMPLES.glob("*/nginx.conf")], ids=lambda p: str(p.relative_to(EXAMPLES)))
+@pytest.mark.parametrize("path", SITES, ids=lambda p: str(p.relative_to(EXAMPLES)))
 def test_lifetimes_that_the_application_does_not_name_stand_beside_a_rule_for_cookies(path):
     """slab_cache_valid shares what nobody said is the same for all: good where it is known who is somebody."""
     text = re.sub(r"#.*", "", path.read_text())

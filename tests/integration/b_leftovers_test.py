@@ -36,6 +36,12 @@ def test_leftover_in_a_location_is_told_with_both_places_and_the_remedy(nginx, f
     assert f'"{OURS[what]}"' in told[0]
 
 
+def test_field_that_only_nginx_can_ignore_is_told(nginx):
+    told = warnings(nginx, location="location / { slab_cache one; slab_cache_ignore_headers Expires x-accel-redirect Vary; proxy_pass http://127.0.0.1:1; }")
+    assert len(told) == 1 and ('"x-accel-redirect" in "slab_cache_ignore_headers" has no effect: the redirect is nginx\'s, use for example '
+                               '"proxy_ignore_headers x-accel-redirect"') in told[0], told
+
+
 @pytest.mark.parametrize("family, level", itertools.product(FAMILIES, ("http", "server")))
 def test_leftover_is_told_at_whatever_level_it_stands(nginx, family, level):
     told = warnings(nginx, **{level: f"{family}_no_cache $cookie_session;"},

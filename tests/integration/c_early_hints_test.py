@@ -20,12 +20,17 @@ class Slow:
     def __init__(self, origin):
         self.origin, self.go, self.slow = origin, threading.Event(), False
         self.more, self.links, self.cache_control = [], LINKS, "no-cache"
+        self.at_work = 0
         origin.handle("*", self.answer)
 
     def answer(self, r):
         links = [f"Link: {self.links(r) if callable(self.links) else self.links}"] if self.links else []
-        return Reply("page of " + r.target, headers=[f"Cache-Control: {self.cache_control}", 'ETag: "1"', *links, *self.more],
-                     before=self.go if self.slow else None)
+        reply = Reply("page of " + r.target, headers=[f"Cache-Control: {self.cache_control}", 'ETag: "1"', *links, *self.more])
+        if self.slow:
+            self.at_work += 1
+            self.go.wait()
+            self.at_work -= 1
+        return reply
 
     def warm(self, n, *paths, headers=()):
         for path in paths:
@@ -56,14 +61,14 @@ def hints(c):
 
 def is_hinted(slow, n, path="/p", *headers, **kw):
     """Whether a 103 comes before the answer to one more request."""
-    before = len(slow.origin.requests())
     c = ask(n, path, *headers, **kw)
-    wait_until(lambda: len(slow.origin.requests()) > before, "the origin is asked")
+    wait_until(lambda: slow.at_work > 0, "the origin is asked")
     slow.go.set()
     first = c.read_any_header()
     final = first if first.status != 103 else c.read_header()
     assert final.status == 200
     c.close()
+    wait_until(lambda: slow.at_work == 0, "the origin has answered, whoever waited for that")
     slow.go.clear()
     return first.status == 103
 
@@ -272,7 +277,8 @@ def test_hints_over_http2_where_nginx_can(nginx, slow, certificate):
     listen = f"listen 127.0.0.1:{port} ssl; http2 on;" if VERSION >= (1, 25, 1) else f"listen 127.0.0.1:{port} ssl http2;"
     n = nginx.start(f"location / {{ slab_cache one; {ON} proxy_pass http://{slow.origin.address}; }}",
                     server=f"{listen} ssl_certificate {cert}; ssl_certificate_key {key};")
-    slow.warm(n, "/p")
+    n.curl("--http2", path="/p", scheme="https", port=port)
+    slow.slow = True
     threading.Thread(target=lambda: (slow.origin.wait_for_hits("/p", 2), slow.go.set())).start()
     said = n.curl("--http2", "-i", "-H", NAVIGATES, path="/p", scheme="https", port=port).decode()
     early = f"HTTP/2 103 \r\nlink: {HINTS}\r\n\r\n"

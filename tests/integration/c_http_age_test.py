@@ -1,4 +1,4 @@
-"""HTTP.md: Age in and out, Date, Expires, the syntax of dates."""
+"""HTTP: Age in and out, Date, Expires, the syntax of dates."""
 import threading
 import time
 from email.utils import parsedate_to_datetime

@@ -1,4 +1,4 @@
-"""HTTP.md: conditions of clients, validation at the origin, what a 304 updates, HEAD."""
+"""HTTP: conditions of clients, validation at the origin, what a 304 updates, HEAD."""
 import threading
 
 import pytest

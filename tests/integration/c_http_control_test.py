@@ -1,4 +1,4 @@
-"""HTTP.md: the syntax of Cache-Control, precedence, no-cache, no-store, CDN-Cache-Control, status, heuristic, Authorization."""
+"""HTTP: the syntax of Cache-Control, precedence, no-cache, no-store, CDN-Cache-Control, status, heuristic, Authorization."""
 import pytest
 from harness.origin import Reply, request_header
 from harness.rules import all_of, hits, http_date, second_answers

@@ -1,4 +1,4 @@
-"""HTTP.md: fields that are not stored, all others byte for byte, Cache-Groups, publication."""
+"""HTTP: fields that are not stored, all others byte for byte, Cache-Groups, publication."""
 import json
 
 import pytest

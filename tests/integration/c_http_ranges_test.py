@@ -1,4 +1,4 @@
-"""HTTP.md: ranges from any complete 200, also while it is growing; If-Range; 206 from the origin is never stored."""
+"""HTTP: ranges from any complete 200, also while it is growing; If-Range; 206 from the origin is never stored."""
 import re
 import threading
 

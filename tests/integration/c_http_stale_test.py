@@ -1,4 +1,4 @@
-"""HTTP.md: stale-while-revalidate, stale-if-error, what forbids both, errors that must not replace what is stored."""
+"""HTTP: stale-while-revalidate, stale-if-error, what forbids both, errors that must not replace what is stored."""
 import re
 import threading
 
@@ -53,7 +53,7 @@ def test_a_lifetime_of_zero_is_given_to_nobody_while_another_asks(cached, origin
 def wait_for_second_fill(n, count):
     """So many requests have seen one fill end, and wait for the next."""
     def waiting():
-        return len(set(re.findall(r"(\*\d+) slab_cache: step 3, round 2", n.error_log()))) >= count
+        return len(set(re.findall(r"(\*\d+) slab_cache: wait -> wait, round 2", n.error_log()))) >= count
     wait_until(waiting, f"{count} requests wait for another fill")
 
 

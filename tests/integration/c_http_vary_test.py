@@ -1,4 +1,4 @@
-"""HTTP.md: Vary, variants side by side, normalisation, slab_cache_vary."""
+"""HTTP: Vary, variants side by side, normalisation, slab_cache_vary."""
 import threading
 
 import pytest

@@ -1,4 +1,5 @@
 """Methods beyond GET: HEAD that reaches the origin, unsafe ones, POST with Content-Location, QUERY."""
+import contextlib
 import threading
 
 import pytest
@@ -249,6 +250,82 @@ def test_post_is_purged_with_its_url(cached, origin):
     n.request("/a", "POST", body=b"x")
     n.purge("/a")
     assert n.request("/a", "POST", body=b"x").cache == "MISS"
+
+
+# ---- a POST's answer that says it is a GET's (RFC 9110 9.3.3) --------------------------------------------------------------
+WITH_POST = "slab_cache_methods GET HEAD POST;"
+
+
+def names_itself(r, *lines, **kw):
+    return Reply(f"{r.method} ".encode() + r.body, headers=[*FRESH, f"Content-Location: {r.target}", *lines], **kw)
+
+
+@pytest.mark.parametrize("key", ["$uri$is_args$args$request_body", "$request_method $scheme$host$request_uri", "$request_uri", "$http_x_a$uri"])
+@pytest.mark.parametrize("when", ["cold", "in place of a GET's"])
+def test_post_that_names_its_own_url_answers_later_gets(cached, origin, key, when):
+    origin.handle("/a", names_itself)
+    n = cached(f"{WITH_POST} slab_cache_key '{key}';", workers=2)
+    if when == "in place of a GET's":
+        assert n.get("/a").text == "GET "
+    assert n.request("/a", "POST", body=b"x").text == "POST x"
+    assert (n.get("/a").cache, n.get("/a").text) == ("HIT", "POST x")
+    assert n.request("/a", "POST", body=b"x").cache == "HIT"
+
+
+@pytest.mark.parametrize("reply", [
+    lambda r: Reply("made", headers=[*FRESH, "Content-Location: /b"]),
+    lambda r: Reply("made", headers=["Content-Location: /a"]),
+    lambda r: Reply("made", headers=FRESH),
+    lambda r: Reply("made", status=201, headers=[*FRESH, "Content-Location: /a"]),
+    lambda r: names_itself(r, "Set-Cookie: a=b"),
+    lambda r: names_itself(r, framing="chunked", truncate=3),
+], ids=["another URL", "no freshness", "no Content-Location", "created", "cookie", "cut"])
+def test_other_answers_of_posts_are_no_gets(cached, origin, reply):
+    origin.handle("/a", lambda r: reply(r) if r.method == "POST" else asked(r))
+    n = cached(f"{WITH_POST} slab_cache_key $uri; slab_cache_valid 1h; proxy_http_version 1.1;")
+    n.expect_log("prematurely closed")
+    with contextlib.suppress(EOFError):
+        n.request("/a", "POST", body=b"x")
+    assert n.get("/a").text == "GET "
+
+
+@pytest.mark.parametrize("directives", [
+    "slab_cache_key $by_method$uri;",                                       # what it comes to for a GET is not known
+    "slab_cache_key $uri; rewrite ^/a$ /inner break;",
+], ids=["map", "rewrite"])
+def test_where_the_key_of_a_get_is_not_known_no_post_answers_one(cached, origin, directives):
+    origin.handle("*", lambda r: Reply(r.method, headers=[*FRESH, "Content-Location: /a"]))
+    n = cached(WITH_POST + directives, http="map $request_method $by_method { default same; }")
+    assert n.request("/a", "POST", body=b"x").text == "POST"
+    assert [n.get(path).text for path in ("/a", "/inner")] == ["GET", "GET"]
+
+
+def test_post_answers_the_get_of_its_own_url_alone(cached, origin):
+    origin.handle("*", names_itself)
+    n = cached(WITH_POST + "slab_cache_key $uri$request_body;")
+    n.request("/a", "POST", body=b"b")
+    assert [(path, n.get(path).text) for path in ("/ab", "/a", "/a?x")] == [("/ab", "GET "), ("/a", "POST b"), ("/a?x", "POST b")]
+
+
+def test_post_answers_gets_of_its_own_variant(cached, origin):
+    origin.handle("/a", lambda r: names_itself(r, "Vary: Foo"))
+    n = cached(WITH_POST + "slab_cache_key $uri;")
+    n.request("/a", "POST", headers=["Foo: 1"], body=b"x")
+    assert [n.get("/a", f"Foo: {i}").text for i in (1, 2, 1)] == ["POST x", "GET ", "POST x"]
+    assert n.request("/a", "POST", headers=["Foo: 1"], body=b"x").cache == "HIT"
+
+
+def test_purge_wins_over_a_post_in_flight(cached, origin):
+    go = threading.Event()
+    origin.handle("/a", lambda r: names_itself(r, before=go if r.method == "POST" else None))
+    n = cached(WITH_POST + "slab_cache_key $uri;")
+    with n.connect() as c:
+        c.send("/a", "POST", body=b"x")
+        origin.wait_for_hits("/a", 1)
+        n.purge("/a")
+        go.set()
+        assert c.read_body(c.read_header()).text == "POST x"
+    assert n.get("/a").text == "GET "
 
 
 def test_post_reaches_a_gateway_with_its_length_and_type(cached, origin):

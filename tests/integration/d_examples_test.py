@@ -82,14 +82,21 @@ def test_grafana_asks_for_metrics_that_exist(example):
     n = example("push.conf")
     n.get("/a")
     names = set(re.findall(r"^(slab_cache_[a-z_]+)", n.get("/_cache/metrics").text, re.M))
-    dashboard = json.loads((EXAMPLES / "grafana-dashboard.json").read_text())
-    asked = {name for panel in dashboard["panels"] for t in panel["targets"] for name in re.findall(r"slab_cache_[a-z_]+", t["expr"])}
+    asked = {name for e in expressions() for name in re.findall(r"slab_cache_[a-z_]+", e)}
     assert asked and asked <= names
 
 
 def expressions():
     dashboard = json.loads((EXAMPLES / "grafana-dashboard.json").read_text())
-    return [t["expr"] for panel in dashboard["panels"] for t in panel["targets"]]
+    return [t["expr"] for panel in dashboard["panels"] for t in panel.get("targets", [])]
+
+
+def test_grafana_shows_the_alerts_that_there_are():
+    dashboard = json.loads((EXAMPLES / "grafana-dashboard.json").read_text())
+    alerts = re.findall(r"- alert: (\w+)", (EXAMPLES / "prometheus/slab_cache.rules.yml").read_text())
+    drawn = re.search(r'alertname=~"([^"]+)"', dashboard["annotations"]["list"][0]["expr"])[1]
+    listed = [p["options"]["alertName"] for p in dashboard["panels"] if p["type"] == "alertlist"]
+    assert alerts and listed and all(re.fullmatch(drawn, a) and listed[0] in a for a in alerts)
 
 
 def test_grafana_asks_for_labels_and_values_that_exist(example):

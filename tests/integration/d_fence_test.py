@@ -52,7 +52,7 @@ class Begun:
 
     def __init__(self, n, path, method="GET"):
         self.c = n.connect()
-        self.c.send_raw(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n".encode())
+        self.c.begin(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n".encode())
 
     def finish(self):
         self.c.send_raw(b"\r\n")

@@ -1,5 +1,6 @@
 """Metrics in Prometheus' text, and the heavy hitters."""
 import json
+import pathlib
 import re
 import shutil
 import subprocess
@@ -156,3 +157,13 @@ def test_the_last_reason_is_still_known_when_the_mark_is_gone(cached, origin):
     n.reload()      # marks are short-lived; the sketch stays
     said = json.loads(n.get("/_cache/v1/zones/one/entry?url=/a").body)
     assert said["why"]["reason"] == "SET_COOKIE" and said["route"]["misses"] == 1
+
+
+def test_one_version_is_shown_in_metrics_api_and_log(cached):
+    text = (pathlib.Path(__file__).resolve().parents[2] / "src/base/version.h").read_text()
+    version = re.search(r'kVersion\[\] = "(.+)"', text)[1]
+    n = cached()
+    info = [line for line in n.get("/_cache/metrics").body.decode().splitlines() if line.startswith("slab_cache_build_info{")]
+    assert len(info) == 1 and f'version="{version}"' in info[0] and info[0].endswith(" 1")
+    assert json.loads(n.get("/_cache/v1/zones").body)["version"] == version
+    assert f"slab_cache {version}, layout " in n.error_log()

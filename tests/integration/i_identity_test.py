@@ -219,3 +219,30 @@ def test_coding_that_was_not_accepted_is_given_to_nobody_else(cached, origin, li
     n.get("/x", f"Accept-Encoding: {line}")
     for victim in ("identity", "deflate", "identity;q=1, *;q=0"):
         assert n.get("/x", f"Accept-Encoding: {victim}").header("Content-Encoding") is None
+
+
+@pytest.mark.parametrize("lines", [["Cache-Control: max-age=600", "Content-Disposition: inline"], ["Cache-Control: no-store", "Set-Cookie: a=b"], []],
+                         ids=["stored", "not stored", "silent"])
+@pytest.mark.parametrize("place", ["@gone", "/../out", "/missing"])
+def test_redirect_that_leads_nowhere_keeps_the_applications_fields(make_nginx, origin, place, lines):
+    origin.handle("/x", lambda r: Reply("", headers=[*lines, "X-Accel-Redirect: " + place]))
+    location = f"location / {{ slab_cache one; proxy_pass http://{origin.address}; }} location /missing {{ root /nonexistent; }} location @other {{ return 204; }}"
+    cached, plain = make_nginx(), make_nginx()
+    cached.start(text=cached.config(location))
+    plain.start(text=without_cache(plain.config(location)))
+
+    def answer(n):
+        a = n.get("/x")
+        return a.status, a.body, sorted(h for h in a.headers if not h[0].startswith(("X-", "Date")))
+    want = answer(plain)
+    assert want[0] == (500 if place == "@gone" else 404)
+    asked = origin.hits("/x")
+    assert [answer(cached) for _ in range(3)] == [want] * 3
+    assert origin.hits("/x") - asked == (1 if "max-age" in str(lines) else 3)
+
+
+def test_answer_whose_redirect_nginx_ignores_is_the_origins_own(cached, origin):
+    origin.reply("/x", "body", headers=["X-Accel-Redirect: /y", "X-Accel-Expires: 600", "Date: Mon, 01 Jan 2024 00:00:00 GMT"])
+    n = cached("proxy_ignore_headers X-Accel-Redirect;")
+    answers = [n.get("/x") for _ in range(2)]
+    assert [(a.cache, a.text, a.header("Date")) for a in answers] == [(c, "body", "Mon, 01 Jan 2024 00:00:00 GMT") for c in ("MISS", "HIT")]

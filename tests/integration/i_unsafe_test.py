@@ -1,4 +1,4 @@
-"""An unsafe method invalidates its own URL, whichever location answers it, in whatever zone it lies (IDENTITY.md I5)."""
+"""An unsafe method invalidates its own URL, whichever location answers it, in whatever zone it lies."""
 import pytest
 from harness.origin import Reply
 

@@ -178,6 +178,14 @@ def test_explain_top_and_stats(site):
     assert any(row["route"].endswith("/a") for row in site.cache.top("lost"))
 
 
+def test_entries_are_all_pages_of_what_is_chosen(site):
+    paths = [f"/d/{i}" for i in range(130)] + ["/other"]
+    site.warm(*paths)
+    below = [e["key"].rpartition("|")[2] for e in site.cache.entries(prefix=site.base + "/d/", tag="all")]
+    assert sorted(below) == sorted(paths[:-1])
+    assert len(list(site.cache.entries())) == 131 and list(site.cache.entries(tag="none")) == []
+
+
 # ---- nodes --------------------------------------------------------------------------------------------------------
 
 LOCATIONS = "location / {{ slab_cache one; proxy_pass http://{origin}; }} location /_cache/ {{ slab_cache_api write=on {api}; {rules} }}"

@@ -74,8 +74,8 @@ def test_nginx_takes_its_configuration(nginx):
 def test_what_it_builds_serves_and_caches():
     """Each FROM is a fresh Debian, RUN runs there, COPY copies."""
     stages, order, workdir, words = {}, [], "/", instructions()
-    with reserve_port() as sock, reserve_port() as admin:
-        port = sock.getsockname()[1]
+    with reserve_port() as sock, reserve_port() as admin, reserve_port() as application:
+        port, application_port = sock.getsockname()[1], application.getsockname()[1]
         try:
             for word, rest in words:
                 if word == "FROM":
@@ -94,18 +94,15 @@ def test_what_it_builds_serves_and_caches():
                     root = stages[re.search(r"--from=(\w+)", rest)[1]].path if "--from" in rest else TOP
                     target = here.path / os.path.join(workdir, to).lstrip("/")
                     for source in (root / s.lstrip("/") for s in sources):
-                        if source.is_dir():
-                            shutil.copytree(source, target)
-                        else:
-                            target.parent.mkdir(parents=True, exist_ok=True)
-                            shutil.copy(source, target)
+                        (target if to.endswith("/") else target.parent).mkdir(parents=True, exist_ok=True)
+                        (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
             debian = stages["last"]
             for name, old, new in (("conf.d/default.conf", "listen 80;", f"listen 127.0.0.1:{port};"),
                                    ("nginx.conf", "listen 8081;", f"listen 127.0.0.1:{admin.getsockname()[1]};"),
                                    ("nginx.conf", "access_log /dev/stdout;", "access_log off;"), ("nginx.conf", "/dev/stderr", "/run/error.log")):
                 path = debian.path / "etc/nginx" / name
                 assert old in path.read_text()
-                path.write_text(path.read_text().replace(old, new))
+                path.write_text(path.read_text().replace(old, new).replace("127.0.0.1:8082", f"127.0.0.1:{application_port}"))
             debian.start(port)
 
             def get(path="/", at=port):

@@ -2,11 +2,13 @@
 import os
 import pathlib
 import random
+import re
 import subprocess
 import sys
 
 import pytest
 from harness.nginx import MODULE, NGINX, TOP
+from harness.origin import Reply
 
 sys.path.insert(0, str(TOP / "tools/migrate"))
 import reader    # noqa: E402
@@ -197,7 +199,7 @@ def test_what_it_could_not_do_is_listed_with_severity(tmp_path, body, severity, 
     ("proxy_ignore_headers X-Accel-Charset;", "proxy_ignore_headers X-Accel-Charset;"),
     ("proxy_cache_use_stale off;", "slab_cache_use_stale off;"),
     ("proxy_cache_purge PURGE from 127.0.0.1 10.0.0.0/8;", "slab_cache_purge PURGE from 127.0.0.1 10.0.0.0/8;"),
-    ("add_header X ${upstream_cache_status}s;", "add_header X $slab_cache_statuss;"),
+    ("add_header X ${upstream_cache_status}s;", "add_header X ${slab_cache_status}s;"),
     ("proxy_cache_key $scheme$proxy_host$request_uri;", "slab_cache_key ${scheme}127.0.0.1:1${request_uri};"),
 ])
 def test_single_directives(tmp_path, old, new):
@@ -343,11 +345,74 @@ def test_vcl_is_listed_by_idiom(tmp_path, line, words):
     assert code == 0 and len(mine) >= 1 and all(x.startswith(f"- {path}:6: ") for x in mine) and any(words in x for x in mine), out
 
 
+# ---- page caches in memcached and Redis -----------------------------------------------------------------------------
+
+PAGE_CACHES = """events {}
+http {
+    log_format x "$srcache_fetch_status ${srcache_store_status}x";
+    server {
+        set $skip_cache 0;
+        location ~ \\.php$ {
+            set $key "nginx-cache:$scheme$request_method$host$request_uri";
+            srcache_fetch_skip $skip_cache;
+            srcache_store_skip $skip_cache;
+            srcache_response_cache_control off;
+            set_escape_uri $escaped_key $key;
+            srcache_fetch GET /redis-fetch $key;
+            srcache_store PUT /redis-store key=$escaped_key;
+            srcache_store_private on;
+            fastcgi_pass unix:/run/php.sock;
+        }
+        location /redis-fetch { internal; set $redis_key $args; redis_pass 127.0.0.1:6379; }
+        location /redis-store { internal; set_unescape_uri $key $arg_key; redis2_query expire $key 14400; redis2_pass 127.0.0.1:6379; }
+        location / { set $memcached_key "$uri$cookie_lang"; memcached_pass 127.0.0.1:11211; error_page 404 502 = @app; }
+        location @app { proxy_pass http://127.0.0.1:8000; }
+        location /raw { memcached_pass 127.0.0.1:11211; }
+        location /memc { internal; set $memc_key $query_string; set $memc_exptime 300; memc_pass 127.0.0.1:11211; }
+        location /pages/ { set $k $uri; set_md5 $d $k; srcache_fetch GET /memc $d; srcache_store PUT /memc $d; srcache_store_statuses 200 404;
+                           srcache_methods GET HEAD; proxy_pass http://127.0.0.1:8000; }
+        location /plain/ { srcache_fetch GET /memc?$uri; proxy_pass http://127.0.0.1:8000; }
+    }
+}
+"""
+
+
+def test_page_caches_in_memcached_and_redis_are_listed_with_severity_and_left_alone(tmp_path):
+    path = put(tmp_path, nginx=PAGE_CACHES)
+    code, out, err = run("--in-place", path)
+    assert code == 2 and "nothing here moves" in err and path.read_text() == PAGE_CACHES
+    by_line = {}
+    for part in out.split("\n## ")[1:]:
+        rows = by_line.setdefault(part.partition(":")[0].partition("\n")[0].lower(), {})
+        for line, text in re.findall(r"- \S+?:(\d+): (.*)", part):
+            rows.setdefault(int(line), []).append(text)
+    leaks, loses, told = by_line["leaks"], by_line["loses"], by_line["for your information"]
+    assert "write slab_cache_bypass $skip_cache;" in leaks[8][0] and "write slab_no_cache $skip_cache;" in leaks[9][0]
+    assert "Cache-Control: private" in leaks[14][0] and "tells visitors apart" in leaks[19][0] and sorted(leaks) == [8, 9, 14, 19]
+    assert ("slab_cache_valid 200 301 302 14400; slab_cache_key \"nginx-cache:$scheme$request_method$host$request_uri\"; "
+            "slab_cache_ignore_headers Cache-Control Expires;") in loses[6][0]
+    assert "slab_cache_valid 200 404 300; slab_cache_key $uri; slab_cache_methods GET HEAD;" in loses[23][0]
+    assert "slab_cache_valid 200 301 302 300; slab_cache_key $uri;" in loses[25][0]
+    assert "PUT …/v1/zones/ZONE/entry?url=URL" in loses[19][0] and sorted(loses) == [6, 19, 23, 25]
+    assert sorted(told) == [17, 18, 21, 22] and "nothing tells that these are pages" in told[21][0]
+    assert "$slab_cache_status" in by_line["differs"][3][0]
+
+
+def test_what_is_proposed_for_them_is_taken_by_nginx(nginx, tmp_path):
+    _, out, _ = run(put(tmp_path, nginx=PAGE_CACHES))
+    lines = re.findall(r"slab_cache in its place: (.*)", out)
+    assert len(lines) == 3
+    for line in lines:
+        code, said = nginx.test_config(location="location / { proxy_pass http://127.0.0.1:1; " + line.replace("ZONE", "one") + " }")
+        assert code == 0, said
+
+
 # ---- purging ------------------------------------------------------------------------------------------------------
 
 def test_a_purge_location_becomes_a_purge_of_this_server(make_nginx, origin, tmp_path):
     n = make_nginx()
-    origin.reply("/x", "page", headers=["Cache-Control: max-age=60"])
+    origin.handle("*", lambda request: Reply("page", headers=["Cache-Control: max-age=60"]))
+    (n.prefix / "html/index.php").touch()
     (n.prefix / "old.conf").write_text(f"""user root; daemon off; pid {n.prefix}/nginx.pid; error_log {n.prefix}/error.log notice; events {{}}
 http {{
     access_log off;
@@ -355,7 +420,9 @@ http {{
     proxy_cache_path {n.prefix}/c keys_zone=z:1m;
     server {{
         listen 127.0.0.1:{n.port};
-        location / {{ proxy_pass http://{origin.address}; proxy_cache z; proxy_cache_key $scheme$request_method$host$request_uri;
+        root {n.prefix}/html;
+        location / {{ index index.php; try_files $uri $uri/ /index.php?$args; }}
+        location ~ \\.php$ {{ proxy_pass http://{origin.address}; proxy_cache z; proxy_cache_key $scheme$request_method$host$request_uri;
                      add_header X-Cache $upstream_cache_status; }}
         location ~ /purge(/.*) {{ proxy_cache_purge z "$scheme$request_method$host$1"; }}
     }}
@@ -364,8 +431,9 @@ http {{
     code, out, err = run("--out", n.prefix / "new", "--module", MODULE, "--nginx", NGINX, n.prefix / "old.conf")
     assert code == 0 and not err and "anybody could purge" in out
     n.start(text=(n.prefix / "new/old.conf").read_text())
-    assert [n.get("/x").cache for _ in range(2)] == ["MISS", "HIT"]
-    assert n.get("/purge/x").status == 200 and n.get("/x").cache == "MISS"
+    for path in ("/x", "/"):            # the second is a directory: index leads on from there, for GET alone
+        assert [n.get(path).cache for _ in range(2)] == ["MISS", "HIT"]
+        assert n.get("/purge" + path).status == 200 and n.get(path).cache == "MISS", path
 
 
 def test_it_needs_nothing_but_python(tmp_path):

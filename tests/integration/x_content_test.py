@@ -1,5 +1,6 @@
 """Whatever makes the answer: with slab_cache inherited from the server, clients get what the same nginx gives without it, cold
 and warm, and nothing keeps a worker from ending."""
+import os
 import struct
 
 import pytest
@@ -121,6 +122,7 @@ def both(make_nginx, origin):
             for name, content in (("files/a.txt", b"a file\n"), ("files/big.bin", BIG), ("one/only.txt", b"only\n"), ("head.html", b"HEAD"),
                                   ("foot.html", b"FOOT"), ("dav/a.txt", b"dav\n")):
                 (n.prefix / "html" / name).write_bytes(content)
+                os.utime(n.prefix / "html" / name, (1764000000, 1764000000))         # autoindex shows it
             noisy.append(Noisy(n.prefix / "noisy.sock", None))
             text = directives.replace("@PREFIX@", str(n.prefix)).replace("@ORIGIN@", origin.address)
             http = modules.LUA_PATH if "http_lua" in loaded else ""

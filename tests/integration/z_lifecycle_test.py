@@ -117,7 +117,7 @@ def test_draining_worker_goes_on_serving_from_the_same_zone(loaded):
     n = loaded(workers=1)
     n.get("/k/1")
     with n.connect() as c:
-        c.send_raw(b"GET /k/1 HTTP/1.1\r\nHost: localhost\r\n")    # a request begun in the old worker
+        c.begin(b"GET /k/1 HTTP/1.1\r\nHost: localhost\r\n")    # a request begun in the old worker
         n.reload()
         c.send_raw(b"Connection: close\r\n\r\n")
         answer = c.read_body(c.read_header())

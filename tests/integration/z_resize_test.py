@@ -57,7 +57,7 @@ class Begun:
 
     def __init__(self, n, path, method="GET", *lines):
         self.c, self.method = n.connect(), method
-        self.c.send_raw("".join(f"{x}\r\n" for x in (f"{method} {path} HTTP/1.1", "Host: localhost", *lines)).encode())
+        self.c.begin("".join(f"{x}\r\n" for x in (f"{method} {path} HTTP/1.1", "Host: localhost", *lines)).encode())
 
     def finish(self):
         self.c.send_raw(b"\r\n")

@@ -73,7 +73,11 @@ GROUPS = {
 WARNING = r'slab_cache zones up to "one" take 16m, and the control group allows 12m of memory: processes will be killed when they fill in .*:\d+'
 
 
+needs_groups = pytest.mark.skipif(not pathlib.Path("/sys/fs/cgroup").is_dir(), reason="SKIP: no control groups are mounted here")
+
+
 @needs_mounts
+@needs_groups
 @pytest.mark.parametrize("version", GROUPS)
 def test_zone_above_the_control_group_is_warned_of(nginx, inside, version):
     groups = nginx.prefix / "groups"
@@ -88,6 +92,7 @@ def test_zone_above_the_control_group_is_warned_of(nginx, inside, version):
 
 
 @needs_mounts
+@needs_groups
 def test_zone_within_the_control_group_is_not_warned_of(nginx, inside):
     groups = nginx.prefix / "groups"
     groups.mkdir()

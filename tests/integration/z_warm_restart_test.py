@@ -372,7 +372,7 @@ def test_changed_size_leaves_old_workers_the_old_file(warm, slab):
     n = warm()
     n.get("/a")
     with n.connect() as c:
-        c.send_raw(b"GET /a HTTP/1.1\r\nHost: localhost\r\n")
+        c.begin(b"GET /a HTTP/1.1\r\nHost: localhost\r\n")
         n.write(n.text.replace("zone=one:16m", "zone=one:20m"))
         n.reload()
         c.send_raw(b"\r\n")

@@ -1,6 +1,6 @@
-/* pin.pml — pin, publish, unpublish, reclaim, repair and reap with hazard slots (src/shm, CORE.md section 2).
+/* pin.pml — pin, publish, unpublish, reclaim, repair and reap with hazard slots (src/shm).
  *
- * Code        Store::find, probe, pin_from, take_slot, publish_hazard, still_holds, give_slot (store_read.cpp,
+ * Code        Store::find, probe, take_slot, publish_hazard, still_holds, give_slot (store_read.cpp,
  *             reclaim.cpp); publish_locked, erase_locked (index.cpp); scan_slots, reclaim_locked; Repair::run;
  *             reap_dead, clean_record (worker.cpp)
  * What        One index cell, two entries, one worker record with two hazard slots. Worker A owns the record from

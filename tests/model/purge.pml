@@ -1,6 +1,6 @@
-/* purge.pml — purge against lookup, fill and refresh (src/shm/purge, CORE.md section 5).
+/* purge.pml — purge against lookup, fill and refresh (src/shm/purge).
  *
- * Code        purge_fingerprints, make_room_locked, write_record_locked, publish_and_unlock, finish_purge_locked, judge
+ * Code        purge_fingerprints, make_room_locked, write_record_locked, publish_purge_locked, finish_purge_locked, judge
  *             (purge.cpp); known_valid_at (entry_runs.h); Store::validity, birth_stamp, commit, refresh (store_read.cpp, store_write.cpp)
  * What        One key whose entry carries selector SA. Each purger first sees the origin's content change, then
  *             purges: SA, or SB which lands in the same record set and, as the set has one way here, drops SA's

@@ -215,7 +215,7 @@ private:
     uint32_t evictions_ = 0, random_ = 12345;
 };
 
-// The study's size mixes (alloc_sim.cpp).
+// The study's size mixes.
 struct SizeMix {
     const char* name;
     double median, sigma;

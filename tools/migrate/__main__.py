@@ -137,7 +137,8 @@ def migrate(options: argparse.Namespace) -> int:
     notes = rewrite.notes.list + leaks(Configuration(options.configuration, texts))
     sys.stdout.write(summary(rewrite, notes))
     if not rewrite.moving:
-        print("nothing written: " + ("nothing here moves" if rewrite.found else "nothing here is cached"), file=sys.stderr)
+        found = rewrite.found or any("srcache" in n.text or "_pass is left" in n.text for n in notes)
+        print("nothing written: " + ("nothing here moves" if found else "nothing here is cached"), file=sys.stderr)
         return 2
     questions = any(n.severity in ("leaks", "loses") for n in notes)
     if options.out or options.in_place:

@@ -37,9 +37,10 @@ def _send_on(rewrite: "Rewrite", scope: Scope, d: Directive) -> None:
         rewrite.notes.add("differs", d.place, "anybody could purge; now 127.0.0.1 can: name the addresses of who may")
     rewrite._edit(d.file, replaced(d, lines + [f"proxy_pass {scheme}://{where}$1$is_args$args;"]))
     rewrite.notes.add("differs", d.place, "answers 200 also where nothing was stored")
-    for c in rewrite.moving:
-        if c.zone == d.args[0] and server in list(c.scope.up()):
-            rewrite._open(c.block, ["slab_cache_purge PURGE from 127.0.0.1;"])
+    # At the server's level: the PURGE comes to the location of its URL, and try_files or index lead on from there only for a GET.
+    if any(c.zone == d.args[0] and any(s is server for s in c.scope.up()) for c in rewrite.moving):
+        assert server is not None and server.directive is not None
+        rewrite._open(server.directive, ["slab_cache_purge PURGE from 127.0.0.1;"])
 
 
 def _address(server: Optional[Scope]) -> Optional[Tuple[str, str]]:

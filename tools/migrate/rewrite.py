@@ -6,6 +6,7 @@ import zones
 from edit import Edit, added, apply, opened, replaced, words_with
 from mapping import defaults, mapped
 from model import FAMILIES, Configuration, Scope
+from pagecaches import list_page_caches
 from plan import Cached, Notes, Options, SETTINGS, find_cached, is_keyed_by_credentials, names_of_staying, settle_zones, users_of_settings
 from purging import purge_locations
 from reader import Directive, File
@@ -57,6 +58,7 @@ class Rewrite:
             known += [line for line in lines if line not in known]
 
     def _plan(self) -> None:
+        list_page_caches(self.config, self.notes)
         for c in self.found:
             if c.stays:
                 self.notes.add("loses", c.block.place, f"stays on {c.family}_cache: {c.stays}")
@@ -195,19 +197,22 @@ class Rewrite:
             for start, end in words_with(file, "upstream_cache_status"):
                 seen = True
                 if not any(e.start <= start < e.end for e in self.edits.get(file.path, [])):
-                    self._edit(file, Edit(start, end, status))
+                    self._edit(file, Edit(start, end, _named_as(file.text[start:end], status)))
             for name in ("last_modified", "etag", "date", "max_age"):
                 for start, _ in words_with(file, f"upstream_cache_{name}"):
                     self.notes.add("differs", f"{file.path}:{file.line_of(start)}", f"$upstream_cache_{name} is empty now")
             for start, end in words_with(file, "upstream_cache_key"):
-                self._edit(file, Edit(start, end, "$slab_cache_key"))
+                self._edit(file, Edit(start, end, _named_as(file.text[start:end], "$slab_cache_key")))
         for d in self.config.directives():
             if d.lua and "upstream_cache_status" in d.file.text[d.block_start:d.block_end]:
                 self.notes.add("differs", d.place, "Lua reads upstream_cache_status: let it read slab_cache_status")
-            if re.match(r"(srcache_(fetch|store)|memcached_pass|memc_pass|redis2?_pass)$", d.name):
-                self.notes.add("nothing", d.place, f"{d.name} is left as it is; slab_cache in that location can do its work")
         if seen and not everything:
             self._open(zones.http_block(self.config), STATUS_MAP)
+
+
+def _named_as(old: str, new: str) -> str:
+    """`new` in braces where `old` is: what stands behind may belong to no name."""
+    return f"${{{new[1:]}}}" if old.startswith("${") else new
 
 
 def _within_off(inner: Scope, moving_scopes: Set[int]) -> bool:

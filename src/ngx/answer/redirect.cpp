@@ -97,7 +97,7 @@ ngx_int_t redirect_by(ngx_http_request_t* r, const http::Fields& fields) noexcep
 
 ngx_int_t redirect_handler(ngx_http_request_t* r) noexcept {
     Ctx* ctx = get_ctx(r);
-    ctx->step = Step::kAnswered;
+    set_step(ctx, Step::kAnswered);
     return redirect_by(r, ctx->redirect->fields);
 }
 

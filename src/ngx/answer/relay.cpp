@@ -13,7 +13,7 @@ namespace {
 
 void finish(ngx_http_request_t* r, Ctx* ctx, ngx_int_t rc) noexcept {
     ngx_connection_t* c = r->connection;
-    ctx->step = Step::kAnswered;
+    set_step(ctx, Step::kAnswered);
     ngx_http_finalize_request(r, rc);
     ngx_http_run_posted_requests(c);
 }
@@ -126,7 +126,7 @@ void put_in_front(Relay* relay, ngx_chain_t* front) noexcept {
 
 ngx_int_t relay_handler(ngx_http_request_t* r) noexcept {
     Ctx* ctx = get_ctx(r);
-    ctx->step = Step::kAnswered;
+    set_step(ctx, Step::kAnswered);
     const ngx_int_t discard = ngx_http_discard_request_body(r);
     if (discard != NGX_OK) {
         return discard;
@@ -142,7 +142,7 @@ ngx_int_t relay_handler(ngx_http_request_t* r) noexcept {
         return rc;   // filter_finalize: a filter has answered with an error page, of which NGX_AGAIN is left
     }
     ctx->relay->header_sent = true;
-    ctx->step = Step::kRelaying;
+    set_step(ctx, Step::kRelaying);
     r->main->count++;
     r->write_event_handler = on_writable;
     if (r == r->main) {
@@ -159,7 +159,7 @@ void resume_relay(Ctx* ctx) noexcept {
 
 void start_relay_body(ngx_http_request_t* r, Ctx* ctx, ngx_chain_t* front) noexcept {
     put_in_front(ctx->relay, front);
-    ctx->step = Step::kRelaying;
+    set_step(ctx, Step::kRelaying);
     r->write_event_handler = on_writable;
     send_more(r, ctx);
 }

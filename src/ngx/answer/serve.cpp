@@ -9,13 +9,13 @@
 #include "ngx/answer/first_piece.h"
 #include "ngx/answer/redirect.h"
 #include "ngx/answer/serve_growing.h"
+#include "ngx/answer/spool.h"
 #include "ngx/zone/whole_head.h"
 
 namespace slab_cache::ngx {
 namespace {
 
 constexpr uint32_t kSegmentsPerCall = 64;   // what one writev() of nginx takes
-constexpr int64_t kSmallBody = 32 * 1024;
 
 ngx_chain_t* new_link(ngx_http_request_t* r, const shm::Segment& s) noexcept {
     ngx_chain_t* link = ngx_alloc_chain_link(r->pool);
@@ -31,7 +31,8 @@ ngx_chain_t* new_link(ngx_http_request_t* r, const shm::Segment& s) noexcept {
     return link;
 }
 
-ngx_int_t send_whole(ngx_http_request_t* r, Ctx* ctx) noexcept {
+// The whole body, last buf and all; null where there is none. False: the object is shorter than its entry says, or no memory.
+bool body_chain(ngx_http_request_t* r, Ctx* ctx, ngx_chain_t** chain) noexcept {
     ngx_chain_t* out = nullptr;
     ngx_chain_t** last = &out;
     ngx_buf_t* tail = nullptr;
@@ -43,12 +44,12 @@ ngx_int_t send_whole(ngx_http_request_t* r, Ctx* ctx) noexcept {
         const uint32_t n =
             ctx->zone->store.segments(ctx->pin, offset, &cursor, segment, kSegmentsPerCall);
         if (n == 0) {
-            return NGX_ERROR;   // the chain is shorter than its entry says
+            return false;
         }
         for (uint32_t i = 0; i < n; i++) {
             ngx_chain_t* link = new_link(r, segment[i]);
             if (link == nullptr) {
-                return NGX_ERROR;
+                return false;
             }
             tail = link->buf;
             *last = link;
@@ -56,21 +57,39 @@ ngx_int_t send_whole(ngx_http_request_t* r, Ctx* ctx) noexcept {
             offset += segment[i].len;
         }
     }
-    if (tail == nullptr) {
+    if (tail != nullptr) {
+        tail->last_buf = r == r->main;
+        tail->last_in_chain = 1;
+    }
+    *chain = out;
+    return true;
+}
+
+void note_reader(Ctx* ctx) noexcept {
+    if (shm::Store::body_length(ctx->pin) > kHeldBody) {
+        ctx->zone->store.hold(ctx->pin);
+    }
+}
+
+ngx_int_t send_whole(ngx_http_request_t* r, Ctx* ctx) noexcept {
+    ngx_chain_t* out = nullptr;
+    if (!body_chain(r, ctx, &out)) {
+        return NGX_ERROR;
+    }
+    note_reader(ctx);
+    if (out == nullptr) {
         return ngx_http_send_special(r, NGX_HTTP_LAST);
     }
-    tail->last_buf = r == r->main;
-    tail->last_in_chain = 1;
     out = join_first_piece(r, out);
     return out != nullptr ? ngx_http_output_filter(r, out) : NGX_ERROR;
 }
 
-// Several ranges want the body in one piece (nginx's range filter cuts single bufs): copy it, once.
-ngx_int_t send_copy(ngx_http_request_t* r, Ctx* ctx) noexcept {
+bool memory_chain(ngx_http_request_t* r, Ctx* ctx, ngx_chain_t** chain) noexcept {
     const auto length = static_cast<size_t>(shm::Store::body_length(ctx->pin));
     ngx_buf_t* b = ngx_create_temp_buf(r->pool, length);
-    if (b == nullptr) {
-        return NGX_ERROR;
+    ngx_chain_t* link = ngx_alloc_chain_link(r->pool);
+    if (b == nullptr || link == nullptr) {
+        return false;
     }
     uint64_t cursor = 0;
     while (static_cast<size_t>(b->last - b->pos) < length) {
@@ -78,7 +97,7 @@ ngx_int_t send_copy(ngx_http_request_t* r, Ctx* ctx) noexcept {
         const uint32_t n = ctx->zone->store.segments(
             ctx->pin, static_cast<uint64_t>(b->last - b->pos), &cursor, segment, kSegmentsPerCall);
         if (n == 0) {
-            return NGX_ERROR;
+            return false;
         }
         for (uint32_t i = 0; i < n; i++) {
             b->last = ngx_cpymem(b->last, segment[i].data, segment[i].len);
@@ -86,45 +105,45 @@ ngx_int_t send_copy(ngx_http_request_t* r, Ctx* ctx) noexcept {
     }
     b->last_buf = r == r->main;
     b->last_in_chain = 1;
-    ngx_chain_t out{b, nullptr};
-    return ngx_http_output_filter(r, &out);
-}
-
-// Readers who take nothing hold their objects for as long. A worker has 1,024 places for such, and somebody may want them all:
-// where half of them are taken, small objects are copied and let go.
-bool is_copied(ngx_http_request_t* r, Ctx* ctx) noexcept {
-    return ctx->zone->store.are_pins_short() && r == r->main && shm::Store::is_complete(ctx->pin)
-           && shm::Store::body_length(ctx->pin) <= kSmallBody;
-}
-
-// The header's fields are views of the head.
-bool take_head(ngx_http_request_t* r, Ctx* ctx) noexcept {
-    ctx->stored = {};
-    ctx->stored_ref = 0;
-    if (!cache::decode_head(copied_head(r->pool, ctx->zone->store, ctx->pin), &ctx->stored)) {
-        return false;
-    }
-    ctx->stored_ref = ctx->pin.ref;
+    *link = {b, nullptr};
+    *chain = link;
     return true;
 }
 
-void let_go(Ctx* ctx) noexcept {
-    ctx->hits = shm::Store::hits(ctx->pin);
-    ctx->is_copied = true;
-    ctx->zone->store.unpin(&ctx->pin);
+// To memory where it is small, else to a file. False: to neither.
+bool copied_chain(ngx_http_request_t* r, Ctx* ctx, ngx_chain_t** chain) noexcept {
+    if (shm::Store::body_length(ctx->pin) <= kSmallBody) {
+        return memory_chain(r, ctx, chain);
+    }
+    return body_chain(r, ctx, chain) && spool(r, ctx, chain);
 }
 
-ngx_int_t send_taken(ngx_http_request_t* r, Ctx* ctx) noexcept {
-    const ngx_int_t rc = shm::Store::body_length(ctx->pin) == 0 ? ngx_http_send_special(r, NGX_HTTP_LAST) : send_copy(r, ctx);
-    let_go(ctx);
-    return rc;
+// Several ranges want the body in one piece: nginx's range filter cuts single bufs.
+ngx_int_t send_parts(ngx_http_request_t* r, Ctx* ctx) noexcept {
+    ngx_chain_t* out = nullptr;
+    note_reader(ctx);   // the header's fields are views of the object
+    return copied_chain(r, ctx, &out) || memory_chain(r, ctx, &out) ? ngx_http_output_filter(r, out) : NGX_ERROR;
+}
+
+// The object is let go before a byte of the copy is sent.
+ngx_int_t send_copied(ngx_http_request_t* r, Ctx* ctx) noexcept {
+    ngx_chain_t* out = nullptr;
+    if (shm::Store::body_length(ctx->pin) == 0) {
+        let_go(ctx);
+        return ngx_http_send_special(r, NGX_HTTP_LAST);
+    }
+    if (copied_chain(r, ctx, &out)) {
+        let_go(ctx);
+        return ngx_http_output_filter(r, out);
+    }
+    return wants_copy(r) ? send_parts(r, ctx) : send_whole(r, ctx);
 }
 
 }  // namespace
 
 ngx_int_t serve_handler(ngx_http_request_t* r) noexcept {
     Ctx* ctx = get_ctx(r);
-    ctx->step = Step::kAnswered;
+    set_step(ctx, Step::kAnswered);
     if ((shm::Store::flags(ctx->pin) & (cache::kStatusFlag | cache::kRedirectFlag)) != 0) {
         return act_on_stored(r, ctx);
     }
@@ -132,7 +151,7 @@ ngx_int_t serve_handler(ngx_http_request_t* r) noexcept {
     if (discard != NGX_OK) {
         return discard;
     }
-    const bool copied = is_copied(r, ctx);
+    const bool copied = must_copy(r, ctx);
     if (copied && !take_head(r, ctx)) {
         return NGX_ERROR;
     }
@@ -148,13 +167,17 @@ ngx_int_t serve_handler(ngx_http_request_t* r) noexcept {
         }
         return rc;   // as in relay_handler()
     }
-    if (copied) {
-        return send_taken(r, ctx);
-    }
     if (!complete) {
+        ctx->is_spooled = copied;
+        if (!copied) {
+            ctx->zone->store.hold(ctx->pin);
+        }
         return start_stream(r, ctx);
     }
-    return wants_copy(r) ? send_copy(r, ctx) : send_whole(r, ctx);
+    if (copied) {
+        return send_copied(r, ctx);
+    }
+    return wants_copy(r) ? send_parts(r, ctx) : send_whole(r, ctx);
 }
 
 }  // namespace slab_cache::ngx

@@ -1,7 +1,7 @@
 // ngx/answer/serve.h — sending an object from the zone.
 //
 // The header is put together from the stored head; the body goes out as bufs that point into the zone (read-only, never
-// by sendfile: NGINX.md). A growing object is streamed as it arrives. The pin is released by the Ctx's cleanup.
+// by sendfile). A growing object is streamed as it arrives. The pin is released by the Ctx's cleanup.
 #pragma once
 
 #include "ngx/glue/ngx.h"

@@ -6,6 +6,7 @@
 #include "ngx/answer/first_piece.h"
 #include "ngx/fill/fill.h"
 #include "ngx/answer/relay.h"
+#include "ngx/answer/spool.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -70,7 +71,7 @@ Growth look(Ctx* ctx) noexcept {
     return completed ? Growth::kComplete : Growth::kBroken;
 }
 
-ngx_chain_t* next_chain(ngx_http_request_t* r, Ctx* ctx) noexcept {
+ngx_chain_t* pieces(ngx_http_request_t* r, Ctx* ctx) noexcept {
     shm::Segment segment[kSegmentsPerTurn];
     const uint32_t n = ctx->zone->store.segments(ctx->pin, ctx->stream_offset, &ctx->stream_cursor,
                                                  segment, kSegmentsPerTurn);
@@ -95,17 +96,29 @@ ngx_chain_t* next_chain(ngx_http_request_t* r, Ctx* ctx) noexcept {
     return out;
 }
 
+// What is written to a file does not wait for the client. Where it cannot be, the rest comes from the zone.
+ngx_chain_t* next_chain(ngx_http_request_t* r, Ctx* ctx) noexcept {
+    ngx_chain_t* out = pieces(r, ctx);
+    if (ctx->is_spooled && out != nullptr) {
+        ctx->is_spooled = spool(r, ctx, &out);
+        if (!ctx->is_spooled) {
+            ctx->zone->store.hold(ctx->pin);
+        }
+    }
+    return out;
+}
+
 void finish(ngx_http_request_t* r, Ctx* ctx, ngx_int_t rc) noexcept {
     ngx_connection_t* c = r->connection;
-    ctx->step = Step::kAnswered;
+    set_step(ctx, Step::kAnswered);
     ngx_http_finalize_request(r, rc);
     ngx_http_run_posted_requests(c);
 }
 
 void on_writable(ngx_http_request_t* r) noexcept;
 
-// The client's socket is full: nginx's own way of waiting for it.
-void wait_writable(ngx_http_request_t* r, Ctx* ctx) noexcept {
+// The client's socket is full: nginx's own way of waiting for it. False: the request has ended.
+bool wait_writable(ngx_http_request_t* r, Ctx* ctx) noexcept {
     ngx_event_t* wev = r->connection->write;
     ngx_http_core_loc_conf_t* clcf = core_loc_conf(r);
     if (!wev->delayed) {
@@ -113,7 +126,22 @@ void wait_writable(ngx_http_request_t* r, Ctx* ctx) noexcept {
     }
     if (ngx_handle_write_event(wev, clcf->send_lowat) != NGX_OK) {
         finish(r, ctx, NGX_ERROR);
+        return false;
     }
+    return true;
+}
+
+// While the object does not grow. Only from a file there may be more to send: nobody else waits for a full socket here.
+// False: the request has ended.
+bool watch_client(ngx_http_request_t* r, Ctx* ctx) noexcept {
+    ngx_event_t* wev = r->connection->write;
+    if (ctx->is_spooled && is_socket_full(r)) {
+        return wev->timer_set || wait_writable(r, ctx);
+    }
+    if (wev->timer_set && !wev->delayed) {
+        ngx_del_timer(wev);
+    }
+    return true;
 }
 
 ngx_int_t send(ngx_http_request_t* r, Ctx* ctx, ngx_chain_t* out) noexcept {
@@ -141,8 +169,8 @@ void run(ngx_http_request_t* r, Ctx* ctx) noexcept {
         if (is_behind_subrequests(r)) {
             return;
         }
-        if (is_socket_full(r) && r == r->main) {
-            wait_writable(r, ctx);
+        if (is_socket_full(r) && r == r->main && !ctx->is_spooled) {
+            (void) wait_writable(r, ctx);
             return;
         }
         switch (look(ctx)) {
@@ -155,6 +183,9 @@ void run(ngx_http_request_t* r, Ctx* ctx) noexcept {
             continue;
         }
         case Growth::kComplete:
+            if (ctx->is_spooled) {
+                let_go(ctx);
+            }
             finish(r, ctx, ngx_http_send_special(r, NGX_HTTP_LAST));
             return;
         case Growth::kBroken:
@@ -177,8 +208,8 @@ void run(ngx_http_request_t* r, Ctx* ctx) noexcept {
                 finish(r, ctx, NGX_ERROR);   // the header goes at once, even if the body takes its time
                 return;
             }
-            if (r == r->main && r->connection->write->timer_set && !r->connection->write->delayed) {
-                ngx_del_timer(r->connection->write);
+            if (r == r->main && !watch_client(r, ctx)) {
+                return;
             }
             wait_for(&ctx->waiter, ctx->ticket, kSafetyNetMs);
             return;
@@ -200,8 +231,11 @@ void on_writable(ngx_http_request_t* r) noexcept {
         return;
     }
     if (wev->delayed || r->aio) {
-        wait_writable(r, ctx);
+        (void) wait_writable(r, ctx);
         return;
+    }
+    if (ctx->is_spooled && wev->timer_set) {
+        ngx_del_timer(wev);   // it has taken something
     }
     if (is_socket_full(r) || r->buffered != 0) {
         if (send(r, ctx, nullptr) == NGX_ERROR) {
@@ -216,7 +250,7 @@ void on_writable(ngx_http_request_t* r) noexcept {
 
 ngx_int_t start_stream(ngx_http_request_t* r, Ctx* ctx) noexcept {
     r->main->count++;
-    ctx->step = Step::kStreaming;
+    set_step(ctx, Step::kStreaming);
     r->write_event_handler = on_writable;
     if (r == r->main) {
         r->read_event_handler = ngx_http_test_reading;

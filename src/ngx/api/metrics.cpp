@@ -2,6 +2,7 @@
 
 #include "ngx/api/metrics.h"
 
+#include "base/version.h"
 #include "ngx/api/api.h"
 #include "ngx/conf/conf.h"
 #include "ngx/request/accounting.h"
@@ -132,6 +133,12 @@ void add_head(Text* t, const char* name, const char* type, const char* help) noe
     t->add("# HELP slab_cache_%s %s\n# TYPE slab_cache_%s %s\n", name, help, name, type);
 }
 
+void add_build(Text* t) noexcept {
+    add_head(t, "build_info", "gauge", "Version of the module, of its zones' layout, and of the nginx it was built for.");
+    t->add("slab_cache_build_info{version=\"%s\",layout=\"%uD\",nginx=\"%s\"} 1\n", base::kVersion, shm::kLayoutVersion,
+           NGINX_VERSION);
+}
+
 void add_number(Text* t, uint64_t value, uint32_t per) noexcept {
     if (per == 1) {
         t->add(" %uL\n", value);
@@ -231,6 +238,7 @@ ngx_int_t send_metrics(Call* call) noexcept {
         return NGX_ERROR;
     }
     text.end = text.start + size;
+    add_build(&text);
     for (const Family& f : kFamilies) {
         add_family(&text, f, zones);
     }

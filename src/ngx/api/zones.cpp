@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "base/version.h"
 #include "ngx/api/api.h"
 #include "ngx/request/accounting.h"
 #include "ngx/glue/reply.h"
@@ -122,7 +123,7 @@ ngx_int_t send_zones(Call* call) noexcept {
     for (ngx_uint_t i = 0; i < mcf->zones.nelts; i++) {
         json_array_append_new(list, zone_json(zones[i]));
     }
-    return send_json(call->request, NGX_HTTP_OK, json_pack("{s:o}", "zones", list));
+    return send_json(call->request, NGX_HTTP_OK, json_pack("{s:s,s:o}", "version", base::kVersion, "zones", list));
 }
 
 ngx_int_t send_zone(Call* call) noexcept {

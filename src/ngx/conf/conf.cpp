@@ -163,6 +163,7 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
     }
     ngx_conf_merge_value(conf->convert_head, prev->convert_head, 1);
     conf->head_apart = conf->convert_head == 0 && names_variable(conf->key, "request_method");
+    conf->post_fills_get = (conf->methods & bit(http::kCachePost)) != 0 && is_known_for_get(conf->key);
     ngx_conf_merge_uint_value(conf->authorization, prev->authorization, kAuthorizationRefuse);
     ngx_conf_merge_value(conf->auth_basic, prev->auth_basic, 0);
     ngx_conf_merge_bitmask_value(conf->ignore_headers, prev->ignore_headers, NGX_CONF_BITMASK_SET);

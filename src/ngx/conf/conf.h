@@ -97,6 +97,7 @@ struct LocConf {
     ngx_uint_t authorization;      // kAuthorization…
     ngx_flag_t auth_basic;         // nginx's, where it surely checks
     KeyedBy keyed_by;
+    bool post_fills_get;           // POSTs are answered by a key that is known for a GET, too
 
     ngx_array_t* valid;            // of http::ValidRule
     ngx_int_t ttl_set;
@@ -138,6 +139,7 @@ struct LocConf {
 
     // identity.h
     uint64_t identity;
+    uint64_t written;              // what proxy_pass and its kind say here, hashed; 0: nothing
     uint32_t parts;                // `if` and limit_except blocks counted at merge
     bool identity_varies;          // there are inputs, or variables in root: to be evaluated for each request
     ngx_http_handler_pt pass_handler;     // of proxy_pass and its kind

@@ -20,6 +20,9 @@ char* set_tags(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
 
 // Does slab_cache_key name this variable, as it is read?
 bool names_variable(const ngx_array_t* key, Bytes name) noexcept;
+// What it comes to for a GET can be told while a POST of the same URL is at hand: but for the method and the body, nothing in
+// it depends on which of the two it is, by way of map or set, say.
+bool is_known_for_get(const ngx_array_t* key) noexcept;
 
 // Shared by the setters' files.
 inline ngx_str_t* args(ngx_conf_t* cf) noexcept { return static_cast<ngx_str_t*>(cf->args->elts); }

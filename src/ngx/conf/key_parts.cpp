@@ -86,20 +86,34 @@ bool add_field(ngx_conf_t* cf, ngx_array_t* parts, Bytes text) noexcept {
     return (from == text.size() && goes_on != 0) || add_part(cf, parts, base::slice(text, from), goes_on);
 }
 
-}  // namespace
-
-bool names_variable(const ngx_array_t* key, Bytes name) noexcept {
+template <class Visit>
+void each_name(const ngx_array_t* key, Visit visit) noexcept {
     const auto* part = key != nullptr ? static_cast<const KeyPart*>(key->elts) : nullptr;
     for (ngx_uint_t i = 0; part != nullptr && i < key->nelts; i++) {
         const Bytes text = view(part[i].value.value);
         for (size_t at = text.find('$'); at != Bytes::npos; at = text.find('$', at + 1)) {
             size_t written = 0;
-            if (name_at(base::slice(text, at), &written) == name) {
-                return true;
-            }
+            visit(name_at(base::slice(text, at), &written));
         }
     }
-    return false;
+}
+
+}  // namespace
+
+bool names_variable(const ngx_array_t* key, Bytes name) noexcept {
+    bool named = false;
+    each_name(key, [&](Bytes n) { named = named || n == name; });
+    return named;
+}
+
+bool is_known_for_get(const ngx_array_t* key) noexcept {
+    bool known = key != nullptr;
+    each_name(key, [&](Bytes n) {
+        const bool is_field = (base::starts_with(n, "http_") && !base::starts_with(n, "http_content_"))
+                              || base::starts_with(n, "cookie_");
+        known = known && (is_shown(n) || is_field || n == "request_body");
+    });
+    return known;
 }
 
 char* set_key(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {

@@ -104,6 +104,14 @@ bool note_input(ngx_conf_t* cf, LocConf* conf, const ngx_str_t& text, Captures c
     return ngx_http_compile_complex_value(&ccv) == NGX_OK;
 }
 
+// Who is asked, and for what, as the directive says it: one that is written anew asks for something else.
+void add_written(ngx_conf_t* cf, LocConf* conf) noexcept {
+    auto* word = static_cast<ngx_str_t*>(cf->args->elts);
+    for (ngx_uint_t i = 0; i < cf->args->nelts; i++) {
+        conf->written = cache::stable_hash(view(word[i]), conf->written);
+    }
+}
+
 // Of a gateway's parameters those that say which program runs, and on what.
 bool names_script(Bytes param) noexcept {
     static constexpr Bytes kNames[] = {"SCRIPT_FILENAME", "SCRIPT_NAME",  "DOCUMENT_ROOT", "DOCUMENT_URI", "PATH_INFO",
@@ -142,6 +150,7 @@ bool note_pass(ngx_conf_t* cf) noexcept {
         ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
     auto* conf = static_cast<LocConf*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_slab_cache_module));
     conf->pass_handler = clcf->handler;
+    add_written(cf, conf);
     auto* word = static_cast<ngx_str_t*>(cf->args->elts);
     return cf->args->nelts < 2 || note_input(cf, conf, word[1], Captures::kOfLocation);
 }
@@ -153,6 +162,7 @@ bool note_inputs(ngx_conf_t* cf) noexcept {
     if (is_param && !names_script(view(word[1]))) {
         return true;
     }
+    add_written(cf, conf);
     for (ngx_uint_t i = 1; i < cf->args->nelts; i++) {
         if (!note_input(cf, conf, word[i], is_param ? Captures::kOfLocation : Captures::kOfDirective)) {
             return false;
@@ -175,6 +185,9 @@ bool merge_identity(ngx_conf_t* cf, LocConf* prev, LocConf* conf) noexcept {
         if (conf->pass_handler == nullptr) {
             conf->pass_handler = prev->pass_handler;
         }
+    }
+    if (conf->written != 0) {
+        conf->identity = add_number(conf->identity, conf->written);
     }
     if (!inherit_inputs(cf, prev, conf)) {
         return false;

@@ -1,4 +1,5 @@
-// ngx/conf/location_identity.h — a location's part of an answer's identity (identity.h): its server and name, and which
+// ngx/conf/location_identity.h — a location's part of an answer's identity (identity.h): its server and name, the words of
+// proxy_pass and its kind (parts of a location are told apart by their order, which an edit changes), and which
 // variables that the URL does not decide say who answers.
 //
 // Stable      over reload and restart, as long as server and location are written as they are.

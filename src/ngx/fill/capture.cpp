@@ -8,6 +8,7 @@
 #include "ngx/zone/listing.h"
 #include "ngx/zone/hit_for_miss.h"
 #include "ngx/fill/origin_response.h"
+#include "ngx/fill/post_for_get.h"
 #include "ngx/fill/store_object.h"
 #include "ngx/fill/trailers.h"
 #include "ngx/fill/upstream_buffer.h"
@@ -41,7 +42,7 @@ void refuse(Fill* fill, http::Reason reason) noexcept {
         return;
     }
     fill->leader->reason = reason;
-    fill->phase = FillPhase::kRelaying;
+    set_phase(fill, FillPhase::kRelaying);
     if (!start_relay(fill->leader, fill)) {
         drop_fill(fill);
         return;
@@ -55,7 +56,7 @@ void refuse(Fill* fill, http::Reason reason) noexcept {
 
 // The object is in the zone, growing: whoever waits can have it.
 void announce(Fill* fill, const http::Fields& origin) noexcept {
-    fill->phase = FillPhase::kStoring;
+    set_phase(fill, FillPhase::kStoring);
     if (fill->leader != nullptr) {
         fill->leader->origin_age = origin.has("Age") ? http::received_age(origin) : -1;
         fill->leader->stored_ref = 0;
@@ -173,6 +174,7 @@ ngx_int_t store_response(Fill* fill, const OriginResponse& origin) noexcept {
         refuse(fill, reason != http::Reason::kNone ? reason : reason_of(status));
         return NGX_OK;
     }
+    begin_for_get(fill, origin);
     announce(fill, origin.response.fields);
     return NGX_OK;
 }
@@ -180,7 +182,7 @@ ngx_int_t store_response(Fill* fill, const OriginResponse& origin) noexcept {
 // Not for the cache, and nothing to be sent on: the client's own request does what nginx would have done.
 void refuse_bodyless(Fill* fill, const OriginResponse& origin, http::Reason reason) noexcept {
     note_refusal(fill, reason);
-    fill->phase = FillPhase::kDone;
+    set_phase(fill, FillPhase::kDone);
     Ctx* leader = fill->leader;
     if (leader == nullptr || leader->step == Step::kAnswered) {
         return;
@@ -215,7 +217,7 @@ void take_bodyless(Fill* fill, const OriginResponse& origin) noexcept {
         refuse_bodyless(fill, origin, failed ? http::Reason::kOriginError : no);
         return;
     }
-    fill->phase = FillPhase::kDone;
+    set_phase(fill, FillPhase::kDone);
     if (fill->leader != nullptr) {
         fill->leader->stored_ref = 0;
         fill->leader->pin = pin;
@@ -237,7 +239,7 @@ void validated(Fill* fill, const OriginResponse& origin) noexcept {
     } else {
         fill->zone->store.unpin(&pin);
     }
-    fill->phase = FillPhase::kDone;
+    set_phase(fill, FillPhase::kDone);
     if (status == shm::Status::kOk) {
         end_lease(fill, shm::LeaseState::kPublished, 0);
     } else {
@@ -273,6 +275,10 @@ http::Reason reason_of(shm::Status status) noexcept {
 
 ngx_int_t capture_header(Fill* fill) noexcept {
     if (fill->phase != FillPhase::kFetching) {
+        return NGX_OK;
+    }
+    if (is_redirect_lost(fill->request)) {
+        capture_redirect(fill);
         return NGX_OK;
     }
     OriginResponse origin;
@@ -350,11 +356,12 @@ void capture_redirect(Fill* fill) noexcept {
         return;
     }
     note_refusal(fill, http::Reason::kElsewhere);
-    fill->phase = FillPhase::kDone;
+    set_phase(fill, FillPhase::kDone);
     tell_leader(fill, FillNews::kElsewhere);
 }
 
 ngx_int_t capture_body(Fill* fill, ngx_chain_t* in) noexcept {
+    copy_for_get(fill, in);
     switch (fill->phase) {
     case FillPhase::kStoring:
         return store_chain(fill, in);
@@ -381,12 +388,12 @@ void finish_capture(Fill* fill) noexcept {
         if (fill->leader != nullptr) {
             fill->leader->reason = http::Reason::kTruncated;
         }
-        fill->phase = FillPhase::kDone;
+        set_phase(fill, FillPhase::kDone);
         count(fill->zone, Counter::kFillsFailed);
         end_lease(fill, shm::LeaseState::kFailed, NGX_HTTP_BAD_GATEWAY);
         return;
     }
-    fill->phase = FillPhase::kDone;
+    set_phase(fill, FillPhase::kDone);
     count(fill->zone, Counter::kBytesFromOrigin, fill->received);
     const shm::Status status = publish(fill);
     if (status == shm::Status::kOk) {

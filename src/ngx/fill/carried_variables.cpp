@@ -3,7 +3,9 @@
 
 #include "ngx/fill/clone.h"
 
+#include "http/args.h"
 #include "ngx/conf/conf.h"
+#include "ngx/conf/directives.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -58,6 +60,31 @@ ngx_int_t find_carried_variables(ngx_cycle_t* cycle, MainConf* mcf) noexcept {
         *slot = i;
     }
     return NGX_OK;
+}
+
+bool carries_unkeyed_args(const Ctx* ctx) noexcept {
+    ngx_http_request_t* r = ctx->request;
+    if (!ctx->fill_args_differ || ctx->conf->key_args == nullptr) {
+        return false;
+    }
+    const Bytes written = view(r->unparsed_uri);
+    const size_t mark = written.find('?');
+    const Bytes written_args = mark != Bytes::npos ? base::slice(written, mark + 1) : Bytes{};
+    const MainConf* mcf = main_conf(r);
+    const auto* variable = static_cast<const ngx_http_variable_t*>(core_main_conf(r)->variables.elts);
+    const auto* settable = static_cast<const ngx_uint_t*>(mcf->settable_variables.elts);
+    for (ngx_uint_t i = 0; i < mcf->settable_variables.nelts; i++) {
+        const ngx_http_variable_value_t& v = r->variables[settable[i]];
+        if (!v.valid || v.not_found || names_variable(ctx->conf->key, view(variable[settable[i]].name))) {
+            continue;
+        }
+        const Bytes value{reinterpret_cast<const char*>(v.data), v.len};
+        if (http::shows_unkeyed(value, view(r->args), *ctx->conf->key_args)
+            || http::shows_unkeyed(value, written_args, *ctx->conf->key_args)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 }  // namespace slab_cache::ngx

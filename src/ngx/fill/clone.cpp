@@ -27,7 +27,7 @@ u_char* log_fill(ngx_log_t* log, u_char* buf, size_t len) noexcept {
     buf = p;
     p = ngx_snprintf(buf, len, " for client: %V", &ctx->http.connection->addr_text);
     len -= static_cast<size_t>(p - buf);
-    return r->log_handler(r, ctx->http.current_request, p, len);
+    return log_request(r->log_handler, log, &ctx->http, p, len);
 }
 
 void on_clone_event(ngx_event_t* ev) noexcept {

@@ -13,6 +13,9 @@ struct Fill;
 // location, headers (less those with which a client could shape the answer), URI, addresses, captures, set variables.
 // nullptr when memory or connections have run out; nothing is left behind then.
 ngx_http_request_t* clone_request(Ctx* from) noexcept;
+// A variable that was set on the way here, and would be carried over, shows arguments that the key leaves out, or their order:
+// the origin would be told of them.
+bool carries_unkeyed_args(const Ctx* ctx) noexcept;
 // Undoes clone_request() for a request that never ran.
 void discard_clone(ngx_http_request_t* r) noexcept;
 

@@ -72,7 +72,7 @@ http::Reason begin_copying(Fill* fill, const OriginResponse& origin) noexcept {
     if (status != shm::Status::kOk) {
         return reason != http::Reason::kNone ? reason : reason_of(status);
     }
-    fill->phase = FillPhase::kStoring;
+    set_phase(fill, FillPhase::kStoring);
     if (has_no_body(origin.response.status)) {
         publish_copy(fill);   // nginx sends nothing behind such a header, nor an end
     }
@@ -100,7 +100,7 @@ void stop_copying(Fill* fill, http::Reason reason) noexcept {
         return;
     }
     fill->zone->store.abort(&fill->writer);
-    fill->phase = FillPhase::kDone;
+    set_phase(fill, FillPhase::kDone);
     if (reason != http::Reason::kNone) {
         count(fill->zone, reason);
         if (fill->leader != nullptr) {

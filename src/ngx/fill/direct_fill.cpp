@@ -85,7 +85,7 @@ bool is_whole(const ngx_http_request_t* r) noexcept {
 
 void settle(Fill* fill) noexcept {
     if (fill->phase == FillPhase::kFetching) {
-        fill->phase = FillPhase::kDone;
+        set_phase(fill, FillPhase::kDone);
         fill->zone->fills--;
     }
 }
@@ -226,8 +226,7 @@ ngx_int_t await_whole(ngx_http_request_t* r) noexcept {
         return NGX_OK;
     }
     ngx_http_upstream_t* u = r->upstream;
-    const bool rest = fits_buffer(r) && u->headers_in.x_accel_redirect == nullptr
-                      && u->buffer.last - u->buffer.pos < body_length(*u);
+    const bool rest = fits_buffer(r) && !is_redirecting(r) && u->buffer.last - u->buffer.pos < body_length(*u);
     if (!rest) {
         return NGX_OK;
     }
@@ -291,7 +290,7 @@ ngx_int_t run_directly(ngx_http_request_t* r, Ctx* ctx) noexcept {
                    fill->is_trusted);
     bool over = false;
     fill->over = &over;
-    ctx->step = Step::kAsking;
+    set_step(ctx, Step::kAsking);
     ngx_http_core_run_phases(r);   // from where we stand: it is let by now
     if (over) {
         return NGX_DONE;

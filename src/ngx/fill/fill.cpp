@@ -9,6 +9,7 @@
 #include "ngx/conf/credentials.h"
 #include "ngx/request/identity.h"
 #include "ngx/fill/interim_responses.h"
+#include "ngx/fill/post_for_get.h"
 #include "ngx/fill/upstream_buffer.h"
 #include "ngx/zone/listing.h"
 #include "ngx/zone/hit_for_miss.h"
@@ -65,6 +66,7 @@ void on_fill_end(void* data) noexcept {
     }
     end_lease(fill, shm::LeaseState::kFailed, NGX_HTTP_BAD_GATEWAY);   // no-op when it has ended
     fill->zone->store.abort(&fill->writer);
+    end_for_get(fill);
     fill->zone->store.unpin(&fill->stale);
     fill->zone->fills--;
     fill->zone->clones--;
@@ -162,6 +164,7 @@ Fill* make_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
         discard_clone(r);
         return nullptr;
     }
+    plan_get(ctx, fill);
     cln->handler = on_fill_end;
     cln->data = fill;
     fill_slot(fill->connection) = fill;
@@ -332,7 +335,7 @@ void continue_fill(Fill* fill) noexcept {
 }
 
 void drop_fill(Fill* fill) noexcept {
-    fill->phase = FillPhase::kDropping;
+    set_phase(fill, FillPhase::kDropping);
     continue_fill(fill);
 }
 
@@ -351,7 +354,7 @@ void end_lease(Fill* fill, shm::LeaseState outcome, uint32_t detail) noexcept {
 }
 
 void fail_fill(Fill* fill, ngx_uint_t status) noexcept {
-    fill->phase = FillPhase::kDone;
+    set_phase(fill, FillPhase::kDone);
     mark_failed(fill->zone, with_identity(fill->digest, fill->identity));
     end_lease(fill, shm::LeaseState::kFailed, static_cast<uint32_t>(status));
     if (fill->leader != nullptr) {

@@ -14,20 +14,16 @@
 
 #include "ngx/glue/ngx.h"
 
+#include "base/check.h"
 #include "http/reason.h"
 #include "ngx/conf/conf.h"
+#include "ngx/fill/phase_table.h"
 #include "ngx/request/ctx.h"
 #include "ngx/zone/listing.h"
 
 namespace slab_cache::ngx {
 
-enum class FillPhase : uint8_t {
-    kFetching,   // no response header yet
-    kStoring,    // header stored, body being captured
-    kRelaying,   // not storable: handed to the leader as it comes
-    kDropping,   // nobody wants the rest
-    kDone,       // published, or failed for good
-};
+struct PostForGet;
 
 struct Fill {
     ngx_http_request_t* request;
@@ -36,7 +32,7 @@ struct Fill {
     Zone* zone;
     Listed listed;               // listing.h
     Ctx* leader;                 // who waits for it in this worker; nullptr in the background
-    FillPhase phase;
+    FillPhase phase;             // written by set_phase() alone
     bool background;
     bool is_abandoned;           // counted in Zone::abandoned
     bool has_authorization;      // that the key leaves out
@@ -62,6 +58,7 @@ struct Fill {
     Bytes head;                  // as stored, on the request's pool
     shm::Writer writer;
     shm::Pin stale;              // being revalidated
+    PostForGet* for_get;         // post_for_get.h
 
     int64_t started_sec;
     uint64_t started_ms;
@@ -77,6 +74,21 @@ struct Fill {
     ngx_event_t go_on;           // posted when the leader has room again
     bool* over;                  // set when the fill ends; nullptr while nobody asks
 };
+
+// The only place where Fill::phase changes; as set_step().
+inline void set_phase(Fill* fill, FillPhase to, [[maybe_unused]] const char* from_where = __builtin_FUNCTION()) noexcept {
+    [[maybe_unused]] ngx_log_t* log = fill->request->connection->log;
+#if defined(SLAB_DEBUG)
+    if (!is_legal_move(fill->phase, to)) {
+        ngx_log_error(NGX_LOG_ALERT, log, 0, "slab_cache: illegal phase %s -> %s of a fill, in %s()",
+                      row_of(fill->phase).name, row_of(to).name, from_where);
+        SLAB_DCHECK(false);
+    }
+#endif
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, log, 0, "slab_cache: fill: %s -> %s", row_of(fill->phase).name,
+                   row_of(to).name);
+    fill->phase = to;
+}
 
 enum class FillKind : uint8_t { kForeground, kBackground };
 

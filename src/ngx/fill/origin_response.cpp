@@ -27,7 +27,7 @@ bool is_special(const ngx_http_request_t* r) noexcept { return r->err_status != 
 bool is_intercepted(ngx_http_request_t* r) noexcept {
     ngx_http_upstream_t* u = r->upstream;
     return is_special(r) && u != nullptr && u->cleanup == nullptr && u->headers_in.status_n >= NGX_HTTP_SPECIAL_RESPONSE
-           && u->headers_in.status_n == r->headers_out.status && u->headers_in.x_accel_redirect == nullptr
+           && u->headers_in.status_n == r->headers_out.status && !is_redirecting(r)
            && last_upstream_status(r) == u->headers_in.status_n;   // else it began as this error, and then failed in earnest
 }
 
@@ -35,7 +35,7 @@ bool read_response(ngx_http_request_t* r, int64_t asked_sec, OriginResponse* out
     ngx_http_upstream_t* u = r->upstream;
     *out = {};
     out->kind = is_special(r) ? AnswerKind::kStatus : AnswerKind::kBody;
-    out->from_upstream = u != nullptr && !is_special(r) && u->headers_in.x_accel_redirect == nullptr
+    out->from_upstream = u != nullptr && !is_special(r) && !is_redirecting(r)
                          && u->headers_in.status_n == r->headers_out.status;
     out->response.status = static_cast<uint16_t>(r->headers_out.status);
     out->response.request_time = by_wall(asked_sec);
@@ -93,6 +93,17 @@ bool is_about_a_failure(const Fill* fill, const OriginResponse& origin) noexcept
 
 }  // namespace
 
+bool is_redirecting(const ngx_http_request_t* r) noexcept {
+    const ngx_http_upstream_t* u = r->upstream;
+    return u != nullptr && u->headers_in.x_accel_redirect != nullptr
+           && (u->conf->ignore_headers & NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT) == 0;
+}
+
+// Before nginx obeys it looks at the status, which it may intercept.
+bool is_redirect_lost(const ngx_http_request_t* r) noexcept {
+    return is_special(r) && is_redirecting(r) && r->upstream->headers_in.status_n != r->headers_out.status;
+}
+
 bool read_origin(Fill* fill, OriginResponse* out) noexcept {
     ngx_http_request_t* r = fill->request;
     if (!read_response(r, fill->started_sec, out)) {
@@ -111,7 +122,7 @@ bool read_origin(Fill* fill, OriginResponse* out) noexcept {
 bool read_redirect(Fill* fill, OriginResponse* out) noexcept {
     ngx_http_request_t* r = fill->request;
     ngx_http_upstream_t* u = r->upstream;
-    if (u == nullptr || u->headers_in.x_accel_redirect == nullptr) {
+    if (!is_redirecting(r)) {
         return false;
     }
     *out = {};
@@ -185,7 +196,6 @@ bool leaves_mark(http::Reason reason) noexcept {
     case http::Reason::kPrivate:
     case http::Reason::kNoCache:
     case http::Reason::kAccelExpires:
-    case http::Reason::kAccelRedirect:
     case http::Reason::kStatus:
     case http::Reason::kPartial:
     case http::Reason::kVaryStar:

@@ -28,6 +28,10 @@ struct OriginResponse {
 // It ends with its header (RFC 9110 §15.3.5), whatever length that names.
 inline bool has_no_body(ngx_uint_t status) noexcept { return status == NGX_HTTP_NO_CONTENT; }
 
+// The answer sends the request elsewhere, and nginx obeys.
+bool is_redirecting(const ngx_http_request_t* r) noexcept;
+// It did, and there is no such place: what comes is nginx's page about that. Each client's own request goes the same way.
+bool is_redirect_lost(const ngx_http_request_t* r) noexcept;
 bool read_origin(Fill* fill, OriginResponse* out) noexcept;
 // The same of an answer that redirects; false where it was no origin that did.
 bool read_redirect(Fill* fill, OriginResponse* out) noexcept;

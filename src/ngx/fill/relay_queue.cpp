@@ -184,7 +184,7 @@ ngx_int_t relay_chain(Fill* fill, ngx_chain_t* in) noexcept {
         fill->pending = cl->next;
         ngx_free_chain(r->pool, cl);
         if (last) {
-            fill->phase = FillPhase::kDone;
+            set_phase(fill, FillPhase::kDone);
             hand_on_trailers(fill);
             end_relay(leader, true);
             break;

@@ -1,7 +1,7 @@
 // ngx/glue/ngx.h — the one place that includes nginx, and the one place that knows its versions.
 //
 // Every file under src/ngx includes this first (nginx's headers fix the width of off_t). Differences between nginx
-// 1.22 and 1.31 are folded into the small functions below; the rest of the adapter touches public structs only.
+// 1.22 and 1.31, Angie and freenginx are folded into the small functions below; the rest of the adapter touches public structs only.
 #pragma once
 
 extern "C" {
@@ -182,6 +182,16 @@ inline bool may_send_interim(ngx_http_request_t* r) noexcept {
 inline bool is_early_hints(ngx_int_t) noexcept { return false; }
 inline bool may_send_interim(ngx_http_request_t*) noexcept { return true; }
 #endif
+
+// What a request's own handler adds to a line of the error log. Angie's takes the log and what nginx's would find in it.
+inline u_char* log_request(u_char* (*handler)(ngx_http_request_t*, ngx_http_request_t*, u_char*, size_t), ngx_log_t*,
+                           ngx_http_log_ctx_t* ctx, u_char* p, size_t len) noexcept {
+    return handler(ctx->request, ctx->current_request, p, len);
+}
+inline u_char* log_request(u_char* (*handler)(ngx_log_t*, u_char*, u_char*, void*), ngx_log_t* log, ngx_http_log_ctx_t* ctx,
+                           u_char* p, size_t len) noexcept {
+    return handler(log, p, p + len, ctx);
+}
 
 // HTTP/1 alone has a status line. From 1.29.4 on proxy_pass may speak HTTP/2: its buffer holds frames.
 inline bool is_http1(const ngx_http_upstream_t& u) noexcept { return u.headers_in.status_line.len != 0; }

@@ -29,6 +29,19 @@ ngx_conf_bitmask_t ignore_bits[] = {
     {ngx_null_string, 0},
 };
 
+char* set_ignore_headers(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept {
+    const auto* word = static_cast<const ngx_str_t*>(cf->args->elts);
+    for (ngx_uint_t i = 1; i < cf->args->nelts; i++) {
+        if (base::equal_nocase(view(word[i]), "X-Accel-Redirect")) {
+            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                               "\"%V\" in \"slab_cache_ignore_headers\" has no effect: the redirect is nginx's, use for example "
+                               "\"proxy_ignore_headers %V\"",
+                               &word[i], &word[i]);
+        }
+    }
+    return ngx_conf_set_bitmask_slot(cf, cmd, conf);
+}
+
 ngx_conf_bitmask_t stale_bits[] = {
     {ngx_string("error"), bit(http::kStaleError)},
     {ngx_string("timeout"), bit(http::kStaleTimeout)},
@@ -112,7 +125,7 @@ ngx_command_t commands[] = {
      NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(bypass), nullptr},
     {ngx_string("slab_no_cache"), kAnywhere | NGX_CONF_1MORE, ngx_http_set_predicate_slot,
      NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(no_cache), nullptr},
-    {ngx_string("slab_cache_ignore_headers"), kAnywhere | NGX_CONF_1MORE, ngx_conf_set_bitmask_slot,
+    {ngx_string("slab_cache_ignore_headers"), kAnywhere | NGX_CONF_1MORE, set_ignore_headers,
      NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(ignore_headers), ignore_bits},
     {ngx_string("slab_cache_set_cookie"), kAnywhere | NGX_CONF_TAKE1, set_cookie_mode,
      NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(set_cookie), nullptr},

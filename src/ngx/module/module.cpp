@@ -1,6 +1,8 @@
 // The module as nginx sees it: registration, and the two filters in front of all others.
 #include "ngx/glue/ngx.h"
 
+#include <dlfcn.h>
+
 #include "ngx/fill/capture.h"
 #include "ngx/fill/clone.h"
 #include "ngx/conf/conf.h"
@@ -8,6 +10,7 @@
 #include "ngx/fill/copy_in_passing.h"
 #include "ngx/fill/direct_fill.h"
 #include "ngx/conf/directive_watch.h"
+#include "base/version.h"
 #include "ngx/module/directive_table.h"
 #include "ngx/zone/heritage.h"
 #include "ngx/purge/observe_response.h"
@@ -18,6 +21,7 @@
 #include "ngx/request/variables.h"
 #include "ngx/zone/zone.h"
 #include "ngx/zone/zone_directives.h"
+#include "shm/layout.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -102,6 +106,24 @@ ngx_int_t postconfiguration(ngx_conf_t* cf) noexcept {
     return find_redirecting_handlers(cf);
 }
 
+const char* file_of(void* function) noexcept {
+    Dl_info info;
+    return dladdr(function, &info) != 0 && info.dli_fname != nullptr ? info.dli_fname : "another module";
+}
+
+// What a filter before ours makes of a response for one client would be stored for all. nginx sorts most modules by itself; those that say
+// nothing of their place stand where they are loaded.
+void tell_filters_before_us(ngx_cycle_t* cycle) noexcept {
+    const char* who = ngx_http_top_header_filter != header_filter ? file_of(reinterpret_cast<void*>(ngx_http_top_header_filter))
+                      : ngx_http_top_body_filter != body_filter   ? file_of(reinterpret_cast<void*>(ngx_http_top_body_filter))
+                                                                  : nullptr;
+    if (who != nullptr) {
+        ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
+                      "\"%s\" filters responses before slab_cache stores them: its load_module must stand before that of "
+                      "ngx_http_slab_cache_module.so", who);
+    }
+}
+
 // In the master, when a configuration is complete and before workers are forked. No side effects: nginx -t comes here too.
 ngx_int_t init_module(ngx_cycle_t* cycle) noexcept {
     if (cycle->conf_ctx[ngx_http_module.index] == nullptr) {
@@ -109,9 +131,14 @@ ngx_int_t init_module(ngx_cycle_t* cycle) noexcept {
     }
     auto* mcf = static_cast<MainConf*>(
         ngx_http_cycle_get_module_main_conf(cycle, ngx_http_slab_cache_module));
+    tell_filters_before_us(cycle);
     look_behind_upstream_variables(cycle);
     stand_in_phases(cycle, mcf);
     reserve_connections(cycle);
+    if (!ngx_test_config) {
+        ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0, "slab_cache %s, layout %uD, built for nginx/%s", base::kVersion,
+                      shm::kLayoutVersion, NGINX_VERSION);
+    }
     const ngx_int_t rc = find_carried_variables(cycle, mcf);
     if (rc == NGX_OK) {
         name_zone_files(cycle);  // none are fresh under nginx -t

@@ -190,7 +190,6 @@ bool told_by_header(http::Reason reason) noexcept {
     case http::Reason::kHeadersTooBig:
     case http::Reason::kTooManyTags:
     case http::Reason::kKeyTooLong:
-    case http::Reason::kAccelRedirect:
         return false;
     default:
         return true;

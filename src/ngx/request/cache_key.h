@@ -19,7 +19,7 @@ bool read_variant(Ctx* ctx, Bytes spec) noexcept;
 
 // Of which kind of requests this is (hit_for_miss.h).
 uint8_t mark_kind(const ngx_http_request_t* r) noexcept;
-// Facts that are at hand without looking through the header. `fields` is empty: see request_fields().
+// Facts that are at hand without looking through the header.
 http::Request request_facts(ngx_http_request_t* r) noexcept;
 // An empty line that nginx's proxy module adds, to keep its own from being added.
 bool is_stand_in(const ngx_table_elt_t& h) noexcept;

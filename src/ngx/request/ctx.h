@@ -12,10 +12,12 @@
 
 #include "ngx/glue/ngx.h"
 
+#include "base/check.h"
 #include "cache/stored_head.h"
 #include "http/fields.h"
 #include "http/reason.h"
 #include "ngx/conf/conf.h"
+#include "ngx/request/step_table.h"
 #include "ngx/zone/waiter.h"
 #include "ngx/zone/zone.h"
 #include "ngx/zone/whole_head.h"
@@ -28,15 +30,6 @@ struct Relay;
 // An answer that is not sent but acted on (redirect.h). Lives on the client's pool.
 struct Redirect {
     http::Fields fields;
-};
-
-enum class Step : uint8_t {
-    kStart, kBody, kLookup, kWait,
-    kServe, kRelay, kRedirect,  // a content handler answers, from the zone or with what the fill hands on
-    kStreaming, kRelaying,      // ... and sends what comes, as it comes
-    kAnswered,                  // nothing left to do: what the fill says from now on is not for this request
-    kDirect, kAsking,           // this request asks the origin for all who wait: is about to, and does
-    kPass,
 };
 
 enum class CacheStatus : uint8_t {
@@ -60,7 +53,7 @@ struct Ctx {
     ngx_http_request_t* request;
     LocConf* conf;
     Zone* zone;
-    Step step;
+    Step step;                   // written by set_step() alone
     CacheStatus status;
     http::Reason reason;
     bool collapsed;              // waited for somebody else's fill
@@ -133,6 +126,8 @@ struct Ctx {
     uint32_t saved_us;
     uint32_t hits;               // of an object that was copied
     bool is_copied;              // `stored` is in our memory, and the object was let go
+    bool is_spooled;             // ... or will be when it has come to its end: what the client is sent lies in `spool`
+    ngx_temp_file_t* spool;      // spool.h
 };
 
 inline Ctx* get_ctx(ngx_http_request_t* r) noexcept {    // of the current location
@@ -161,8 +156,23 @@ inline const cache::StoredResponse* stored_response(Ctx* ctx) noexcept {
 // There is an object behind this answer: it came from one, or became one.
 inline bool has_object(const Ctx* ctx) noexcept { return ctx->pin || ctx->direct_stored || ctx->is_copied; }
 
+// The only place where Ctx::step changes. An illegal move aborts a debug build, with the name of who asked for it.
+inline void set_step(Ctx* ctx, Step to, [[maybe_unused]] const char* from_where = __builtin_FUNCTION()) noexcept {
+    [[maybe_unused]] ngx_log_t* log = ctx->request->connection->log;
+#if defined(SLAB_DEBUG)
+    if (!is_legal_move(ctx->step, to)) {
+        ngx_log_error(NGX_LOG_ALERT, log, 0, "slab_cache: illegal step %s -> %s, in %s()", row_of(ctx->step).name,
+                      row_of(to).name, from_where);
+        SLAB_DCHECK(false);
+    }
+#endif
+    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, log, 0, "slab_cache: %s -> %s, round %d", row_of(ctx->step).name,
+                   row_of(to).name, static_cast<int>(ctx->rounds));
+    ctx->step = to;
+}
+
 inline void pass(Ctx* ctx, http::Reason reason) noexcept {
-    ctx->step = Step::kPass;
+    set_step(ctx, Step::kPass);
     ctx->reason = reason;
 }
 

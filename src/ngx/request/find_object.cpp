@@ -62,11 +62,15 @@ Found find_variant(Ctx* ctx, Bytes marker_head) noexcept {
     return Found::kNothing;
 }
 
-// Goes through the slots of the URL until one is ours, or free. The last one is taken from whoever has it.
-Found find_slot(Ctx* ctx) noexcept {
+// Goes through the slots of the URL until one is ours, or free, and is not the one with the key `taken`. The last one is taken
+// from whoever has it.
+Found find_slot(Ctx* ctx, Bytes taken) noexcept {
     for (uint32_t slot = 0;; slot++) {
         if (!use_slot(ctx, slot)) {
             return Found::kFailed;
+        }
+        if (ctx->key == taken && slot + 1 < cache::kSlots) {
+            continue;
         }
         const Found found = find_one(ctx, ctx->key, &ctx->pin);
         if (found == Found::kNothing || found == Found::kFailed || is_of(ctx, ctx->pin)) {
@@ -82,7 +86,7 @@ Found find_slot(Ctx* ctx) noexcept {
 }  // namespace
 
 Found find_object(Ctx* ctx) noexcept {
-    const Found found = find_slot(ctx);
+    const Found found = find_slot(ctx, {});
     if (!ctx->pin || !cache::is_marker(shm::Store::flags(ctx->pin))) {
         return found;
     }
@@ -91,6 +95,12 @@ Found find_object(Ctx* ctx) noexcept {
     const Found variant = find_variant(ctx, shm::Store::head(marker));
     ctx->zone->store.unpin(&marker);
     return variant;
+}
+
+bool find_place_beside(Ctx* ctx, Bytes taken) noexcept {
+    const Found found = find_slot(ctx, taken);
+    ctx->zone->store.unpin(&ctx->pin);
+    return found != Found::kFailed;
 }
 
 // Between our look and our lease somebody may have finished the very fill that we are about to start.

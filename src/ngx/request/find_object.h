@@ -13,6 +13,10 @@ enum class Found : uint8_t { kNothing, kFresh, kSoftPurged, kFailed };
 // kFresh says nothing about age: only that no purge covers it. kFailed: do without the cache.
 Found find_object(Ctx* ctx) noexcept;
 
+// Leaves ctx->key at the slot in which its object lies, or would, beside the one with the key `taken`. Pins nothing. False: do
+// without the cache.
+bool find_place_beside(Ctx* ctx, Bytes taken) noexcept;
+
 // After the lease was taken: has somebody finished the very fill that we are about to start?
 bool appeared_meanwhile(Ctx* ctx) noexcept;
 

@@ -9,7 +9,8 @@
 // Explicit    slab_cache_key is taken as it stands: all such objects share one identity.
 // HEAD        where it is asked as such and the key has the method, its answers are those of kHeadIdentity: without a body
 //             they are for no GET, whatever the key's fields run into.
-// POST        the same: what a POST answers is for POSTs, whatever the key says of the method.
+// POST        the same: what a POST answers is for POSTs, whatever the key says of the method. What its origin says is for
+//             GETs too is stored a second time, as a GET's (post_for_get.h).
 // Pushed      an object that a client of the API stored has kPushedIdentity: it is for requests that reach a location by
 //             the URL as it is.
 #pragma once

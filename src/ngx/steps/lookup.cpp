@@ -35,7 +35,7 @@ void serve_with(Ctx* ctx, CacheStatus status) noexcept {
     if (status == CacheStatus::kHit) {
         ctx->reason = http::Reason::kNone;   // of a look before
     }
-    ctx->step = Step::kServe;
+    set_step(ctx, Step::kServe);
 }
 
 void stop_waiting(Ctx* ctx) noexcept {
@@ -49,7 +49,7 @@ void stop_waiting(Ctx* ctx) noexcept {
 Next take_lease(Ctx* ctx, const shm::Ticket& ticket) noexcept {
     if (ctx->rounds < kMaxRounds && appeared_meanwhile(ctx)) {
         give_back(ctx->zone, ticket);
-        ctx->step = Step::kLookup;
+        set_step(ctx, Step::kLookup);
         return Next::kMore;
     }
     return fill_as_leader(ctx, ticket);
@@ -89,7 +89,7 @@ Next fill_or_wait(Ctx* ctx) noexcept {
     }
     note_order(ctx, ticket);
     ctx->ticket = ticket;
-    ctx->step = Step::kWait;
+    set_step(ctx, Step::kWait);
     return Next::kMore;
 }
 
@@ -98,7 +98,7 @@ Next pass_looking(Ctx* ctx, http::Reason reason) noexcept {
     ctx->is_passing = may_fill_within(ctx);
     if (ctx->is_passing && begin_direct(ctx, {}, Trust::kNone)) {
         ctx->reason = reason;
-        ctx->step = Step::kDirect;
+        set_step(ctx, Step::kDirect);
         count_pass(ctx);
         return Next::kMore;
     }
@@ -308,18 +308,18 @@ Next hear_fill(Ctx* ctx) noexcept {
             ctx->zone->store.unpin(&ctx->pin);
             return ctx->stale_servable ? serve_stale(ctx) : Next::kError;
         }
-        ctx->step = Step::kServe;
+        set_step(ctx, Step::kServe);
         return Next::kMore;
     case FillNews::kValidated:
         serve_with(ctx, CacheStatus::kRevalidated);
         return Next::kMore;
     case FillNews::kRelay:
-        ctx->step = Step::kRelay;
+        set_step(ctx, Step::kRelay);
         return Next::kMore;
     case FillNews::kServeStale:
         return serve_stale(ctx);
     case FillNews::kRedirect:
-        ctx->step = Step::kRedirect;
+        set_step(ctx, Step::kRedirect);
         return Next::kMore;
     case FillNews::kElsewhere:
         pass(ctx, http::Reason::kElsewhere);
@@ -335,7 +335,7 @@ Next hear_fill(Ctx* ctx) noexcept {
 
 Next look_again(Ctx* ctx) noexcept {
     stop_waiting(ctx);
-    ctx->step = Step::kLookup;
+    set_step(ctx, Step::kLookup);
     return Next::kMore;
 }
 
@@ -396,7 +396,7 @@ Next wait(Ctx* ctx) noexcept { return hear(ctx); }
 
 Next park(Ctx* ctx) noexcept {
     ngx_http_request_t* r = ctx->request;
-    ctx->step = Step::kWait;
+    set_step(ctx, Step::kWait);
     const uint64_t now = now_ms();
     const ngx_msec_t left =
         ctx->deadline_ms > now ? static_cast<ngx_msec_t>(ctx->deadline_ms - now) : 1;
@@ -411,10 +411,15 @@ Next park(Ctx* ctx) noexcept {
 }
 
 Next fill_as_leader(Ctx* ctx, const shm::Ticket& lease) noexcept {
+    if (carries_unkeyed_args(ctx)) {   // as without a cache; another, without those, may fill it
+        give_back(ctx->zone, lease);
+        pass(ctx, http::Reason::kCarriedArgs);
+        return Next::kMore;
+    }
     const bool clonable = is_clonable(ctx) && has_room_for_fill(ctx->zone);
     const Trust trust = may_fill_directly(ctx, lease) ? Trust::kWhole : Trust::kNone;
     if ((trust == Trust::kWhole || (!clonable && may_fill_within(ctx))) && begin_direct(ctx, lease, trust)) {
-        ctx->step = Step::kDirect;
+        set_step(ctx, Step::kDirect);
         return Next::kMore;
     }
     if (!clonable) {   // it may do what only the client's own request can
@@ -432,7 +437,7 @@ Next fill_as_leader(Ctx* ctx, const shm::Ticket& lease) noexcept {
         pass(ctx, http::Reason::kBusy);
         return Next::kMore;
     }
-    ctx->step = Step::kWait;
+    set_step(ctx, Step::kWait);
     return ctx->news != FillNews::kNone ? Next::kMore : park(ctx);
 }
 

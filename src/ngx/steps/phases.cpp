@@ -45,7 +45,7 @@ void leave_waiting(ngx_http_request_t* r) noexcept {
     const bool waits = ctx->step == Step::kWait || ctx->step == Step::kStreaming || ctx->step == Step::kRelaying;
     if (waits || r->post_action) {
         let_go_of_request(ctx);
-        ctx->step = Step::kAnswered;
+        set_step(ctx, Step::kAnswered);
     }
 }
 

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "ngx/request/accounting.h"
+#include "ngx/fill/clone.h"
 #include "ngx/fill/fill.h"
 #include "ngx/zone/hit_for_miss.h"
 #include "ngx/steps/step.h"
@@ -12,7 +13,7 @@
 namespace slab_cache::ngx {
 
 bool refresh_in_background(Ctx* ctx) noexcept {
-    if (!is_clonable(ctx) || !has_room_for_fill(ctx->zone) || origin_failing(ctx->zone, lease_digest(ctx))) {
+    if (!is_clonable(ctx) || carries_unkeyed_args(ctx) || !has_room_for_fill(ctx->zone) || origin_failing(ctx->zone, lease_digest(ctx))) {
         return false;
     }
     shm::Ticket ticket;

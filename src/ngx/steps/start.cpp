@@ -28,7 +28,7 @@ Next read_body(Ctx* ctx) noexcept {
         pass(ctx, http::Reason::kRequestBody);
         return Next::kMore;
     }
-    ctx->step = Step::kBody;
+    set_step(ctx, Step::kBody);
     const ngx_int_t rc = ngx_http_read_client_request_body(r, on_body);
     if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
         ctx->error_status = static_cast<ngx_uint_t>(rc);
@@ -101,7 +101,7 @@ Next begin_lookup(Ctx* ctx) noexcept {
     default:
         return Next::kError;
     }
-    ctx->step = Step::kLookup;
+    set_step(ctx, Step::kLookup);
     return Next::kMore;
 }
 

@@ -52,8 +52,6 @@ ngx_http_handler_pt handler_of(Step step) noexcept {
 
 ngx_int_t run(ngx_http_request_t* r, Ctx* ctx) noexcept {
     for (;;) {
-        ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0, "slab_cache: step %d, round %d",
-                       static_cast<int>(ctx->step), static_cast<int>(ctx->rounds));
         switch (step(ctx)) {
         case Next::kMore:
             continue;
@@ -77,7 +75,7 @@ ngx_int_t run(ngx_http_request_t* r, Ctx* ctx) noexcept {
         case Next::kError:
             leave_parked(ctx);
             count_served(ctx);
-            ctx->step = Step::kAnswered;   // an error_page may go another way: nothing wakes this one any more
+            set_step(ctx, Step::kAnswered);   // an error_page may go another way: nothing wakes this one any more
             return ctx->error_status >= NGX_HTTP_SPECIAL_RESPONSE
                        ? static_cast<ngx_int_t>(ctx->error_status)
                        : static_cast<ngx_int_t>(NGX_HTTP_BAD_GATEWAY);

@@ -96,12 +96,17 @@ void on_upkeep(ngx_event_t* ev) noexcept {
             give_back_priors(zone);
         }
         begin_sweep(zone);
+        zone->store.age_holds();
         list_all_under_way(zone);
         walk_if_due(zone);
     }
     if (!ngx_exiting && !ngx_terminate) {
         ngx_add_timer(ev, kUpkeepMs);
     }
+}
+
+ngx_int_t worker_processes(ngx_cycle_t* cycle) noexcept {
+    return reinterpret_cast<ngx_core_conf_t*>(ngx_get_conf(cycle->conf_ctx, ngx_core_module))->worker_processes;
 }
 
 MainConf* cycle_conf(ngx_cycle_t* cycle) noexcept {
@@ -244,6 +249,7 @@ ngx_int_t start_worker(ngx_cycle_t* cycle) noexcept {
             ngx_queue_init(&bucket);
         }
         ngx_queue_init(&zone->under_way);
+        zone->workers = static_cast<uint32_t>(ngx_max(worker_processes(cycle), 1));
         start_walking(zone, cycle->log);
         zone->sweeping.handler = on_sweep;
         zone->sweeping.data = zone;

@@ -52,6 +52,7 @@ struct Zone {
     ngx_connection_t* wake;        // datagram socket other workers poke
     ngx_queue_t waiters[kWaiterBuckets];   // of Waiter, by lease cell
     bool missing;                  // this worker's last lookup found nothing
+    uint32_t workers;              // that share the zone
     ngx_uint_t fills;              // fills this worker has under way
     ngx_uint_t clones;             // ... as requests of their own
     ngx_uint_t abandoned;          // ... whose client has left

@@ -1,6 +1,9 @@
 """A raw HTTP/1.1 client: shows header lines as they came, in order; can be slow, and can hang up."""
+import pathlib
 import socket
 import struct
+
+from .wait import wait_until
 
 
 class Response:
@@ -34,6 +37,21 @@ class Response:
         return f"<{self.status} {self.lines} {self.body[:80]!r}>"
 
 
+def _in_proc(address):
+    """As /proc/net/tcp writes it."""
+    host, port = address
+    return f"{int.from_bytes(socket.inet_aton(host), 'little'):08X}:{port:04X}"
+
+
+def _has_read_all(reader, writer):
+    """On this machine: the reader's end is somebody's, and nothing lies unread in it."""
+    for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        word = line.split()
+        if (word[1], word[2]) == (_in_proc(reader), _in_proc(writer)):
+            return word[9] != "0" and int(word[4].partition(":")[2], 16) == 0
+    return False
+
+
 class Connection:
     """One connection; not pipelined. `address` is (host, port) or a path of a unix socket."""
 
@@ -64,6 +82,12 @@ class Connection:
 
     def send_raw(self, data):
         self.sock.sendall(data)
+
+    def begin(self, data):
+        """Sends the beginning of a request. Whoever has it when this returns keeps it: it was read, not only sent."""
+        self.send_raw(data)
+        ends = self.sock.getpeername(), self.sock.getsockname()
+        wait_until(lambda: _has_read_all(*ends), "the beginning of a request is read")
 
     def more(self):
         data = self.sock.recv(65536)

@@ -14,11 +14,7 @@ class GatewayOrigin(Origin):
 
     def _request(self, variables, body, number):
         lines = [f"{k[5:].replace('_', '-')}: {v}" for k, v in variables.items() if k.startswith("HTTP_")]
-        request = Request(variables["REQUEST_METHOD"], variables["PATH"], "CGI", lines, body, number)
-        with self.changed:
-            self.log.append(request)
-            self.changed.notify_all()
-        return request
+        return self._arrived(Request(variables["REQUEST_METHOD"], variables["PATH"], "CGI", lines, body, number))
 
 
 class UwsgiOrigin(GatewayOrigin):

@@ -17,7 +17,7 @@ from .wait import DEADLINE, wait_until
 TOP = pathlib.Path(__file__).resolve().parents[3]
 MODULE = pathlib.Path(os.environ.get("SLAB_MODULE", TOP / "build/ngx_http_slab_cache_module.so")).absolute()
 NGINX = os.environ.get("SLAB_NGINX") or shutil.which("nginx") or "/usr/sbin/nginx"
-VERSION = tuple(int(x) for x in re.search(r"nginx/([\d.]+)", subprocess.run([NGINX, "-v"], stdin=subprocess.DEVNULL, capture_output=True,
+VERSION = tuple(int(x) for x in re.search(r"nginx/([\d.]+)", subprocess.run([NGINX, "-V"], stdin=subprocess.DEVNULL, capture_output=True,
                                                                              text=True, check=True).stderr)[1].split("."))
 # For locations whose origin is held back until a number of clients wait: none of them may lose its patience on a slow machine.
 PATIENT = "slab_cache_lock_timeout 60s; slab_cache_lock_age 60s;"
@@ -158,9 +158,9 @@ class Nginx:
         return titles
 
     def workers(self):
-        """Pids of the workers of the newest cycle."""
+        """Pids of the workers of the newest cycle; Angie names itself in their titles."""
         return sorted(p for p, t in self._children().items()
-                      if t.startswith("nginx: worker process") and "shutting down" not in t)
+                      if re.match(r"\w*: worker process", t) and "shutting down" not in t)
 
     def reload(self, **kw):
         """HUP (with a new configuration where one is given); returns when the new workers run."""

@@ -59,8 +59,14 @@ class Origin:
         self._count = collections.Counter()
         self._open = set()
         self._connections = 0
+        self._asked = self._answered = 0
         self._acceptor = threading.Thread(target=self._accept, daemon=True)
         self._acceptor.start()
+
+    def is_idle(self):
+        """Whether all that was asked has been answered, to the last byte."""
+        with self.changed:
+            return self._answered == self._asked
 
     # ---- the script -----------------------------------------------------------------------------------------
     def reply(self, path, body=b"", **kw):
@@ -103,8 +109,13 @@ class Origin:
         try:
             stream = sock.makefile("rb")
             while (request := self._read_request(stream, number)) is not None:
-                reply = self._choose(request)
-                if not self._answer(sock, request, reply):
+                try:
+                    again = self._answer(sock, request, self._choose(request))
+                finally:
+                    with self.changed:
+                        self._answered += 1
+                        self.changed.notify_all()
+                if not again:
                     break
         except OSError:
             pass                            # nginx may go away at any time; tests look at what it did before
@@ -125,9 +136,12 @@ class Origin:
             name, _, value = line.partition(":")
             if name.lower() == "content-length":
                 length = int(value)
-        request = Request(method, target, version, lines, stream.read(length), number)
+        return self._arrived(Request(method, target, version, lines, stream.read(length), number))
+
+    def _arrived(self, request):
         with self.changed:
             self.log.append(request)
+            self._asked += 1
             self.changed.notify_all()
         return request
 

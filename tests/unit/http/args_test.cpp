@@ -53,6 +53,28 @@ TEST(KeyArgs, none_drops_them_from_key_and_fill) {
     EXPECT_EQ(fill("a=1", policy), "");
 }
 
+TEST(UnkeyedArgs, are_seen_in_a_value_as_a_whole_by_name_and_by_value) {
+    constexpr Bytes kArgs = "b=2&utm_source=evil&a=1";
+    for (Bytes value : {"b=2&utm_source=evil&a=1", "/a?b=2&utm_source=evil&a=1", "utm_source=evil", "is evil"}) {
+        EXPECT_TRUE(shows_unkeyed(value, kArgs, dropping())) << value;
+    }
+    for (Bytes value : {"", "/a?b=2&a=1", "a=1", "utm_source", "evi"}) {
+        EXPECT_FALSE(shows_unkeyed(value, kArgs, dropping())) << value;
+    }
+}
+
+TEST(UnkeyedArgs, that_are_short_are_seen_alone) {
+    EXPECT_TRUE(shows_unkeyed("1", "utm_x=1", dropping()));
+    EXPECT_FALSE(shows_unkeyed("2021", "utm_x=1", dropping()));
+    EXPECT_FALSE(shows_unkeyed("", "utm_x=", dropping()));
+    EXPECT_FALSE(shows_unkeyed("x", "", dropping()));
+}
+
+TEST(UnkeyedArgs, of_a_sorted_key_are_those_in_another_order) {
+    EXPECT_TRUE(shows_unkeyed("?b=2&a=1", "b=2&a=1", sorting()));
+    EXPECT_FALSE(shows_unkeyed("b=2", "b=2&a=1", sorting()));
+}
+
 TEST(KeyArgs, dropped_names_leave_the_key_and_the_fill) {
     EXPECT_EQ(key("utm_source=x&b=1&fbclid&a=2&utm_", dropping()), "b=1&a=2");
     EXPECT_EQ(fill("utm_source=x&b=1&fbclid&a=2&utm_", dropping()), "b=1&a=2");

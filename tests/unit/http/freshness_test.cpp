@@ -400,10 +400,5 @@ TEST(StaleWindows, a_value_that_is_no_number_is_no_window) {
     EXPECT_EQ(freshness({"Cache-Control: max-age=1, stale-if-error=x"}).stale_if_error_sec, 0);
 }
 
-TEST(FreshnessSource, has_a_word) {
-    EXPECT_EQ(source_word(Source::kSMaxage), "s-maxage");
-    EXPECT_EQ(source_word(static_cast<Source>(99)), "");
-}
-
 }   // namespace
 }   // namespace slab_cache::http

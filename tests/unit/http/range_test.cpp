@@ -83,50 +83,5 @@ TEST(RangeField, the_largest_body_does_not_overflow) {
               "18446744073709551614-18446744073709551614");
 }
 
-TEST(ContentRange, names_the_range_and_the_length) {
-    char out[64];
-    const ByteRange range{0, 99};
-    EXPECT_EQ(std::string(out, format_content_range(&range, 1000, out, sizeof(out))),
-              "bytes 0-99/1000");
-    EXPECT_EQ(std::string(out, format_content_range(nullptr, 1000, out, sizeof(out))),
-              "bytes */1000");
-}
-
-TEST(ContentRange, the_largest_numbers_fit) {
-    char out[kContentRangeBytes];
-    const ByteRange range{UINT64_MAX - 1, UINT64_MAX - 1};
-    EXPECT_EQ(format_content_range(&range, UINT64_MAX, out, sizeof(out)), kContentRangeBytes);
-    char head[128];
-    const size_t size = format_part_head("B", "", range, UINT64_MAX, head, sizeof(head));
-    EXPECT_NE(std::string(head, size).find("/18446744073709551615\r\n"), std::string::npos);
-}
-
-TEST(Multipart, the_length_is_that_of_all_parts_and_heads) {
-    RangeSet set;
-    parse_ranges("bytes=0-9,20-24", 1000, &set);
-    std::string body;
-    for (uint32_t i = 0; i < set.count; i++) {
-        char head[256];
-        body.append(head,
-                    format_part_head("B", "text/plain", set.ranges[i], 1000, head, sizeof(head)));
-        body.append(set.ranges[i].length(), 'x');
-    }
-    char end[64];
-    body.append(end, format_part_end("B", end, sizeof(end)));
-    EXPECT_EQ(multipart_length(set, "B", "text/plain", 1000), body.size());
-    EXPECT_EQ(
-        body,
-        "\r\n--B\r\nContent-Type: text/plain\r\nContent-Range: bytes 0-9/1000\r\n\r\nxxxxxxxxxx"
-        "\r\n--B\r\nContent-Type: text/plain\r\nContent-Range: bytes 20-24/1000\r\n\r\nxxxxx"
-        "\r\n--B--\r\n");
-}
-
-TEST(Multipart, a_part_without_a_type_names_none) {
-    char head[128];
-    const ByteRange range{0, 0};
-    EXPECT_EQ(std::string(head, format_part_head("B", "", range, 1, head, sizeof(head))),
-              "\r\n--B\r\nContent-Range: bytes 0-0/1\r\n\r\n");
-}
-
 }   // namespace
 }   // namespace slab_cache::http

@@ -108,49 +108,6 @@ TEST(ReuseRule, any_bit_pattern_gives_an_answer) {
     }
 }
 
-// ---- requests' own directives: RFC 9111 §5.2.1
-
-ReuseKind asked(const std::string& line, int64_t later, const Message& message = {kMinute}) {
-    const Message fields({line});
-    Policy policy;
-    policy.obey_request = true;
-    Request request;
-    request.fields = fields;
-    return kind_at(message, later, policy, request);
-}
-
-TEST(RequestDirectives, are_ignored_by_default) {
-    const Message fields(
-        {"Cache-Control: no-cache, max-age=0, only-if-cached", "Pragma: no-cache"});
-    Request request;
-    request.fields = fields;
-    EXPECT_EQ(kind_at({kMinute}, 1, {}, request), ReuseKind::kFresh);
-}
-
-TEST(RequestDirectives, no_cache_and_pragma_revalidate_where_obeyed) {
-    EXPECT_EQ(asked("Cache-Control: no-cache", 0), ReuseKind::kRevalidate);
-    EXPECT_EQ(asked("Pragma: no-cache", 0), ReuseKind::kRevalidate);
-}
-
-TEST(RequestDirectives, max_age_and_min_fresh_ask_for_more_where_obeyed) {
-    EXPECT_EQ(asked("Cache-Control: max-age=10", 10), ReuseKind::kFresh);
-    EXPECT_EQ(asked("Cache-Control: max-age=10", 11), ReuseKind::kRevalidate);
-    EXPECT_EQ(asked("Cache-Control: min-fresh=10", 50), ReuseKind::kFresh);
-    EXPECT_EQ(asked("Cache-Control: min-fresh=10", 51), ReuseKind::kRevalidate);
-}
-
-TEST(RequestDirectives, max_stale_takes_what_is_stale_where_obeyed) {
-    EXPECT_EQ(asked("Cache-Control: max-stale=5", 65), ReuseKind::kStaleWhileRevalidate);
-    EXPECT_EQ(asked("Cache-Control: max-stale=5", 66), ReuseKind::kStaleIfErrorOnly);
-    EXPECT_EQ(asked("Cache-Control: max-stale", 65, {"Cache-Control: max-age=60, must-revalidate"}),
-              ReuseKind::kRevalidate);
-}
-
-TEST(RequestDirectives, only_if_cached_never_asks_the_origin_where_obeyed) {
-    EXPECT_EQ(asked("Cache-Control: only-if-cached", 0), ReuseKind::kFresh);
-    EXPECT_EQ(asked("Cache-Control: only-if-cached", 61), ReuseKind::kNo);
-}
-
 // ---- stale on errors: RFC 5861 §4, slab_cache_use_stale
 
 bool serves_stale(const Message& message, StaleOn failure, const Policy& policy,

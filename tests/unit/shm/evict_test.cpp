@@ -404,7 +404,7 @@ TEST(EvictAudit, tells_an_impossible_worth) {
     EXPECT_NE(f.audit(), "");
 }
 
-// CORE.md, rows "GD-CLOCK a=1 + R1": at most 2 % above. The rest of the traces: replay_bench.
+// The study's rows "GD-CLOCK a=1 + R1": at most 2 % above. The rest of the traces: replay_bench.
 TEST(EvictReplay, misses_no_more_than_the_study_on_a_web_trace) {
     const double study[][2] = {{.01, .684}, {.05, .610}, {.10, .584}};
     const test::Trace trace = test::load_trace(test::trace_path("web_adaptsize"));

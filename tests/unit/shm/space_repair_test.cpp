@@ -278,7 +278,7 @@ TEST(SpaceAudit, tells_wrong_totals) {
 
 // ---- mix shift ----------------------------------------------------------------------------------
 
-// CORE.md section 8, point 3. The measured values are some four points above what is demanded.
+// The bound is what the design of the allocator demanded. The measured values are some four points above what is demanded.
 TEST(SpaceMixShift, utilisation_stays_high_and_no_store_fails_when_the_sizes_change) {
     for (shm::Eviction policy :
          {shm::Eviction::kHits, shm::Eviction::kBalanced, shm::Eviction::kBytes}) {
