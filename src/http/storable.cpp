@@ -2,6 +2,7 @@
 
 #include "http/field_judge.h"
 #include "http/invalidate.h"
+#include "http/slice.h"
 #include "http/syntax.h"
 #include "http/tags.h"
 #include "http/vary.h"
@@ -77,11 +78,15 @@ Reason framing_reason(const Fields& fields) noexcept {
     return is_sound && !(is_coded && !length.empty()) ? Reason::kNone : Reason::kFraming;
 }
 
-Reason status_reason(uint16_t status) noexcept {
+Reason status_reason(const Request& request, const Response& response) noexcept {
+    const uint16_t status = response.status;
     if (status < 200 || status > 999 || status == 304) {
         return Reason::kStatus;
     }
-    return status == 206 ? Reason::kPartial : Reason::kNone;
+    ContentRange part;
+    const bool is_part = status == 206 && (request.slice == nullptr ||
+                                           !answers_slice(*request.slice, response.fields, &part));
+    return is_part ? Reason::kPartial : Reason::kNone;
 }
 
 // Who may see it: the prohibitions that no lifetime overcomes.
@@ -172,7 +177,7 @@ Verdict storable(const Request& request, const Response& response, const Freshne
     if (request.method == Method::kHead && !request.is_head_apart) {
         return {Reason::kMethod};   // without its body it cannot answer a GET
     }
-    const Reason reasons[] = {status_reason(response.status), framing_reason(response.fields),
+    const Reason reasons[] = {status_reason(request, response), framing_reason(response.fields),
                               sharing_reason(request, response, freshness, policy),
                               vary_reason(response.fields, policy), use_reason(response, freshness),
                               size_reason(response, policy)};

@@ -86,6 +86,7 @@ char* merge_location(ngx_conf_t* cf, void* parent, void* child) noexcept {
     char* rv = merge_loc_conf(cf, parent, child);
     if (rv == NGX_CONF_OK) {
         note_default_key(cf, static_cast<LocConf*>(child));
+        warn_of_slices(cf, *static_cast<LocConf*>(child));
     }
     return rv;
 }

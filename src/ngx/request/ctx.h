@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "cache/stored_head.h"
 #include "http/fields.h"
+#include "http/range.h"
 #include "http/reason.h"
 #include "ngx/conf/conf.h"
 #include "ngx/request/step_table.h"
@@ -76,6 +77,12 @@ struct Ctx {
     bool inner_differs;          // ... and that is another URL
     Bytes fill_args;             // arguments of the fill, in the order that it sends
     bool fill_args_differ;
+
+    // slice.h
+    bool is_sliced;              // asks for a part of a file, and is about that alone
+    bool is_part;                // ... as a subrequest of nginx's slice module
+    http::ByteRange slice;
+    Bytes slice_range;           // the same as $slice_range has it
 
     uint64_t identity;           // identity.h
     bool is_plain;               // reached by the URL as it is: a pushed object is for it

@@ -82,8 +82,18 @@ TEST(StorableStatus, an_interim_status_is_never_stored) {
     EXPECT_EQ(why_not({kMaxAge}, {}, 103), Reason::kStatus);
 }
 
-TEST(StorableStatus, a_206_is_never_stored) {
+TEST(StorableStatus, a_206_is_stored_as_the_slice_that_was_asked_for_and_else_never) {
     EXPECT_EQ(why_not({kMaxAge}, {}, 206), Reason::kPartial);
+    EXPECT_EQ(why_not({kMaxAge, "Content-Range: bytes 0-99/1000"}, {}, 206), Reason::kPartial);
+    const ByteRange slice{0, 99};
+    Request request;
+    request.slice = &slice;
+    EXPECT_EQ(why_not({kMaxAge, "Content-Range: bytes 0-99/1000"}, {}, 206, request), Reason::kNone);
+    EXPECT_EQ(why_not({kMaxAge, "Content-Range: bytes 0-98/1000"}, {}, 206, request), Reason::kPartial);
+    EXPECT_EQ(why_not({kMaxAge, "Content-Range: bytes 100-199/1000"}, {}, 206, request), Reason::kPartial);
+    EXPECT_EQ(why_not({kMaxAge}, {}, 206, request), Reason::kPartial);
+    EXPECT_EQ(why_not({"Content-Range: bytes 0-99/1000"}, {}, 206, request), Reason::kNoFreshness);
+    EXPECT_EQ(why_not({kMaxAge}, {}, 200, request), Reason::kNone);
 }
 
 TEST(StorableStatus, without_explicit_freshness_only_what_slab_cache_valid_covers) {
