@@ -46,6 +46,7 @@ enum class FillNews : uint8_t {
     kRelay,        // not storable: the bytes come through ctx.relay
     kServeStale,   // the origin failed; the stale object may be served
     kRedirect,     // X-Accel-Redirect that is not stored: ctx.redirect
+    kAskItself,    // not storable, and so that the client's own request is answered sooner: it passes, for ctx.reason
     kElsewhere,    // the location sends its requests elsewhere: ours goes there itself
     kError,        // a status of nginx's own making, for which there may be an error_page: ctx.error_status
 };

@@ -329,6 +329,9 @@ Next hear_fill(Ctx* ctx) noexcept {
     case FillNews::kRedirect:
         set_step(ctx, Step::kRedirect);
         return Next::kMore;
+    case FillNews::kAskItself:
+        pass(ctx, ctx->reason);
+        return Next::kMore;
     case FillNews::kElsewhere:
         pass(ctx, http::Reason::kElsewhere);
         return Next::kMore;
