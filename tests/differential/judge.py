@@ -239,7 +239,7 @@ class Judge:
             return found
         if got.status == 412 and header_of(request, "If-Match"):
             return []                    # nginx itself looks at it only where a validator came, and never for upstreams
-        if self.has_slices and got.fault == "broken" and (self.world.failed or any(r.version > 1 for r in self.world.records.values())):
+        if self.has_slices and got.fault == "broken" and (self.world.failed or any(r.version > 0 for r in self.world.records.values())):
             return []                    # behind the first slice the file changed, or the origin failed: nginx's module ends the answer
         if plain.fault == "broken" and (got.fault or got.status in (206, 304, 416, 502, 504)):
             return []

@@ -162,11 +162,14 @@ def test_slices_outlive_an_origin_that_fails(sliced, origin):
     assert n.get("/f", "Range: bytes=3000-6000").body == BODY[3000:6001]
 
 
+def first_of(request):
+    return int(request_header(request, "Range")[6:].split("-")[0])
+
+
 def lifetimes(file, short):
     """The file, in which the slices that short(first byte) names live for a second, all others for long."""
     def serve(request):
-        first = int(request_header(request, "Range")[6:].split("-")[0])
-        file.headers = ["Cache-Control: max-age=1" if short(first) else FOREVER]
+        file.headers = ["Cache-Control: max-age=1" if short(first_of(request)) else FOREVER]
         return file(request)
     return serve
 
@@ -176,7 +179,7 @@ STRICT = "slab_cache_use_stale off; slab_cache_background_update off;"
 
 @pytest.mark.parametrize("validators", [{}, {"etag": None}, {"etag": None, "modified": None}], ids=["ETag", "Last-Modified", "length"])
 def test_old_slices_of_a_file_that_changed_are_fetched_anew_for_who_began_with_the_new_one(sliced, origin, validators):
-    n = sliced(STRICT)
+    n = sliced(STRICT + "slab_cache_valid 206 1h;")
     old = File(BODY, **validators)
     new = File(BODY[::-1] + b"more", **{**validators, **({"modified": "Tue, 24 Nov 2026 08:49:37 GMT"} if "modified" not in validators else {})})
     origin.handle("/f", lifetimes(old, lambda first: first == 0))
@@ -202,6 +205,49 @@ def test_who_began_with_the_old_one_is_cut_off_and_the_next_gets_the_new_one(sli
     assert said in n.error_log()
     assert n.get("/f").body == new.body
     assert metric(n, 'slab_cache_refusals_total{zone="one",reason="SLICE_CHANGED"}') > 0
+
+
+def test_slices_that_nobody_can_tell_apart_are_stored_only_where_slab_cache_valid_names_206(sliced, origin):
+    n = sliced("slab_cache_valid 206 1h;", location=f"""
+        location /u/ {{ slab_cache one; slice 1k; proxy_set_header Range $slice_range; proxy_pass http://{origin.address}; }}""")
+    for path in ("/f", "/u/f"):
+        origin.handle(path, File(BODY, headers=[FOREVER], etag=None, modified=None))
+        assert [n.get(path).body == BODY for _ in range(2)] == [True, True]
+    assert (origin.hits("/f"), origin.hits("/u/f")) == (10, 20)
+    assert n.get("/u/f").why == "PARTIAL"
+
+
+def test_answer_that_began_with_what_is_not_stored_is_made_of_one_version(sliced, origin):
+    n = sliced(STRICT)
+    files = [File(body, etag=None, modified=date) for body, date in ((BODY, "Mon, 23 Nov 2026 08:49:37 GMT"), (BODY[::-1], "Tue, 24 Nov 2026 08:49:37 GMT"))]
+    for file in files:
+        def serve(request, file=file):
+            file.headers = ["Cache-Control: no-store" if first_of(request) == 0 else FOREVER]
+            return file(request)
+        origin.handle("/f", serve)
+        assert n.get("/f").body == file.body
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["stored", "relayed"])
+@pytest.mark.parametrize("etags", [(None, None), (None, True)], ids=["no ETag", "an ETag that is new"])
+def test_newer_slice_never_goes_on_with_an_older_answer(sliced, origin, kept, etags):
+    n = sliced(STRICT)
+    old, new = File(BODY, etag=etags[0]), File(BODY[::-1], etag=etags[1], modified="Tue, 24 Nov 2026 08:49:37 GMT")
+    origin.handle("/f", lifetimes(old, lambda first: first > 0))
+    assert n.get("/f").body == old.body
+
+    def changed(request):
+        new.headers = [FOREVER if kept or first_of(request) == 0 else "Cache-Control: no-store"]
+        return new(request)
+
+    origin.handle("/f", changed)
+    wait_until(lambda: n.get("/f", "Range: bytes=1024-1029").body == new.body[1024:1030], "the second slice has expired")
+    with n.connect() as c:
+        c.send("/f")
+        with pytest.raises(EOFError):
+            c.read_body(c.read_header())
+    assert "a slice is of another version of the file" in n.error_log()
+    assert n.get("/f").body == new.body
 
 
 def test_origin_whose_slices_all_differ_is_answered_as_without_a_cache(sliced, origin):

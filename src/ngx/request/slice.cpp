@@ -22,23 +22,62 @@ const cache::StoredResponse* beginning(Ctx* whole) noexcept {
     return stored != nullptr && stored->status == NGX_HTTP_PARTIAL_CONTENT ? stored : nullptr;
 }
 
-uint64_t file_length(const cache::StoredResponse& part) noexcept {
-    Bytes rest = part.fields;
-    cache::StoredField field;
+// What tells one version of a file from another.
+struct Version {
+    Bytes etag;
+    int64_t modified;    // -1: unknown
+    uint64_t length;     // of the whole; 0: unknown
+    int64_t born_at;
+};
+
+uint64_t file_length(Bytes content_range) noexcept {
     http::ContentRange range;
-    while (cache::next_field(&rest, &field)) {
-        if (field.lowcase == "content-range") {
-            return http::parse_content_range(field.value, &range) ? range.length : 0;
-        }
-    }
-    return 0;
+    return http::parse_content_range(content_range, &range) ? range.length : 0;
 }
 
-bool is_same_version(const cache::StoredResponse& a, const cache::StoredResponse& b) noexcept {
-    if (a.etag != b.etag) {
-        return false;
+Version version_of(const cache::StoredResponse& part) noexcept {
+    Version version = {part.etag, part.last_modified_time, 0, part.facts.born_at};
+    Bytes rest = part.fields;
+    cache::StoredField field;
+    while (cache::next_field(&rest, &field)) {
+        if (field.lowcase == "content-range") {
+            version.length = file_length(field.value);
+        }
     }
-    return file_length(a) == file_length(b) && (!a.etag.empty() || a.last_modified == b.last_modified);
+    return version;
+}
+
+bool is_said(const ngx_table_elt_t* h) noexcept { return h != nullptr && h->hash != 0; }
+
+Version version_of(const ngx_http_headers_out_t& out) noexcept {
+    return {is_said(out.etag) ? view(out.etag->value) : Bytes{}, static_cast<int64_t>(out.last_modified_time),
+            is_said(out.content_range) ? file_length(view(out.content_range->value)) : 0, now_sec()};
+}
+
+bool is_same_version(const Version& a, const Version& b) noexcept {
+    return a.etag == b.etag && a.length == b.length && (!a.etag.empty() || a.modified == b.modified);
+}
+
+bool has_asked(const Ctx* ctx) noexcept {
+    return ctx->status == CacheStatus::kMiss || ctx->status == CacheStatus::kExpired || ctx->status == CacheStatus::kBypass;
+}
+
+// False: the two are of two files, and nginx's module, which looks at ETag alone, would not notice.
+bool fits(const Ctx* part, Ctx* whole, const Version& began, const Version& version) noexcept {
+    if (is_same_version(began, version)) {
+        return true;
+    }
+    count(part->zone, http::Reason::kSliceChanged);
+    if (version.born_at >= began.born_at) {
+        (void) whole->zone->store.remove(whole->digest, whole->variant_key);
+    }
+    // Where this client has asked the origin for both, it is as without a cache.
+    if ((has_asked(whole) && has_asked(part)) || (!began.etag.empty() && began.etag != version.etag)) {
+        return true;
+    }
+    ngx_log_error(NGX_LOG_ERR, part->request->connection->log, 0,
+                  "slab_cache: a slice is of another version of the file than those before it");
+    return false;
 }
 
 }  // namespace
@@ -100,30 +139,36 @@ bool put_slice_range(ngx_http_request_t* clone, const Ctx* ctx) noexcept {
     return true;
 }
 
-bool is_outdated_part(Ctx* ctx, const cache::StoredResponse& part) noexcept {
-    Ctx* whole = ctx->is_part && part.status == NGX_HTTP_PARTIAL_CONTENT ? get_ctx(ctx->request->main) : nullptr;
+bool turn_down_part(Ctx* ctx, const cache::StoredResponse& part) noexcept {
+    if (part.status != NGX_HTTP_PARTIAL_CONTENT || (ctx->is_sliced && !ctx->is_part)) {
+        return false;
+    }
+    Ctx* whole = ctx->is_part ? get_ctx(ctx->request->main) : nullptr;
     const cache::StoredResponse* began = whole != nullptr ? beginning(whole) : nullptr;
-    return began != nullptr && !is_same_version(*began, part) && part.facts.born_at <= began->facts.born_at;
+    if (began == nullptr) {
+        // An explicit key may be anything: a part is for who asks for parts.
+        const bool can_module_tell = ctx->is_part && !part.etag.empty() && is_said(ctx->request->main->headers_out.etag);
+        ctx->unlocked = ctx->unlocked || !can_module_tell;   // it is others' all the same: nobody waits for this fill
+        return !can_module_tell;
+    }
+    if (is_same_version(version_of(*began), version_of(part)) || part.facts.born_at > began->facts.born_at) {
+        return false;   // a newer one ends the answer (fits_whole)
+    }
+    (void) ctx->zone->store.remove(ctx->digest, ctx->variant_key);
+    return true;
 }
 
 bool fits_whole(Ctx* ctx) noexcept {
     Ctx* whole = ctx->is_part ? get_ctx(ctx->request->main) : nullptr;
     const cache::StoredResponse* began = whole != nullptr ? beginning(whole) : nullptr;
-    const cache::StoredResponse* part = stored_response(ctx);
-    if (began == nullptr || part == nullptr || part->status != NGX_HTTP_PARTIAL_CONTENT || is_same_version(*began, *part)) {
-        return true;
-    }
-    count(ctx->zone, http::Reason::kSliceChanged);
-    (void) whole->zone->store.remove(whole->digest, whole->variant_key);
-    // Where the origin was asked for both, it is as without a cache.
-    const bool was_asked = whole->status == CacheStatus::kMiss || whole->status == CacheStatus::kExpired
-                           || whole->status == CacheStatus::kBypass;
-    if (was_asked || began->etag != part->etag) {
-        return true;
-    }
-    ngx_log_error(NGX_LOG_ERR, ctx->request->connection->log, 0,
-                  "slab_cache: a slice is of another version of the file than those before it");
-    return false;
+    const cache::StoredResponse* part = began != nullptr ? stored_response(ctx) : nullptr;
+    return part == nullptr || part->status != NGX_HTTP_PARTIAL_CONTENT || fits(ctx, whole, version_of(*began), version_of(*part));
+}
+
+bool passes_as_part(ngx_http_request_t* r, Ctx* ctx) noexcept {
+    Ctx* whole = !has_object(ctx) && r->headers_out.status == NGX_HTTP_PARTIAL_CONTENT ? get_ctx(r->main) : nullptr;
+    const cache::StoredResponse* began = whole != nullptr ? beginning(whole) : nullptr;
+    return began == nullptr || fits(ctx, whole, version_of(*began), version_of(r->headers_out));
 }
 
 uint64_t end_within_part(const Ctx* ctx) noexcept {

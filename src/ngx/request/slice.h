@@ -30,11 +30,14 @@ inline bool is_stored_part(const Ctx* ctx, const cache::StoredResponse& stored) 
 // The client's answer began with one version of the file. What is stored of an older one is fetched anew; where a newer one turns
 // up, the module ends the answer, and what it began with is stored no longer. So the next client gets the new version.
 
-// Is this stored part of an older version than the answer that it is for?
-bool is_outdated_part(Ctx* ctx, const cache::StoredResponse& part) noexcept;
+// True: this stored part is not for this answer. One of an older version than the answer began with is removed. Others are kept:
+// what did not begin with a stored part, and has no ETag for the module to look at, may be of any version.
+bool turn_down_part(Ctx* ctx, const cache::StoredResponse& part) noexcept;
 // ctx->pin is about to be sent. False: what the client has so far came from the cache, and this is of another file; nginx's
 // module would not notice, since there is no ETag.
 bool fits_whole(Ctx* ctx) noexcept;
+// The same of a part whose header comes by another way than from the store: relayed, or passed by.
+bool passes_as_part(ngx_http_request_t* r, Ctx* ctx) noexcept;
 
 // Where the client's answer ends, counted from this part's first byte; UINT64_MAX where that is not known.
 uint64_t end_within_part(const Ctx* ctx) noexcept;

@@ -217,8 +217,7 @@ Next decide(Ctx* ctx, Found found) noexcept {
         ctx->reason = http::Reason::kCorrupt;
         return miss(ctx);
     }
-    if (is_outdated_part(ctx, *stored)) {
-        (void) store.remove(ctx->digest, ctx->variant_key);
+    if (turn_down_part(ctx, *stored)) {
         store.unpin(&ctx->pin);
         ctx->reason = http::Reason::kSliceChanged;
         return miss(ctx);
