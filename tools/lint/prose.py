@@ -65,8 +65,10 @@ def main():
     parser.add_argument("--at", metavar="REVISION", help="as of that commit, not as it lies here")
     parser.add_argument("files", nargs="*")
     args = parser.parse_args()
-    listed = git("ls-tree", "-r", "--name-only", args.at) if args.at else git("ls-files", "--cached", "--others", "--exclude-standard")
-    names = args.files or sorted(n for n in listed.splitlines() if DOCUMENTS.fullmatch(n) and (args.at or (TOP / n).is_file()))
+    command = ["ls-tree", "-r", "--name-only", args.at] if args.at else ["ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = git(*command)
+    names = args.files or sorted(n for n in listed.splitlines()
+                                 if DOCUMENTS.fullmatch(n) and (args.at or (TOP / n).is_file()))
     bad, total = 0, []
     if args.all:
         print(f"{'document':50} {'words':>6} {'a sentence':>11} {'a paragraph':>12} {'longest':>8} {'columns':>8}")
