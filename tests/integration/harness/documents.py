@@ -79,7 +79,8 @@ class Machine:
         self.memory = pathlib.Path(tempfile.mkdtemp(prefix="sc_docs_", dir="/dev/shm"))   # what is in /run, a tmpfs
         self.memory.chmod(0o755)
         self.places = {"/etc/nginx": nginx.prefix / "etc/nginx", "/etc/systemd": nginx.prefix / "etc/systemd",
-                       "/run/slab-cache": self.memory, "/tmp/": f"{nginx.prefix}/scratch/", "/var/cache/nginx": nginx.prefix / "cache"}
+                       "/run/slab-cache": self.memory, "/var/cache/nginx": nginx.prefix / "cache",
+                       "/tmp/": f"{nginx.prefix}/scratch/"}
         for d in ("etc/nginx/conf.d", "etc/nginx/sites-available", "etc/nginx/sites-enabled", "etc/systemd/system", "home", "bin",
                   "scratch", "cache"):
             (nginx.prefix / d).mkdir(parents=True)
