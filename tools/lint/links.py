@@ -4,7 +4,7 @@
 - Each relative link leads to a file, and to a heading of it where it says one.
 - Each page below docs is reached from README.md by at most two clicks; pages of decisions by one more.
 - Each row of docs/questions.md names a file and a name in it.
-- A source file in a span of code (`src/shm/lease.h`) is there.
+- A source file in a span of code (`src/shm/lease.h`) is there, and has the name that stands before it: `lease_attach` (`src/…`).
 """
 import pathlib
 import re
@@ -68,6 +68,9 @@ def main():
             for path in re.findall(r"`((?:src|tools|tests|conf-examples|clients)/[\w./-]*\.\w+)`", prose(name)):
                 if not (TOP / path).exists():
                     bad.append(f"{name}: {path} is not in the repository")
+            for word, path in re.findall(r"`([\w:]+)`\s+\(`(src/[\w./-]+)`\)", prose(name)):
+                if (TOP / path).is_file() and re.search(rf"\b{word.split('::')[-1]}\b", (TOP / path).read_text()) is None:
+                    bad.append(f"{name}: {path} has no {word}")
     far = clicks(set(names))
     for name in names:
         if name.startswith("docs/") and far.get(name, 99) > CLICKS + name.startswith("docs/decisions/0"):
