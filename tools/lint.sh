@@ -54,6 +54,11 @@ setters() {
     { grep -rnE '(->|\.)(step|phase) *=[^=]' src/ngx || true; } |
         { grep -vE '^src/ngx/(request/ctx\.h:[0-9]+: +ctx->step = to;|fill/fill\.h:[0-9]+: +fill->phase = to;)$' || true; } | nothing
 }
+# nginx's upstream calls ours in one file, which keeps what it would have called.
+hooks() {
+    { grep -rnE '(\bu|upstream)->(process_header|reinit_request|(read|write)_event_handler|create_request|abort_request|finalize_request|rewrite_redirect|rewrite_cookie|input_filter(_init|_ctx)?|create_key) *=[^=]' src/ngx || true; } |
+        { grep -v '^src/ngx/fill/upstream_hooks\.cpp:' || true; } | nothing
+}
 foreign_headers() {
     { grep -rnE '#include *[<"](ngx_|nginx)' src/base src/shm src/http src/cache || true
       grep -rnE '#include *[<"](openssl/|jansson)' src/base src/shm src/http || true
@@ -134,6 +139,7 @@ run "lint: rooms of ngx include in one direction" room_order
 run "lint: headers of shm go in no circle" shm_circle
 run "lint: shm::Context is named in shm alone" context_inside
 run "lint: steps and phases change in their setters alone" setters
+run "lint: upstream handlers are set in one file" hooks
 run "lint: nginx, OpenSSL, test and heavy std headers keep out" foreign_headers
 run "lint: memory order tags have two sides" order_tags
 run "lint: no uncalled function below ngx" uncalled

@@ -5,7 +5,7 @@
 #include "ngx/fill/clone.h"
 #include "ngx/request/accounting.h"
 #include "ngx/fill/direct_fill.h"
-#include "ngx/fill/interim_responses.h"
+#include "ngx/fill/upstream_hooks.h"
 #include "ngx/steps/lookup.h"
 #include "ngx/purge/purge_method.h"
 #include "ngx/answer/redirect.h"
@@ -62,7 +62,7 @@ ngx_int_t run(ngx_http_request_t* r, Ctx* ctx) noexcept {
         case Next::kDecline:
             leave_parked(ctx);
             count_pass(ctx);
-            expect_interim(r);
+            hook_upstream_later(r);
             return NGX_DECLINED;
         case Next::kDirect:
             leave_parked(ctx);
