@@ -4,7 +4,7 @@
 - Each relative link leads to a file, and to a heading of it where it says one.
 - Each page below docs is reached from README.md by at most two clicks; pages of decisions by one more.
 - Each row of docs/questions.md names a file and a name in it.
-- A source file in a span of code (`src/shm/lease.h`) is there, and has the name that stands before it: `lease_attach` (`src/…`).
+- A source file in a span of code (`src/shm/lease.h`) is there; a name before it, `lease_attach` (`src/…`), is in it.
 """
 import pathlib
 import re
