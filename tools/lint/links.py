@@ -2,6 +2,7 @@
 """Links between documents, and what documents say of the code.
 
 - Each relative link leads to a file, and to a heading of it where it says one.
+- Each decision has a number of its own.
 - Each page below docs is reached from README.md by at most two clicks; pages of decisions by one more.
 - Each row of docs/questions.md names a file and a name in it.
 - A source file in a span of code (`src/shm/lease.h`) is there; a name before it, `lease_attach` (`src/…`), is in it.
@@ -75,6 +76,8 @@ def main():
     for name in names:
         if name.startswith("docs/") and far.get(name, 99) > CLICKS + name.startswith("docs/decisions/0"):
             bad.append(f"{name}: README leads there by {far.get(name, 'no')} clicks, not {CLICKS}")
+    numbers = [n[15:19] for n in names if n.startswith("docs/decisions/0")]
+    bad += [f"docs/decisions: two have the number {n}" for n in sorted(set(numbers)) if numbers.count(n) > 1]
     rows = 0
     for line in (TOP / "docs/questions.md").read_text().splitlines():
         row = re.fullmatch(r"\| .*\? \| .* \| \[`([^`]+)`\]\([^)]*\) \| `([^`]+)` \|", line)
