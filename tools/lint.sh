@@ -77,6 +77,8 @@ order_tags() {
     done | nothing
 }
 documents() { tools/lint/documents.py 2>&1 | nothing; }
+links() { tools/lint/links.py 2>&1 | nothing; }
+prose() { tools/lint/prose.py 2>&1 | nothing; }
 uncalled() { tools/lint/uncalled.py 2>&1 | nothing; }
 runtime_symbols() {
     [ -f "$module" ] || { echo "$module is not built"; return 1; }
@@ -146,6 +148,8 @@ run "lint: each header compiles alone" headers_compile_alone
 run "lint: headers say pragma once" pragma_once
 run "lint: no left-over marks" marks
 run "lint: what documents and comments name is in the repository" documents
+run "lint: links lead somewhere, in two clicks from README" links
+run "lint: prose in short sentences, paragraphs and lines" prose
 run "lint: no file above 500 lines" file_sizes
 run "lint: README names what src/ngx names" readme_names_everything
 run "lint: one version everywhere" versions
