@@ -246,8 +246,7 @@ class Judge:
         if is_part_of(request, got, whole) or not differences(request, got, whole):
             return []
         # On errors what is stored may be stale; while it is fresh the origin is not asked whether it broke.
-        for epoch in reversed(self.epochs[:-1]):
-            before = epoch.get(key_of(stripped(request)))
+        for before in self.earlier(request, got):
             if before and (is_part_of(request, got, before) or not differences(request, got, before)):
                 return []
             if before and self.has_parts and not differences(request, got, before, bodies=False):
@@ -255,6 +254,13 @@ class Judge:
         if whole.fault == "broken" and not got.fault and got.status == 200:
             return self.complete_though_cut(got)
         return found
+
+    def earlier(self, request, got):
+        """What plain nginx answered to it in the epochs before, the youngest first."""
+        for epoch in reversed(self.epochs[:-1]):
+            yield epoch.get(key_of(stripped(request)))
+            if request["method"] in UNSAFE and "|GET|" in (got.header("X-Stamp") or ""):   # error_page makes a GET of any method
+                yield from (a for k, a in epoch.items() if k[0] == "GET" and k[1:3] == (request["host"], request["target"]))
 
     def complete_though_cut(self, got):
         return [] if re.search(rb"\nend \[", got.body) else ["complete, of an origin that breaks off"]
