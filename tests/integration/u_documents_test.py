@@ -35,7 +35,8 @@ def framed(m, block):
         text = f"location / {{\n{text}\n}}"
     if not names & IN_HTTP:
         text = f"server {{\n{text}\n}}"
-    zone = "" if "slab_cache_zone" in names else "slab_cache_zone zone=pages:16m;"
+    unknown = set(re.findall(r"\bslab_cache (\w+);", text)) - {"off"} if "slab_cache_zone" not in names else set()
+    zone = "\n".join(f"slab_cache_zone zone={name}:64m;" for name in sorted(unknown))
     return re.sub(r"^\s*include .*\n", "", m.main, flags=re.M).replace("access_log off;", f"access_log off;\n{zone}\n{text}\n")
 
 
