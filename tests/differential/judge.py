@@ -62,8 +62,10 @@ def key_of(request):
 
 
 def url_of(request):
-    target = request["target"].partition("#")[0].removeprefix(f"http://{request['host']}")
-    return (request["host"].lower(), target)
+    host, target = request["host"], request["target"].partition("#")[0]
+    if absolute := re.match(r"http://([^/?]+)", target):     # its host counts, whatever Host says (RFC 9112 3.2.2)
+        host, target = absolute[1], target[absolute.end():]
+    return (host.lower(), target)
 
 
 def canonical(url):
