@@ -62,8 +62,10 @@ def key_of(request):
 
 
 def url_of(request):
-    target = request["target"].partition("#")[0].removeprefix(f"http://{request['host']}")
-    return (request["host"].lower(), target)
+    host, target = request["host"], request["target"].partition("#")[0]
+    if absolute := re.match(r"http://([^/?]+)", target):     # its host counts, whatever Host says (RFC 9112 3.2.2)
+        host, target = absolute[1], target[absolute.end():]
+    return (host.lower(), target)
 
 
 def canonical(url):
@@ -250,13 +252,13 @@ class Judge:
         if request["method"] == "HEAD" and got.status in (502, 504) and self.plain({**stripped(request), "method": "GET"}).fault:
             return []                    # it is filled by a GET, and the origin breaks off only there
         whole = self.plain(stripped(request))
-        if is_part_of(request, got, whole) or not differences(request, got, whole):
+        if is_part_of(request, got, whole) or not differences(request, got, whole, named=named):
             return []
         # On errors what is stored may be stale; while it is fresh the origin is not asked whether it broke.
         for before in self.earlier(request, got):
-            if before and (is_part_of(request, got, before) or not differences(request, got, before)):
+            if before and (is_part_of(request, got, before) or not differences(request, got, before, named=named)):
                 return []
-            if before and self.has_parts and not differences(request, got, before, bodies=False):
+            if before and self.has_parts and not differences(request, got, before, bodies=False, named=named):
                 return []                # some parts are stored, others are asked for anew
         if whole.fault == "broken" and not got.fault and got.status == 200:
             return self.complete_though_cut(got)
