@@ -184,7 +184,7 @@ void run(ngx_http_request_t* r, Ctx* ctx) noexcept {
         }
         case Growth::kComplete:
             if (ctx->is_spooled) {
-                let_go(ctx);
+                release_object(ctx);
             }
             finish(r, ctx, ngx_http_send_special(r, NGX_HTTP_LAST));
             return;

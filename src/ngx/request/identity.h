@@ -13,6 +13,7 @@
 //             GETs too is stored a second time, as a GET's (post_for_get.h).
 // Pushed      an object that a client of the API stored has kPushedIdentity: it is for requests that reach a location by
 //             the URL as it is.
+// Cost        read_identity(): once a request. is_of(): the first selector of a pinned object.
 #pragma once
 
 #include "ngx/glue/ngx.h"
