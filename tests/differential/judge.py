@@ -62,8 +62,10 @@ def key_of(request):
 
 
 def url_of(request):
-    target = request["target"].partition("#")[0].removeprefix(f"http://{request['host']}")
-    return (request["host"].lower(), target)
+    host, target = request["host"], request["target"].partition("#")[0]
+    if absolute := re.match(r"http://([^/?]+)", target):     # its host counts, whatever Host says (RFC 9112 3.2.2)
+        host, target = absolute[1], target[absolute.end():]
+    return (host.lower(), target)
 
 
 def canonical(url):
@@ -238,18 +240,20 @@ class Judge:
             return []                    # nginx itself looks at it only where a validator came, and never for upstreams
         if plain.fault == "broken" and (got.fault or got.status in (206, 304, 416, 502, 504)):
             return []
+        if plain.fault == "broken" and request.get("version") == "1.0" and not got.header("Content-Length"):
+            return []                    # a header that had not been sent yet: nothing else tells such a client that it was cut
         if plain.fault == "broken" and self.has_error_page and not (got.header("X-Stamp") and got.status == 200):
             return []                    # the page for a 502, that without us came too late
         if request["method"] == "HEAD" and got.status in (502, 504) and self.plain({**stripped(request), "method": "GET"}).fault:
             return []                    # it is filled by a GET, and the origin breaks off only there
         whole = self.plain(stripped(request))
-        if is_part_of(request, got, whole) or not differences(request, got, whole):
+        if is_part_of(request, got, whole) or not differences(request, got, whole, named=named):
             return []
         # On errors what is stored may be stale; while it is fresh the origin is not asked whether it broke.
         for before in self.earlier(request, got):
-            if before and (is_part_of(request, got, before) or not differences(request, got, before)):
+            if before and (is_part_of(request, got, before) or not differences(request, got, before, named=named)):
                 return []
-            if before and self.has_parts and not differences(request, got, before, bodies=False):
+            if before and self.has_parts and not differences(request, got, before, bodies=False, named=named):
                 return []                # some parts are stored, others are asked for anew
         if whole.fault == "broken" and not got.fault and got.status == 200:
             return self.complete_though_cut(got)
@@ -279,6 +283,8 @@ class Judge:
                 found.append("stored what may not be stored")
             elif got.header("X-Cache") == "STALE" and self.world.failed:
                 pass                     # an origin that has just failed is not asked again at once
+            elif life == VALIDATE and self.has_inner and self.world.pages[record.page].get("modified"):
+                pass                     # all versions have one date: by that the inner server answers 304
             elif life == VALIDATE and record.version != self.world.versions[record.page] and not self.world.broken:
                 found.append("given without the validation it needs")
             elif life > 0 and time.monotonic() - record.born > life + 1.5 and not self.world.broken:

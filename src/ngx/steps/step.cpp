@@ -140,6 +140,10 @@ ngx_int_t purge_phase_handler(ngx_http_request_t* r) noexcept {
     }
     auto* conf = loc_conf<LocConf>(r);
     if (is_purge(r, conf->purge) && !is_clone(r->connection) && !conf->api && !was_refused(r)) {
+        if (Ctx* ctx = get_ctx(r); ctx != nullptr) {   // a purge asks for nothing
+            ctx->status = CacheStatus::kNone;
+            ctx->reason = http::Reason::kNone;
+        }
         r->content_handler = purge_handler;
         return NGX_OK;
     }

@@ -152,11 +152,7 @@ bool read_zone_parameter(ngx_conf_t* cf, const ngx_str_t& value, Zone* zone) noe
         return read_seconds(rest, &zone->inactive) && zone->inactive > 0;
     }
     if (parameter(value, "eviction=", &rest)) {
-        const Bytes word = view(rest);
-        zone->config.eviction = word == "balanced" ? shm::Eviction::kBalanced
-                                : word == "bytes"  ? shm::Eviction::kBytes
-                                                   : shm::Eviction::kHits;
-        return word == "hits" || word == "balanced" || word == "bytes";
+        return shm::parse_eviction(view(rest), &zone->config.eviction);
     }
     if (parameter(value, "file=", &rest)) {
         zone->file.path = rest;
