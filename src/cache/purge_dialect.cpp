@@ -66,18 +66,18 @@ bool take_literal(const base::Arena& arena, Bytes* text, Bytes* literal) noexcep
 struct PatternReader {
     Selection* to;
     Bytes rest;
-    Pattern verdict = Pattern::kTags;
+    TagsRead read = TagsRead::kTags;
 
-    bool fail(Pattern why) noexcept {
-        verdict = why;
+    bool fail(TagsRead why) noexcept {
+        read = why;
         return false;
     }
     bool tag() noexcept {
         Bytes literal;
         if (!take_literal(to->arena, &rest, &literal) || !is_tag(literal)) {
-            return fail(Pattern::kNotUnderstood);
+            return fail(TagsRead::kNotUnderstood);
         }
-        return select_tag(to, literal) || fail(Pattern::kTooMany);
+        return select_tag(to, literal) || fail(TagsRead::kTooMany);
     }
     bool tags() noexcept {
         do {
@@ -105,17 +105,17 @@ bool read_fos(PatternReader* p) noexcept {
     return take(&p->rest, "(") && p->tags() && take(&p->rest, anchored ? ")(,|$)" : ")(,.+)?$") && p->rest.empty();
 }
 
-Pattern read_list(Selection* to, Bytes value) noexcept {
+TagsRead read_list(Selection* to, Bytes value) noexcept {
     http::TagReader reader(value);
     Bytes tag;
     bool any = false;
     while (reader.next(&tag)) {
         if (!select_tag(to, tag)) {
-            return Pattern::kTooMany;
+            return TagsRead::kTooMany;
         }
         any = true;
     }
-    return any ? Pattern::kTags : Pattern::kNotUnderstood;
+    return any ? TagsRead::kTags : TagsRead::kNotUnderstood;
 }
 
 }  // namespace
@@ -134,10 +134,10 @@ Dialect dialect_of(Bytes name, Bytes method) noexcept {
     return Dialect::kNone;
 }
 
-Pattern select_tag_pattern(Selection* to, Bytes value) noexcept {
+TagsRead select_tag_pattern(Selection* to, Bytes value) noexcept {
     if (value == ".*" || value == "*") {
         select_all(to);
-        return Pattern::kAll;
+        return TagsRead::kAll;
     }
     if (value.find_first_of(kMeta) == Bytes::npos) {
         return read_list(to, value);
@@ -148,16 +148,16 @@ Pattern select_tag_pattern(Selection* to, Bytes value) noexcept {
     for (auto* read : {read_magento, read_fos}) {
         PatternReader reader{to, value};
         if (read(&reader)) {
-            return Pattern::kTags;
+            return TagsRead::kTags;
         }
         to->count = count;   // half of a pattern is none
         to->accepted = accepted;
         to->understood_count = understood;
-        if (reader.verdict == Pattern::kTooMany) {
-            return Pattern::kTooMany;
+        if (reader.read == TagsRead::kTooMany) {
+            return TagsRead::kTooMany;
         }
     }
-    return Pattern::kNotUnderstood;
+    return TagsRead::kNotUnderstood;
 }
 
 bool select_url_pattern(Selection* to, const Url& url) noexcept {

@@ -15,9 +15,9 @@ namespace slab_cache::cache {
 enum class Dialect : uint8_t { kNone, kTags, kTagPattern, kMethod, kScope, kForeign };
 Dialect dialect_of(Bytes name, Bytes method) noexcept;
 
-enum class Pattern : uint8_t { kTags, kAll, kNotUnderstood, kTooMany };
+enum class TagsRead : uint8_t { kTags, kAll, kNotUnderstood, kTooMany };
 // A list of tags, or one of the patterns above; the tags are added to the selection.
-Pattern select_tag_pattern(Selection* to, Bytes value) noexcept;
+TagsRead select_tag_pattern(Selection* to, Bytes value) noexcept;
 
 // "/news/.*", "/news.*", "/news" as X-Purge-Method: regex means them. False for any other expression.
 bool select_url_pattern(Selection* to, const Url& url) noexcept;

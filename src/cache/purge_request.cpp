@@ -15,13 +15,13 @@ FieldRead refuse(PurgeRequest* p, Bytes why) noexcept {
 
 FieldRead read_tags(PurgeRequest* p, Bytes value) noexcept {
     switch (select_tag_pattern(p->to, value)) {
-        case Pattern::kAll:
+        case TagsRead::kAll:
             return FieldRead::kFine;
-        case Pattern::kTooMany:
+        case TagsRead::kTooMany:
             return FieldRead::kTooManyTags;
-        case Pattern::kNotUnderstood:
+        case TagsRead::kNotUnderstood:
             return refuse(p, "the pattern is none that is known: name tags, or use Surrogate-Key");
-        case Pattern::kTags:
+        case TagsRead::kTags:
             break;
     }
     // Else nothing carries such a tag, and a yes would be a lie.

@@ -113,7 +113,7 @@ bool contains(const Invalidation& found, Bytes path) noexcept {
 
 // Takes scheme and authority off the reference; false when they name another origin. `is_rooted`:
 // an authority was there, so that an empty path is the root.
-bool strip_origin(Bytes* reference, const Target& base, bool* is_rooted) noexcept {
+bool strip_origin(Bytes* reference, const TargetUri& base, bool* is_rooted) noexcept {
     const size_t scheme = scheme_length(*reference);
     if (scheme != 0) {
         if (!base::equal_nocase(base::slice(*reference, 0, scheme), base.scheme) ||
@@ -143,7 +143,7 @@ Bytes directory_of(Bytes path) noexcept {
 
 }  // namespace
 
-bool resolve_same_origin(Bytes reference, const Target& base, char* buffer, size_t cap,
+bool resolve_same_origin(Bytes reference, const TargetUri& base, char* buffer, size_t cap,
                          Bytes* path) noexcept {
     reference = trim(reference);
     reference = base::slice(reference, 0, find_any(reference, "#"));
@@ -171,7 +171,7 @@ bool resolve_same_origin(Bytes reference, const Target& base, char* buffer, size
     return out.done(path);
 }
 
-Invalidation invalidation_of(Method method, uint16_t status, const Target& target,
+Invalidation invalidation_of(Method method, uint16_t status, const TargetUri& target,
                              const Fields& response, Named named, char* buffer, size_t cap) noexcept {
     Invalidation found;
     if (is_safe(method) || status < 200 || status > 399) {

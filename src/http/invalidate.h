@@ -23,12 +23,12 @@ enum class Named : bool { kKeep, kInvalidate };
 
 // `buffer` takes resolved references; one that does not fit (twice the longest header line
 // suffices) is left out. A fragment is no part of what is invalidated.
-Invalidation invalidation_of(Method method, uint16_t status, const Target& target,
+Invalidation invalidation_of(Method method, uint16_t status, const TargetUri& target,
                              const Fields& response, Named named, char* buffer, size_t cap) noexcept;
 
 // Resolves `reference` against `base`. True when the result is of the same origin: then *path is
 // its path and query, written to `buffer` (length needed: at most base.path + reference + 1).
-bool resolve_same_origin(Bytes reference, const Target& base, char* buffer, size_t cap,
+bool resolve_same_origin(Bytes reference, const TargetUri& base, char* buffer, size_t cap,
                          Bytes* path) noexcept;
 
 }  // namespace slab_cache::http

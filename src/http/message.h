@@ -15,7 +15,7 @@ namespace slab_cache::http {
 
 // The target URI, normalised as the adapter knows it: scheme and host in lower case, default port
 // left out.
-struct Target {
+struct TargetUri {
     Bytes scheme;      // "http", "https"
     Bytes authority;   // host[:port]
     Bytes path;        // path and query, begins with "/"

@@ -194,7 +194,7 @@ Verdict storable(const Request& request, const Response& response, const Freshne
     return {};
 }
 
-bool post_answers_get(const Target& target, const Response& response,
+bool post_answers_get(const TargetUri& target, const Response& response,
                       const Freshness& freshness) noexcept {
     const Field* location = response.fields.find("Content-Location");
     if (response.status != 200 || !freshness.is_explicit || location == nullptr) {

@@ -25,7 +25,7 @@ Verdict storable(const Request& request, const Response& response, const Freshne
 // The answer to a POST for `target` may also be stored under the GET of it: a 200 with explicit
 // freshness and a Content-Location equal to the target (RFC 9110 §9.3.3). The rest of storable() is
 // to be asked too.
-bool post_answers_get(const Target& target, const Response& response,
+bool post_answers_get(const TargetUri& target, const Response& response,
                       const Freshness& freshness) noexcept;
 
 // May this response take the place of what is stored? No for an error (5xx, or a status in

@@ -196,9 +196,9 @@ private:
 
     void audit_fills(const Shard& s, Sum* sum) noexcept {
         for (uint32_t i = 0; i < c_->geo.worker_count; i++) {
-            const Atom<uint32_t>* fills = fill_cells(*c_, worker_record(*c_, i));
-            for (uint32_t f = 0; f < c_->geo.fills_per_worker; f++) {
-                const uint32_t ref = fills[f].load_acquire();  // [fill-publish]
+            const Atom<uint32_t>* unfinished = unfinished_cells(*c_, worker_record(*c_, i));
+            for (uint32_t f = 0; f < c_->geo.unfinished_per_worker; f++) {
+                const uint32_t ref = unfinished[f].load_acquire();  // [unfinished]
                 if (ref != 0 && owns(*c_, s, ref) && audit_chain(s, ref, EntryState::kFilling, sum)) {
                     sum->filling += region(*c_).entry(ref)->occupied.load_relaxed();
                 }

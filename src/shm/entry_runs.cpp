@@ -258,7 +258,7 @@ void evict_locked(const Context& c, Shard* s, uint32_t ref, int64_t now_sec) noe
     unlink_locked(c, s, nullptr, ref);
 }
 
-void drop_fill_locked(const Context& c, Shard* s, uint32_t ref) noexcept {
+void drop_unfinished_locked(const Context& c, Shard* s, uint32_t ref) noexcept {
     if (!is_entry(c, *s, ref) || state_of(*region(c).entry(ref)) != EntryState::kFilling) {
         return;
     }

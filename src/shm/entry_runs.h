@@ -4,7 +4,7 @@
 //             that does not fit into a block, the beginning.
 // Threading   checks: anybody who has pinned the entry. *_locked(): holder of the shard lock.
 // Errors      everything read from the zone is checked; nonsense ends a walk.
-// Death       run headers are written before they are linked; what is not linked or not in fill[] is swept by repair.
+// Death       run headers are written before they are linked; what is not linked or not in unfinished[] is swept by repair.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 #include "shm/layout.h"
 #include "shm/space.h"
 #include "shm/context.h"
-#include "shm/zone.h"
+#include "shm/zone_plan.h"
 
 namespace slab_cache::shm {
 
@@ -111,7 +111,7 @@ void evict_locked(const Context& c, Shard* s, uint32_t ref, int64_t now_sec) noe
 void retire_live_locked(const Context& c, Shard* s, uint32_t ref) noexcept;
 
 // An unfinished store is over: hidden from its lease and retired. Nothing when `ref` is not (any longer) one.
-void drop_fill_locked(const Context& c, Shard* s, uint32_t ref) noexcept;
+void drop_unfinished_locked(const Context& c, Shard* s, uint32_t ref) noexcept;
 
 // Nonsense was met under the lock: counted, and the next holder of the lock repairs the shard.
 void report_nonsense_locked(const Context& c, Shard* s) noexcept;

@@ -26,7 +26,7 @@ struct Geometry {
     uint64_t evict_bytes = 0;
     uint64_t blocks_offset = 0;   // of shard 0
     uint64_t user_offset = 0, workers_offset = 0, leases_offset = 0, purges_offset = 0, marks_offset = 0, uses_offset = 0;
-    uint32_t worker_count = 0, worker_bytes = 0, slots_per_worker = 0, fills_per_worker = 0;
+    uint32_t worker_count = 0, worker_bytes = 0, slots_per_worker = 0, unfinished_per_worker = 0;
     uint32_t lease_sets = 0, purge_sets = 0, mark_groups = 0, uses_lines = 0;
     uint32_t eviction = 0;
     uint64_t max_object = 0, overhead_bytes = 0;

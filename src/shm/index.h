@@ -15,7 +15,7 @@
 
 #include "shm/layout.h"
 #include "shm/context.h"
-#include "shm/zone.h"
+#include "shm/zone_plan.h"
 
 namespace slab_cache::shm {
 

@@ -5,9 +5,9 @@
 // Units       an offset is in bytes from the zone's start; a ref is an offset / 64 in 32 bits, 0 = null (256 GB reach).
 // Threading   Atom fields may be read by anybody at any time. Plain fields of Shard, and Entry's fields below
 //             "guarded by the shard lock", belong to the holder of that lock. EntryFixed never changes while reachable.
-// Death       Truth is: index slots, run headers, EntryFixed, hazard slots, fill[]. All else of a shard is derived
+// Death       Truth is: index slots, run headers, EntryFixed, hazard slots, unfinished[]. All else of a shard is derived
 //             from these by repair (repair.h).
-// Change      Any change of a struct changes kLayoutFingerprint or must bump kLayoutVersion: a zone of another
+// Change      Any change of a struct changes layout_fingerprint() or must bump kLayoutVersion: a zone of another
 //             layout is never read, it starts empty.
 // Invariants  L1  A reachable run lies in its shard's blocks, is 64-byte aligned and carries magic ^ ref.      [audit]
 //             L2  Runs of different entries never overlap; an entry's chain is acyclic.                        [audit]
@@ -66,7 +66,7 @@ struct EntryFixed {
 
 enum class EntryState : uint8_t {
     kFree = 0,      // never seen in a reachable entry
-    kFilling,       // in one live worker's fill[]
+    kFilling,       // in one live worker's unfinished[]
     kLive,          // in the index and in an eviction queue
     kRetired,       // in the shard's retired list: freed when nobody's slot[] holds it
 };
@@ -135,7 +135,7 @@ struct Shard {
     uint32_t pad1[9];
 };
 
-// One per process. The table is sized at create(); fill[] and slot[] follow the struct.
+// One per process. The table is sized at create(); unfinished[] and slot[] follow the struct.
 // owner = reaping:1 | pid:22 | start time:41, 0 = free. The counters belong to the record, not to its
 // tenant: the next tenant goes on counting, so that sums never fall and no death loses or doubles any.
 struct WorkerRecord {
@@ -144,7 +144,7 @@ struct WorkerRecord {
     uint32_t pad0;
     uint8_t pad1[kLineBytes - 16];
     Atom<uint64_t> counter[kCounters];
-    // Atom<uint32_t> fill[ZoneHeader::fills_per_worker]; Atom<uint32_t> slot[ZoneHeader::slots_per_worker];
+    // Atom<uint32_t> unfinished[ZoneHeader::unfinished_per_worker]; Atom<uint32_t> slot[ZoneHeader::slots_per_worker];
 };
 
 // word = gen:32 | state:8 | owner record:8 | detail:16
@@ -189,7 +189,7 @@ struct ZoneHeader {
     uint64_t max_object;           // resolved
     uint64_t overhead_bytes;
     uint64_t user_offset, workers_offset, leases_offset, purges_offset, marks_offset, uses_offset;
-    uint32_t worker_count, worker_bytes, slots_per_worker, fills_per_worker;
+    uint32_t worker_count, worker_bytes, slots_per_worker, unfinished_per_worker;
     uint32_t lease_sets, purge_sets;
     uint32_t mark_groups, uses_lines;   // 32 B and 64 B each
     uint64_t shard_offset[kMaxShards];

@@ -6,7 +6,7 @@
 #include "shm/counters.h"
 #include "shm/reclaim.h"
 #include "shm/worker.h"
-#include "shm/zone.h"
+#include "shm/zone_plan.h"
 
 namespace slab_cache::shm {
 namespace {

@@ -11,6 +11,10 @@
 // Invariants  W1  At most one active cell per tag, apart from a set whose claim was overtaken.       [unit/lease]
 //             W2  A finished or dead tenancy is seen as such by every watch after it.                [model/lease]
 //             W3  What is pinned through a ticket is the entry of that tenancy.     [model/lease, crash/overtake]
+// Threading   anybody. No lock: the claim word is held for a few stores, and what waits for it gives up after a while.
+// Errors      acquire_lease(): kUnavailable where all cells of the set are taken or the claim was not to be had. Calls with the
+//             ticket of an ended tenancy do nothing.
+// Cost        a set is eight lines. watch and progress: a few words of one cell; /proc is read where an owner is silent.
 #pragma once
 
 #include <cstdint>

@@ -2,7 +2,7 @@
 
 #include "base/hash.h"
 #include "shm/reclaim.h"
-#include "shm/zone.h"
+#include "shm/zone_plan.h"
 
 namespace slab_cache::shm {
 namespace {

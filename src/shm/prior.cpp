@@ -5,7 +5,7 @@
 #include "shm/purge.h"
 #include "shm/store_context.h"
 #include "shm/worker.h"
-#include "shm/zone.h"
+#include "shm/zone_plan.h"
 
 namespace slab_cache::shm {
 
@@ -247,7 +247,7 @@ void* Store::prior_user_area(uint32_t place) const noexcept {
     return context_of_prior(process(), place, &there) ? there.base + there.geo.user_offset : nullptr;
 }
 
-bool Store::is_prior_left(uint32_t place) noexcept {
+bool Store::is_prior_deserted(uint32_t place) noexcept {
     Context old;
     if (!context_of_prior(process(), place, &old)) {
         return false;

@@ -6,7 +6,7 @@
 #include "shm/prior.h"
 #include "shm/store.h"
 #include "shm/worker.h"
-#include "shm/zone.h"
+#include "shm/zone_plan.h"
 
 namespace slab_cache::shm {
 namespace {

@@ -31,7 +31,7 @@ inline constexpr uint64_t kSeqStride = uint64_t{1} << 32;   // a zone that takes
 
 uint64_t purge_counter(const Context& c) noexcept;
 
-// The verdict over these fingerprints for something born at `birth`. Every record published up to the moment
+// The validity of something with these fingerprints that was born at `birth`. Every record published up to the moment
 // of the call is considered.
 Validity judge(const Context& c, const uint64_t* fingerprints, uint32_t count, uint64_t birth) noexcept;
 

@@ -88,7 +88,7 @@ LocalPins* make_local_pins(const Context& c) noexcept {
         return nullptr;
     }
     l->record = worker_record(c, c.worker - 1);
-    l->fills = fill_cells(c, l->record);
+    l->unfinished = unfinished_cells(c, l->record);
     l->slots = slot_cells(c, l->record);
     l->hiwater = 1;
     for (uint32_t slot = c.geo.slots_per_worker - 1; slot > 0; slot--) {
@@ -269,13 +269,13 @@ bool wants_reclaim_locked(const Context& c, const Shard& shard) noexcept {
 }
 
 bool retire_fills(Context* c, WorkerRecord* w) noexcept {
-    Atom<uint32_t>* fills = fill_cells(*c, w);
-    for (uint32_t i = 0; i < c->geo.fills_per_worker; i++) {
-        const uint32_t ref = fills[i].load_acquire();  // [fill-publish]
+    Atom<uint32_t>* unfinished = unfinished_cells(*c, w);
+    for (uint32_t i = 0; i < c->geo.unfinished_per_worker; i++) {
+        const uint32_t ref = unfinished[i].load_acquire();  // [unfinished]
         Shard* shard = ref == 0 ? nullptr : shard_of_ref(*c, ref);
         if (shard == nullptr) {
             if (ref != 0) {
-                fills[i].store_release(0);
+                unfinished[i].store_release(0);
             }
             continue;
         }
@@ -284,9 +284,9 @@ bool retire_fills(Context* c, WorkerRecord* w) noexcept {
             return false;
         }
         // Again, under the lock: a repair may have emptied the place, and somebody may fill at that ref since.
-        if (fills[i].load_acquire() == ref) {  // [fill-publish]
-            drop_fill_locked(*c, shard, ref);
-            fills[i].store_release(0);  // [fill-publish]
+        if (unfinished[i].load_acquire() == ref) {  // [unfinished]
+            drop_unfinished_locked(*c, shard, ref);
+            unfinished[i].store_release(0);  // [unfinished]
         }
     }
     return true;

@@ -20,7 +20,7 @@
 #include "base/hash.h"
 #include "shm/layout.h"
 #include "shm/context.h"
-#include "shm/zone.h"
+#include "shm/zone_plan.h"
 
 namespace slab_cache::shm {
 
@@ -66,13 +66,13 @@ struct LocalPins {
     uint32_t free_count;
     uint32_t hiwater;
     uint64_t held, held_long;        // of all cells, and of those that are for kLong
-    uint64_t orphans[4];             // fill[] places whose abort() found the shard lock busy
+    uint64_t orphans[4];             // unfinished[] places whose abort() found the shard lock busy
     uint32_t uses;                   // bump_uses() calls not yet told to the zone
     uint32_t scans;
     Ahead ahead[kMaxShards];
     uint32_t trust;                  // how often the last guesses were right, 0 … kTrustMost
     Atom<uint32_t>* slots;           // this record's
-    Atom<uint32_t>* fills;
+    Atom<uint32_t>* unfinished;
     WorkerRecord* record;
     RefFilter filter;
 };

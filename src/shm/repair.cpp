@@ -105,13 +105,13 @@ private:
                size.payload >= front_bytes(e->fixed) + uint64_t{total};
     }
 
-    // Under the lock a living process's fill[] is always a filling entry. What is none was left by one that died
+    // Under the lock a living process's unfinished[] is always a filling entry. What is none was left by one that died
     // on its way out of commit() or abort(): it must go, or the reaper takes whoever fills at that place next.
     void keep_fills() noexcept {
         for (uint32_t i = 0; i < c_->geo.worker_count; i++) {
-            Atom<uint32_t>* fills = fill_cells(*c_, worker_record(*c_, i));
-            for (uint32_t f = 0; f < c_->geo.fills_per_worker; f++) {
-                const uint32_t ref = fills[f].load_acquire();  // [fill-publish]
+            Atom<uint32_t>* unfinished = unfinished_cells(*c_, worker_record(*c_, i));
+            for (uint32_t f = 0; f < c_->geo.unfinished_per_worker; f++) {
+                const uint32_t ref = unfinished[f].load_acquire();  // [unfinished]
                 if (!owns(*c_, *s_, ref)) {
                     continue;
                 }
@@ -119,7 +119,7 @@ private:
                     state_of(*region(*c_).entry(ref)) == EntryState::kFilling && mark(ref)) {
                     s_->filling_bytes += region(*c_).entry(ref)->occupied.load_relaxed();
                 } else {
-                    fills[f].store_release(0);  // [fill-publish]
+                    unfinished[f].store_release(0);  // [unfinished]
                 }
             }
         }

@@ -10,7 +10,7 @@
 #include "shm/reclaim.h"
 #include "shm/repair.h"
 #include "shm/worker.h"
-#include "shm/zone.h"
+#include "shm/zone_plan.h"
 
 namespace slab_cache::shm {
 namespace {

@@ -6,7 +6,8 @@
 // Threading   A Store is one process's handle to the zone and belongs to one thread. Any number of handles, in
 //             any number of processes, may use the zone at once.
 // Hot path    find() + validity() + unpin(): no lock, no allocation, no syscall; shared stores are one exchange
-//             on this worker's own hazard slot and, until it is saturated, one 2-bit counter of the entry.
+//             on this worker's own hazard slot and, until it is saturated, one 2-bit counter of the entry; after
+//             a purge also, once per entry, the counter up to which it was found valid.
 // Ownership   Pin, Writer and Ticket are plain handles. Each pin() is paired with one unpin(); each begin() with
 //             one commit() or abort(). What a dead process leaves behind is taken back by reap().
 // Errors      Status. Whatever is read from the zone is checked; nonsense is counted and reported as kMiss or
@@ -69,7 +70,7 @@ public:
     // REQUIRES no other process uses the zone.
     void recover() noexcept;
 
-    // A mark in the zone for warm restarts: set it at start, clear it at a clean stop; still set at the next
+    // A flag in the zone for warm restarts: set it at start, clear it at a clean stop; still set at the next
     // start means recover().
     bool is_unclean() const noexcept;
     void set_unclean(bool unclean) noexcept;
@@ -92,8 +93,8 @@ public:
     bool has_open_prior() const noexcept;
     void* prior_user_area(uint32_t place) const noexcept;  // nullptr where there is none
     // No process is left in the prior, nor will one join: what it purged is all there is.
-    bool is_prior_left(uint32_t place) noexcept;
-    // Takes over its purges for good. REQUIRES is_prior_left(). True when it is closed: then all from *from to its end is
+    bool is_prior_deserted(uint32_t place) noexcept;
+    // Takes over its purges for good. REQUIRES is_prior_deserted(). True when it is closed: then all from *from to its end is
     // of no use. False: a lock was busy for too long.
     bool close_prior(uint32_t place, uint64_t* from) noexcept;
     // Some prior is not closed yet: should all processes die now, what they purged in it dies too.
@@ -257,7 +258,7 @@ private:
 
     static constexpr size_t kProcessBytes = 2688;   // room for one; store.cpp looks that it is enough
     alignas(8) unsigned char process_[kProcessBytes];
-    uint32_t fill_hint_ = 0;   // where to look for a free place in fill[]
+    uint32_t place_hint_ = 0;   // where to look for a free place in unfinished[]
 };
 
 }  // namespace slab_cache::shm

@@ -71,7 +71,7 @@ bool is_outrun_locked(const Context& c, const Atom<uint64_t>* slot, const Entry&
 }
 
 // begin() has judged already: again only when a purge came since.
-Validity judge_fill(const Context& c, const Entry& e, uint64_t seq) noexcept {
+Validity judge_unfinished(const Context& c, const Entry& e, uint64_t seq) noexcept {
     return e.checked.load_relaxed() == seq
                ? Validity::kValid
                : judge(c, selectors_of(e), e.fixed.selector_count, e.birth.load_relaxed());
@@ -92,8 +92,8 @@ void look_ahead_locked(LocalPins* l, const Shard& s, const Run& run) noexcept {
 
 // Out of the writer's hands without being published.
 void drop_locked(const Context& c, Shard* s, Writer* w, Counter why) noexcept {
-    drop_fill_locked(c, s, w->ref);
-    c.local->fills[w->fill_slot].store_release(0);  // [fill-publish]
+    drop_unfinished_locked(c, s, w->ref);
+    c.local->unfinished[w->place].store_release(0);  // [unfinished]
     *w = {};
     count(c, why);
 }
@@ -116,7 +116,7 @@ Status put_rest_of_head(Context* c, Writer* w, Bytes head, int64_t now_sec) noex
 
 bool is_chain_whole(const Context& c, const Shard& s, const Writer& w) noexcept {
     ChainSize size;
-    return c.local->fills[w.fill_slot].load_relaxed() ==
+    return c.local->unfinished[w.place].load_relaxed() ==
                w.ref &&  // a repair takes it from nonsense
            is_entry(c, s, w.ref) &&
            measure_chain(c, s, w.ref, &size) &&
@@ -191,8 +191,8 @@ Status Store::begin(const NewEntry& what, int64_t now_sec, Writer* writer) noexc
 
 Status Store::begin_first_run(const NewEntry& what, int64_t now_sec, uint64_t checked, Writer* writer) noexcept {
     Shard* s = shard_of(process(), what.digest);
-    const uint32_t place = free_fill(process(), fill_hint_);
-    if (place == kNoFill) {
+    const uint32_t place = free_place(process(), place_hint_);
+    if (place == kNoPlace) {
         return Status::kBusy;
     }
     ShardLock lock(&process(), s, ShardLock::Patience::kStore);
@@ -206,10 +206,10 @@ Status Store::begin_first_run(const NewEntry& what, int64_t now_sec, uint64_t ch
     look_ahead_locked(process().local, *s, run);
     write_front(process(), run, what, now_sec, checked);
     s->filling_bytes += run.bytes;
-    process().local->fills[place].store_release(run.ref);  // [fill-publish] what lies in the first run is whole
-    fill_hint_ = place + 1;
+    process().local->unfinished[place].store_release(run.ref);  // [unfinished] what lies in the first run is whole
+    place_hint_ = place + 1;
     writer->ref = run.ref;
-    writer->fill_slot = place;
+    writer->place = place;
     writer->tail_run = run.ref;
     writer->tail_used = first_bytes(region(process()).entry(run.ref)->fixed);
     return Status::kOk;
@@ -256,7 +256,7 @@ Status Store::commit(Writer* w, int64_t now_sec) noexcept {
         return Status::kCorrupt;
     }
     const uint64_t seq = purge_counter(process());
-    const Validity v = judge_fill(process(), *e, seq);
+    const Validity v = judge_unfinished(process(), *e, seq);
     if (v == Validity::kPurged) {
         drop_locked(process(), s, w, Counter::kPurgedInflight);
         return Status::kPurged;
@@ -274,7 +274,7 @@ Status Store::commit(Writer* w, int64_t now_sec) noexcept {
     }
     e->checked.store_relaxed(v == Validity::kValid || kForgetsSoft ? seq : 0);
     make_live_locked(process(), s, w->ref, slot);
-    process().local->fills[w->fill_slot].store_release(0);  // [fill-publish]
+    process().local->unfinished[w->place].store_release(0);  // [unfinished]
     shm::count(process(), Counter::kStores);
     shm::count(process(), Counter::kStoredBytes, e->occupied.load_relaxed());
     *w = {};
@@ -287,7 +287,7 @@ void Store::abort(Writer* w) noexcept {
         return;
     }
     shm::count(process(), Counter::kAborted);
-    give_up_fill(&process(), w->fill_slot);
+    give_up_unfinished(&process(), w->place);
     *w = {};
 }
 

@@ -94,7 +94,7 @@ struct NewEntry {
 // A store in progress. Private to the process that began it until commit() or Ticket attach.
 struct Writer {
     uint32_t ref = 0;          // entry reference, 0 = none
-    uint32_t fill_slot = 0;    // place in this worker's fill[] (internal)
+    uint32_t place = 0;    // place in this worker's unfinished[] (internal)
     uint64_t written = 0;      // body bytes so far
     uint32_t tail_run = 0;     // internal
     uint32_t tail_used = 0;    // internal

@@ -66,7 +66,7 @@ void shrink_locked(const Context& c, Shard* s, const Writer& w, uint32_t to) noe
     account_locked(c, s, w.ref, int64_t{now} - int64_t{old});
 }
 
-// The whole object sits in one page: it moves into a tail run. The new entry is whole before fill[] names it.
+// The whole object sits in one page: it moves into a tail run. The new entry is whole before unfinished[] names it.
 bool move_entry_locked(const Context& c, Shard* s, Writer* w) noexcept {
     const uint32_t bytes = w->tail_used;
     const Run run = split_off_locked(c, s, 0, w->tail_run, 0, bytes);
@@ -78,7 +78,7 @@ bool move_entry_locked(const Context& c, Shard* s, Writer* w) noexcept {
     e->fixed.checksum = checksum_of(e->fixed, run.ref);
     const uint32_t old = region(c).run(w->ref)->len.load_relaxed();
     e->occupied.store_relaxed(run.bytes);
-    c.local->fills[w->fill_slot].store_release(run.ref);  // [fill-publish]
+    c.local->unfinished[w->place].store_release(run.ref);  // [unfinished]
     free_chain_locked(c, s, w->ref);
     s->filling_bytes = s->filling_bytes - old + run.bytes;
     w->ref = w->tail_run = run.ref;
@@ -123,15 +123,15 @@ bool is_read_by_others(const Context& c, const Entry& e, uint32_t ref) noexcept 
 
 }  // namespace
 
-uint32_t free_fill(const Context& c, uint32_t hint) noexcept {
-    const uint32_t n = c.geo.fills_per_worker;
+uint32_t free_place(const Context& c, uint32_t hint) noexcept {
+    const uint32_t n = c.geo.unfinished_per_worker;
     for (uint32_t i = 0; i < n; i++) {
         const uint32_t place = (hint + i) % n;
-        if (c.local->fills[place].load_relaxed() == 0) {  // relaxed: ours
+        if (c.local->unfinished[place].load_relaxed() == 0) {  // relaxed: ours
             return place;
         }
     }
-    return kNoFill;
+    return kNoPlace;
 }
 
 Run first_run_locked(const Context& c, Shard* s, const NewEntry& what, int64_t now_sec) noexcept {
@@ -170,7 +170,7 @@ void write_front(const Context& c, Run run, const NewEntry& what, int64_t now_se
     Entry* e = region(c).entry(run.ref);
     base::copy_in(&e->fixed, &f, sizeof(f));
     e->birth.store_relaxed(
-        what.birth);  // relaxed, all of these: published by fill[], lease or index
+        what.birth);  // relaxed, all of these: published by unfinished[], lease or index
     e->checked.store_relaxed(checked);
     e->fresh_until.store_relaxed(saturate_sec(what.fresh_until_sec));
     e->stale_until.store_relaxed(saturate_sec(what.stale_until_sec));
@@ -198,7 +198,7 @@ Status grow(Context* c, Writer* w, uint64_t more, int64_t now_sec) noexcept {
     if (!lock) {
         return Status::kBusy;
     }
-    if (c->local->fills[w->fill_slot].load_relaxed() != w->ref) {
+    if (c->local->unfinished[w->place].load_relaxed() != w->ref) {
         return Status::kCorrupt;  // a repair took it from nonsense
     }
     const Ask ask = ask_for_more(*region(*c).entry(w->ref), *w, more);
@@ -269,8 +269,8 @@ void trim_locked(const Context& c, Shard* s, Writer* w) noexcept {
     }
 }
 
-void give_up_fill(Context* c, uint32_t place) noexcept {
-    const uint32_t ref = c->local->fills[place].load_relaxed();
+void give_up_unfinished(Context* c, uint32_t place) noexcept {
+    const uint32_t ref = c->local->unfinished[place].load_relaxed();
     Shard* s = ref == 0 ? nullptr : shard_of_ref(*c, ref);
     if (s != nullptr) {
         ShardLock lock(c, s, ShardLock::Patience::kStore);
@@ -278,19 +278,19 @@ void give_up_fill(Context* c, uint32_t place) noexcept {
             c->local->orphans[place / 64] |= uint64_t{1} << (place % 64);
             return;
         }
-        if (c->local->fills[place].load_relaxed() == ref) {  // a repair takes it from nonsense
-            drop_fill_locked(*c, s, ref);
-            c->local->fills[place].store_release(0);  // [fill-publish]
+        if (c->local->unfinished[place].load_relaxed() == ref) {  // a repair takes it from nonsense
+            drop_unfinished_locked(*c, s, ref);
+            c->local->unfinished[place].store_release(0);  // [unfinished]
         }
     }
 }
 
 void retire_orphans(Context* c) noexcept {
-    for (uint32_t place = 0; place < c->geo.fills_per_worker; place++) {
+    for (uint32_t place = 0; place < c->geo.unfinished_per_worker; place++) {
         const uint64_t bit = uint64_t{1} << (place % 64);
         if ((c->local->orphans[place / 64] & bit) != 0) {
             c->local->orphans[place / 64] &= ~bit;
-            give_up_fill(c, place);
+            give_up_unfinished(c, place);
         }
     }
 }

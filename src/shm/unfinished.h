@@ -1,9 +1,11 @@
 // shm/unfinished.h — an object while it is being written.
 //
-// What        fill[] names the unfinished entries of a process, so that they can be taken back when it dies. The
+// What        unfinished[] names the unfinished entries of a process, so that they can be taken back when it dies. The
 //             chain grows under the shard lock; bytes are copied outside of it.
-// Death       a run is in the chain or free; an entry is in fill[] or swept. Moving an entry: the copy is whole, then
-//             fill[] names it, then the first one is freed.
+// Death       a run is in the chain or free; an entry is in unfinished[] or swept. Moving an entry: the copy is whole, then
+//             unfinished[] names it, then the first one is freed.
+// Threading   the process that began the object; …_locked: under its shard's lock.
+// Errors      Status; after an error abort().
 #pragma once
 
 #include "shm/entry_runs.h"
@@ -12,10 +14,10 @@
 
 namespace slab_cache::shm {
 
-inline constexpr uint32_t kNoFill = 0xffffffffU;
+inline constexpr uint32_t kNoPlace = 0xffffffffU;
 
-// A free place in this process's fill[]; kNoFill when all are taken.
-uint32_t free_fill(const Context& c, uint32_t hint) noexcept;
+// A free place in this process's unfinished[]; kNoPlace when all are taken.
+uint32_t free_place(const Context& c, uint32_t hint) noexcept;
 
 Run first_run_locked(const Context& c, Shard* s, const NewEntry& what, int64_t now_sec) noexcept;
 // Run header, entry, selectors, key, and what the first run takes of the head; state kFilling. `checked`: the purge counter it was judged at.
@@ -31,7 +33,7 @@ Status put_piece(Context* c, Writer* w, Bytes bytes, int64_t now_sec, uint32_t* 
 void trim_locked(const Context& c, Shard* s, Writer* w) noexcept;
 
 // abort(): retires the entry and empties its place. A lock that cannot be had leaves it for retire_orphans().
-void give_up_fill(Context* c, uint32_t place) noexcept;
+void give_up_unfinished(Context* c, uint32_t place) noexcept;
 void retire_orphans(Context* c) noexcept;
 
 }  // namespace slab_cache::shm

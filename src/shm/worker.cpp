@@ -9,7 +9,7 @@
 #include "shm/lease.h"
 #include "shm/purge.h"
 #include "shm/reclaim.h"
-#include "shm/zone.h"
+#include "shm/zone_plan.h"
 
 namespace slab_cache::shm {
 namespace {

@@ -8,6 +8,9 @@
 //             that cannot be looked at (no file descriptor, no right, no /proc) is alive.
 // Death       at any store: the record is either owned by a dead identity or in reaping by a dead identity;
 //             both are taken over, all cleaning steps are idempotent.
+// Threading   anybody; records change hands by CAS alone.
+// Errors      claim_record(): kBusy. What cannot be asked counts as alive (Doubt).
+// Cost        read_start_time() and is_alive() read /proc: never on a hit.
 #pragma once
 
 #include <cstdint>

@@ -9,7 +9,7 @@
 
 #include "cache/globs.h"
 #include "shm/worker.h"
-#include "shm/zone.h"
+#include "shm/zone_plan.h"
 #include "support/zone_fixture.h"
 
 namespace {
@@ -36,7 +36,7 @@ struct Deed {
     virtual std::string look() = 0;   // empty, or what is wrong
 };
 
-// Worker 2 died on its way out of commit(): its place in fill[] names what is no filling entry any more. Worker 1 reaps
+// Worker 2 died on its way out of commit(): its place in unfinished[] names what is no filling entry any more. Worker 1 reaps
 // it; worker 3 takes the dead one's lock, repairs, and fills at the very place that the dead one had.
 struct ReapAndRefill : Deed {
     Zone zone{1 << 20};

@@ -19,7 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     for (Bytes group; groups.next(&group);) {
         check(is_inside(group, text));
     }
-    const Target target{"http", "h", "/a/b/c?d"};
+    const TargetUri target{"http", "h", "/a/b/c?d"};
     std::vector<char> buffer(size + target.path.size() + 1);
     Bytes path;
     if (resolve_same_origin(text, target, buffer.data(), buffer.size(), &path)) {

@@ -14,7 +14,7 @@ from harness.wait import wait_until
 
 FRESH = ("Cache-Control: max-age=600",)
 EARNED = 16     # answers in a row
-LOG = "slab_cache: fill within the request, trusted:1"
+LOG = "slab_cache: direct fill, trusted:1"
 
 
 def a_date():

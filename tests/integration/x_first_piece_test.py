@@ -72,5 +72,5 @@ def test_direct_fill_that_is_not_whole_sends_no_flush_before_the_body(images, or
         n.get("/none")
         more.set()
         assert is_image(c.read_body(c.read_header()))
-    assert n.error_log().count("fill within the request, trusted:1") >= 1
+    assert n.error_log().count("direct fill, trusted:1") >= 1
     assert is_image(n.get("/a"))

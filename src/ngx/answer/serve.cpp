@@ -39,7 +39,7 @@ bool body_chain(ngx_http_request_t* r, Ctx* ctx, ngx_chain_t** chain) noexcept {
     ngx_chain_t** last = &out;
     ngx_buf_t* tail = nullptr;
     const uint64_t length = static_cast<uint64_t>(shm::Store::body_length(ctx->pin));
-    const uint64_t wanted = wants_copy(r) ? UINT64_MAX : end_of_answer(ctx);
+    const uint64_t wanted = wants_one_buf(r) ? UINT64_MAX : end_of_answer(ctx);
     const uint64_t end = wanted < length ? wanted : length;
     uint64_t offset = 0;
     uint64_t cursor = 0;
@@ -133,14 +133,14 @@ ngx_int_t send_parts(ngx_http_request_t* r, Ctx* ctx) noexcept {
 ngx_int_t send_copied(ngx_http_request_t* r, Ctx* ctx) noexcept {
     ngx_chain_t* out = nullptr;
     if (shm::Store::body_length(ctx->pin) == 0) {
-        let_go(ctx);
+        release_object(ctx);
         return ngx_http_send_special(r, NGX_HTTP_LAST);
     }
     if (copied_chain(r, ctx, &out)) {
-        let_go(ctx);
+        release_object(ctx);
         return ngx_http_output_filter(r, out);
     }
-    return wants_copy(r) ? send_parts(r, ctx) : send_whole(r, ctx);
+    return wants_one_buf(r) ? send_parts(r, ctx) : send_whole(r, ctx);
 }
 
 }  // namespace
@@ -171,7 +171,7 @@ ngx_int_t serve_handler(ngx_http_request_t* r) noexcept {
     const ngx_int_t rc = ngx_http_send_header(r);
     if (rc == NGX_ERROR || rc > NGX_OK || r->header_only || r->filter_finalize) {
         if (copied) {
-            let_go(ctx);
+            release_object(ctx);
         }
         return rc;   // as in relay_handler()
     }
@@ -185,7 +185,7 @@ ngx_int_t serve_handler(ngx_http_request_t* r) noexcept {
     if (copied) {
         return send_copied(r, ctx);
     }
-    return wants_copy(r) ? send_parts(r, ctx) : send_whole(r, ctx);
+    return wants_one_buf(r) ? send_parts(r, ctx) : send_whole(r, ctx);
 }
 
 }  // namespace slab_cache::ngx

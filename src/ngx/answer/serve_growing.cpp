@@ -105,21 +105,21 @@ ngx_chain_t* next_chain(ngx_http_request_t* r, Ctx* ctx) noexcept {
 }
 
 // All of it is with the socket: a client who reads slowly holds one part of a file at a time, not all that it has read.
-void let_go_of_part(Ctx* ctx) noexcept {
+void release_part(Ctx* ctx) noexcept {
     if (!ctx->is_part || !ctx->pin) {
         return;
     }
     ngx_chain_t* none = nullptr;
     ngx_chain_update_chains(ctx->request->pool, &ctx->free_bufs, &ctx->busy_bufs, &none, kTag);
     if (ctx->busy_bufs == nullptr) {
-        let_go(ctx);   // its head was copied (serve.cpp)
+        release_object(ctx);   // its head was copied (serve.cpp)
     }
 }
 
 void finish(ngx_http_request_t* r, Ctx* ctx, ngx_int_t rc) noexcept {
     ngx_connection_t* c = r->connection;
     set_step(ctx, Step::kAnswered);
-    let_go_of_part(ctx);
+    release_part(ctx);
     ngx_http_finalize_request(r, rc);
     ngx_http_run_posted_requests(c);
 }
@@ -196,7 +196,7 @@ void run(ngx_http_request_t* r, Ctx* ctx) noexcept {
         }
         case Growth::kComplete:
             if (ctx->is_spooled) {
-                let_go(ctx);
+                release_object(ctx);
             }
             finish(r, ctx, ngx_http_send_special(r, NGX_HTTP_LAST));
             return;

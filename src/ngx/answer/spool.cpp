@@ -60,7 +60,7 @@ bool take_head(ngx_http_request_t* r, Ctx* ctx) noexcept {
     return true;
 }
 
-void let_go(Ctx* ctx) noexcept {
+void release_object(Ctx* ctx) noexcept {
     ctx->hits = shm::Store::hits(ctx->pin);
     ctx->is_copied = true;
     ctx->zone->store.unpin(&ctx->pin);

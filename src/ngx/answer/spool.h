@@ -22,7 +22,7 @@ bool must_copy(ngx_http_request_t* r, Ctx* ctx) noexcept;
 // The head in memory of the request's own: the header's fields are views of it. False: no memory, or nonsense.
 bool take_head(ngx_http_request_t* r, Ctx* ctx) noexcept;
 // The object is no more this request's. REQUIRES take_head(), and nothing of it is on its way to the client.
-void let_go(Ctx* ctx) noexcept;
+void release_object(Ctx* ctx) noexcept;
 
 // Memory bufs of `chain` become one of the file, a free one of ctx's; the others are free. False: they are as they were.
 bool spool(ngx_http_request_t* r, Ctx* ctx, ngx_chain_t** chain) noexcept;

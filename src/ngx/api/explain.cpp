@@ -53,7 +53,7 @@ void look_at(const shm::Pin& pin, void* data) noexcept {
     if (!has_selector(pin, scan->selector) && !has_selector(pin, scan->inner)) {
         return;
     }
-    const shm::Validity validity = verdict(scan->zone, scan->url, pin);
+    const shm::Validity validity = validity_of(scan->zone, scan->url, pin);
     const bool is_object = (shm::Store::flags(pin) & (cache::kMarkerFlag | cache::kHintsFlag)) == 0;
     const bool is_purged = validity == shm::Validity::kPurged;
     scan->is_stored = scan->is_stored || (is_object && !is_purged);

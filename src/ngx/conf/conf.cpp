@@ -91,12 +91,12 @@ void* create_loc_conf(ngx_conf_t* cf) noexcept {
     if (conf == nullptr) {
         return nullptr;
     }
-    conf->habit = pool_new<Habit>(cf->pool);
+    conf->history = pool_new<AnswerHistory>(cf->pool);
     conf->beside = create_beside(cf->pool);
-    if (conf->habit == nullptr || conf->beside == nullptr) {
+    if (conf->history == nullptr || conf->beside == nullptr) {
         return nullptr;
     }
-    conf->habit->needed = kWholeNeeded;
+    conf->history->needed = kWholeNeeded;
     conf->zone = static_cast<Zone*>(NGX_CONF_UNSET_PTR);
     conf->key = static_cast<ngx_array_t*>(NGX_CONF_UNSET_PTR);
     conf->key_args = static_cast<http::ArgsPolicy*>(NGX_CONF_UNSET_PTR);

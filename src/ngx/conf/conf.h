@@ -1,7 +1,7 @@
 // ngx/conf/conf.h — what nginx.conf said, per zone and per location.
 //
 // Standard-layout structs on the configuration pool; created and merged in conf.cpp, filled by the setters in
-// rule_directives.cpp. Immutable once the configuration is read, but for Habit.
+// rule_directives.cpp. Immutable once the configuration is read, but for AnswerHistory.
 #pragma once
 
 #include "ngx/glue/ngx.h"
@@ -78,10 +78,10 @@ struct KeyPart {
 };
 
 // What a worker has seen of a location's answers lately (direct_fill.h). The one part that workers write: each has its own copy.
-struct Habit {
+struct AnswerHistory {
     uint32_t whole_in_row;
     uint32_t needed;
-    bool stores_within;     // an answer that no clone could have asked for was stored: others may wait for the next
+    bool copies_in_passing;     // an answer that no clone could have asked for was stored: others may wait for the next
 };
 
 struct LocConf {
@@ -151,7 +151,7 @@ struct LocConf {
     uint8_t shaped_by_slice;       // ... of which one in force names $slice_range
     bool is_sliced;                // the origin may be asked for a part
 
-    Habit* habit;                  // this worker's
+    AnswerHistory* history;        // this worker's
     Beside* beside;                // nginx's own caches; means something while the configuration is read
     http::Policy policy;           // the rules above in the form src/http reads, built at merge
 };

@@ -275,7 +275,7 @@ void validated(Fill* fill, const OriginResponse& origin) noexcept {
 void note_refusal(Fill* fill, http::Reason reason) noexcept {
     count(fill->zone, Counter::kFillsRefused);
     count(fill->zone, reason);
-    if (!fill->is_quiet && fill->request->headers_out.status < NGX_HTTP_INTERNAL_SERVER_ERROR && leaves_mark(reason)) {
+    if (!fill->marks_nothing && fill->request->headers_out.status < NGX_HTTP_INTERNAL_SERVER_ERROR && leaves_mark(reason)) {
         mark_uncacheable(fill->zone, mark_digest(fill->digest, fill->identity, fill->kind), reason);
     }
     end_lease(fill, shm::LeaseState::kPrivate, static_cast<uint32_t>(reason));
@@ -315,7 +315,7 @@ ngx_int_t capture_header(Fill* fill) noexcept {
     if (fill->request->method == NGX_HTTP_HEAD) {
         fill->request->header_only = 1;   // else nginx's header filter sets it: not all gateways know that no body comes
     }
-    note_habit(fill);
+    note_history(fill);
     unbuffer(fill);
     count(fill->zone, Counter::kOriginMs, now_ms() - fill->started_ms);
     if (confirms_stored(fill, origin)) {

@@ -4,6 +4,9 @@
 //             no ranges, no gzip, no add_header. For a fill's request the chain ends here. The header decides: stored (the body
 //             goes to the zone, and the leader and all who wait read it from there), relayed to the leader, a validation of what
 //             we have, or a failure.
+// Threading   one worker's event loop; called by the module's filters (module/module.cpp), on_fill_end() and the upstream's events.
+// Ownership   the object that grows is fill->writer's; the leader gets a pin of its own.
+// Errors      none leads to the client: the lease and the leader are told (end_lease, tell_leader), and the fill ends.
 #pragma once
 
 #include "ngx/glue/ngx.h"

@@ -466,7 +466,7 @@ void discard_clone(ngx_http_request_t* r) noexcept {
 
 bool is_clone(const ngx_connection_t* c) noexcept { return c->log->handler == log_fill; }
 
-Fill*& fill_slot(ngx_connection_t* c) noexcept {
+Fill*& fill_on(ngx_connection_t* c) noexcept {
     return reinterpret_cast<CloneLog*>(c->log->data)->fill;
 }
 

@@ -1,4 +1,9 @@
 // ngx/fill/clone.h — making a fill's internal request out of a client's request.
+//
+// Threading   one worker's event loop.
+// Ownership   the clone has a connection and a pool of its own, and may outlive the client's request. docs/request-fields.md says
+//             what it copies and what it borrows.
+// Cost        some 7,000 instructions a miss (docs/decisions/0018-direct-fill.md).
 #pragma once
 
 #include "ngx/glue/ngx.h"
@@ -21,7 +26,7 @@ void discard_clone(ngx_http_request_t* r) noexcept;
 
 // True for connections made here.
 bool is_clone(const ngx_connection_t* c) noexcept;
-Fill*& fill_slot(ngx_connection_t* c) noexcept;   // REQUIRES is_clone(c)
+Fill*& fill_on(ngx_connection_t* c) noexcept;   // REQUIRES is_clone(c)
 
 // Adds a request header line to a clone: a revalidation's conditions.
 bool add_request_header(ngx_http_request_t* r, Bytes name, Bytes lowcase, Bytes value) noexcept;

@@ -53,7 +53,7 @@ void publish_copy(Fill* fill) noexcept {
         return;
     }
     count(fill->zone, Counter::kFillsStored);
-    fill->conf->habit->stores_within = true;
+    fill->conf->history->copies_in_passing = true;
     stop_copying(fill, http::Reason::kNone);
 }
 

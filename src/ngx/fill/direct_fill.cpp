@@ -91,7 +91,7 @@ void settle(Fill* fill) noexcept {
 }
 
 // Nobody else wants the rest: as without a cache, a client that hangs up ends it.
-void watch_again(Fill* fill) noexcept {
+void watch_client_again(Fill* fill) noexcept {
     if (fill->watch_client != nullptr && fill->request->upstream->cleanup != nullptr) {
         fill->request->read_event_handler = fill->watch_client;
     }
@@ -106,23 +106,23 @@ void count_answered(Ctx* ctx) noexcept {
 }
 
 void refuse(Ctx* ctx, http::Reason reason) noexcept {
-    watch_again(ctx->direct);
+    watch_client_again(ctx->direct);
     ctx->reason = reason;
     if (!ctx->is_passing) {   // else it was counted when it went, and the mark that it goes under runs out
         note_refusal(ctx->direct, reason);
     }
 }
 
-void distrust(Habit* habit) noexcept {
-    habit->whole_in_row = 0;
-    habit->needed = habit->needed < kMostNeeded ? 2 * habit->needed : kMostNeeded;
+void distrust(AnswerHistory* history) noexcept {
+    history->whole_in_row = 0;
+    history->needed = history->needed < kMostNeeded ? 2 * history->needed : kMostNeeded;
 }
 
 // The request went on without us (an error_page, say): a clone's answer would have been stored.
-void lose_sight(Fill* fill) noexcept {
+void end_unanswered(Fill* fill) noexcept {
     settle(fill);
     if (fill->is_trusted) {
-        distrust(fill->conf->habit);
+        distrust(fill->conf->history);
     }
     end_lease(fill, shm::LeaseState::kPublished, 0);
 }
@@ -175,7 +175,7 @@ ngx_int_t show_stored(ngx_http_request_t* r, Ctx* ctx, const OriginResponse& ori
 }
 
 // The origin was asked. From here on nobody but the origin ends this.
-void let_go_of_client(ngx_http_request_t* r, Fill* fill) noexcept {
+void ignore_client(ngx_http_request_t* r, Fill* fill) noexcept {
     hook_first_read(fill);
     fill->watch_client = r->read_event_handler;
     r->read_event_handler = ngx_http_block_reading;
@@ -188,8 +188,8 @@ void let_go_of_client(ngx_http_request_t* r, Fill* fill) noexcept {
 http::Reason store_in_passing(Ctx* ctx, const OriginResponse& origin) noexcept {
     Fill* fill = ctx->direct;
     if (fill->is_trusted) {
-        watch_again(fill);
-        distrust(ctx->conf->habit);
+        watch_client_again(fill);
+        distrust(ctx->conf->history);
     }
     return fill->is_broken ? http::Reason::kSubrequest : begin_copying(fill, origin);
 }
@@ -239,16 +239,16 @@ bool is_asking(const Ctx* ctx) noexcept {
     return ctx->direct != nullptr && ctx->direct->phase == FillPhase::kFetching;
 }
 
-bool may_fill_within(const Ctx* ctx) noexcept {
+bool may_copy_in_passing(const Ctx* ctx) noexcept {
     const ngx_http_request_t* r = ctx->request;
     return ctx->direct == nullptr && r == r->main && r->method == NGX_HTTP_GET && r->err_status == 0
            && !ctx->fill_args_differ && !has_fields(r->headers_out);
 }
 
-bool may_fill_directly(const Ctx* ctx, const shm::Ticket& lease) noexcept {
-    const Habit& habit = *ctx->conf->habit;
+bool may_fill_whole(const Ctx* ctx, const shm::Ticket& lease) noexcept {
+    const AnswerHistory& history = *ctx->conf->history;
     ngx_http_request_t* r = ctx->request;
-    return habit.whole_in_row >= habit.needed && lease && !ctx->stale && ctx->direct == nullptr
+    return history.whole_in_row >= history.needed && lease && !ctx->stale && ctx->direct == nullptr
            && ctx->status == CacheStatus::kMiss && r == r->main && r->method == NGX_HTTP_GET
            && r->http_version == NGX_HTTP_VERSION_11 && r->content_handler != nullptr && !r->post_action
            && !ctx->fill_args_differ && !has_fields(r->headers_out)
@@ -256,15 +256,15 @@ bool may_fill_directly(const Ctx* ctx, const shm::Ticket& lease) noexcept {
            && core_loc_conf(r)->error_pages == nullptr && is_clonable(ctx) && !shapes_answer(r->headers_in);
 }
 
-bool begin_direct(Ctx* ctx, const shm::Ticket& lease, Trust trust) noexcept {
-    Fill* fill = fill_within(ctx);
+bool begin_direct_fill(Ctx* ctx, const shm::Ticket& lease, Trust trust) noexcept {
+    Fill* fill = new_direct_fill(ctx);
     if (fill == nullptr) {
         return false;
     }
     fill->leader = ctx;
     fill->ticket = lease;
     fill->is_trusted = trust == Trust::kWhole;
-    fill->is_quiet = fill->is_quiet || shapes_answer(ctx->request->headers_in);
+    fill->marks_nothing = fill->marks_nothing || shapes_answer(ctx->request->headers_in);
     fill->has_authorization = has_unkeyed_credentials(ctx->request);
     fill->zone->fills++;
     ngx_queue_insert_tail(&fill->zone->under_way, &fill->listed.link);
@@ -280,9 +280,9 @@ bool begin_direct(Ctx* ctx, const shm::Ticket& lease, Trust trust) noexcept {
     return true;
 }
 
-ngx_int_t run_directly(ngx_http_request_t* r, Ctx* ctx) noexcept {
+ngx_int_t run_direct_fill(ngx_http_request_t* r, Ctx* ctx) noexcept {
     Fill* fill = ctx->direct;
-    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0, "slab_cache: fill within the request, trusted:%d",
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0, "slab_cache: direct fill, trusted:%d",
                    fill->is_trusted);
     bool over = false;
     fill->over = &over;
@@ -298,7 +298,7 @@ ngx_int_t run_directly(ngx_http_request_t* r, Ctx* ctx) noexcept {
     if (r->upstream != nullptr && r->upstream->cleanup != nullptr) {
         hook_upstream(r);
         if (fill->is_trusted) {
-            let_go_of_client(r, fill);
+            ignore_client(r, fill);
         }
     }
     return NGX_DONE;
@@ -372,7 +372,7 @@ void leave_direct_location(ngx_http_request_t* r) noexcept {
     Fill* fill = ctx->direct;
     OriginResponse origin;
     if (!read_redirect(fill, &origin)) {
-        lose_sight(fill);
+        end_unanswered(fill);
         return;
     }
     settle(fill);
@@ -396,7 +396,7 @@ void leave_direct(Ctx* ctx) noexcept {
         return;
     }
     if (is_asking(ctx)) {
-        lose_sight(fill);
+        end_unanswered(fill);
     }
     stop_copying(fill, http::Reason::kTruncated);
     ngx_queue_remove(&fill->listed.link);
@@ -416,10 +416,10 @@ void leave_fills(Ctx* ctx) noexcept {
     leave_direct(ctx);
 }
 
-void note_habit(const Fill* fill) noexcept {
-    Habit* habit = fill->conf->habit;
-    habit->whole_in_row = fits_buffer(fill->request) ? habit->whole_in_row + 1 : 0;
-    habit->whole_in_row = habit->whole_in_row < kMostNeeded ? habit->whole_in_row : kMostNeeded;
+void note_history(const Fill* fill) noexcept {
+    AnswerHistory* history = fill->conf->history;
+    history->whole_in_row = fits_buffer(fill->request) ? history->whole_in_row + 1 : 0;
+    history->whole_in_row = history->whole_in_row < kMostNeeded ? history->whole_in_row : kMostNeeded;
 }
 
 }  // namespace slab_cache::ngx

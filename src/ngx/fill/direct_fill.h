@@ -3,7 +3,7 @@
 // What        A fill is a request of its own (fill.h), so that no client can shape, slow or abort it. Two kinds of answers
 //             are stored out of the client's request itself.
 // Whole       An answer that lies whole in the upstream's buffer when its header is judged is stored, published and its
-//             waiters woken before the first byte goes to the client. Where a location's answers are like that (Habit,
+//             waiters woken before the first byte goes to the client. Where a location's answers are like that (AnswerHistory,
 //             conf.h), a plain GET with nothing in it that a clone would leave out goes to the origin itself, under the
 //             key's lease, and one request structure is saved. A client that hangs up does not end it.
 // In passing  Where a clone could not stand in for the client (a content handler of Lua, njs, perl, echo; contexts of other
@@ -12,6 +12,9 @@
 //             expected to be whole and is not. A client that hangs up ends it, as it does without a cache.
 // Parts       An answer that is made of subrequests' output does not pass here in one piece: it is not stored.
 // Death       as in fill.h: the lease is overtaken.
+// Threading   one worker's event loop.
+// Ownership   the Fill lies on the client's pool, as Ctx::direct. leave_fills() ends it, whatever way the request ends.
+// Errors      what cannot be stored goes on as without a cache, with a reason.
 #pragma once
 
 #include "ngx/glue/ngx.h"
@@ -23,13 +26,13 @@ namespace slab_cache::ngx {
 enum class Trust : uint8_t { kNone, kWhole };
 
 // The answer is likely to be whole.
-bool may_fill_directly(const Ctx* ctx, const shm::Ticket& lease) noexcept;
+bool may_fill_whole(const Ctx* ctx, const shm::Ticket& lease) noexcept;
 // The answer, should it be storable, may be stored in passing.
-bool may_fill_within(const Ctx* ctx) noexcept;
+bool may_copy_in_passing(const Ctx* ctx) noexcept;
 // The lease, if any, becomes the fill's. False when memory ran out; the lease is the caller's then.
-bool begin_direct(Ctx* ctx, const shm::Ticket& lease, Trust trust) noexcept;
+bool begin_direct_fill(Ctx* ctx, const shm::Ticket& lease, Trust trust) noexcept;
 // Runs the rest of the request's phases. The request may be gone when this returns.
-ngx_int_t run_directly(ngx_http_request_t* r, Ctx* ctx) noexcept;
+ngx_int_t run_direct_fill(ngx_http_request_t* r, Ctx* ctx) noexcept;
 // The header filter's work, once: judges, stores, and makes headers_out what a later hit will be. NGX_OK, or what the
 // header filter returns. REQUIRES is_asking(ctx).
 ngx_int_t direct_header(ngx_http_request_t* r, Ctx* ctx) noexcept;
@@ -48,6 +51,6 @@ bool waits_for_whole(ngx_http_request_t* r) noexcept;
 ngx_int_t await_whole(ngx_http_request_t* r) noexcept;
 
 // A clone's answer, before its body is touched: was it one that could have been stored directly?
-void note_habit(const Fill* fill) noexcept;
+void note_history(const Fill* fill) noexcept;
 
 }  // namespace slab_cache::ngx

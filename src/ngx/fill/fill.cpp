@@ -77,7 +77,7 @@ void on_fill_end(void* data) noexcept {
         post_waiter(&fill->leader->waiter);
         fill->leader = nullptr;
     }
-    fill_slot(fill->connection) = nullptr;
+    fill_on(fill->connection) = nullptr;
     fill->connection->timedout = 0;   // after a 444: no socket to be reset
     if (fill->over != nullptr) {
         *fill->over = true;
@@ -137,7 +137,7 @@ void begin(Fill* fill, const Ctx* ctx, ngx_http_request_t* r) noexcept {
     fill->is_sliced = ctx->is_sliced;
     fill->slice = ctx->slice;
     fill->kind = mark_kind(ctx->request);
-    fill->is_quiet = ctx->is_quiet;
+    fill->marks_nothing = ctx->marks_nothing;
     fill->started_sec = now_sec();
     fill->started_ms = now_ms();
     fill->expected = -1;
@@ -168,7 +168,7 @@ Fill* make_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
     plan_get(ctx, fill);
     cln->handler = on_fill_end;
     cln->data = fill;
-    fill_slot(fill->connection) = fill;
+    fill_on(fill->connection) = fill;
     fill->zone->fills++;
     fill->zone->clones++;
     ngx_queue_insert_tail(&fill->zone->under_way, &fill->listed.link);
@@ -186,10 +186,10 @@ Fill* make_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
 }  // namespace
 
 Fill* fill_of(ngx_http_request_t* r) noexcept {
-    return is_clone(r->connection) ? fill_slot(r->connection) : nullptr;
+    return is_clone(r->connection) ? fill_on(r->connection) : nullptr;
 }
 
-Fill* fill_within(Ctx* ctx) noexcept {
+Fill* new_direct_fill(Ctx* ctx) noexcept {
     ngx_http_request_t* r = ctx->request;
     auto* fill = pool_new<Fill>(r->pool);
     if (fill == nullptr) {
@@ -226,7 +226,7 @@ bool start_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
     }
     // A hard purge between our look and the birth: a 304 must not revive what it took. Later ones commit() sees.
     if (ctx->stale
-        && verdict(ctx->zone, {ctx->request->pool, ctx->host, ctx->uri}, ctx->stale) == shm::Validity::kPurged) {
+        && validity_of(ctx->zone, {ctx->request->pool, ctx->host, ctx->uri}, ctx->stale) == shm::Validity::kPurged) {
         ctx->zone->store.unpin(&ctx->stale);
         ctx->zone->store.unpin(&fill->stale);
         ctx->stale_servable = false;
@@ -287,8 +287,6 @@ bool has_room_for_fill(const Zone* zone) noexcept {
     return zone->clones < zone->max_clones && ngx_cycle->free_connection_n > ngx_cycle->connection_n / kLeastFree;
 }
 
-// limit_conn and HTTP/2's concurrent streams bound what clients have open at the origin, and forget who hangs up. So what goes
-// on without a client is bounded here. Under limit_conn none does: there nothing else would bound it.
 shm::Status publish(Fill* fill) noexcept {
     shm::Store& store = fill->zone->store;
     if (!is_listed_still(fill->zone, &fill->listed)) {
@@ -301,6 +299,8 @@ shm::Status publish(Fill* fill) noexcept {
     return status;
 }
 
+// limit_conn and HTTP/2's concurrent streams bound what clients have open at the origin, and forget who hangs up. So what goes
+// on without a client is bounded here. Under limit_conn none does: there nothing else would bound it.
 void leader_left(Fill* fill) noexcept {
     const bool limited = fill->leader->request->main->limit_conn_status != 0;
     fill->leader = nullptr;
@@ -347,7 +347,7 @@ void end_lease(Fill* fill, shm::LeaseState outcome, uint32_t detail) noexcept {
     shm::WakeSet wake;
     const uint32_t cell = fill->ticket.cell;
     if (outcome == shm::LeaseState::kPublished && fill->published_ref != 0 && !fill->is_lease_moved) {
-        detail = answer_mark(fill->published_ref);
+        detail = answer_id(fill->published_ref);
     }
     fill->zone->store.lease_release(fill->ticket, outcome, detail, &wake);
     fill->ticket = {};

@@ -3,8 +3,8 @@
 // What        A fill — of a cold key, of an expired one, in the background — is an internal request on a connection
 //             of its own that has no socket; direct_fill.h has the exception. It runs the content handler of the client's
 //             location (phases.h), with its headers, variables and addresses, but always as a complete GET. Its
-//             response goes to capture.cpp and nowhere else. Sent to another location, it ends. So no client can shape, slow or abort it, and a refresh holds nobody's
-//             connection.
+//             response goes to capture.cpp and nowhere else. Sent to another location, it ends. So no client can shape,
+//             slow or abort it, and a refresh holds nobody's connection.
 // The socket  c->shared tells nginx that the descriptor is not this connection's to watch or close; the events are
 //             marked so that nginx neither adds nor removes them (checked on epoll and on level-triggered methods).
 // Ownership   a Fill lives on its request's pool and dies with it. Ctx::fill and Fill::leader point at each other;
@@ -36,7 +36,7 @@ struct Fill {
     bool background;
     bool is_abandoned;           // counted in Zone::abandoned
     bool has_authorization;      // that the key leaves out
-    bool is_quiet;               // its request was not like others: what becomes of it marks nothing
+    bool marks_nothing;               // its request was not like others: what becomes of it marks nothing
     uint8_t kind;                // MarkKind
     bool stale_servable;
     bool upstream_resized;
@@ -102,7 +102,7 @@ bool start_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept;
 
 // A Fill without a request of its own, for one in which ctx's request asks the origin itself (direct_fill.h): on its
 // pool, with no leader, lease or birth. nullptr when memory ran out.
-Fill* fill_within(Ctx* ctx) noexcept;
+Fill* new_direct_fill(Ctx* ctx) noexcept;
 // The fill that `r` asks the origin for: its internal request, or a client's that fills directly (direct_fill.h).
 Fill* asking_fill(ngx_http_request_t* r) noexcept;
 // The fill whose internal request `r` is, or nullptr. One comparison for all other requests.
@@ -117,7 +117,7 @@ void continue_fill(Fill* fill) noexcept; // the leader has room again (kRelaying
 // A lease that came to nothing: whoever waits looks again.
 void give_back(Zone* zone, const shm::Ticket& lease) noexcept;
 // What a lease that ends as published says of its object, in the 16 bits it has for that. Never 0.
-inline uint32_t answer_mark(uint32_t ref) noexcept { return (ref * 0x9E3779B1U) >> 16 | 1; }
+inline uint32_t answer_id(uint32_t ref) noexcept { return (ref * 0x9E3779B1U) >> 16 | 1; }
 // Ends the lease with `outcome` and wakes who waits on it. kPublished: `detail` is the object's mark, or 0. Idempotent.
 void end_lease(Fill* fill, shm::LeaseState outcome, uint32_t detail) noexcept;
 // A 304 stands for a 200 (RFC 9110 §15.4.5), or for a part of one that is kept as such. What else is stored is not asked about,

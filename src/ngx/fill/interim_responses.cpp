@@ -5,7 +5,7 @@
 #include "http/interim.h"
 #include "ngx/fill/clone.h"
 #include "ngx/fill/fill.h"
-#include "ngx/glue/interim.h"
+#include "ngx/glue/write_interim.h"
 #include "ngx/request/cache_key.h"
 
 namespace slab_cache::ngx {

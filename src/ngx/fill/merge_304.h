@@ -27,10 +27,10 @@ struct Merge {
     Lines lines;             // with what nginx would pass on: to be stored; has room for three more
 };
 
-// False when memory ran out, or the stored head is nonsense.
 // The fields of a stored head as the rules read them; their bytes stay the head's. False when memory ran out.
 bool stored_fields(ngx_pool_t* pool, const cache::StoredResponse& stored, http::Fields* out) noexcept;
 
+// False when memory ran out, or the stored head is nonsense.
 bool merge_header(Fill* fill, const OriginResponse& origin, const cache::StoredResponse& stored, Merge* out) noexcept;
 
 }  // namespace slab_cache::ngx

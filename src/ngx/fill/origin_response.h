@@ -1,4 +1,7 @@
 // ngx/fill/origin_response.h — a fill's response in the form the rules read.
+//
+// Threading   one worker's event loop.
+// Ownership   fields are views of the upstream's header, or of headers_out: they live as long as the fill's request.
 #pragma once
 
 #include "ngx/glue/ngx.h"

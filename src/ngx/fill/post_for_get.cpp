@@ -13,7 +13,7 @@ namespace slab_cache::ngx {
 
 struct PostForGet {
     Fill fill;             // as of a GET; asks nobody
-    http::Target target;   // of the POST
+    http::TargetUri target;   // of the POST
 };
 
 namespace {

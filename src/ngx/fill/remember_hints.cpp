@@ -52,7 +52,7 @@ void remember_hints(Fill* fill, const http::Fields& fields, const shm::NewEntry&
     const UrlOf url{fill->request->pool, fill->host, fill->uri};
     shm::Pin old;
     const bool is_known = store.find(what.digest, what.key, &old) == shm::Status::kOk;
-    const bool is_done = is_known && size != 0 && is_same(old, what) && verdict(fill->zone, url, old) == shm::Validity::kValid;
+    const bool is_done = is_known && size != 0 && is_same(old, what) && validity_of(fill->zone, url, old) == shm::Validity::kValid;
     store.unpin(&old);
     // Where the new ones find no room, the old must not stay for the truth.
     if (!is_done && (size == 0 || !store_hints(&store, what)) && is_known) {

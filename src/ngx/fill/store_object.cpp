@@ -303,7 +303,7 @@ shm::Status begin_object(Fill* fill, const OriginResponse& origin, http::Reason*
     }
     if (!is_coding_taken(fill, varying, lines)) {
         *reason = http::Reason::kVariant;
-        fill->is_quiet = true;   // it says nothing of what others get
+        fill->marks_nothing = true;   // it says nothing of what others get
         return shm::Status::kTooLarge;
     }
     fill->head = head;
@@ -394,7 +394,7 @@ struct Renewed {
     bool has_controls;
 };
 
-uint32_t selectors_of(const shm::Pin& pin) noexcept {
+uint32_t selector_count_of(const shm::Pin& pin) noexcept {
     uint32_t n = 0;
     (void) shm::Store::selectors(pin, &n);
     return n;
@@ -455,7 +455,7 @@ shm::Status publish_validated(Fill* fill, const OriginResponse& origin, shm::Pin
     cache::SelectorList selectors(arena_of(fill->request->pool));
     const http::Reason no = collect_selectors(fill, response.fields, fill->stale, &selectors);
     const Renewed renewed = {response, freshness, selectors, keep_controls(fill, origin, &merged.lines)};
-    const bool has_new_tags = no != http::Reason::kNone || selectors.size() > selectors_of(fill->stale);
+    const bool has_new_tags = no != http::Reason::kNone || selectors.size() > selector_count_of(fill->stale);
     const shm::Digest digest = fill->digest;
     const shm::Status status = no == http::Reason::kNone ? write_renewed(fill, renewed, &merged.lines, pin)
                                                          : shm::Status::kTooLarge;

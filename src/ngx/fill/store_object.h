@@ -1,4 +1,9 @@
 // ngx/fill/store_object.h — a response becomes an object: its head is written, its selectors and its variant determined.
+//
+// Threading   one worker's event loop.
+// Ownership   fill->writer is the caller's to publish or abort. Head and lines lie on the fill's pool.
+// Errors      Status, and *reason; the object is not begun then. publish_validated(): what must not stay as it was is removed.
+// Cost        a begun object takes its shard's lock for its first run; each append() that needs another takes it again.
 #pragma once
 
 #include "ngx/glue/ngx.h"

@@ -58,7 +58,7 @@ void write_marker(const VariantOf& of, Bytes spec, const shm::NewEntry& variant)
     shm::Pin pin;
     if (store.find(primary, of.key, &pin) == shm::Status::kOk) {
         const bool usable = cache::is_marker(shm::Store::flags(pin)) &&
-                            verdict(of.zone, of.url, pin) == shm::Validity::kValid &&
+                            validity_of(of.zone, of.url, pin) == shm::Validity::kValid &&
                             cache::decode_marker(shm::Store::head(pin), &old);
         if (usable && cache::marker_knows(old, spec, variant.digest) &&
             shm::Store::stale_until(pin) >= variant.stale_until_sec) {

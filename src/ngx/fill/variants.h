@@ -1,4 +1,8 @@
 // ngx/fill/variants.h — a fill whose response varies: its own key, and the marker that leads to it.
+//
+// Threading   one worker's event loop.
+// Errors      false with the reason; the response is not stored then.
+// Cost        of a response that varies: a second lease, and a marker, which is an object written and published.
 #pragma once
 
 #include "ngx/glue/ngx.h"

@@ -68,7 +68,7 @@ void add_url(Ctx* ctx, const cache::Url& url, Purge* purge) noexcept {
     purge->add(selector);
 }
 
-bool target_of(Ctx* ctx, http::Target* target) noexcept {
+bool target_of(Ctx* ctx, http::TargetUri* target) noexcept {
     ngx_http_request_t* r = ctx->request;
     target->scheme = is_https(r) ? Bytes("https") : Bytes("http");
     target->authority =
@@ -79,7 +79,7 @@ bool target_of(Ctx* ctx, http::Target* target) noexcept {
 
 void collect_urls(Ctx* ctx, const http::Fields& fields, http::Named named, Purge* purge) noexcept {
     ngx_http_request_t* r = ctx->request;
-    http::Target target;
+    http::TargetUri target;
     size_t longest = 256;
     for (const http::Field& f : fields) {
         longest = f.value.size() > longest ? f.value.size() : longest;

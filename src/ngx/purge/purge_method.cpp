@@ -88,7 +88,7 @@ bool select_in(ngx_http_request_t* r, const LocConf* conf, const PurgeConf& purg
 
 // A location without a zone names a URL that another location answers, after try_files or index: all zones forget it. The
 // answer is of the last; the others' purges are the same but for their numbers.
-ngx_int_t purge_everywhere(ngx_http_request_t* r, const LocConf* conf, const PurgeConf& purge) noexcept {
+ngx_int_t purge_all_zones(ngx_http_request_t* r, const LocConf* conf, const PurgeConf& purge) noexcept {
     MainConf* mcf = main_conf(r);
     auto** zones = static_cast<Zone**>(mcf->zones.elts);
     ngx_int_t answered = NGX_HTTP_SERVICE_UNAVAILABLE;
@@ -133,7 +133,7 @@ ngx_int_t purge_handler(ngx_http_request_t* r) noexcept {
     bool is_unknown = false;
     Zone* zone = zone_for(r, conf, &is_unknown);
     if (zone == nullptr) {
-        return purge_everywhere(r, conf, *purge);
+        return purge_all_zones(r, conf, *purge);
     }
     Selection selection;
     ngx_int_t answered = NGX_ERROR;

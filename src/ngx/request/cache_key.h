@@ -1,4 +1,8 @@
 // ngx/request/cache_key.h — a client's request as the cache sees it: its URL, its key, its facts for the rules.
+//
+// Threading   one worker's event loop.
+// Ownership   results are on the request's pool, or views of the client's request.
+// Cost        read_url() and read_key() once a request; neither touches the zone's shared part.
 #pragma once
 
 #include "ngx/glue/ngx.h"

@@ -11,7 +11,7 @@ namespace {
 
 void clean_ctx(void* data) noexcept {
     auto* ctx = static_cast<Ctx*>(data);
-    let_go_of_request(ctx);
+    detach_request(ctx);
     if (ctx->zone != nullptr) {
         ctx->zone->store.unpin(&ctx->pin);
         ctx->zone->store.unpin(&ctx->stale);
@@ -21,7 +21,7 @@ void clean_ctx(void* data) noexcept {
 }  // namespace
 
 // Pins stay: what was sent may still be on its way.
-void let_go_of_request(Ctx* ctx) noexcept {
+void detach_request(Ctx* ctx) noexcept {
     cancel_wait(&ctx->waiter);
     if (ctx->leave_fills != nullptr) {
         ctx->leave_fills(ctx);

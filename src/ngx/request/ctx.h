@@ -62,7 +62,7 @@ struct Ctx {
     uint8_t fills_seen;          // ... so many of which came to their end
     bool is_asked_after;         // ... and the one it waits for now has asked the origin after this request came
     bool unlocked;               // fills without a lease
-    bool is_quiet;               // its fill marks nothing: others have not asked for what it asks
+    bool marks_nothing;               // its fill marks nothing: others have not asked for what it asks
     bool has_type;               // of an answer that redirected here: files keep it
     bool was_let_in;             // by the location's access rules
     bool is_passing;             // goes nginx's ordinary way, looked at
@@ -103,7 +103,7 @@ struct Ctx {
     shm::Ticket ticket;          // whose progress we watch
     shm::Ticket first_ticket;    // ... the first one, of
     shm::Digest first_lease;
-    uint32_t answer_mark;        // of the object that is_asked_after brought (fill.h); 0: none
+    uint32_t answer_id;        // of the object that is_asked_after brought (fill.h); 0: none
     Waiter waiter;
     uint64_t wait_since_ms;
     uint64_t waited_ms;
@@ -141,7 +141,7 @@ inline Ctx* get_ctx(ngx_http_request_t* r) noexcept {    // of the current locat
 Ctx* find_ctx(ngx_http_request_t* r) noexcept;   // also across internal redirects; nullptr if never cached
 Ctx* make_ctx(ngx_http_request_t* r, LocConf* conf) noexcept;
 // The request ends, or does something else from now on: nothing of ours wakes it any more. Idempotent.
-void let_go_of_request(Ctx* ctx) noexcept;
+void detach_request(Ctx* ctx) noexcept;
 // The access rules of a location sent it away, to a page for that: what it asked for must not happen.
 bool was_refused(ngx_http_request_t* r) noexcept;
 

@@ -22,7 +22,7 @@ Found find_one(Ctx* ctx, Bytes key, shm::Pin* pin) noexcept {
     if (status != shm::Status::kOk) {
         return status == shm::Status::kBusy ? Found::kFailed : Found::kNothing;
     }
-    switch (verdict(ctx->zone, url_of(ctx), *pin)) {
+    switch (validity_of(ctx->zone, url_of(ctx), *pin)) {
     case shm::Validity::kValid:
         return Found::kFresh;
     case shm::Validity::kSoftPurged:
@@ -111,7 +111,7 @@ bool appeared_meanwhile(Ctx* ctx) noexcept {
         return false;
     }
     const bool news =
-        pin.ref != ctx->stale.ref && verdict(ctx->zone, url_of(ctx), pin) == shm::Validity::kValid;
+        pin.ref != ctx->stale.ref && validity_of(ctx->zone, url_of(ctx), pin) == shm::Validity::kValid;
     store.unpin(&pin);
     return news;
 }
@@ -123,7 +123,7 @@ bool join_stream(Ctx* ctx) noexcept {
         return false;
     }
     cache::HeadFixed answer;
-    if (!is_of(ctx, ctx->pin) || verdict(ctx->zone, url_of(ctx), ctx->pin) != shm::Validity::kValid
+    if (!is_of(ctx, ctx->pin) || validity_of(ctx->zone, url_of(ctx), ctx->pin) != shm::Validity::kValid
         || !cache::decode_facts(shm::Store::head(ctx->pin), &answer)
         || http::reuse(answer.facts, request_facts(ctx->request), ctx->conf->policy, now_sec()).kind
                != http::ReuseKind::kFresh) {

@@ -1,4 +1,10 @@
 // ngx/request/find_object.h — the object for a request: by its key, through a variant marker, or one that is still growing.
+//
+// Threading   one worker's event loop.
+// Ownership   what is in ctx->pin the Ctx's cleanup releases.
+// Errors      nonsense in the zone is counted, and is a miss.
+// Cost        a Store::find() for each slot of the URL up to ours, and for each spec of a marker. A variant's key is on the
+//             request's pool.
 #pragma once
 
 #include "ngx/glue/ngx.h"

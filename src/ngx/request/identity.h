@@ -14,6 +14,7 @@
 // Slices      the same: parts of files are for those who ask for this part (slice.h).
 // Pushed      an object that a client of the API stored has kPushedIdentity: it is for requests that reach a location by
 //             the URL as it is.
+// Cost        read_identity(): once a request. is_of(): the first selector of a pinned object.
 #pragma once
 
 #include "ngx/glue/ngx.h"

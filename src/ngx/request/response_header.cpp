@@ -283,7 +283,7 @@ bool range_allowed(ngx_http_request_t* r, const http::Validators& whole) noexcep
            && http::if_range_holds({&line, 1}, whole, wall_sec());
 }
 
-bool wants_copy(ngx_http_request_t* r) noexcept {
+bool wants_one_buf(ngx_http_request_t* r) noexcept {
     return r->headers_out.status == NGX_HTTP_PARTIAL_CONTENT && r->headers_in.range != nullptr
            && view(r->headers_in.range->value).find(',') != Bytes::npos;
 }

@@ -1,4 +1,9 @@
 // ngx/request/response_header.h — headers_out from a stored head, and a client's conditions answered from it.
+//
+// Threading   one worker's event loop.
+// Ownership   names and values in headers_out are views of the head: of ctx->pin's object, which the request keeps pinned, or of
+//             the request's copy of it (answer/spool.h). The lines are on the request's pool.
+// Errors      no memory: NGX_ERROR. A head that is nonsense was found by the lookup.
 #pragma once
 
 #include "ngx/glue/ngx.h"
@@ -19,7 +24,7 @@ ngx_int_t put_header(ngx_http_request_t* r, Ctx* ctx, const cache::StoredRespons
 bool range_allowed(ngx_http_request_t* r, const http::Validators& whole) noexcept;
 
 // True when nginx's range filter will cut several ranges, for which it wants the body in one buf.
-bool wants_copy(ngx_http_request_t* r) noexcept;
+bool wants_one_buf(ngx_http_request_t* r) noexcept;
 
 // Type, and its charset, as nginx keeps them. `value` outlives the request.
 void set_content_type(ngx_http_request_t* r, Bytes value, size_t type_len) noexcept;

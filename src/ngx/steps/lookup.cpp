@@ -14,9 +14,8 @@
 #include "ngx/request/find_object.h"
 #include "ngx/request/identity.h"
 #include "ngx/zone/hit_for_miss.h"
-#include "ngx/purge/purge_method.h"
 #include "ngx/answer/redirect.h"
-#include "ngx/steps/early_hints.h"
+#include "ngx/steps/hint_early.h"
 #include "ngx/steps/refresh.h"
 #include "ngx/answer/relay.h"
 #include "ngx/request/cache_key.h"
@@ -96,8 +95,8 @@ Next fill_or_wait(Ctx* ctx) noexcept {
 
 // Nobody waits for this one: it goes nginx's ordinary way, and what is stored of it after all is stored in passing.
 Next pass_looking(Ctx* ctx, http::Reason reason) noexcept {
-    ctx->is_passing = may_fill_within(ctx);
-    if (ctx->is_passing && begin_direct(ctx, {}, Trust::kNone)) {
+    ctx->is_passing = may_copy_in_passing(ctx);
+    if (ctx->is_passing && begin_direct_fill(ctx, {}, Trust::kNone)) {
         ctx->reason = reason;
         set_step(ctx, Step::kDirect);
         count_pass(ctx);
@@ -161,7 +160,7 @@ Next miss(Ctx* ctx) noexcept {
         return pass_looking(ctx, http::Reason::kNoCacheRule);
     }
     // Its answer may be for its sender alone, or come from a handler that nothing is known of: nobody should wait for it.
-    ctx->unlocked = ctx->unlocked || authorized || (!is_clonable(ctx) && !conf->habit->stores_within);
+    ctx->unlocked = ctx->unlocked || authorized || (!is_clonable(ctx) && !conf->history->copies_in_passing);
     return fill_or_wait(ctx);
 }
 
@@ -204,7 +203,7 @@ Next expired(Ctx* ctx, const http::StoredFacts& facts, bool soft_purged) noexcep
 // The object was fetched by a fill that asked the origin after this request came. What must be asked about at each use (a
 // lifetime of zero, no-cache) was asked about for this one then.
 bool was_asked_for(const Ctx* ctx) noexcept {
-    return ctx->answer_mark != 0 && ctx->answer_mark == answer_mark(ctx->pin.ref);
+    return ctx->answer_id != 0 && ctx->answer_id == answer_id(ctx->pin.ref);
 }
 
 Next decide(Ctx* ctx, Found found) noexcept {
@@ -261,7 +260,9 @@ Next decide(Ctx* ctx, Found found) noexcept {
     return miss(ctx);
 }
 
-Next look_up(Ctx* ctx) noexcept {
+}  // namespace
+
+Next lookup(Ctx* ctx) noexcept {
     ctx->zone->store.unpin(&ctx->stale);
     ctx->stored_ref = 0;   // a ref may name another entry once ours was let go
     ctx->ticket = {};
@@ -289,6 +290,8 @@ Next look_up(Ctx* ctx) noexcept {
 }
 
 // ---- after waiting -------------------------------------------------------------------------------------------
+
+namespace {
 
 Next serve_stale(Ctx* ctx) noexcept {
     ctx->pin = ctx->stale;
@@ -363,7 +366,7 @@ Next hear_lease(Ctx* ctx) noexcept {
         break;
     case shm::LeaseState::kPublished:
         ctx->fills_seen++;
-        ctx->answer_mark = ctx->is_asked_after ? view.detail : 0;
+        ctx->answer_id = ctx->is_asked_after ? view.detail : 0;
         return look_again(ctx);
     case shm::LeaseState::kGone:
     case shm::LeaseState::kSilent:
@@ -390,18 +393,14 @@ Next hear_lease(Ctx* ctx) noexcept {
     return park(ctx);
 }
 
-Next hear(Ctx* ctx) noexcept {
+}  // namespace
+
+Next wait(Ctx* ctx) noexcept {
     if (ctx->fill != nullptr || ctx->news != FillNews::kNone) {
         return hear_fill(ctx);
     }
     return ctx->ticket ? hear_lease(ctx) : hear_fill(ctx);
 }
-
-}  // namespace
-
-Next lookup(Ctx* ctx) noexcept { return look_up(ctx); }
-
-Next wait(Ctx* ctx) noexcept { return hear(ctx); }
 
 Next park(Ctx* ctx) noexcept {
     ngx_http_request_t* r = ctx->request;
@@ -429,8 +428,8 @@ Next fill_as_leader(Ctx* ctx, const shm::Ticket& lease) noexcept {
         return Next::kMore;
     }
     const bool clonable = is_clonable(ctx) && has_room_for_fill(ctx->zone);
-    const Trust trust = may_fill_directly(ctx, lease) ? Trust::kWhole : Trust::kNone;
-    if ((trust == Trust::kWhole || (!clonable && may_fill_within(ctx))) && begin_direct(ctx, lease, trust)) {
+    const Trust trust = may_fill_whole(ctx, lease) ? Trust::kWhole : Trust::kNone;
+    if ((trust == Trust::kWhole || (!clonable && may_copy_in_passing(ctx))) && begin_direct_fill(ctx, lease, trust)) {
         set_step(ctx, Step::kDirect);
         return Next::kMore;
     }

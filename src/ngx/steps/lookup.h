@@ -1,19 +1,29 @@
-// ngx/steps/lookup.h — from a request to an object, a wait, or nginx's ordinary path.
+// ngx/steps/lookup.h — from a request to an object, a wait, a fill, or nginx's ordinary way.
+//
+// What        The steps `lookup` and `wait`, and how a request gets into them. step.cpp runs them: each sets ctx->step, and says
+//             how to go on.
+// Threading   one worker's event loop. Never blocks. The wait ends by an event (zone/waiter.h), which calls resume().
+// Ownership   an object found is in ctx->pin, a stale one in ctx->stale; the Ctx's cleanup releases both.
+// Errors      Next::kError: ctx->error_status, or 502.
+// Cost        a hit: http::reuse() and what find_object() costs. No lock, no system call, no allocation.
 #pragma once
 
 #include "ngx/glue/ngx.h"
 
 #include "ngx/request/ctx.h"
+#include "ngx/request/identity.h"
+#include "ngx/steps/step.h"
 
 namespace slab_cache::ngx {
 
-// PREACCESS: what the log says should another location answer, and whether this one's access rules let the request in.
-ngx_int_t arrive(ngx_http_request_t* r) noexcept;
-// PRECONTENT, before try_files: PURGE alone.
-ngx_int_t purge_phase_handler(ngx_http_request_t* r) noexcept;
+// What leases and counts of uses are kept under: answers of several identities are not each other's.
+inline shm::Digest lease_digest(const Ctx* ctx) noexcept { return with_identity(ctx->digest, ctx->identity); }
 
-// Where nginx would call the content handler (phases.h). NGX_DECLINED: go on as if we were not there. NGX_OK:
-// r->content_handler is ours, and answers. NGX_AGAIN: parked, an event resumes us. NGX_DONE: under way.
-ngx_int_t content_handler(ngx_http_request_t* r) noexcept;
+Next lookup(Ctx* ctx) noexcept;
+Next wait(Ctx* ctx) noexcept;   // something may have come that this request waits for
+// Parks the request until something comes that it waits for, its deadline at the latest.
+Next park(Ctx* ctx) noexcept;
+// The request leads a fill; `lease` becomes the fill's. Empty: without one.
+Next fill_as_leader(Ctx* ctx, const shm::Ticket& lease) noexcept;
 
 }  // namespace slab_cache::ngx

@@ -7,7 +7,7 @@
 #include "ngx/fill/clone.h"
 #include "ngx/fill/direct_fill.h"
 #include "ngx/fill/fill.h"
-#include "ngx/steps/lookup.h"
+#include "ngx/steps/step.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -44,7 +44,7 @@ void leave_waiting(ngx_http_request_t* r) noexcept {
     }
     const bool waits = ctx->step == Step::kWait || ctx->step == Step::kStreaming || ctx->step == Step::kRelaying;
     if (waits || r->post_action) {
-        let_go_of_request(ctx);
+        detach_request(ctx);
         set_step(ctx, Step::kAnswered);
     }
 }

@@ -8,7 +8,7 @@
 #include "ngx/fill/clone.h"
 #include "ngx/fill/fill.h"
 #include "ngx/zone/hit_for_miss.h"
-#include "ngx/steps/step.h"
+#include "ngx/steps/lookup.h"
 
 namespace slab_cache::ngx {
 

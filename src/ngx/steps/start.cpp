@@ -84,7 +84,7 @@ Next begin_lookup(Ctx* ctx) noexcept {
         ctx->status = CacheStatus::kBypass;
         ctx->reason = http::Reason::kBypass;
         ctx->unlocked = true;
-        ctx->is_quiet = true;
+        ctx->marks_nothing = true;
         return fill_as_leader(ctx, {});
     default:
         return Next::kError;

@@ -66,7 +66,7 @@ ngx_int_t run(ngx_http_request_t* r, Ctx* ctx) noexcept {
             return NGX_DECLINED;
         case Next::kDirect:
             leave_parked(ctx);
-            return run_directly(r, ctx);
+            return run_direct_fill(r, ctx);
         case Next::kServe:
             leave_parked(ctx);
             count_served(ctx);

@@ -1,12 +1,15 @@
-// ngx/steps/step.h — the steps of a request that lookup.cpp drives: what they return, and those that live elsewhere.
+// ngx/steps/step.h — where nginx's phases lead into the cache, and what runs the steps of a request.
 //
-// A step never blocks and never calls nginx's phases (but for a direct fill, at its end); it sets ctx->step and says how to go on.
+// What        content_handler() runs one step after the other until one says that nginx goes on, answers, or waits. Which file
+//             has which step: step_table.h names them, docs/design/request.md lists the files.
+// Rule        a step never blocks and never calls nginx's phases (but for a direct fill, at its end); it sets ctx->step and says
+//             how to go on.
+// Threading   one worker's event loop. resume() comes from an event, never from inside another request's call stack.
 #pragma once
 
 #include "ngx/glue/ngx.h"
 
 #include "ngx/request/ctx.h"
-#include "ngx/request/identity.h"
 
 namespace slab_cache::ngx {
 
@@ -20,18 +23,18 @@ enum class Next : uint8_t {
     kError,     // ctx->error_status, or 502
 };
 
-// start.cpp: zone, URL, key; then lookup, or what bypasses it.
-Next start(Ctx* ctx) noexcept;
-Next begin_lookup(Ctx* ctx) noexcept;   // a QUERY's body has been read
+// PREACCESS: what the log says should another location answer, and whether this one's access rules let the request in.
+ngx_int_t arrive(ngx_http_request_t* r) noexcept;
+// PRECONTENT, before try_files: PURGE alone.
+ngx_int_t purge_phase_handler(ngx_http_request_t* r) noexcept;
 
-// What leases and counts of uses are kept under: answers of several identities are not each other's.
-inline shm::Digest lease_digest(const Ctx* ctx) noexcept { return with_identity(ctx->digest, ctx->identity); }
-
-// lookup.cpp
-Next lookup(Ctx* ctx) noexcept;
-Next wait(Ctx* ctx) noexcept;           // something may have come that this request waits for
-Next park(Ctx* ctx) noexcept;
-Next fill_as_leader(Ctx* ctx, const shm::Ticket& lease) noexcept;
+// Where nginx would call the content handler (phases.h). NGX_DECLINED: go on as if we were not there. NGX_OK:
+// r->content_handler is ours, and answers. NGX_AGAIN: parked, an event resumes us. NGX_DONE: under way.
+ngx_int_t content_handler(ngx_http_request_t* r) noexcept;
 void resume(void* ctx) noexcept;        // Waiter::resume of every request
+
+// The steps of start.cpp: zone, URL, key; then lookup, or what bypasses it.
+Next start(Ctx* ctx) noexcept;
+Next begin_lookup(Ctx* ctx) noexcept;   // the body, if the key needs it, has been read
 
 }  // namespace slab_cache::ngx

@@ -1,6 +1,8 @@
 // ngx/zone/hit_for_miss.h — short-lived notes about a key: "just found uncacheable" and "its origin just failed".
 //
 // One byte per key in the zone's mark table (lossy, lock-free): 1..127 a reason, 128 + n the n-th failure in a row.
+// Threading   any worker. Lossy: a mark that is lost costs one wait, a wrong one ends by itself.
+// Cost        one word of the table; a miss reads one, a refusal and a failure write one.
 #pragma once
 
 #include "ngx/glue/ngx.h"
@@ -34,7 +36,7 @@ inline void clear_mark(Zone* zone, const shm::Digest& d) noexcept {
     }
 }
 
-// The reason this key was found uncacheable a moment ago, or nullopt-like kNone.
+// The reason this key was found uncacheable a moment ago; kNone where it was not.
 inline http::Reason uncacheable_reason(Zone* zone, const shm::Digest& d) noexcept {
     const uint8_t m = zone->store.mark_get(d, now_sec());
     return (m & kFailureBit) != 0 ? http::Reason::kNone : static_cast<http::Reason>(m);

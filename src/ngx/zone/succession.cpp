@@ -347,7 +347,7 @@ void give_back_priors(Zone* zone) noexcept {
         PriorMap* prior = &zone->prior[i];
         uint64_t from = 0;
         if (prior->addr == nullptr || prior->given_back || is_kept(*prior)
-            || !zone->store.is_prior_left(i)) {
+            || !zone->store.is_prior_deserted(i)) {
             continue;
         }
         if (is_behind_on_globs(*zone)) {

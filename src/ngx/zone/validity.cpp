@@ -16,7 +16,7 @@ shm::Validity judge_again(Zone* zone, const shm::Pin& pin) noexcept {
 
 }  // namespace
 
-shm::Validity verdict_with_globs(Zone* zone, const UrlOf& where, const shm::Pin& pin) noexcept {
+shm::Validity validity_with_globs(Zone* zone, const UrlOf& where, const shm::Pin& pin) noexcept {
     const UserArea* area = user_area(zone);
     cache::Url url;
     if (area == nullptr) {

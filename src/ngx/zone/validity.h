@@ -2,6 +2,9 @@
 //
 // Cost        one load more than the store's answer while no pattern was purged since the object's birth. An object older than
 //             the newest pattern is matched once: when nothing matches, its birth is raised to that pattern's counter.
+// Threading   one worker's event loop. No lock, but where a prior zone's patterns are taken over (import_globs).
+// Ownership   `url` is views. Its pool is used where patterns are asked.
+// Errors      where memory has run out the object is kPurged: a miss.
 #pragma once
 
 #include "ngx/glue/ngx.h"
@@ -17,9 +20,9 @@ struct UrlOf {
     Bytes uri;      // as Ctx has it
 };
 
-shm::Validity verdict_with_globs(Zone* zone, const UrlOf& url, const shm::Pin& pin) noexcept;
+shm::Validity validity_with_globs(Zone* zone, const UrlOf& url, const shm::Pin& pin) noexcept;
 
-inline shm::Validity verdict(Zone* zone, const UrlOf& url, const shm::Pin& pin) noexcept {
+inline shm::Validity validity_of(Zone* zone, const UrlOf& url, const shm::Pin& pin) noexcept {
     if (zone->priors != 0 && is_behind_on_globs(*zone)) {
         import_globs(zone);  // before the store's answer, which then knows of them
     }
@@ -29,7 +32,7 @@ inline shm::Validity verdict(Zone* zone, const UrlOf& url, const shm::Pin& pin) 
         || area->globs.newest.load_acquire() <= shm::Store::birth(pin)) {  // [glob-newest]
         return validity;
     }
-    return verdict_with_globs(zone, url, pin);
+    return validity_with_globs(zone, url, pin);
 }
 
 }  // namespace slab_cache::ngx

@@ -5,6 +5,9 @@
 // Why         unlike descriptors opened by the master, names work across reloads and respawns, in both directions, with
 //             nobody handing anything over. A lost or forged datagram does no harm: a waiter looks at the
 //             lease itself, and has a timer as the safety net.
+// Threading   one worker's event loop each; what is shared is the name.
+// Errors      no socket: waiters of this worker look by their timers alone.
+// Cost        a poke is one system call, by who changes a lease that others watch. Never on a hit.
 #pragma once
 
 #include "ngx/glue/ngx.h"

@@ -12,7 +12,7 @@ namespace slab_cache::cache {
 namespace {
 
 struct Said {
-    Pattern pattern;
+    TagsRead read;
     uint32_t count;
     bool all;
     std::vector<uint64_t> selectors;
@@ -22,8 +22,8 @@ Said said(Bytes value, size_t room = 8) {
     test::Memory memory;
     Selection s = test::selection_in(&memory);
     EXPECT_TRUE(make_room(&s, room));
-    const Pattern p = select_tag_pattern(&s, value);
-    return {p, s.count, s.all, {s.selector, s.selector + s.count}};
+    const TagsRead read = select_tag_pattern(&s, value);
+    return {read, s.count, s.all, {s.selector, s.selector + s.count}};
 }
 
 std::vector<uint64_t> tags(const std::vector<std::string>& names) {
@@ -46,7 +46,7 @@ TEST(TagPattern, of_fos_names_tags_quoted_as_php_quotes) {
 
 TEST(TagPattern, may_be_a_list_or_stand_for_all) {
     EXPECT_EQ(said("a b,c").selectors, tags({"a", "b", "c"}));
-    EXPECT_EQ(said(".*").pattern, Pattern::kAll);
+    EXPECT_EQ(said(".*").read, TagsRead::kAll);
     EXPECT_TRUE(said(".*").all);
 }
 
@@ -54,15 +54,15 @@ TEST(TagPattern, of_any_other_form_is_not_understood_and_adds_nothing) {
     for (const char* value : {"", " ", "((^|,)a(,|$))|", "((^|,)a(,|$))x", "((^|,)(,|$))", "((^|,)a.*(,|$))", "(^|,)(a|)(,|$)", "a.*",
                               "^a$", "(a|b)", "(^|,)(a b)(,|$)", "[a]", "a\\", "((^|,)a(,|$))|((^|,)b"}) {
         const Said s = said(value);
-        EXPECT_EQ(s.pattern, Pattern::kNotUnderstood) << value;
+        EXPECT_EQ(s.read, TagsRead::kNotUnderstood) << value;
         EXPECT_EQ(s.count, 0u) << value;
         EXPECT_FALSE(s.all) << value;
     }
 }
 
 TEST(TagPattern, of_more_tags_than_there_is_room_for_says_so) {
-    EXPECT_EQ(said("((^|,)a(,|$))|((^|,)b(,|$))", 1).pattern, Pattern::kTooMany);
-    EXPECT_EQ(said("a b", 1).pattern, Pattern::kTooMany);
+    EXPECT_EQ(said("((^|,)a(,|$))|((^|,)b(,|$))", 1).read, TagsRead::kTooMany);
+    EXPECT_EQ(said("a b", 1).read, TagsRead::kTooMany);
 }
 
 struct UrlSaid {

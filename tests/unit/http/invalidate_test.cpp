@@ -7,7 +7,7 @@
 namespace slab_cache::http {
 namespace {
 
-const Target kTarget{"https", "h.example", "/a/b?c"};
+const TargetUri kTarget{"https", "h.example", "/a/b?c"};
 
 std::vector<std::string> paths(Method method, uint16_t status, const Message& response,
                                Named named = Named::kInvalidate) {
@@ -23,7 +23,7 @@ std::vector<std::string> paths(Method method, uint16_t status, const Message& re
 
 using Strings = std::vector<std::string>;
 
-std::string resolve(std::string_view reference, const Target& base = kTarget) {
+std::string resolve(std::string_view reference, const TargetUri& base = kTarget) {
     char buffer[256];
     Bytes path;
     return resolve_same_origin(reference, base, buffer, sizeof(buffer), &path) ? std::string(path)
@@ -79,7 +79,7 @@ TEST(SameOrigin, is_scheme_host_and_port) {
 }
 
 TEST(SameOrigin, references_are_resolved_as_rfc_3986_says) {
-    const Target base{"http", "a", "/b/c/d;p?q"};
+    const TargetUri base{"http", "a", "/b/c/d;p?q"};
     const char* kExamples[][2] = {
         {"g", "/b/c/g"},
         {"./g", "/b/c/g"},

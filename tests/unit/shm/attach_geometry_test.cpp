@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "shm/layout.h"
-#include "shm/zone.h"
+#include "shm/zone_plan.h"
 #include "support/zone_fixture.h"
 
 namespace slab_cache::shm {

@@ -9,7 +9,7 @@
 #include "shm/lock.h"
 #include "shm/purge.h"
 #include "shm/worker.h"
-#include "shm/zone.h"
+#include "shm/zone_plan.h"
 #include "support/expect_audit.h"
 #include "support/zone_fixture.h"
 
@@ -28,8 +28,8 @@ struct Inside {
         c.zone = reinterpret_cast<shm::ZoneHeader*>(c.base);
         c.geo = shm::geometry_of(*c.zone, *reinterpret_cast<shm::Shard*>(c.base + c.zone->shard_offset[0]));
     }
-    base::Atom<uint32_t>& fill(uint32_t worker, uint32_t place) const {
-        return shm::fill_cells(c, shm::worker_record(c, worker))[place];
+    base::Atom<uint32_t>& unfinished(uint32_t worker, uint32_t place) const {
+        return shm::unfinished_cells(c, shm::worker_record(c, worker))[place];
     }
     void die_holding(shm::RobustLock* lock, uint32_t pid) const {
         lock->owner.store_release(shm::identity_word({pid, 1000 + pid}));
@@ -53,10 +53,10 @@ uint32_t ref_of(Store& store, const std::string& key) {
     return ref;
 }
 
-// Dead between the store into the index and the emptying of its place in fill[].
+// Dead between the store into the index and the emptying of its place in unfinished[].
 void die_having_published(Zone* zone, Store* victim, const std::string& key) {
     const Inside in(*zone);
-    in.fill(victim->worker_index(), 0).store_release(ref_of(*victim, key));
+    in.unfinished(victim->worker_index(), 0).store_release(ref_of(*victim, key));
     in.die_holding(&shm::shard_at(in.c, 0)->lock, 2);
     zone->lives.dead[2] = true;
 }
@@ -68,7 +68,7 @@ TEST(Death, a_dead_workers_place_in_fill_does_not_outlive_its_object) {
     const uint32_t ref = ref_of(*victim, "a");
     die_having_published(&zone, victim.get(), "a");
     ASSERT_EQ(zone.store.remove(digest_of("a"), "a"), Status::kOk);  // repairs first
-    EXPECT_EQ(Inside(zone).fill(victim->worker_index(), 0).load_acquire(), 0u);
+    EXPECT_EQ(Inside(zone).unfinished(victim->worker_index(), 0).load_acquire(), 0u);
     EXPECT_NE(ref, 0u);
 }
 
@@ -101,7 +101,7 @@ TEST(Death, a_writer_whose_fill_was_taken_from_it_publishes_nothing) {
     Writer w;
     ASSERT_EQ(zone.store.begin(describe(o, zone.store.birth_stamp()), kNow, &w), Status::kOk);
     ASSERT_EQ(zone.store.append(&w, o.body, kNow), Status::kOk);
-    Inside(zone).fill(zone.store.worker_index(), w.fill_slot).store_release(0);
+    Inside(zone).unfinished(zone.store.worker_index(), w.place).store_release(0);
     EXPECT_EQ(zone.store.commit(&w, kNow), Status::kCorrupt);
     EXPECT_EQ(get(zone.store, "b"), "<miss>");
 }

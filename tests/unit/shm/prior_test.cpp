@@ -94,7 +94,7 @@ TEST(Succession, what_was_purged_in_a_zone_is_taken_over_when_it_is_closed) {
     purge(old.store, "x");
     old.store.leave();
     uint64_t from = 0;
-    ASSERT_TRUE(next.zone.store.is_prior_left(0));
+    ASSERT_TRUE(next.zone.store.is_prior_deserted(0));
     ASSERT_TRUE(next.zone.store.close_prior(0, &from));
     auto without = next.zone.attach(23);
     EXPECT_EQ(validity_of_key(*without, "a"), Validity::kPurged);
@@ -404,13 +404,13 @@ TEST(Succession, a_zone_is_closed_when_its_last_process_is_gone_and_then_nobody_
     auto worker = old.attach(3);
     Successor next(old);
     uint64_t from = 0;
-    EXPECT_FALSE(next.zone.store.is_prior_left(0));
+    EXPECT_FALSE(next.zone.store.is_prior_deserted(0));
     EXPECT_TRUE(next.zone.store.has_open_prior());
     old.store.leave();
     next.zone.lives.dead[3] = false;
-    EXPECT_FALSE(next.zone.store.is_prior_left(0));
+    EXPECT_FALSE(next.zone.store.is_prior_deserted(0));
     next.zone.lives.dead[3] = true;
-    EXPECT_TRUE(next.zone.store.is_prior_left(0));
+    EXPECT_TRUE(next.zone.store.is_prior_deserted(0));
     EXPECT_TRUE(next.zone.store.is_following());
     EXPECT_TRUE(next.zone.store.close_prior(0, &from));
     EXPECT_FALSE(next.zone.store.is_following());

@@ -1,6 +1,6 @@
 #include "ngx/glue/ngx.h"
 
-#include "ngx/glue/interim.h"
+#include "ngx/glue/write_interim.h"
 
 namespace slab_cache::ngx {
 namespace {

@@ -1,4 +1,4 @@
-// ngx/steps/early_hints.h — a 103 with the URL's remembered hints, to a browser that waits for the origin.
+// ngx/steps/hint_early.h — a 103 with the URL's remembered hints, to a browser that waits for the origin.
 #pragma once
 
 #include "ngx/glue/ngx.h"

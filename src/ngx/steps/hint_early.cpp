@@ -1,11 +1,11 @@
 #include "ngx/glue/ngx.h"
 
-#include "ngx/steps/early_hints.h"
+#include "ngx/steps/hint_early.h"
 
 #include "cache/key.h"
 #include "cache/variant_marker.h"
 #include "ngx/conf/credentials.h"
-#include "ngx/glue/interim.h"
+#include "ngx/glue/write_interim.h"
 #include "ngx/request/accounting.h"
 #include "ngx/request/cache_key.h"
 #include "ngx/request/identity.h"
@@ -29,7 +29,7 @@ Bytes find_hints(Ctx* ctx) noexcept {
         return {};
     }
     if ((shm::Store::flags(pin) & cache::kHintsFlag) != 0 && shm::Store::stale_until(pin) >= now_sec() && is_of(ctx, pin)
-        && verdict(ctx->zone, url, pin) == shm::Validity::kValid) {   // soft purges, too, say that it has changed
+        && validity_of(ctx->zone, url, pin) == shm::Validity::kValid) {   // soft purges, too, say that it has changed
         store.touch(pin);
         if (!pool_copy(ctx->request->pool, shm::Store::head(pin), &hints)) {
             hints = {};

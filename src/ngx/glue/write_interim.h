@@ -1,4 +1,4 @@
-// ngx/glue/interim.h — 1xx responses on their way to a client.
+// ngx/glue/write_interim.h — 1xx responses on their way to a client.
 #pragma once
 
 #include "ngx/glue/ngx.h"

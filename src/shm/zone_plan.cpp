@@ -1,4 +1,4 @@
-#include "shm/zone.h"
+#include "shm/zone_plan.h"
 
 #include "shm/evict.h"
 #include "shm/space.h"
@@ -28,9 +28,9 @@ void size_tables(uint64_t bytes, const Config& config, ZoneHeader* z) noexcept {
         slots *= 2;
     }
     z->slots_per_worker = slots;
-    z->fills_per_worker = static_cast<uint32_t>(clamp(slots / 4, 32, 256));
+    z->unfinished_per_worker = static_cast<uint32_t>(clamp(slots / 4, 32, 256));
     z->worker_bytes = static_cast<uint32_t>(
-        sizeof(WorkerRecord) + round_up(z->fills_per_worker * 4, kLineBytes) + slots * 4);
+        sizeof(WorkerRecord) + round_up(z->unfinished_per_worker * 4, kLineBytes) + slots * 4);
     z->worker_count =
         static_cast<uint32_t>(clamp(uint64_t{config.workers} * 4 + 16, 64, kMaxWorkers));
     z->lease_sets = static_cast<uint32_t>(clamp(bytes / kMiB, 4, 1024));
@@ -181,7 +181,7 @@ Geometry geometry_of(const ZoneHeader& plan, const Shard& first) noexcept {
     g.worker_count = plan.worker_count;
     g.worker_bytes = plan.worker_bytes;
     g.slots_per_worker = plan.slots_per_worker;
-    g.fills_per_worker = plan.fills_per_worker;
+    g.unfinished_per_worker = plan.unfinished_per_worker;
     g.lease_sets = plan.lease_sets;
     g.purge_sets = plan.purge_sets;
     g.mark_groups = plan.mark_groups;
@@ -210,7 +210,7 @@ bool zone_matches(const ZoneHeader& z, uint64_t bytes, uint32_t reserved, const 
     if (!plan_zone(bytes, reserved, config, &want, shards) || want.shard_count != z.shard_count ||
         want.overhead_bytes != z.overhead_bytes || want.worker_count != z.worker_count ||
         want.worker_bytes != z.worker_bytes || want.slots_per_worker != z.slots_per_worker ||
-        want.lease_sets != z.lease_sets || want.fills_per_worker != z.fills_per_worker ||
+        want.lease_sets != z.lease_sets || want.unfinished_per_worker != z.unfinished_per_worker ||
         want.purge_sets != z.purge_sets || want.mark_groups != z.mark_groups ||
         want.uses_lines != z.uses_lines || want.user_offset != z.user_offset ||
         want.workers_offset != z.workers_offset || want.leases_offset != z.leases_offset ||

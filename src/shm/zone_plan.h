@@ -1,4 +1,4 @@
-// shm/zone.h — where everything is: sizes of the tables for a zone size, and typed access to them.
+// shm/zone_plan.h — where everything is: sizes of the tables for a zone size, and typed access to them.
 //
 // Threading   the plan and all offsets are immutable after create(); access functions only compute addresses.
 #pragma once
@@ -38,11 +38,11 @@ inline Shard* shard_of(const Context& c, const Digest& d) noexcept {
 inline WorkerRecord* worker_record(const Context& c, uint32_t i) noexcept {
     return region(c).at<WorkerRecord>(c.geo.workers_offset + uint64_t{i} * c.geo.worker_bytes);
 }
-inline Atom<uint32_t>* fill_cells(const Context&, WorkerRecord* w) noexcept {
+inline Atom<uint32_t>* unfinished_cells(const Context&, WorkerRecord* w) noexcept {
     return reinterpret_cast<Atom<uint32_t>*>(w + 1);
 }
 inline Atom<uint32_t>* slot_cells(const Context& c, WorkerRecord* w) noexcept {
-    return fill_cells(c, w) + c.geo.fills_per_worker;
+    return unfinished_cells(c, w) + c.geo.unfinished_per_worker;
 }
 
 inline uint64_t offset_of(const Context& c, const Shard& s) noexcept {
