@@ -1,5 +1,6 @@
 """What XREAD says nothing of: a stream that was trimmed, lost, replaced. Each is one gap, and nothing stale is served after it."""
 import pytest
+from harness.redis import RedisError
 from harness.wait import wait_until
 
 
@@ -177,6 +178,27 @@ def test_server_without_memory_for_more(fleet):
     fleet.redis.call("CONFIG", "SET", "maxmemory", "0")
     wait_until(lambda: b.get("/x").text == "1", "b has heard of it")
     assert a.purge("/y", "Prefer: wait=20").status == 200
+
+
+def test_server_that_evicts_the_stream(fleet):
+    """allkeys-*: warned of at start; what it takes away is a gap like any other."""
+    fleet.redis.call("CONFIG", "SET", "maxmemory-policy", "allkeys-random")
+    a = nodes(fleet, 1)[0]
+    wait_until(lambda: "may evict stream" in a.error_log(), "the log warns of it")
+    fleet.redis.xadd(tag="x")
+    wait_until(lambda: a.counters()["applied"] == 1, "a has read it")
+    a.fill("/x")
+    proxy = behind(fleet, a)
+    fleet.redis.xadd(url="localhost/x")
+    a.expect_log("OOM")                                    # there is nothing left to evict
+    fleet.redis.call("CONFIG", "SET", "maxmemory", "1")
+    with pytest.raises(RedisError):
+        fleet.redis.xadd(tag="y")
+    assert fleet.redis.call("EXISTS", "slab") == 0
+    fleet.redis.call("CONFIG", "SET", "maxmemory", "0")
+    proxy.heal()
+    one_gap(a, "empty", "behind")
+    assert a.get("/x").text == "1"
 
 
 def test_outbox_that_overflows_puts_others_in_doubt(fleet):

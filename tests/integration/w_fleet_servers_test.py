@@ -30,6 +30,31 @@ def replica_of(fleet, master):
     return r
 
 
+# ---- addresses that a server tells ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("told", ["127.0.0.1:1", "no.such.name.invalid:6379", "10.255.255.1:6379"])
+def test_moved_to_where_nobody_can_go_ends_at_the_configured_servers(fleet, told):
+    """A cluster behind a network of its own tells addresses that nginx cannot reach, or not understand."""
+    proxy = fleet.proxy()
+    a = fleet.node("a", servers=f"redis://{proxy.address}")
+    a.expect_log("no connection", "MOVED")
+    a.fill("/x")
+    said = []
+
+    def move(data):
+        said.append(1)
+        return b"-MOVED 7 %s\r\n" % told.encode()
+    proxy.answers = move
+    wait_until(lambda: said, "it was told to go elsewhere")
+    proxy.answers = None
+    proxy.drop()
+    wait_until(lambda: a.state()["connected"], "it is back", 30)
+    fleet.redis.xadd(url="localhost/x")
+    wait_until(lambda: not a.is_hit("/x"), "entries are read")
+    assert a.gaps() == {}
+
+
 # ---- masters and replicas -----------------------------------------------------------------------------------------
 
 

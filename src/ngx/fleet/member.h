@@ -33,6 +33,7 @@ struct StreamReader {
     bool has_first;
     cache::StreamId first;           // of the stream's entries, within a gap
     bool was_told;                   // the log knows of an error
+    bool was_warned;                 // of a server that may evict the stream
 };
 
 // ---- the writer ----------------------------------------------------------------------------------------------

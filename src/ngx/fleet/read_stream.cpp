@@ -237,6 +237,19 @@ void on_clock(RedisLink* link, const cache::Reply* reply, void*) noexcept {
     }
 }
 
+// The stream is one key: under allkeys-* it goes as a whole, and each time that is a gap. Who may not ask is told nothing.
+void on_memory(RedisLink* link, const cache::Reply* reply, void*) noexcept {
+    FleetMember* m = member_of(link);
+    if (reply == nullptr || !reply->is_text() || reply->text.find("maxmemory_policy:allkeys") == Bytes::npos
+        || m->reader.was_warned) {
+        return;
+    }
+    m->reader.was_warned = true;
+    ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                  "%V: %V may evict stream \"%V\", for its maxmemory-policy takes all keys: noeviction or volatile-* keeps it",
+                  &m->conf->peers.label, &link->peer.address_text, &m->conf->stream);
+}
+
 void on_ready(RedisLink* link) noexcept {
     FleetMember* m = member_of(link);
     StreamReader* r = &m->reader;
@@ -245,8 +258,9 @@ void on_ready(RedisLink* link) noexcept {
     m->area->connected.store_release(1);
     m->knows_server_clock = false;
     r->nodes_asked_ms = 0;
+    const Bytes memory[] = {"INFO", "memory"};
     const Bytes time[] = {"TIME"};
-    if (!send_redis(link, time, on_clock, m)) {
+    if (!send_redis(link, memory, on_memory, m) || !send_redis(link, time, on_clock, m)) {
         send_failed(m);
     }
 }

@@ -88,7 +88,7 @@ class Fleet:
         node = Node(self, name, servers or f"redis://127.0.0.1:{self.redis.port}", **kw)
         self.nodes.append(node)
         if wait:
-            wait_until(lambda: node.state()["connected"], f"{name} is connected")
+            wait_until(lambda: node.state()["connected"] and node.state()["position"] != "0-0", f"{name} is connected, and past its first gap")
         return node
 
     def pair(self, **kw):
