@@ -84,7 +84,8 @@ struct FleetArea {
     base::Atom<uint64_t> doubted_ms;     // when everything was doubted last
     base::Atom<uint64_t> caught_up_ms;   // lag: the stream's end was reached last
     base::Atom<uint64_t> behind_ms;      // server's ms between the newest entry read and its reading
-    base::Atom<uint64_t> nodes_ms;       // when the nodes were asked for last
+    base::Atom<uint64_t> nodes_ms;       // when the server that is published to was last asked for the nodes
+    base::Atom<uint64_t> checked_ms;     // since when it is known to have what it took from here; 0: it is not known
     base::Atom<uint64_t> watched_until_ms;   // somebody waits for the nodes: ask often
     base::Atom<uint64_t> waiting[4];     // workers to poke when something changes: bit = worker record
     base::Atom<uint32_t> connected;

@@ -134,6 +134,23 @@ def test_old_copy_of_the_stream(fleet):
     wait_until(lambda: a.counters()["applied"] >= 2, "reading goes on")
 
 
+def test_old_copy_that_only_others_can_tell_of(fleet):
+    """An application's purge is lost before c has read it. c's own position is still there: a has to tell it."""
+    a, b, c = nodes(fleet, 3)
+    last = fleet.redis.xadd(tag="before")
+    wait_until(lambda: c.state()["position"] == last, "c has read it")
+    dump = fleet.redis.call("DUMP", "slab")
+    proxy = behind(fleet, c)
+    last = fleet.redis.xadd(url="localhost/x")
+    wait_until(lambda: a.state()["position"] == b.state()["position"] == last, "a and b have read it")
+    fleet.redis.call("RESTORE", "slab", "0", dump, "REPLACE")
+    proxy.heal()
+    for n in (a, b):
+        one_gap(n, "behind", "other")
+    wait_until(lambda: c.get("/x").text == "1", "c asks the origin")
+    assert c.gaps() == {} and c.counters()["unreadable"] == 0 and c.counters()["blind"] == 0
+
+
 def test_restart_with_an_empty_memory(fleet):
     a, b = nodes(fleet)
     for n in (a, b):

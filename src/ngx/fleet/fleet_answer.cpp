@@ -95,7 +95,9 @@ void note_taken(FleetWait* w, const cache::FleetArea& area) noexcept {
     const cache::Outbox outbox(const_cast<cache::OutboxRing*>(&area.outbox));
     if (w->taken_ms == 0 && !w->told.is_missed && outbox.is_sent(w->told.place.number)) {
         w->taken_ms = now_ms();
-        (void) outbox.id_of(w->told.place, &w->id);   // not where its place was needed since
+    }
+    if (w->taken_ms != 0) {   // it may be added again, and has another id then; none where its place was needed since
+        (void) outbox.id_of(w->told.place, &w->id);
     }
 }
 

@@ -30,6 +30,7 @@ struct StreamReader {
     uint64_t asked_ms;
     uint64_t nodes_asked_ms;
     bool is_in_gap;                  // counted already
+    bool has_lost_end;               // this gap: the position is gone, and was not trimmed away
     bool has_first;
     cache::StreamId first;           // of the stream's entries, within a gap
     bool was_told;                   // the log knows of an error
@@ -49,6 +50,7 @@ struct StreamWriter {
     uint64_t retry_ms;
     cache::StreamId first;           // of the stream's entries
     uint32_t checking;               // replies awaited
+    uint32_t readding;               // XADDs of what was lost, not answered yet; more than that after a failure
     uint32_t found;                  // of the records asked for
     uint64_t lost_at;                // behind those that were found, the oldest that was not; kNothingLost
     bool was_told;

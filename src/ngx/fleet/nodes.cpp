@@ -143,7 +143,9 @@ void on_nodes(RedisLink* link, const cache::Reply* reply, void* data) noexcept {
         }
     }
     keep_missing(m, *reply);
-    cache::raise_ms(&m->area->nodes_ms, link == &m->writer.link ? m->watch_asked_ms : m->reader.nodes_asked_ms);
+    if (link == &m->writer.link) {   // the reader's server may be another one, with other entries under the same ids
+        cache::raise_ms(&m->area->nodes_ms, m->watch_asked_ms);
+    }
     wake_waiting(m);
 }
 
@@ -203,7 +205,9 @@ Bytes node_word(const cache::FleetNode& node, const cache::StreamId& id) noexcep
 }
 
 bool is_applied_everywhere(const cache::FleetArea& area, const cache::StreamId& id, uint64_t since_ms) noexcept {
-    if (area.nodes_ms.load_acquire() <= since_ms) {  // [fleet-ms]
+    const uint64_t checked = area.checked_ms.load_acquire();  // [fleet-ms]
+    const uint64_t asked = area.nodes_ms.load_acquire();      // [fleet-ms]
+    if (checked == 0 || asked <= checked || asked <= since_ms) {
         return false;
     }
     for (uint32_t i = 0; i < cache::kFleetNodes; i++) {
@@ -212,7 +216,7 @@ bool is_applied_everywhere(const cache::FleetArea& area, const cache::StreamId& 
             return false;
         }
     }
-    return true;
+    return area.checked_ms.load_acquire() == checked;  // [fleet-ms]
 }
 
 }  // namespace slab_cache::ngx

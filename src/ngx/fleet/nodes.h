@@ -20,7 +20,8 @@ void note_server_clock(FleetMember* m, const cache::Reply& reply) noexcept;
 // While somebody waits for the nodes (FleetArea::watched_until_ms), they are asked every few milliseconds.
 void watch_nodes(FleetMember* m) noexcept;
 
-// All nodes that are known have read up to there, as they said when they were asked at `since_ms` or later.
+// All nodes that are known have read up to there, as they said when they were asked at `since_ms` or later, and the server they
+// read from has what it took from here: behind a failover a later position does not say that an entry was read.
 bool is_applied_everywhere(const cache::FleetArea& area, const cache::StreamId& id, uint64_t since_ms) noexcept;
 // applied: it has read up to `id`; else behind, or silent.
 Bytes node_word(const cache::FleetNode& node, const cache::StreamId& id) noexcept;

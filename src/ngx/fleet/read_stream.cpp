@@ -4,6 +4,7 @@
 
 #include "ngx/fleet/apply_entries.h"
 #include "ngx/fleet/nodes.h"
+#include "ngx/fleet/write_stream.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -66,11 +67,18 @@ void count_gap(FleetMember* m, const cache::StreamId& last) noexcept {
     }
     r->is_in_gap = true;
     const cache::Gap gap = gap_of(*r, last);
+    r->has_lost_end = gap == cache::Gap::kBehind || gap == cache::Gap::kOther;
     (void) m->area->figures.gaps[static_cast<uint32_t>(gap)].add_relaxed(1);
     const ngx_uint_t level = gap == cache::Gap::kStart ? NGX_LOG_NOTICE : NGX_LOG_WARN;
     ngx_log_error(level, ngx_cycle->log, 0,
                   "slab_cache zone \"%V\": gap in %V: %s; everything stored is %s", &m->zone->name, &m->conf->peers.label,
                   cache::gap_sentence(gap), m->conf->is_hard_on_gap ? "purged" : "in doubt");
+}
+
+// What was read here and is gone may not have been read elsewhere, and who wrote it may be an application, or dead.
+void tell_doubt(FleetMember* m) noexcept {
+    cache::Outbox(&m->area->outbox).miss();
+    ngx_post_event(&m->pump, &ngx_posted_events);
 }
 
 // All that the stream tells up to `last` may be news, and is covered by this.
@@ -83,6 +91,9 @@ void end_gap(FleetMember* m, const cache::Reply& entry, const cache::StreamId& l
     r->is_in_gap = false;
     cache::write_position(m->area, r->position, m->zone->store.purge_seq());
     read_on(m);
+    if (r->has_lost_end) {   // behind read_on(), which says what is told up to now
+        tell_doubt(m);
+    }
 }
 
 void on_hello(RedisLink* link, const cache::Reply* reply, void*) noexcept {
@@ -258,6 +269,7 @@ void on_ready(RedisLink* link) noexcept {
     m->area->connected.store_release(1);
     m->knows_server_clock = false;
     r->nodes_asked_ms = 0;
+    part_from_another(m, link->peer.address_text);
     const Bytes memory[] = {"INFO", "memory"};
     const Bytes time[] = {"TIME"};
     if (!send_redis(link, memory, on_memory, m) || !send_redis(link, time, on_clock, m)) {
@@ -288,6 +300,7 @@ void start_reader(FleetMember* m) noexcept {
     conf.reply.values = kReplyValues;
     m->reader.batch = kBatch;
     m->reader.is_in_gap = false;
+    m->area->connected.store_release(0);   // one that was killed did not say so
     start_redis(&m->reader.link, &m->conf->peers, &reader_calls, m, conf, ngx_cycle->log);
 }
 

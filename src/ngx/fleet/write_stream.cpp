@@ -191,6 +191,11 @@ void tell_missed(FleetMember* m) noexcept {
 
 // ---- what may be lost ----------------------------------------------------------------------------------------
 
+void all_is_there(FleetMember* m) noexcept {
+    m->area->checked_ms.store_release(now_ms());  // [fleet-ms]
+    wake_waiting(m);
+}
+
 void on_added_again(RedisLink* link, const cache::Reply* reply, void* data) noexcept {
     FleetMember* m = member_of(link);
     cache::StreamId id;
@@ -198,14 +203,18 @@ void on_added_again(RedisLink* link, const cache::Reply* reply, void* data) noex
     cache::Outbox outbox = outbox_of(m);
     const auto at = static_cast<uint64_t>(reinterpret_cast<uintptr_t>(data));
     if (!take_answer(m, reply, &id)) {
-        if (reply != nullptr) {
+        if (reply != nullptr && is_ready(*link)) {
             outbox.miss();   // others doubt instead
+            drop_redis(link, "it does not take again what it has lost");
         }
         return;
     }
     if (outbox.read(at, &record) && record.at == at) {
         outbox.note_id(record, id);
         (void) m->area->figures.readded.add_relaxed(1);
+    }
+    if (--m->writer.readding == 0) {
+        all_is_there(m);
     }
 }
 
@@ -222,9 +231,11 @@ void add_again(FleetMember* m) noexcept {
         bool is_nonsense = false;
         if (!send_record(m, record.text, on_added_again, reinterpret_cast<void*>(static_cast<uintptr_t>(record.at)), &is_nonsense)) {
             outbox.miss();
+            drop_redis(&w->link, "out of memory");
             return;
         }
         w->under_way++;
+        w->readding++;
     }
 }
 
@@ -233,7 +244,10 @@ void end_check(FleetMember* m) noexcept {
     w->is_checked = true;
     link_is_good(&w->link.peer);
     w->was_told = false;
-    if (w->lost_at != kNothingLost) {
+    w->readding = 0;
+    if (w->lost_at == kNothingLost) {
+        all_is_there(m);
+    } else {
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                       "%V: %V has lost entries of zone \"%V\" that it had taken: they are added again", &m->conf->peers.label,
                       &w->link.peer.address_text, &m->zone->name);
@@ -323,6 +337,7 @@ void on_lost(RedisLink* link, const char*) noexcept {
     FleetMember* m = member_of(link);
     m->writer.is_checked = false;
     m->writer.under_way = 0;
+    m->area->checked_ms.store_release(0);  // [fleet-ms]
     start_again(m);
 }
 
@@ -344,6 +359,7 @@ void start_writer(FleetMember* m) noexcept {
     conf.max_commands = 2 * kUnderWay;
     m->writer.under_way = 0;
     m->writer.is_checked = false;
+    m->area->checked_ms.store_release(0);  // [fleet-ms]
     start_again(m);
     start_redis(&m->writer.link, &m->conf->peers, &writer_calls, m, conf, ngx_cycle->log);
 }
@@ -352,6 +368,13 @@ void stop_writer(FleetMember* m) noexcept {
     stop_redis(&m->writer.link);
     m->writer.under_way = 0;
     m->writer.is_checked = false;
+}
+
+void part_from_another(FleetMember* m, const ngx_str_t& address) noexcept {
+    RedisLink* link = &m->writer.link;
+    if (is_ready(*link) && view(link->peer.address_text) != view(address)) {
+        drop_redis(link, "the stream is read from another server");
+    }
 }
 
 void publish_waiting(FleetMember* m) noexcept {

@@ -16,6 +16,8 @@ namespace slab_cache::ngx {
 
 void start_writer(FleetMember* m) noexcept;
 void stop_writer(FleetMember* m) noexcept;
+// The reader has found the master at that address: a connection to another one is given up.
+void part_from_another(FleetMember* m, const ngx_str_t& address) noexcept;
 // Sends what waits, as much as may be under way. REQUIRES the holder.
 void publish_waiting(FleetMember* m) noexcept;
 // The last word, when this worker leaves: not waited for.

@@ -207,6 +207,15 @@ bool was_asked_for(const Ctx* ctx) noexcept {
     return ctx->answer_mark != 0 && ctx->answer_mark == answer_mark(ctx->pin.ref);
 }
 
+// What a purge leaves of an answer that the rules allow.
+http::ReuseKind weakened(http::ReuseKind kind, Found found) noexcept {
+    const bool is_fresh = kind == http::ReuseKind::kFresh;
+    if (found == Found::kDoubted && (is_fresh || kind == http::ReuseKind::kStaleWhileRevalidate)) {
+        return http::ReuseKind::kRevalidate;
+    }
+    return found == Found::kSoftPurged && is_fresh ? http::ReuseKind::kStaleWhileRevalidate : kind;
+}
+
 Next decide(Ctx* ctx, Found found) noexcept {
     shm::Store& store = ctx->zone->store;
     const cache::StoredResponse* stored = stored_response(ctx);
@@ -219,13 +228,8 @@ Next decide(Ctx* ctx, Found found) noexcept {
     const int64_t now = now_sec();
     http::Reuse answer =
         http::reuse(stored->facts, request_facts(ctx->request), ctx->conf->policy, now);
-    const bool is_stale_allowed = answer.kind == http::ReuseKind::kFresh
-                                  || answer.kind == http::ReuseKind::kStaleWhileRevalidate;
-    if (found == Found::kSoftPurged && answer.kind == http::ReuseKind::kFresh) {
-        answer.kind = http::ReuseKind::kStaleWhileRevalidate;
-    }
-    if (found == Found::kDoubted && is_stale_allowed) {
-        answer.kind = http::ReuseKind::kRevalidate;
+    if (found != Found::kFresh) {
+        answer.kind = weakened(answer.kind, found);
     }
     if (found == Found::kFresh && answer.kind != http::ReuseKind::kNo && was_asked_for(ctx)) {
         store.touch(ctx->pin);
