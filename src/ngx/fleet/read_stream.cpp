@@ -147,6 +147,22 @@ void begin_gap(FleetMember* m) noexcept {
 
 // ---- reading -------------------------------------------------------------------------------------------------
 
+#if defined(SLAB_BROKEN_TWIN) && SLAB_BROKEN_TWIN == 7   // tests/torture must find it: the position goes before the purges
+void move_first(FleetMember* m, const cache::Reply& entries) noexcept {
+    const cache::FleetPosition before = m->reader.position;
+    cache::EntryHead head;
+    if (entries.count == 0 || !cache::read_entry_head(entries.at(entries.count - 1), &head)) {
+        return;
+    }
+    m->reader.position = {head.id, cache::hash_entry(entries.at(entries.count - 1))};
+    cache::write_position(m->area, m->reader.position, m->zone->store.purge_seq());
+    (void) send_own_node(m, &m->reader.link, false);
+    flush_link(&m->reader.link.peer);
+    m->reader.position = before;
+    ngx_msleep(20);
+}
+#endif
+
 void on_entries(RedisLink* link, const cache::Reply* reply, void*) noexcept {
     FleetMember* m = member_of(link);
     StreamReader* r = &m->reader;
@@ -157,12 +173,18 @@ void on_entries(RedisLink* link, const cache::Reply* reply, void*) noexcept {
     r->has_news = entries.count != 0;
     r->is_whole = entries.count < r->batch;
     r->reached = {};
+#if defined(SLAB_BROKEN_TWIN) && SLAB_BROKEN_TWIN == 7
+    move_first(m, entries);
+#endif
     if (!apply_entries(m, entries, &r->reached)) {
         give_up(m, *reply, "XREAD");
     }
 }
 
 bool is_at_position(const StreamReader& r, const cache::Reply& found) noexcept {
+#if defined(SLAB_BROKEN_TWIN) && SLAB_BROKEN_TWIN == 8   // nobody looks whether the position is still there
+    return true;
+#endif
     cache::StreamId id;
     return found.count != 0 && cache::parse_stream_id(found.at(0).at(0).text, &id) && id == r.position.id
            && cache::hash_entry(found.at(0)) == r.position.hash;
