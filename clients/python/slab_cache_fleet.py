@@ -6,9 +6,10 @@
 
 The client is anything with redis-py's `xadd`: redis, valkey, a pipeline of theirs. There is no list of machines.
 """
+import time
 from typing import Any, Dict, Iterable, Optional
 
-from slab_cache import _tags, _texts
+from slab_cache import Cache, NodesFailed, Refused, _tags, _texts
 
 __all__ = ["Fleet"]
 
@@ -56,6 +57,31 @@ class Fleet:
         from django.db import transaction
         fields = self.fields(*urls, **named)
         transaction.on_commit(lambda: self._add(fields), using)
+
+    def position(self) -> str:
+        """The stream's end. Take it before the data is read, and give it to `push()`: what is purged after it, by whatever way
+        and on whatever machine, no push brings back.
+        """
+        last = self.client.xrevrange(self.stream, count=1)
+        id_ = last[0][0] if last else self._add({"hello": "1"})
+        return str(id_.decode() if isinstance(id_, bytes) else id_)
+
+    @staticmethod
+    def push(cache: Cache, url: str, body: Any, position: str, *, seconds: float = 2.0, **more: Any) -> Dict[str, Any]:
+        """`cache.push()` to all its nodes, as of that position. `PurgedSince`: it was purged behind it; take a new one.
+
+        A node that has not read the stream up to there says so. It is asked again, for `seconds`.
+        """
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                return cache.push(url, body, position=position, **more)
+            except (Refused, NodesFailed) as e:
+                errors = list(e.errors.values()) if isinstance(e, NodesFailed) else [e]
+                is_behind = all(isinstance(x, Refused) and (x.status, x.title) == (503, "not there yet") for x in errors)
+                if not is_behind or time.monotonic() > end:
+                    raise
+                time.sleep(0.02)
 
     def _add(self, fields: Dict[str, str]) -> Any:
         zone = {"zone": self.zone} if self.zone else {}

@@ -1,5 +1,6 @@
 """What applications hold in their hands: the example, and the Python client's Fleet over the client that they have."""
 import importlib.util
+import re
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ from harness.nginx import TOP
 from harness.wait import wait_until
 
 sys.path.insert(0, str(TOP / "clients/python"))
+import slab_cache                                   # noqa: E402
 from slab_cache_fleet import Fleet as Purger        # noqa: E402
 
 redis = pytest.importorskip("redis", reason="no redis-py here (tools/deps.sh test)")
@@ -100,3 +102,58 @@ def test_client_purges_once_the_transaction_is_committed(fleet):
                        stdin=subprocess.DEVNULL, check=False)
     assert p.returncode == 0, p.stderr
     assert [fields["tag"] for _, fields in fleet.redis.entries()] == ["committed"]
+
+
+# ---- pages made beforehand ------------------------------------------------------------------------------------------
+
+
+def push(fleet, position, path="/p", body="pushed", **more):
+    cache = slab_cache.Cache(*(f"http://127.0.0.1:{n.port}/_cache/" for n in fleet.nodes), zone="one")
+    return Purger.push(cache, f"http://localhost{path}", body, position, ttl=600, **more)
+
+
+def test_push_behind_its_position_is_stored_on_all(fleet, purger):
+    a, b = fleet.pair()
+    push(fleet, purger.position())
+    push(fleet, purger.purge("http://localhost/q").decode(), "/q")       # they may not have read it yet
+    for n in (a, b):
+        assert n.get("/p").text == n.get("/q").text == "pushed"
+
+
+@pytest.mark.parametrize("purged", [lambda a, f: f.purge(tags=["t1"]), lambda a, f: a.purge("/p"), lambda a, f: a.purge("/*"),
+                                    lambda a, f: a.request("/p", "POST", body=b"x"), lambda a, f: f.purge(all=True, soft=True)])
+def test_push_that_was_overtaken_by_a_purge_anywhere_is_refused_on_all(fleet, purger, purged):
+    a, b = fleet.pair()
+    position = purger.position()
+    purged(a, purger)
+    purger.purge(tags=["last"])
+    last = purger.position()
+    wait_until(lambda: a.state()["position"] == b.state()["position"] == last, "all is read")
+    with pytest.raises(slab_cache.NodesFailed) as e:
+        push(fleet, position, tags=["t1"])
+    assert [type(x) for x in e.value.errors.values()] == 2 * [slab_cache.PurgedSince]
+    push(fleet, last, tags=["t1"])
+
+
+def test_push_at_a_position_that_nobody_remembers_is_refused(fleet, purger):
+    a = fleet.node("a")
+    with pytest.raises(slab_cache.PurgedSince):
+        push(fleet, "1-1")
+    fleet.redis.call("FLUSHALL")
+    wait_until(a.gaps, "it is a gap")
+    for wrong in ("now", "12"):
+        with pytest.raises(slab_cache.Refused) as e:
+            push(fleet, wrong)
+        assert e.value.status == 400
+    assert a.request("/_cache/v1/zones/one/entry?ttl=60&url=http://localhost/p", "PUT", body=b"x",
+                     headers=["Slab-Position: 99999999999999-0"]).status == 503
+
+
+def test_what_the_readme_of_the_client_shows_runs(fleet):
+    a = fleet.node("a")
+    block = re.findall(r"```python\n(.*?)```", (TOP / "clients/python/README.md").read_text(), re.S)[2]
+    lines = [line for line in block.splitlines() if "Django" not in line]
+    names = {"cache": slab_cache.Cache(f"http://127.0.0.1:{a.port}/_cache/", zone="one")}
+    text = "\n".join(lines).replace("redis.Redis()", f"redis.Redis(port={fleet.redis.port})").replace("https://example.org", "http://localhost")
+    exec(text, names)                                       # noqa: S102 - our own file
+    assert a.get("/report").text == "<p>made by a job"

@@ -11,8 +11,7 @@ import sys
 SRC = pathlib.Path(__file__).resolve().parents[2] / "src"
 LAYERS = ("base", "shm", "http", "cache")
 # Called by tests and by the torture's audit program: nothing that runs in nginx.
-FOR_TESTS = {"audit": "checks the invariants of a quiescent zone", "set_liveness": "lets a test say which worker lives",
-             "birth_at": "no object says its position yet"}
+FOR_TESTS = {"audit": "checks the invariants of a quiescent zone", "set_liveness": "lets a test say which worker lives"}
 NOISE = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"', re.S)
 NAME = re.compile(r"\b[a-z_][a-z0-9_]*\b")
 SAYS_NOEXCEPT = re.compile(r"\s*(const\s*)?noexcept\b")
