@@ -54,6 +54,11 @@ setters() {
     { grep -rnE '(->|\.)(step|phase) *=[^=]' src/ngx || true; } |
         { grep -vE '^src/ngx/(request/ctx\.h:[0-9]+: +ctx->step = to;|fill/fill\.h:[0-9]+: +fill->phase = to;)$' || true; } | nothing
 }
+# nginx's upstream calls ours in one file, which keeps what it would have called.
+hooks() {
+    { grep -rnE '(\bu|upstream)->(process_header|reinit_request|(read|write)_event_handler|create_request|abort_request|finalize_request|rewrite_redirect|rewrite_cookie|input_filter(_init|_ctx)?|create_key) *=[^=]' src/ngx || true; } |
+        { grep -v '^src/ngx/fill/upstream_hooks\.cpp:' || true; } | nothing
+}
 foreign_headers() {
     { grep -rnE '#include *[<"](ngx_|nginx)' src/base src/shm src/http src/cache || true
       grep -rnE '#include *[<"](openssl/|jansson)' src/base src/shm src/http || true
@@ -72,6 +77,8 @@ order_tags() {
     done | nothing
 }
 documents() { tools/lint/documents.py 2>&1 | nothing; }
+links() { tools/lint/links.py 2>&1 | nothing; }
+prose() { tools/lint/prose.py 2>&1 | nothing; }
 uncalled() { tools/lint/uncalled.py 2>&1 | nothing; }
 runtime_symbols() {
     [ -f "$module" ] || { echo "$module is not built"; return 1; }
@@ -132,6 +139,7 @@ run "lint: rooms of ngx include in one direction" room_order
 run "lint: headers of shm go in no circle" shm_circle
 run "lint: shm::Context is named in shm alone" context_inside
 run "lint: steps and phases change in their setters alone" setters
+run "lint: upstream handlers are set in one file" hooks
 run "lint: nginx, OpenSSL, test and heavy std headers keep out" foreign_headers
 run "lint: memory order tags have two sides" order_tags
 run "lint: no uncalled function below ngx" uncalled
@@ -140,6 +148,8 @@ run "lint: each header compiles alone" headers_compile_alone
 run "lint: headers say pragma once" pragma_once
 run "lint: no left-over marks" marks
 run "lint: what documents and comments name is in the repository" documents
+run "lint: links lead somewhere, in two clicks from README" links
+run "lint: prose in short sentences, paragraphs and lines" prose
 run "lint: no file above 500 lines" file_sizes
 run "lint: README names what src/ngx names" readme_names_everything
 run "lint: one version everywhere" versions

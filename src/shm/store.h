@@ -238,7 +238,7 @@ public:
     // False: one was left out, for no hazard slot was left.
     bool visit(uint64_t* cursor, uint32_t max_buckets, VisitFn fn, void* context) noexcept;
     Stats stats() const noexcept;
-    Audit audit() noexcept;             // REQUIRES a quiescent zone: checks every invariant (DESIGN.md I1…)
+    Audit audit() noexcept;             // REQUIRES a quiescent zone: checks every invariant (docs/design/invariants.md)
     // Counters: 192 per worker, 0..63 the store's (counters.h), 64..191 the caller's. Relaxed, this worker only.
     void count(uint32_t counter, uint64_t n = 1) noexcept;
     uint64_t counter_sum(uint32_t counter) const noexcept;        // over all workers, dead ones included: never falls

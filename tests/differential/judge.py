@@ -238,6 +238,8 @@ class Judge:
             return []                    # nginx itself looks at it only where a validator came, and never for upstreams
         if plain.fault == "broken" and (got.fault or got.status in (206, 304, 416, 502, 504)):
             return []
+        if plain.fault == "broken" and request.get("version") == "1.0" and not got.header("Content-Length"):
+            return []                    # a header that had not been sent yet: nothing else tells such a client that it was cut
         if plain.fault == "broken" and self.has_error_page and not (got.header("X-Stamp") and got.status == 200):
             return []                    # the page for a 502, that without us came too late
         if request["method"] == "HEAD" and got.status in (502, 504) and self.plain({**stripped(request), "method": "GET"}).fault:
@@ -246,8 +248,7 @@ class Judge:
         if is_part_of(request, got, whole) or not differences(request, got, whole):
             return []
         # On errors what is stored may be stale; while it is fresh the origin is not asked whether it broke.
-        for epoch in reversed(self.epochs[:-1]):
-            before = epoch.get(key_of(stripped(request)))
+        for before in self.earlier(request, got):
             if before and (is_part_of(request, got, before) or not differences(request, got, before)):
                 return []
             if before and self.has_parts and not differences(request, got, before, bodies=False):
@@ -255,6 +256,13 @@ class Judge:
         if whole.fault == "broken" and not got.fault and got.status == 200:
             return self.complete_though_cut(got)
         return found
+
+    def earlier(self, request, got):
+        """What plain nginx answered to it in the epochs before, the youngest first."""
+        for epoch in reversed(self.epochs[:-1]):
+            yield epoch.get(key_of(stripped(request)))
+            if request["method"] in UNSAFE and "|GET|" in (got.header("X-Stamp") or ""):   # error_page makes a GET of any method
+                yield from (a for k, a in epoch.items() if k[0] == "GET" and k[1:3] == (request["host"], request["target"]))
 
     def complete_though_cut(self, got):
         return [] if re.search(rb"\nend \[", got.body) else ["complete, of an origin that breaks off"]
@@ -273,6 +281,8 @@ class Judge:
                 found.append("stored what may not be stored")
             elif got.header("X-Cache") == "STALE" and self.world.failed:
                 pass                     # an origin that has just failed is not asked again at once
+            elif life == VALIDATE and self.has_inner and self.world.pages[record.page].get("modified"):
+                pass                     # all versions have one date: by that the inner server answers 304
             elif life == VALIDATE and record.version != self.world.versions[record.page] and not self.world.broken:
                 found.append("given without the validation it needs")
             elif life > 0 and time.monotonic() - record.born > life + 1.5 and not self.world.broken:

@@ -33,6 +33,13 @@ def test_purge_of_what_is_not_there_is_200(cached):
     assert cached().purge("/never").status == 200
 
 
+def test_the_answer_to_a_purge_is_no_miss(cached, origin):
+    n = cached()
+    fill(n, origin, "/a")
+    answer = n.purge("/a")
+    assert (answer.cache, answer.reason) == (None, "OK")
+
+
 def test_purge_drops_all_variants(cached, origin):
     origin.handle("/a", lambda r: Reply("body", headers=[*FRESH, "Vary: X-Kind"]))
     n = cached()

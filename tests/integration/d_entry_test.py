@@ -52,6 +52,15 @@ def test_explains_a_stored_object(cached, origin):
     assert "why" not in said
 
 
+def test_explains_that_a_purge_took_it(cached, origin):
+    origin.reply("/a", "hello", headers=FRESH)
+    n = cached()
+    n.get("/a")
+    purge(n, urls=["http://localhost/a"])
+    said = explain(n, "/a")
+    assert not said["stored"] and said["why"]["reason"] == "PURGED"
+
+
 def test_explains_the_variants_of_a_url(cached, origin):
     origin.handle("/a", lambda r: Reply("body", headers=[*FRESH, "Vary: X-Kind"]))
     n = cached()

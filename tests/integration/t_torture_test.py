@@ -22,7 +22,7 @@ def only_cut_short(p):
 def test_ten_seconds_of_torture_violate_nothing():
     p = torture()
     if p.returncode != 0 and only_cut_short(p):
-        # Who joined a stream within 10 ms of its filler's death has its answer cut too (DESIGN.md). That is seldom: 2 in
+        # Who joined a stream within 10 ms of its filler's death has its answer cut too (decision 0013). That is seldom: 2 in
         # 276,351 requests with 1,928 kills. It must not be seen twice running.
         p = torture()
     assert p.returncode == 0, p.stdout + p.stderr

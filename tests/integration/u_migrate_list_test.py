@@ -153,6 +153,23 @@ http {{ include odd.conf; access_log off; {temp_paths(tmp_path)} proxy_cache_pat
     assert sorted(p.name for p in tmp_path.glob("*.before-slab-cache")) == ["nginx.conf.before-slab-cache"]
 
 
+def test_in_place_keeps_old_files_where_no_include_takes_them(tmp_path):
+    """Debian includes all that is in sites-enabled: an old file beside the new one would define its zone again."""
+    for d in ("enabled", "available"):
+        (tmp_path / d).mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "available" / name).write_text(
+            f"proxy_cache_path {tmp_path}/c{name} keys_zone={name}:1m;\n{location('').replace('proxy_cache z;', f'proxy_cache {name};')}\n")
+    (tmp_path / "enabled/a").symlink_to("../available/a")
+    (tmp_path / "available/b").rename(tmp_path / "enabled/b")
+    path = put(tmp_path, nginx=f"pid {tmp_path}/pid; events {{}}\nhttp {{ access_log off; {temp_paths(tmp_path)} include enabled/*; }}")
+    code, _, err = run("--in-place", "--module", MODULE, "--nginx", NGINX, path)
+    assert code == 0 and err == "", err
+    assert "slab_cache a;" in (tmp_path / "available/a").read_text() and (tmp_path / "enabled/a").is_symlink()
+    assert "proxy_cache a;" in (tmp_path / "available/a.before-slab-cache").read_text()
+    assert "proxy_cache b;" in (tmp_path / "enabled/.b.before-slab-cache").read_text()
+
+
 def test_a_dry_run_shows_the_changes_and_writes_nothing(tmp_path):
     path = put(tmp_path, nginx=f"events {{}}\nhttp {{\nproxy_cache_path {tmp_path}/c keys_zone=z:1m;\n{location('')}\n}}\n")
     old = path.read_bytes()

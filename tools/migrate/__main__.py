@@ -89,13 +89,24 @@ def targets(config: Configuration, out: Optional[str]) -> Dict[str, str]:
     return result
 
 
+def keep(config: Configuration, path: str) -> None:
+    """The old text, beside the file; hidden where an include's pattern (sites-enabled/*) would take it."""
+    folder, name = os.path.split(os.path.realpath(path))
+    for beside in (f"{name}.before-slab-cache", f".{name}.before-slab-cache"):
+        old = pathlib.Path(folder, beside)
+        old.write_bytes(config.files[path].text.encode("latin-1"))
+        if str(old) not in map(os.path.realpath, Configuration(config.path).files):
+            return
+        old.unlink()
+
+
 def write(config: Configuration, texts: Dict[str, str], out: Optional[str]) -> None:
     for path, target in targets(config, out).items():
         data = texts[path].encode("latin-1")
         if out is None and texts[path] == config.files[path].text:
             continue
         if out is None:
-            pathlib.Path(path + ".before-slab-cache").write_bytes(config.files[path].text.encode("latin-1"))
+            keep(config, path)
         pathlib.Path(target).parent.mkdir(parents=True, exist_ok=True)
         pathlib.Path(target).write_bytes(data)
 

@@ -45,6 +45,7 @@ struct Scan {
     json_t* list;
     bool is_complete;
     bool is_stored;      // something that is no marker and may be served
+    bool was_purged;     // such a thing lies there, and a purge took it
 };
 
 void look_at(const shm::Pin& pin, void* data) noexcept {
@@ -54,8 +55,9 @@ void look_at(const shm::Pin& pin, void* data) noexcept {
     }
     const shm::Validity validity = verdict(scan->zone, scan->url, pin);
     const bool is_object = (shm::Store::flags(pin) & (cache::kMarkerFlag | cache::kHintsFlag)) == 0;
-    scan->is_stored = scan->is_stored
-                      || (is_object && validity != shm::Validity::kPurged);
+    const bool is_purged = validity == shm::Validity::kPurged;
+    scan->is_stored = scan->is_stored || (is_object && !is_purged);
+    scan->was_purged = scan->was_purged || (is_object && is_purged);
     if (json_array_size(scan->list) < kMaxListed) {
         json_array_append_new(scan->list, entry_json(scan->url.pool, scan->zone, pin, validity));
     }
@@ -138,13 +140,17 @@ http::Reason marked(Zone* zone, const shm::Digest& digest, uint64_t identity) no
     return origin_failing(zone, with_identity(digest, identity)) ? http::Reason::kOriginError : http::Reason::kNone;
 }
 
-// The marks of the last seconds first, of whichever location; else the last reason that the route was seen with.
-http::Reason why(Call* call, const shm::Digest& digest, const RouteRows& rows) noexcept {
+// The marks of the last seconds first, of whichever location; then a purge that nobody has asked after; else the last reason that
+// the route was seen with.
+http::Reason why(Call* call, const shm::Digest& digest, const RouteRows& rows, bool was_purged) noexcept {
     http::Reason reason = marked(call->zone, digest, kExplicitIdentity);
     const ngx_array_t& all = main_conf(call->request)->identities;
     const auto* identity = static_cast<uint64_t*>(all.elts);
     for (ngx_uint_t i = 0; i < all.nelts && reason == http::Reason::kNone; i++) {
         reason = marked(call->zone, digest, identity[i]);
+    }
+    if (reason == http::Reason::kNone && was_purged) {
+        reason = http::Reason::kPurged;
     }
     if (reason == http::Reason::kNone && rows.lost.count != 0 && rows.lost.note < http::kReasonCount) {
         reason = static_cast<http::Reason>(rows.lost.note);
@@ -176,7 +182,7 @@ json_t* explanation(Call* call, const Target& target, Bytes key) noexcept {
     const uint8_t* secret = call->zone->store.secret();
     const shm::Digest digest = cache::digest(key, secret);
     Scan scan{call->zone, {call->request->pool, target.url.host, target.uri}, cache::url_selector(target.url, secret),
-              cache::inner_url_selector(target.url, secret), json_array(), true, false};
+              cache::inner_url_selector(target.url, secret), json_array(), true, false, false};
     if (!look_up(&scan, key)) {
         scan_zone(&scan);
     }
@@ -193,7 +199,7 @@ json_t* explanation(Call* call, const Target& target, Bytes key) noexcept {
     find_route(call, target, &rows);
     json_object_set_new(answer, "route", route_json(rows));
     if (!scan.is_stored) {
-        json_object_set_new(answer, "why", why_json(why(call, digest, rows)));
+        json_object_set_new(answer, "why", why_json(why(call, digest, rows, scan.was_purged)));
     }
     if (json_t* tag = tag_json(call, target)) {
         json_object_set_new(answer, "tag", tag);

@@ -11,7 +11,7 @@
 #include "ngx/fill/fill.h"
 #include "ngx/request/response_header.h"
 #include "ngx/request/identity.h"
-#include "ngx/fill/interim_responses.h"
+#include "ngx/fill/upstream_hooks.h"
 #include "ngx/zone/listing.h"
 #include "ngx/zone/hit_for_miss.h"
 #include "ngx/fill/origin_response.h"
@@ -176,7 +176,7 @@ ngx_int_t show_stored(ngx_http_request_t* r, Ctx* ctx, const OriginResponse& ori
 
 // The origin was asked. From here on nobody but the origin ends this.
 void let_go_of_client(ngx_http_request_t* r, Fill* fill) noexcept {
-    expect_response(fill);
+    hook_first_read(fill);
     fill->watch_client = r->read_event_handler;
     r->read_event_handler = ngx_http_block_reading;
     r->write_event_handler = ngx_http_request_empty_handler;
@@ -296,7 +296,7 @@ ngx_int_t run_directly(ngx_http_request_t* r, Ctx* ctx) noexcept {
         return NGX_DONE;
     }
     if (r->upstream != nullptr && r->upstream->cleanup != nullptr) {
-        arm_interim(r);
+        hook_upstream(r);
         if (fill->is_trusted) {
             let_go_of_client(r, fill);
         }

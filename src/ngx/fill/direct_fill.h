@@ -42,7 +42,7 @@ bool is_asking(const Ctx* ctx) noexcept;   // directly, and no answer yet
 void leave_direct_location(ngx_http_request_t* r) noexcept;
 void leave_fills(Ctx* ctx) noexcept;   // Ctx::leave_fills, of both kinds: the request ends; idempotent
 
-// The upstream hooks' part (interim_responses.h): the header is read. NGX_AGAIN: a short body is waited for, nginx goes on when it is
+// The upstream hooks' part (upstream_hooks.h): the header is read. NGX_AGAIN: a short body is waited for, nginx goes on when it is
 // all there.
 bool waits_for_whole(ngx_http_request_t* r) noexcept;
 ngx_int_t await_whole(ngx_http_request_t* r) noexcept;

@@ -8,9 +8,8 @@
 #include "ngx/request/accounting.h"
 #include "ngx/conf/credentials.h"
 #include "ngx/request/identity.h"
-#include "ngx/fill/interim_responses.h"
+#include "ngx/fill/upstream_hooks.h"
 #include "ngx/fill/post_for_get.h"
-#include "ngx/fill/upstream_buffer.h"
 #include "ngx/zone/listing.h"
 #include "ngx/zone/hit_for_miss.h"
 #include "ngx/fill/direct_fill.h"
@@ -253,8 +252,8 @@ bool start_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
     fill->over = &over;
     ngx_http_core_run_phases(r);
     if (!over) {
-        arm_interim(r);
-        expect_response(fill);
+        hook_upstream(r);
+        hook_first_read(fill);
     }
     ngx_http_run_posted_requests(c);
     if (!over) {

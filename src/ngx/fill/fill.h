@@ -66,7 +66,6 @@ struct Fill {
     int64_t expected;            // Content-Length, or -1
     ngx_chain_t* pending;        // not consumed yet: the leader is slow (kRelaying)
     u_char* read_buffer;         // for bodies that come as files
-    ngx_http_upstream_handler_pt on_response;   // nginx's own, which ours stands in for until the first byte
     bool is_trusted;             // direct_fill.h: the answer is likely to be whole
     bool is_broken;              // ... parts of it went by elsewhere
     bool header_read;

@@ -24,34 +24,21 @@ void enlarge_buffer(Fill* fill) noexcept {
     fill->buffer_enlarged = true;
 }
 
-void on_response(ngx_http_request_t* r, ngx_http_upstream_t* u) noexcept {
-    Fill* fill = asking_fill(r);
-    if (fill == nullptr) {
-        return;   // its end ends the upstream first: cannot happen
-    }
-    const ngx_http_upstream_handler_pt next = fill->on_response;
-    u->read_event_handler = next;
+}  // namespace
+
+bool may_enlarge_buffer(const ngx_http_upstream_t& u) noexcept {
+    // FastCGI's stderr comes in the same buffer, and is no header.
+    return u.conf != nullptr && view(u.conf->module) != "fastcgi" && u.buffer.start == nullptr && !u.cacheable && !u.store && u.buffering
+           && !u.conf->limit_rate && u.conf->buffer_size < kFirstBuffer && u.peer.connection != nullptr;
+}
+
+void prepare_buffer(Fill* fill) noexcept {
+    const ngx_http_upstream_t* u = fill->request->upstream;
     fill->zone->store.prefetch_fill(fill->digest);
     if (u->buffer.start == nullptr && u->request_sent && u->peer.connection != nullptr
         && !u->peer.connection->read->timedout) {
         enlarge_buffer(fill);
     }
-    next(r, u);
-}
-
-}  // namespace
-
-void expect_response(Fill* fill) noexcept {
-    ngx_http_upstream_t* u = fill->request->upstream;
-    // FastCGI's stderr comes in the same buffer, and is no header.
-    if (u == nullptr || u->conf == nullptr || view(u->conf->module) == "fastcgi" || u->buffer.start != nullptr
-        || u->cacheable || u->store
-        || !u->buffering || u->conf->limit_rate || u->conf->buffer_size >= kFirstBuffer || u->peer.connection == nullptr
-        || u->read_event_handler == nullptr) {
-        return;
-    }
-    fill->on_response = u->read_event_handler;
-    u->read_event_handler = on_response;
 }
 
 void unbuffer(Fill* fill) noexcept {

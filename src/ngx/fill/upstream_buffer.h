@@ -10,9 +10,11 @@
 
 namespace slab_cache::ngx {
 
-// The origin was asked: its first byte shall meet a buffer that takes the header and an ordinary body in one read. The
-// header may be as long as the location's own buffer (proxy_buffer_size, …) all the same, no longer.
-void expect_response(Fill* fill) noexcept;
+// The origin's first byte shall meet a buffer that takes the header and an ordinary body in one read. The header may be as long
+// as the location's own buffer (proxy_buffer_size, …) all the same, no longer. Nothing was read yet; asked once the origin was.
+bool may_enlarge_buffer(const ngx_http_upstream_t& u) noexcept;
+// The first byte is there.
+void prepare_buffer(Fill* fill) noexcept;
 // Upstream shall be read as fast as it sends: nginx's unbuffered path does, into one buffer, and for more than a few
 // kilobytes that buffer should not be the small one the header came in. A proxy_cache or proxy_store below us needs
 // the buffered path; it is not slowed by anybody either, since we consume what it hands on at once. REQUIRES a clone: where a

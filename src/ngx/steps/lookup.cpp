@@ -12,7 +12,6 @@
 #include "ngx/fill/fill.h"
 #include "ngx/request/find_object.h"
 #include "ngx/request/identity.h"
-#include "ngx/fill/interim_responses.h"
 #include "ngx/zone/hit_for_miss.h"
 #include "ngx/purge/purge_method.h"
 #include "ngx/answer/redirect.h"

@@ -5,7 +5,7 @@
 #include "ngx/fill/clone.h"
 #include "ngx/request/accounting.h"
 #include "ngx/fill/direct_fill.h"
-#include "ngx/fill/interim_responses.h"
+#include "ngx/fill/upstream_hooks.h"
 #include "ngx/steps/lookup.h"
 #include "ngx/purge/purge_method.h"
 #include "ngx/answer/redirect.h"
@@ -62,7 +62,7 @@ ngx_int_t run(ngx_http_request_t* r, Ctx* ctx) noexcept {
         case Next::kDecline:
             leave_parked(ctx);
             count_pass(ctx);
-            expect_interim(r);
+            hook_upstream_later(r);
             return NGX_DECLINED;
         case Next::kDirect:
             leave_parked(ctx);
@@ -140,6 +140,10 @@ ngx_int_t purge_phase_handler(ngx_http_request_t* r) noexcept {
     }
     auto* conf = loc_conf<LocConf>(r);
     if (is_purge(r, conf->purge) && !is_clone(r->connection) && !conf->api && !was_refused(r)) {
+        if (Ctx* ctx = get_ctx(r); ctx != nullptr) {   // a purge asks for nothing
+            ctx->status = CacheStatus::kNone;
+            ctx->reason = http::Reason::kNone;
+        }
         r->content_handler = purge_handler;
         return NGX_OK;
     }

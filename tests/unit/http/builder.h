@@ -34,6 +34,9 @@ public:
             add(line);
         }
     }
+    // A copy's fields would point into what it was copied from.
+    Message(const Message&) = delete;
+    Message& operator=(const Message&) = delete;
     void add(const std::string& line) {
         const size_t at = line.find(':');
         add(line.substr(0, at), line.substr(std::min(line.size(), at + 2)));

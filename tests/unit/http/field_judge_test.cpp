@@ -10,14 +10,15 @@ namespace slab_cache::http {
 namespace {
 
 TEST(FieldJudge, says_of_each_field_what_the_rule_says) {
-    const std::vector<Message> responses = {
+    const Message responses[] = {
         {"X-A: 1", "Age: 3", "Connection: X-A", "X-B: 2", "Keep-Alive: 1"},
         {"X-A: 1", "Connection: X-B", "Connection: X-A, close", "X-B: 2"},
         {"X-A: 1", "Set-Cookie: a=1", "X-B: 2"},
         {"X-A: 1", "Cache-Control: No-Cache=\"x-a, set-cookie\"", "X-B: 2", "Set-Cookie: a=1"},
     };
     for (const SetCookie mode : {SetCookie::kRefuse, SetCookie::kStrip, SetCookie::kStore}) {
-        for (const Fields fields : responses) {
+        for (const Message& message : responses) {
+            const Fields fields = message;
             Policy policy;
             policy.set_cookie = mode;
             const FieldJudge judge(fields, policy);
