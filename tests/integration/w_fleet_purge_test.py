@@ -1,7 +1,9 @@
 """Purges over several machines by a Redis Stream: what is purged on one is purged on all, by whatever language."""
 import json
+import re
 
 import pytest
+from harness.nginx import TOP
 from harness.wait import wait_until
 
 
@@ -225,6 +227,8 @@ def test_metrics(fleet):
     assert lines['slab_cache_fleet_gaps_total{zone="one",reason="start"}'] == "1"
     assert lines['slab_cache_fleet_nodes{zone="one",state="live"}'] == "1"
     assert lines['slab_cache_fleet_queued{zone="one"}'] == "0"
+    asked = re.findall(r"\bslab_cache_fleet_\w+", (TOP / "conf-examples/prometheus/slab_cache.rules.yml").read_text())
+    assert asked and all(f'{name}{{zone="one"}}' in lines for name in asked)
 
 
 # ---- unsafe requests ----------------------------------------------------------------------------------------------
