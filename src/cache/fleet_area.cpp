@@ -196,37 +196,49 @@ void raise_ms(base::Atom<uint64_t>* at, uint64_t ms) noexcept {
     }
 }
 
+constexpr uint64_t kClaimMs = 200;
+
 bool must_doubt(FleetArea* area, uint64_t now_ms, uint64_t blind_ms) noexcept {
-    uint64_t doubted = area->doubted_ms.load_acquire();  // [fleet-ms]
+    const uint64_t doubted = area->doubted_ms.load_acquire();  // [fleet-ms]
     uint64_t clear = area->clear_ms.load_acquire();      // [fleet-ms]
     for (uint32_t i = 0; i < kFleetNodes; i++) {
         FleetNode node;
-        if (read_node(*area, i, &node) && node.clear_ms < clear) {
+        const NodeLook look = look_at_node(*area, i, &node);
+        if (look == NodeLook::kTorn) {
+            clear = 0;
+        } else if (look == NodeLook::kNode && node.clear_ms < clear) {
             clear = node.clear_ms;
         }
     }
     const uint64_t sure = clear > doubted ? clear : doubted;
-    if (now_ms < sure || now_ms - sure < blind_ms || !area->doubted_ms.cas_acq_rel(doubted, now_ms)) {  // [fleet-ms]
+    if (now_ms < sure || now_ms - sure < blind_ms) {
         return false;
     }
-    (void)area->figures.blind.add_relaxed(1);
-    return true;
+    uint64_t claimed = area->doubting_ms.load_acquire();  // [fleet-ms]
+    const bool is_claimed = claimed > doubted && now_ms < claimed + kClaimMs;
+    return !is_claimed && area->doubting_ms.cas_acq_rel(claimed, now_ms);  // [fleet-ms]
 }
 
-bool read_node(const FleetArea& area, uint32_t i, FleetNode* out) noexcept {
+void note_doubted(FleetArea* area, uint64_t now_ms) noexcept {
+    raise_ms(&area->doubted_ms, now_ms);
+    (void)area->figures.blind.add_relaxed(1);
+}
+
+NodeLook look_at_node(const FleetArea& area, uint32_t i, FleetNode* out) noexcept {
+    constexpr int kTries = 100;   // a writer at work is done by then
     const NodeSlot& slot = area.node[i];
-    const uint64_t version = slot.version.load_acquire();  // [fleet-node]
-    if (version % 2 != 0) {
-        return false;
+    for (int n = 0; n < kTries; n++) {
+        const uint64_t version = slot.version.load_acquire();  // [fleet-node]
+        out->state = static_cast<NodeState>(slot.state.load_acquire());
+        out->name = get_text(slot.name, kNodeNameBytes / 8, out->buffer);
+        out->position = {slot.ms.load_acquire(), slot.seq.load_acquire()};
+        out->clear_ms = slot.clear_ms.load_acquire();
+        if (version % 2 == 0 && slot.version.load_acquire() == version) {  // [fleet-node]
+            const bool is_one = out->state == NodeState::kLive || out->state == NodeState::kSilent;
+            return is_one ? NodeLook::kNode : NodeLook::kNone;
+        }
     }
-    out->state = static_cast<NodeState>(slot.state.load_acquire());
-    if (out->state != NodeState::kLive && out->state != NodeState::kSilent) {
-        return false;
-    }
-    out->name = get_text(slot.name, kNodeNameBytes / 8, out->buffer);
-    out->position = {slot.ms.load_acquire(), slot.seq.load_acquire()};
-    out->clear_ms = slot.clear_ms.load_acquire();
-    return slot.version.load_acquire() == version;  // [fleet-node]
+    return NodeLook::kTorn;
 }
 
 namespace {

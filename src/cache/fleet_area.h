@@ -82,6 +82,7 @@ struct FleetArea {
     base::Atom<uint64_t> twice_ms, twice_seq;   // ids up to there may have been given out twice: the position went back once
     base::Atom<uint64_t> clear_ms;       // all that others had put into the stream until then counts here
     base::Atom<uint64_t> doubted_ms;     // when everything was doubted last
+    base::Atom<uint64_t> doubting_ms;    // when a worker said last that it is about to
     base::Atom<uint64_t> caught_up_ms;   // lag: the stream's end was reached last
     base::Atom<uint64_t> behind_ms;      // server's ms between the newest entry read and its reading
     base::Atom<uint64_t> nodes_ms;       // when the server that is published to was last asked for the nodes
@@ -136,7 +137,8 @@ uint64_t birth_at(const FleetArea& area, const StreamId& id) noexcept;
 void raise_ms(base::Atom<uint64_t>* at, uint64_t ms) noexcept;   // time does not go back
 
 // Somebody's purges of `blind_ms` ago may not be known here, and were not doubted since: the caller is to purge everything in
-// doubt now, and has said so (nobody else will).
+// doubt now, and to note it then. Nobody else is told so for 200 ms; should the caller die in between, another one is.
+void note_doubted(FleetArea* area, uint64_t now_ms) noexcept;
 bool must_doubt(FleetArea* area, uint64_t now_ms, uint64_t blind_ms) noexcept;
 
 // ---- nodes ---------------------------------------------------------------------------------------------------
@@ -151,8 +153,12 @@ struct FleetNode {
     NodeState state = NodeState::kNone;
 };
 
-// False: no node there, or it is just being written.
-bool read_node(const FleetArea& area, uint32_t i, FleetNode* out) noexcept;
+enum class NodeLook : uint8_t { kNone, kNode, kTorn };   // kTorn: it is being written, or who wrote it died
+NodeLook look_at_node(const FleetArea& area, uint32_t i, FleetNode* out) noexcept;
+// False: no node there, or a torn one. For who shows them; who decides by them must not take a torn one for none.
+inline bool read_node(const FleetArea& area, uint32_t i, FleetNode* out) noexcept {
+    return look_at_node(area, i, out) == NodeLook::kNode;
+}
 // The holder. False: no room, or no name that fits.
 bool note_node(FleetArea* area, Bytes name, const StreamId& position, uint64_t clear_ms, NodeState state) noexcept;
 void drop_node(FleetArea* area, Bytes name) noexcept;

@@ -240,6 +240,16 @@ void fill_ring(World& w) {
     }
 }
 
+bool is_doubted(World& w) {
+    shm::Pin pin;
+    if (w.store.find(digest_of(kKey[0]), kKey[0], &pin) != Status::kOk) {
+        return true;
+    }
+    const bool doubted = w.store.validity(pin) != shm::Validity::kValid;
+    w.store.unpin(&pin);
+    return doubted;
+}
+
 struct Deed {
     const char* name;
     std::function<void(World&)> prepare;                // in the parent
@@ -314,6 +324,9 @@ const Deed kDeeds[] = {
      [](World& w) { (void)cache::note_node(w.area, "web2", {2, 0}, 6, cache::NodeState::kSilent); },
      [](World& w, bool) {
          cache::FleetNode node;
+         if (cache::look_at_node(*w.area, 0, &node) == cache::NodeLook::kNone) {
+             return std::string("a node is forgotten");
+         }
          if (cache::read_node(*w.area, 0, &node) && node.position != (StreamId{1, 0}) && node.position != (StreamId{2, 0})) {
              return std::string("half a node is read");
          }
@@ -321,6 +334,18 @@ const Deed kDeeds[] = {
          return noted && cache::read_node(*w.area, 0, &node) && node.position == (StreamId{3, 0})
                     ? std::string()
                     : std::string("it cannot be noted again");
+     }},
+    {"doubt", [](World& w) { cache::raise_ms(&w.area->clear_ms, 1); },
+     [](World& w) {
+         if (cache::must_doubt(w.area, 5000, 1000)) {
+             w.store.purge_all(PurgeMode::kDoubt);
+             cache::note_doubted(w.area, 5000);
+         }
+     },
+     [](World& w, bool) {
+         w.store.reap();
+         // Somebody else has to do it before it is a second late.
+         return is_doubted(w) || cache::must_doubt(w.area, 5200, 1000) ? std::string() : std::string("it was due, and nobody does it");
      }},
     {"twin: position before the purge", four_entries, [](World& w) { read(w, true); }, [](World& w, bool) { return read_to_the_end(w); },
      true},

@@ -19,7 +19,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "integration")]
 
-from fleet_world import BLIND, LATE, NODES, PAGES, World, fork, run_browser, run_origin   # noqa: E402
+from fleet_world import BLIND, LATE, NODES, PAGES, WHY, World, fork, run_browser, run_origin   # noqa: E402
 from harness.client import Connection               # noqa: E402
 from harness.nginx import Nginx                     # noqa: E402
 from harness.redis import Proxy, Redis, RedisError  # noqa: E402
@@ -52,7 +52,7 @@ def run_purger(world, addresses, seed, mine, results):
     while not world.stop.is_set():
         while due and due[0][0] <= time.monotonic():
             _, page, version = due.popleft()
-            world.forbid(range(NODES), page, version)
+            world.forbid(range(NODES), page, version, WHY[3])
         page = pick.choice(mine)
         world.version[page] += 1
         version, node = world.version[page], pick.randrange(NODES)
@@ -62,11 +62,11 @@ def run_purger(world, addresses, seed, mine, results):
             world.stop.wait(0.02)
             continue
         due.append((time.monotonic() + BLIND + LATE, page, version))
-        world.forbid([node], page, version)
+        world.forbid([node], page, version, WHY[1])
         state = done[1].get("fleet", {}).get("state", "none")
         count[state] += 1
         if state == "applied":
-            world.forbid(range(NODES), page, version)
+            world.forbid(range(NODES), page, version, WHY[2])
         world.stop.wait(pick.random() * 0.02)
     results.put(count)
 
@@ -78,6 +78,7 @@ class Torture:
         self.world, self.count, self.violations = World(), collections.Counter(), []
         self.servers, self.nodes, self.proxies, self.processes = [], [], [], []
         self.master = 0
+        self.deeds = []
         self.results = fork.SimpleQueue(), fork.SimpleQueue()
 
     # ---- the parts ------------------------------------------------------------------------------------------------
@@ -185,6 +186,7 @@ class Torture:
         while time.monotonic() < end:
             deed = self.random.choices([d for d, _ in deeds], [w for _, w in deeds])[0]
             self.count[deed.__name__] += 1
+            self.deeds.append(f"{time.monotonic():.2f} {deed.__name__}")
             deed()
             self.world.stop.wait(self.random.random())
         self.heal()
@@ -250,6 +252,7 @@ class Torture:
         lines.append("    " + ", ".join(f"{k} {v}" for k, v in sorted(c.items())))
         lines += [f"    VIOLATION {v}" for v in self.violations[:40]]
         if self.violations:
+            lines.append(f"    deeds: {', '.join(self.deeds)}")
             lines.append(f"    kept: {', '.join(str(n.prefix) for n in self.nodes)}")
         return "\n".join(lines)
 

@@ -14,6 +14,7 @@ NODES = 3
 PAGES = 240
 BLIND = 3.0             # slab_cache_fleet blind=
 LATE = 1.0              # what a loaded machine may be late with
+WHY = ("", "was purged here", "was applied by all", "was purged blind= ago")
 fork = multiprocessing.get_context("fork")
 ASKED = re.compile(rb"GET /p/(\d+) HTTP/1\.[01]\r\n(.*?)\r\n\r\n", re.S)
 HAS = re.compile(rb'If-None-Match: "v(\d+)"', re.I)
@@ -23,12 +24,15 @@ class World:
     def __init__(self):
         self.version = fork.RawArray(ctypes.c_uint64, [1] * PAGES)
         self.floor = [fork.RawArray(ctypes.c_uint64, PAGES) for _ in range(NODES)]
+        self.why = [fork.RawArray(ctypes.c_uint8, PAGES) for _ in range(NODES)]     # an index of WHY
         self.asked = fork.RawValue(ctypes.c_uint64)             # requests of the origin
         self.stop = fork.Event()
 
-    def forbid(self, nodes, page, below):
+    def forbid(self, nodes, page, below, why):
         for n in nodes:
-            self.floor[n][page] = max(self.floor[n][page], below)
+            if below > self.floor[n][page]:
+                self.why[n][page] = WHY.index(why)
+                self.floor[n][page] = below
 
 
 class Serving:
@@ -116,7 +120,8 @@ class Browser:
         for page, least, (got, version) in zip(pages, floor, found):
             self.count += 1
             if int(got) != page or int(version) < least:
-                self.violations.append(f"node {self.node}: page {page} had version {int(version)} of {int(got)}, below {least} was forbidden, at {now:.2f}")
+                self.violations.append(f"node {self.node}: page {page} had version {int(version)} of {int(got)}, below {least} was forbidden: it "
+                                       f"{WHY[self.world.why[self.node][page]]}, at {now:.2f}")
 
 
 def run_browser(world, addresses, seed, results):

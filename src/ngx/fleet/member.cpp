@@ -125,10 +125,12 @@ uint64_t bound_of(const FleetConf& conf) noexcept {
 }
 
 void doubt_if_blind(FleetMember* m) noexcept {
-    if (m->conf->blind == 0 || !cache::must_doubt(m->area, now_ms(), bound_of(*m->conf))) {
+    const uint64_t now = now_ms();
+    if (m->conf->blind == 0 || !cache::must_doubt(m->area, now, bound_of(*m->conf))) {
         return;
     }
     purge_all_surely(m->zone, shm::PurgeMode::kDoubt);
+    cache::note_doubted(m->area, now);
     if (!m->is_blind) {
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                       "slab_cache zone \"%V\": purges of %V may not have been heard of for %M ms: everything stored is in doubt",

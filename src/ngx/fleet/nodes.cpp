@@ -212,7 +212,8 @@ bool is_applied_everywhere(const cache::FleetArea& area, const cache::StreamId& 
     }
     for (uint32_t i = 0; i < cache::kFleetNodes; i++) {
         cache::FleetNode node;
-        if (cache::read_node(area, i, &node) && node.position < id) {
+        const cache::NodeLook look = cache::look_at_node(area, i, &node);
+        if (look == cache::NodeLook::kTorn || (look == cache::NodeLook::kNode && node.position < id)) {
             return false;
         }
     }

@@ -283,16 +283,25 @@ TEST(FleetBirth, ids_that_may_have_been_given_out_twice_say_nothing) {
     EXPECT_EQ(birth_at(*a.area, {21, 0}), 104u);
 }
 
+// As a worker does it.
+bool doubts(FleetArea* area, uint64_t now_ms, uint64_t blind_ms) {
+    if (!must_doubt(area, now_ms, blind_ms)) {
+        return false;
+    }
+    note_doubted(area, now_ms);
+    return true;
+}
+
 TEST(FleetDoubt, comes_once_per_bound_while_something_may_be_unheard_of) {
     Area a;
     raise_ms(&a->clear_ms, 1000);
-    EXPECT_FALSE(must_doubt(a.area, 1999, 1000));
-    EXPECT_TRUE(must_doubt(a.area, 2000, 1000));
-    EXPECT_FALSE(must_doubt(a.area, 2001, 1000));
-    EXPECT_FALSE(must_doubt(a.area, 2999, 1000));
-    EXPECT_TRUE(must_doubt(a.area, 3000, 1000));
+    EXPECT_FALSE(doubts(a.area, 1999, 1000));
+    EXPECT_TRUE(doubts(a.area, 2000, 1000));
+    EXPECT_FALSE(doubts(a.area, 2001, 1000));
+    EXPECT_FALSE(doubts(a.area, 2999, 1000));
+    EXPECT_TRUE(doubts(a.area, 3000, 1000));
     raise_ms(&a->clear_ms, 3900);
-    EXPECT_FALSE(must_doubt(a.area, 4500, 1000));
+    EXPECT_FALSE(doubts(a.area, 4500, 1000));
     EXPECT_EQ(a->figures.blind.load_relaxed(), 2u);
 }
 
@@ -300,18 +309,39 @@ TEST(FleetDoubt, a_node_that_was_not_heard_of_is_reason_enough) {
     Area a;
     raise_ms(&a->clear_ms, 5000);
     EXPECT_TRUE(note_node(a.area, "web2", {1, 0}, 4000, NodeState::kSilent));
-    EXPECT_FALSE(must_doubt(a.area, 4900, 1000));
-    EXPECT_TRUE(must_doubt(a.area, 5000, 1000));
-    EXPECT_FALSE(must_doubt(a.area, 5500, 1000));
+    EXPECT_FALSE(doubts(a.area, 4900, 1000));
+    EXPECT_TRUE(doubts(a.area, 5000, 1000));
+    EXPECT_FALSE(doubts(a.area, 5500, 1000));
     EXPECT_TRUE(note_node(a.area, "web2", {1, 0}, 5900, NodeState::kLive));
     raise_ms(&a->clear_ms, 6000);
-    EXPECT_FALSE(must_doubt(a.area, 6800, 1000));
+    EXPECT_FALSE(doubts(a.area, 6800, 1000));
 }
 
 TEST(FleetDoubt, without_any_contact_begins_at_once) {
     Area a;
-    EXPECT_TRUE(must_doubt(a.area, 1000000, 60000));
-    EXPECT_FALSE(must_doubt(a.area, 1000001, 60000));
+    EXPECT_TRUE(doubts(a.area, 1000000, 60000));
+    EXPECT_FALSE(doubts(a.area, 1000001, 60000));
+}
+
+TEST(FleetDoubt, is_one_worker_s_and_another_s_where_that_one_died) {
+    Area a;
+    raise_ms(&a->clear_ms, 1000);
+    EXPECT_TRUE(must_doubt(a.area, 2000, 1000));
+    EXPECT_FALSE(must_doubt(a.area, 2199, 1000));
+    EXPECT_TRUE(must_doubt(a.area, 2200, 1000));
+    note_doubted(a.area, 2200);
+    EXPECT_FALSE(must_doubt(a.area, 3199, 1000));
+    EXPECT_TRUE(must_doubt(a.area, 3200, 1000));
+}
+
+TEST(FleetDoubt, a_node_of_which_nothing_is_known_is_reason_enough) {
+    Area a;
+    raise_ms(&a->clear_ms, 5000);
+    EXPECT_TRUE(note_node(a.area, "web2", {1, 0}, 5000, NodeState::kLive));
+    EXPECT_FALSE(doubts(a.area, 5001, 1000));
+    a->node[0].version.store_relaxed(a->node[0].version.load_relaxed() | 1);   // its writer died
+    EXPECT_TRUE(doubts(a.area, 5001, 1000));
+    EXPECT_FALSE(doubts(a.area, 5900, 1000));
 }
 
 TEST(FleetNodes, are_kept_by_name) {
@@ -340,6 +370,8 @@ TEST(FleetNodes, one_that_is_being_written_is_none_until_it_is_written_anew) {
     EXPECT_TRUE(note_node(a.area, "web1", {1, 2}, 7, NodeState::kLive));
     a->node[0].version.store_relaxed(a->node[0].version.load_relaxed() | 1);   // its writer died
     EXPECT_FALSE(read_node(*a.area, 0, &node));
+    EXPECT_EQ(look_at_node(*a.area, 0, &node), NodeLook::kTorn);
+    EXPECT_EQ(look_at_node(*a.area, 1, &node), NodeLook::kNone);
     EXPECT_TRUE(note_node(a.area, "web1", {1, 3}, 8, NodeState::kLive));
     EXPECT_TRUE(read_node(*a.area, 0, &node));
 }
