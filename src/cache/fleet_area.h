@@ -88,6 +88,7 @@ struct FleetArea {
     base::Atom<uint64_t> nodes_ms;       // when the server that is published to was last asked for the nodes
     base::Atom<uint64_t> checked_ms;     // since when it is known to have what it took from here; 0: it is not known
     base::Atom<uint64_t> watched_until_ms;   // somebody waits for the nodes: ask often
+    base::Atom<uint64_t> cycles;         // configurations that had it, and zones that took its place
     base::Atom<uint64_t> waiting[4];     // workers to poke when something changes: bit = worker record
     base::Atom<uint32_t> connected;
     uint32_t pad1;

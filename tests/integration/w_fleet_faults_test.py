@@ -102,6 +102,24 @@ def test_reload_goes_on_where_it_was(fleet):
     assert a.gaps() == {} and b.is_hit("/keep")
 
 
+def test_reload_is_no_farewell(fleet):
+    """Its new workers do not get through for a while. Who waits for all nodes waits for this one."""
+    proxy = fleet.proxy()
+    a, b = fleet.node("a"), fleet.node("b", servers=f"redis://{proxy.address}")
+    fleet.know_each_other(a, b)
+    b.expect_log("no connection")
+    b.fill("/x")
+    proxy.is_cut = True                                      # for new connections
+    old = b.holder()
+    b.reload()
+    wait_until(lambda: old not in b._children(), "the old holder is gone")
+    fleet.change("/x")
+    answer = a.purge("/x", "Prefer: wait=1")
+    assert answer.status == 202 and json.loads(answer.body)["fleet"]["nodes"]["b"] != "applied", answer.body
+    proxy.heal()
+    wait_until(lambda: b.get("/x").text == "1", "it reaches b")
+
+
 def test_reload_while_purges_wait(fleet):
     a, b = fleet.pair()
     b.fill("/x")

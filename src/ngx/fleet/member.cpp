@@ -263,6 +263,20 @@ void reserve_fleet_connections(ngx_cycle_t* cycle) noexcept {
     each_member_zone(cycle, [cycle](Zone*) { cycle->connection_n += 2; });
 }
 
+void count_fleet_cycle(ngx_cycle_t* cycle) noexcept {
+    if (ngx_test_config) {
+        return;
+    }
+    each_member_zone(cycle, [](Zone* zone) {
+        cache::FleetArea* area = zone->formatted ? fleet_of(zone) : nullptr;
+        zone->fleet_cycle = area != nullptr ? area->cycles.add_relaxed(1) + 1 : 0;
+    });
+}
+
+bool has_successor(const FleetMember& m) noexcept {
+    return m.area->cycles.load_relaxed() != m.zone->fleet_cycle;
+}
+
 bool is_holder_still(FleetMember* m) noexcept {
     if (!m->is_holder) {
         return false;

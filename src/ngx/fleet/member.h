@@ -87,6 +87,10 @@ void start_fleets(ngx_cycle_t* cycle) noexcept;
 void stop_fleets(ngx_cycle_t* cycle) noexcept;
 // Connections of theirs, beside worker_connections.
 void reserve_fleet_connections(ngx_cycle_t* cycle) noexcept;
+// In the master, before the workers of a configuration begin.
+void count_fleet_cycle(ngx_cycle_t* cycle) noexcept;
+// The workers of a later configuration go on in this one's place.
+bool has_successor(const FleetMember& m) noexcept;
 
 // Still the holder; if not, its links are stopped. To be asked before something is written that only the holder writes.
 bool is_holder_still(FleetMember* m) noexcept;

@@ -387,7 +387,8 @@ void publish_waiting(FleetMember* m) noexcept {
 
 void say_left(FleetMember* m) noexcept {
     const cache::Outbox outbox = outbox_of(m);
-    if (is_ready(m->writer.link) && !m->publishes_only && outbox.waiting() == 0 && outbox.untold() == 0) {
+    // Where only the configuration goes, the node stays: who waits for all nodes waits for this one, too.
+    if (is_ready(m->writer.link) && !m->publishes_only && !has_successor(*m) && outbox.waiting() == 0 && outbox.untold() == 0) {
         (void) send_own_node(m, &m->writer.link, true);
         flush_link(&m->writer.link.peer);
     }

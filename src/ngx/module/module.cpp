@@ -150,6 +150,7 @@ ngx_int_t init_module(ngx_cycle_t* cycle) noexcept {
                       shm::kLayoutVersion, NGINX_VERSION);
     }
     reserve_fleet_connections(cycle);
+    count_fleet_cycle(cycle);
     const ngx_int_t rc = find_carried_variables(cycle, mcf);
     if (rc == NGX_OK) {
         name_zone_files(cycle);  // none are fresh under nginx -t

@@ -165,9 +165,10 @@ void copy_patterns(Zone* zone, Zone* old, const GlobMarks& marks) noexcept {
 // Before the purges: what is told of the stream's position is then true.
 void inherit_from(Zone* zone, Zone* old) noexcept {
     cache::FleetArea* to = fleet_of(zone);
-    const cache::FleetArea* from = fleet_in(user_area(old), old->size);
+    cache::FleetArea* from = fleet_in(user_area(old), old->size);
     if (to != nullptr && from != nullptr) {
         cache::inherit_fleet(*from, to);
+        (void) from->cycles.add_relaxed(1);
     }
 }
 

@@ -45,6 +45,7 @@ struct Zone {
     ngx_uint_t used_at;
     ngx_str_t fleet_name;          // fleet=; empty: none
     FleetConf* fleet;              // what it names; nullptr: none
+    uint64_t fleet_cycle;          // FleetArea::cycles as it was when the workers of this configuration began
 
     // ---- run time, private to this worker ----
     bool formatted;                // create() or attach() succeeded in the master
