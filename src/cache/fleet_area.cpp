@@ -105,7 +105,7 @@ void inherit_fleet(const FleetArea& from, FleetArea* to) noexcept {
     for (uint32_t i = 0; i < kFleetNodes; i++) {
         FleetNode node;
         if (read_node(from, i, &node)) {
-            (void)note_node(to, node.name, node.position, node.clear_ms, node.state);
+            (void)note_node(to, node.name, node.position, node.clear_ms, node.state, node.said_ms);
         }
     }
 }
@@ -233,6 +233,7 @@ NodeLook look_at_node(const FleetArea& area, uint32_t i, FleetNode* out) noexcep
         out->name = get_text(slot.name, kNodeNameBytes / 8, out->buffer);
         out->position = {slot.ms.load_acquire(), slot.seq.load_acquire()};
         out->clear_ms = slot.clear_ms.load_acquire();
+        out->said_ms = slot.said_ms.load_acquire();
         if (version % 2 == 0 && slot.version.load_acquire() == version) {  // [fleet-node]
             const bool is_one = out->state == NodeState::kLive || out->state == NodeState::kSilent;
             return is_one ? NodeLook::kNode : NodeLook::kNone;
@@ -258,7 +259,8 @@ NodeSlot* find_node(FleetArea* area, Bytes name) noexcept {
 
 }  // namespace
 
-bool note_node(FleetArea* area, Bytes name, const StreamId& position, uint64_t clear_ms, NodeState state) noexcept {
+bool note_node(FleetArea* area, Bytes name, const StreamId& position, uint64_t clear_ms, NodeState state,
+               uint64_t said_ms) noexcept {
     NodeSlot* slot = name.empty() || name.size() > kNodeNameBytes ? nullptr : find_node(area, name);
     if (slot == nullptr) {
         return false;
@@ -269,6 +271,7 @@ bool note_node(FleetArea* area, Bytes name, const StreamId& position, uint64_t c
     slot->ms.store_release(position.ms);
     slot->seq.store_release(position.seq);
     slot->clear_ms.store_release(clear_ms);
+    slot->said_ms.store_release(said_ms);
     slot->state.store_release(static_cast<uint64_t>(state));
     slot->version.store_release(version + 1);  // [fleet-node]
     return true;

@@ -50,7 +50,8 @@ struct NodeSlot {
     base::Atom<uint64_t> version;        // odd: being written
     base::Atom<uint64_t> name[kNodeNameBytes / 8];
     base::Atom<uint64_t> ms, seq;        // its position
-    base::Atom<uint64_t> clear_ms;       // our clock: all it purged until then is in the stream
+    base::Atom<uint64_t> clear_ms;       // our clock: all it purged until then is in the stream; 1: that is not known
+    base::Atom<uint64_t> said_ms;        // our clock: when it said so
     base::Atom<uint64_t> state;          // NodeState
 };
 
@@ -151,6 +152,7 @@ struct FleetNode {
     char buffer[kNodeNameBytes];
     StreamId position;
     uint64_t clear_ms = 0;
+    uint64_t said_ms = 0;
     NodeState state = NodeState::kNone;
 };
 
@@ -161,7 +163,8 @@ inline bool read_node(const FleetArea& area, uint32_t i, FleetNode* out) noexcep
     return look_at_node(area, i, out) == NodeLook::kNode;
 }
 // The holder. False: no room, or no name that fits.
-bool note_node(FleetArea* area, Bytes name, const StreamId& position, uint64_t clear_ms, NodeState state) noexcept;
+bool note_node(FleetArea* area, Bytes name, const StreamId& position, uint64_t clear_ms, NodeState state,
+               uint64_t said_ms = 0) noexcept;
 void drop_node(FleetArea* area, Bytes name) noexcept;
 
 // Short texts in words of shared memory, cut where they do not fit.

@@ -1,4 +1,5 @@
 """Whatever fails: no page is served for longer than blind= after it was purged anywhere."""
+import json
 import pathlib
 import tempfile
 import time
@@ -157,3 +158,20 @@ def test_purges_that_wait_outlive_all_processes_in_a_file(fleet, slab):
     proxy.heal()
     a.start(**a.kw)
     wait_until(lambda: b.get("/x").text == "1", "what waited has reached b")
+
+
+def test_node_that_cannot_say_what_is_known_of_it_is_not_forgotten(fleet):
+    """Its purges did not fit, say, and nobody was told yet. A line of an hour ago is a machine that is no more."""
+    a = fleet.node("a")
+    now = int(fleet.redis.call("TIME")[0]) * 1000
+
+    def says(ms):
+        fleet.redis.call("HSET", "{slab}:nodes", "c/one", f"1-1 1 {'0' * 16} {ms}")
+    says(now)
+    wait_until(lambda: [n["name"] for n in a.state()["nodes"]] == ["c"], "it is known")
+    answer = a.purge("/x", "Prefer: wait=1")
+    assert answer.status == 202 and json.loads(answer.body)["fleet"]["nodes"] == {"c": "silent"}
+    assert [n["name"] for n in a.state()["nodes"]] == ["c"]
+    says(now - 3601 * 1000)
+    wait_until(lambda: a.state()["nodes"] == [], "it is forgotten")
+    assert a.purge("/x", "Prefer: wait=20").status == 200

@@ -32,6 +32,7 @@ struct NodeValue {
     bool left = false;
     cache::StreamId position;
     uint64_t clear_ms = 0;
+    uint64_t said_ms = 0;
     Bytes zone;
 };
 
@@ -43,9 +44,14 @@ bool read_value(Bytes text, NodeValue* out) noexcept {
     if (out->left || second == Bytes::npos) {
         return out->left;
     }
-    out->zone = base::slice(text, second + 1);
+    const size_t third = text.find(' ', second + 1);
+    if (third == Bytes::npos) {
+        return false;
+    }
+    out->zone = base::slice(text, second + 1, third - second - 1);
     return cache::parse_stream_id(base::slice(text, 0, first), &out->position)
-           && cache::parse_number(base::slice(text, first + 1, second - first - 1), &out->clear_ms);
+           && cache::parse_number(base::slice(text, first + 1, second - first - 1), &out->clear_ms)
+           && cache::parse_number(base::slice(text, third + 1), &out->said_ms);
 }
 
 // The server's millisecond up to which all that was purged here is in the stream.
@@ -88,14 +94,15 @@ void note_one(FleetMember* m, Bytes name, const NodeValue& value) noexcept {
         return;
     }
     const uint64_t clear = to_our_clock(*m, value.clear_ms);
+    const uint64_t said = to_our_clock(*m, value.said_ms);
     const uint64_t now = now_ms();
     const bool is_silent = now > clear && now - clear > kSilentMs;
-    if (now > clear && now - clear > kForgetMs) {
+    if (now > said && now - said > kForgetMs) {
         cache::drop_node(m->area, name);
         return;
     }
     (void) cache::note_node(m->area, name, value.position, clear,
-                            is_silent ? cache::NodeState::kSilent : cache::NodeState::kLive);
+                            is_silent ? cache::NodeState::kSilent : cache::NodeState::kLive, said);
 }
 
 // Nodes of the table that the server says nothing of any more: it may have lost them.
@@ -111,10 +118,10 @@ void keep_missing(FleetMember* m, const cache::Reply& all) noexcept {
         if (is_there || now < node.clear_ms) {
             continue;
         }
-        if (now - node.clear_ms > kForgetMs) {
+        if (now > node.said_ms && now - node.said_ms > kForgetMs) {
             cache::drop_node(m->area, node.name);
         } else if (now - node.clear_ms > kSilentMs) {
-            (void) cache::note_node(m->area, node.name, node.position, node.clear_ms, cache::NodeState::kSilent);
+            (void) cache::note_node(m->area, node.name, node.position, node.clear_ms, cache::NodeState::kSilent, node.said_ms);
         }
     }
 }
@@ -163,7 +170,7 @@ bool send_own_node(FleetMember* m, RedisLink* link, bool leaves) noexcept {
     const ngx_str_t id = to_str(position.view());
     const ngx_str_t ms = to_str(clear.view());
     const ngx_str_t from = to_str(from_of(*m));
-    const u_char* end = ngx_sprintf(reinterpret_cast<u_char*>(text), "%V %V %V", &id, &ms, &from);
+    const u_char* end = ngx_sprintf(reinterpret_cast<u_char*>(text), "%V %V %V %uL", &id, &ms, &from, server_ms(*m));
     const Bytes value{text, static_cast<size_t>(end - reinterpret_cast<u_char*>(text))};
     const Bytes hset[] = {"HSET", view(m->conf->nodes), field, leaves ? Bytes("left") : value};
     return send_redis(link, hset, on_hset, m);

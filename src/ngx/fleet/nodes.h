@@ -1,8 +1,8 @@
 // ngx/fleet/nodes.h — what each node says of itself: a hash on the server, a field per node and zone.
 //
-// What        "<position> <clear> <zone>": up to where its zone has read the stream; the server's millisecond up to which all it
-//             had purged is in the stream; the zone's own id. A node that stops in order says "left". One that is cut off cannot
-//             say so: its `clear` stays behind, and the others doubt what they have, once per blind=, for it may have purged.
+// What        "<position> <clear> <zone> <said>": up to where its zone has read the stream; the server's millisecond up to which
+//             all it had purged is in the stream (1: that is not known); the zone's own id; the server's millisecond of the line.
+//             A node that stops in order says "left". One that is cut off cannot say so: its `clear` stays behind, and the others doubt what they have, once per blind=, for it may have purged.
 #pragma once
 
 #include "ngx/glue/ngx.h"
