@@ -9,10 +9,8 @@ namespace slab_cache::shm {
 
 namespace {
 
-constexpr uint32_t kSmall = 0;   // the queues of S3-FIFO
-constexpr uint32_t kMain = 1;
+constexpr uint32_t kRecalledUsesX2 = 4;
 constexpr uint32_t kSmallShare = 10;   // the small queue may hold 1/10 of all bytes
-constexpr uint32_t kMaxUsesX2 = 8;   // 2 * (3 + 1)
 constexpr uint32_t kAhead = 8;   // victims called from memory before they are picked
 constexpr uint64_t kNoWorth = ~uint64_t{0};
 
@@ -22,16 +20,6 @@ constexpr uint32_t kTickBits = 12;
 constexpr uint32_t kTickMask = (1U << kTickBits) - 1;
 constexpr uint32_t kTicksPerTable =
     1024;   // ticks while as many victims pass as the table has cells
-
-// Integer square root, rounded down; x < 2^50.
-uint32_t root_of(uint64_t x) {
-    uint64_t r = 0;
-    for (uint64_t bit = uint64_t{1} << 24; bit != 0; bit >>= 1) {
-        const uint64_t t = r + bit;
-        r = t * t <= x ? t : r;
-    }
-    return static_cast<uint32_t>(r);
-}
 
 uint32_t uses_of(const Entry& e) {
     return e.freq.load_relaxed() & 3U;
@@ -58,28 +46,6 @@ void EvictQueues::clear_locked() noexcept {
     std::memset(static_cast<void*>(header_), 0, sizeof(EvictHeader));
     header_->floor = floor;
     header_->ghost_clock = clock;
-}
-
-// ---- worth --------------------------------------------------------------------------------------
-
-// uses / size^a with 44 binary places; uses come doubled, because a newcomer may count half.
-uint64_t EvictQueues::worth(uint32_t uses_x2, uint32_t bytes) const noexcept {
-    const uint64_t size = bytes == 0 ? 1 : bytes;
-    if (policy_ == Eviction::kBalanced) {
-        return (uint64_t{uses_x2} << 51) / root_of(size << 16);   // the root has 8 binary places
-    }
-    return (uint64_t{uses_x2} << 43) / size;
-}
-
-uint32_t EvictQueues::first_uses_x2(bool is_recalled) const noexcept {
-    return is_recalled ? 4 : policy_ == Eviction::kBalanced ? 1 : 2;
-}
-
-// Two classes to the doubling: within one, order of arrival stands in for order of worth.
-uint32_t EvictQueues::class_of(uint32_t bytes) const noexcept {
-    const uint32_t size = bytes < 2 ? 2 : bytes;
-    const uint32_t e = 31 - static_cast<uint32_t>(__builtin_clz(size));
-    return 2 * e + (size >> (e - 1) & 1);
 }
 
 // ---- ghosts -------------------------------------------------------------------------------------
@@ -214,10 +180,10 @@ void EvictQueues::push(uint32_t ref, Age age) noexcept {
         e->freq.store_relaxed(0);
     }
     const uint32_t bytes = e->occupied.load_relaxed();
-    const uint32_t uses_x2 = age == Age::kNew ? first_uses_x2(is_recalled) : 2 * (uses_of(*e) + 1);
-    const bool to_main = is_recalled || uses_of(*e) > 0;
-    e->value = header_->floor + worth(uses_x2, bytes);
-    link_head(policy_ == Eviction::kBytes ? (to_main ? kMain : kSmall) : class_of(bytes), ref);
+    const uint32_t uses_x2 = age == Age::kNew ? (is_recalled ? kRecalledUsesX2 : policy_.newcomer_uses_x2) : 2 * (uses_of(*e) + 1);
+    const bool is_proven = is_recalled || uses_of(*e) > 0;
+    e->value = header_->floor + policy_.worth(uses_x2, bytes);
+    link_head(policy_.queue_of(bytes, is_proven), ref);
 }
 
 void EvictQueues::push_locked(uint32_t ref) noexcept {
@@ -237,14 +203,18 @@ bool EvictQueues::remove_locked(uint32_t ref) noexcept {
 // ---- moving -------------------------------------------------------------------------------------
 
 uint64_t EvictQueues::heat_locked(uint32_t ref) const noexcept {
-    const Entry& e = *entry(ref);
+    return (this->*policy_.heat)(*entry(ref));
+}
+
+uint64_t EvictQueues::worth_left(const Entry& e) const noexcept {
     const uint32_t uses = uses_of(e);
-    if (policy_ == Eviction::kBytes) {
-        return uses + (e.queue == kMain + 1 ? kMaxUsesX2 : 0);
-    }
     const uint64_t left = e.value > header_->floor ? e.value - header_->floor : 0;
-    const uint64_t seen = uses != 0 ? worth(2 * (uses + 1), e.occupied.load_relaxed()) : 0;
+    const uint64_t seen = uses != 0 ? policy_.worth(2 * (uses + 1), e.occupied.load_relaxed()) : 0;
     return left > seen ? left : seen;
+}
+
+uint64_t EvictQueues::place_left(const Entry& e) const noexcept {
+    return uses_of(e) + (e.queue == kMainQueue + 1 ? kMaxUsesX2 : 0);
 }
 
 void EvictQueues::settle_locked(uint32_t ref, uint64_t heat, uint8_t uses) noexcept {
@@ -253,11 +223,10 @@ void EvictQueues::settle_locked(uint32_t ref, uint64_t heat, uint8_t uses) noexc
     }
     Entry* e = entry(ref);
     const uint32_t bytes = e->occupied.load_relaxed();
-    const uint64_t most = worth(kMaxUsesX2, bytes);
+    const uint64_t most = policy_.worth(kMaxUsesX2, bytes);
     e->freq.store_relaxed(uses & 3U);  // relaxed: a count that anybody may lose
     e->value = header_->floor + (heat < most ? heat : most);
-    const uint32_t of_bytes = uses != 0 || heat >= kMaxUsesX2 ? kMain : kSmall;
-    link_tail(policy_ == Eviction::kBytes ? of_bytes : class_of(bytes), ref);
+    link_tail(policy_.queue_of(bytes, uses != 0 || heat >= kMaxUsesX2), ref);
 }
 
 // ---- victims ------------------------------------------------------------------------------------
@@ -272,7 +241,7 @@ uint32_t EvictQueues::tail_of(uint32_t q) noexcept {
 void EvictQueues::go_round(uint32_t q, uint32_t ref, uint32_t uses_x2) noexcept {
     Entry* e = entry(ref);
     if (unlink(ref)) {
-        e->value = header_->floor + worth(uses_x2, e->occupied.load_relaxed());
+        e->value = header_->floor + policy_.worth(uses_x2, e->occupied.load_relaxed());
         link_head(q, ref);
     }
 }
@@ -361,9 +330,9 @@ uint32_t EvictQueues::find_least(const VictimRules& rules) noexcept {
 // S3-FIFO: from the small queue while it holds more than its share, else from the main one.
 uint32_t EvictQueues::find_small_or_main(const VictimRules& rules) noexcept {
     for (uint32_t step = 0; step < kMaxSteps && header_->used_queues != 0; step++) {
-        const bool small = header_->queue[kSmall].bytes * kSmallShare > header_->bytes ||
-                           header_->queue[kMain].count == 0;
-        const uint32_t ref = tail_of(small ? kSmall : kMain);
+        const bool small = header_->queue[kSmallQueue].bytes * kSmallShare > header_->bytes ||
+                           header_->queue[kMainQueue].count == 0;
+        const uint32_t ref = tail_of(small ? kSmallQueue : kMainQueue);
         if (ref == 0) {
             continue;
         }
@@ -373,7 +342,7 @@ uint32_t EvictQueues::find_small_or_main(const VictimRules& rules) noexcept {
             return ref;
         }
         e->freq.store_relaxed(static_cast<uint8_t>(small || uses == 0 ? 0 : uses - 1));
-        go_round(kMain, ref, 2);
+        go_round(kMainQueue, ref, 2);
     }
     return find_unpinned_tail(rules);
 }
@@ -381,9 +350,8 @@ uint32_t EvictQueues::find_small_or_main(const VictimRules& rules) noexcept {
 uint32_t EvictQueues::pick_victim_locked(uint32_t now_sec, const VictimRules& rules) noexcept {
     uint32_t ref = find_dead_tail(now_sec, rules);
     if (ref == 0) {
-        ref = policy_ == Eviction::kBytes ? find_small_or_main(rules) : find_least(rules);
-        // S3-FIFO remembers who failed the small queue only.
-        if (ref != 0 && (policy_ != Eviction::kBytes || entry(ref)->queue == kSmall + 1)) {
+        ref = (this->*policy_.find)(rules);
+        if (ref != 0 && policy_.leaves_ghost(entry(ref)->queue - 1U)) {
             remember(*entry(ref));
         }
     }
@@ -409,7 +377,7 @@ const char* EvictQueues::audit_queue(uint32_t q) const noexcept {
         if (e->queue != q + 1 || e->prev != prev) {
             return "entry's queue or back link is wrong";
         }
-        if (e->value > header_->floor + worth(kMaxUsesX2, size)) {
+        if (e->value > header_->floor + policy_.worth(kMaxUsesX2, size)) {
             return "entry is worth more than it can be";
         }
         bytes += size;

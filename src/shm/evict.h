@@ -2,7 +2,7 @@
 //
 // What        GD-CLOCK: one clock queue per size class; an entry is worth H = L + uses / size^a, where L is the H of
 //             the latest victim. Readers only bump the entry's saturating 2-bit counter; a used tail is worth
-//             more and goes round once more. kHits: a = 1, kBalanced: a = 1/2. kBytes: S3-FIFO, size-blind.
+//             more and goes round once more. What differs from policy to policy is a row of evict_policy.h.
 //             A ghost table remembers fingerprints of recent victims: who comes back soon starts higher.
 // Threading   All of it belongs to the holder of the shard's lock; Entry::freq alone is bumped by readers meanwhile.
 // Ownership   EvictQueues is one process's view, made per operation; queues are linked through the entries
@@ -20,6 +20,7 @@
 
 #include "shm/layout.h"
 #include "shm/context.h"
+#include "shm/evict_policy.h"
 
 namespace slab_cache::shm {
 
@@ -73,7 +74,10 @@ public:
           first_ref_(static_cast<uint32_t>(a.blocks_offset / kRefBytes)),
           end_ref_(first_ref_ + a.blocks * (kBlockBytes / kRefBytes)),
           ghost_sets_(static_cast<uint32_t>((a.metadata_bytes - sizeof(EvictHeader)) / kLineBytes)),
-          policy_(policy) {}
+          policy_(policy_of(policy)) {}
+
+    // All that there are; *count of them.
+    static const EvictPolicy* policies(uint32_t* count) noexcept;
 
     void format_locked(uint64_t metadata_bytes) noexcept;   // as given to the constructor
 
@@ -135,9 +139,9 @@ private:
     uint32_t find_least(const VictimRules& rules) noexcept;
     uint32_t find_small_or_main(const VictimRules& rules) noexcept;
     uint32_t find_unpinned_tail(const VictimRules& rules) noexcept;
-    uint64_t worth(uint32_t uses_x2, uint32_t bytes) const noexcept;
-    uint32_t first_uses_x2(bool is_recalled) const noexcept;
-    uint32_t class_of(uint32_t bytes) const noexcept;
+    uint64_t worth_left(const Entry& e) const noexcept;
+    uint64_t place_left(const Entry& e) const noexcept;
+    static const EvictPolicy& policy_of(Eviction id) noexcept;
     void remember(const Entry& e) noexcept;
     bool recall(const Entry& e) noexcept;
     const char* audit_queue(uint32_t q) const noexcept;
@@ -147,7 +151,7 @@ private:
     uint32_t first_ref_;
     uint32_t end_ref_;
     uint32_t ghost_sets_;   // of 16 cells
-    Eviction policy_;
+    const EvictPolicy& policy_;
 };
 
 }  // namespace slab_cache::shm

@@ -35,7 +35,10 @@ struct Digest {
     }
 };
 
+// A row each in evict_policy.cpp.
 enum class Eviction : uint8_t { kHits, kBalanced, kBytes };
+// By the word of `eviction=`; false where there is no such policy.
+bool parse_eviction(std::string_view word, Eviction* out) noexcept;
 
 struct Config {
     uint64_t max_object = 0;      // bytes of key + head + body; 0: 1/16 of a shard

@@ -62,8 +62,10 @@ def key_of(request):
 
 
 def url_of(request):
-    target = request["target"].partition("#")[0].removeprefix(f"http://{request['host']}")
-    return (request["host"].lower(), target)
+    host, target = request["host"], request["target"].partition("#")[0]
+    if absolute := re.match(r"http://([^/?]+)", target):     # its host counts, whatever Host says (RFC 9112 3.2.2)
+        host, target = absolute[1], target[absolute.end():]
+    return (host.lower(), target)
 
 
 def canonical(url):
@@ -156,6 +158,8 @@ def is_part_of(request, got, whole):
     if span is None:
         return "multipart/byteranges" in (got.header("Content-Type") or "")
     first, last, full = map(int, span.groups())
+    if request["method"] == "HEAD" and got.header("Content-Length") == str(last - first + 1):
+        return True                      # of a location in slices: nginx cuts a HEAD there as it cuts a GET
     expected, part = normal(whole.body).lower(), got.raw.lower()
     if full != len(expected) or last - first + 1 != len(got.raw):
         return False
@@ -172,6 +176,7 @@ class Judge:
         self.has_error_page = re.search(r"error_page [0-9 ]*50[24]", text) is not None
         self.everywhere = cached_everywhere(tree)
         self.world, self.ask_plain, self.has_valid = world, ask_plain, "slab_cache_valid" in text
+        self.has_slices = re.search(r"\bslice [1-9]", text) is not None
         self.has_parts = re.search(r"\bssi on|add_(before|after)_body", text) is not None
         self.epochs = [{}]
         self.purged = {}                 # URL -> serial below which nothing may be given
@@ -236,6 +241,8 @@ class Judge:
             return found
         if got.status == 412 and header_of(request, "If-Match"):
             return []                    # nginx itself looks at it only where a validator came, and never for upstreams
+        if self.has_slices and got.fault == "broken" and (self.world.failed or any(r.version > 0 for r in self.world.records.values())):
+            return []                    # behind the first slice the file changed, or the origin failed: nginx's module ends the answer
         if plain.fault == "broken" and (got.fault or got.status in (206, 304, 416, 502, 504)):
             return []
         if plain.fault == "broken" and request.get("version") == "1.0" and not got.header("Content-Length"):
@@ -245,13 +252,13 @@ class Judge:
         if request["method"] == "HEAD" and got.status in (502, 504) and self.plain({**stripped(request), "method": "GET"}).fault:
             return []                    # it is filled by a GET, and the origin breaks off only there
         whole = self.plain(stripped(request))
-        if is_part_of(request, got, whole) or not differences(request, got, whole):
+        if is_part_of(request, got, whole) or not differences(request, got, whole, named=named):
             return []
         # On errors what is stored may be stale; while it is fresh the origin is not asked whether it broke.
         for before in self.earlier(request, got):
-            if before and (is_part_of(request, got, before) or not differences(request, got, before)):
+            if before and (is_part_of(request, got, before) or not differences(request, got, before, named=named)):
                 return []
-            if before and self.has_parts and not differences(request, got, before, bodies=False):
+            if before and self.has_parts and not differences(request, got, before, bodies=False, named=named):
                 return []                # some parts are stored, others are asked for anew
         if whole.fault == "broken" and not got.fault and got.status == 200:
             return self.complete_though_cut(got)

@@ -152,11 +152,7 @@ bool read_zone_parameter(ngx_conf_t* cf, const ngx_str_t& value, Zone* zone) noe
         return read_seconds(rest, &zone->inactive) && zone->inactive > 0;
     }
     if (parameter(value, "eviction=", &rest)) {
-        const Bytes word = view(rest);
-        zone->config.eviction = word == "balanced" ? shm::Eviction::kBalanced
-                                : word == "bytes"  ? shm::Eviction::kBytes
-                                                   : shm::Eviction::kHits;
-        return word == "hits" || word == "balanced" || word == "bytes";
+        return shm::parse_eviction(view(rest), &zone->config.eviction);
     }
     if (parameter(value, "fleet=", &zone->fleet_name)) {
         return zone->fleet_name.len != 0;
@@ -366,6 +362,22 @@ char* set_cache(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
         lcf->zone = await_zone(cf, value[1]);
     }
     return lcf->zone != nullptr ? NGX_CONF_OK : static_cast<char*>(NGX_CONF_ERROR);
+}
+
+// Key and header are part of the object: a slice must be smaller than that.
+void warn_of_slices(ngx_conf_t* cf, const LocConf& conf) noexcept {
+    auto* clcf = static_cast<ngx_http_core_loc_conf_t*>(
+        ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+    if (!conf.is_sliced || conf.zone == nullptr || clcf->name.len == 0) {
+        return;
+    }
+    const uint64_t most = shm::Store::max_object(conf.zone->size, conf.zone->config);
+    if (conf.slice_size >= most && most != 0) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "\"slice\" of %uz bytes in location \"%V\": zone \"%V\" takes objects of up to %uL bytes, header included, "
+                           "and stores none of these; write a smaller \"slice\", or a larger \"max_object=\" for the zone",
+                           conf.slice_size, &clcf->name, &conf.zone->name, most);
+    }
 }
 
 void note_default_key(ngx_conf_t* cf, const LocConf* conf) noexcept {
