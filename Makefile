@@ -15,8 +15,8 @@ MODULE := $(BUILD)/ngx_http_slab_cache_module.so
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 export NGX_SRC PORT
 
-.PHONY: module debug-module run test unit integration field visitors model lint coverage format asan tsan static clang bench bench-slice fuzz torture torture-twin torture-direct
-.PHONY: differential differential-twin history history-twins flood asan-nginx other-nginx deb deb-test
+.PHONY: module debug-module run test unit integration field visitors model lint coverage format asan tsan static clang bench bench-fleet bench-slice fuzz torture torture-twin torture-direct
+.PHONY: differential differential-twin fleet-torture fleet-twins history history-twins flood asan-nginx other-nginx deb deb-test
 .PHONY: install clean help deps-deb deps-build deps-run deps-test deps-clang deps-bench deps-peers
 
 module:           ## build build/ngx_http_slab_cache_module.so against the installed nginx-dev
@@ -59,6 +59,12 @@ torture-twin: torture-programs ## the same with a module whose repair does nothi
 torture-direct: torture-programs ## the same with a module that fills every cold key directly (ngx/fill/direct_fill.h)
 	+@SLAB_CACHE_CFLAGS="-DSLAB_DEBUG -DSLAB_DIRECT_FROM_THE_FIRST" tools/build-module.sh $(BUILD)/torture-direct
 	@SLAB_MODULE=$(BUILD)/torture-direct/$(notdir $(MODULE)) /usr/bin/python3 tests/torture/torture.py $(SECONDS) $(SEED)
+
+fleet-torture: deps-test debug-module ## three nginx, two Redis, kills, failovers, partitions, for SECONDS=60 (SEED=n)
+	@SLAB_MODULE=$(BUILD)/debug/$(notdir $(MODULE)) /usr/bin/python3 tests/torture/fleet_torture.py $(SECONDS) $(SEED)
+
+fleet-twins: deps-test ## the same with two modules that break a promise each: must find them broken
+	+@tools/fleet-twins.sh $(BUILD)/fleet-twin
 
 history: module   ## what nobody may ever see, in random histories with kills, stops, resizes, upgrades, clock steps, for SECONDS=60 (SEED=n)
 	@/usr/bin/python3 tests/history/history.py $(SECONDS) $(SEED)
@@ -112,6 +118,9 @@ clang: deps-clang ## build the module with clang
 bench: deps-bench ## CPU per hit and miss, system calls, memory per object, purges and storms; Google Benchmarks
 	+@$(MAKE) $(JOBS) --no-print-directory module bench-programs VARIANT=bench
 	@tools/run-bench.sh
+
+bench-fleet: deps-test module ## each bound of several machines as one, with a real Redis; SECONDS=60 the outages; ARGS="latency storm" selects
+	@SECONDS=$(SECONDS) /usr/bin/python3 tests/bench/fleet_bench.py $(ARGS)
 
 bench-slice: deps-bench ## slices of a file of 1 GB, beside proxy_cache: CPU and origin bytes
 	+@$(MAKE) $(JOBS) --no-print-directory module

@@ -10,7 +10,7 @@ name=ngx_http_slab_cache_module
 
 if [ ! -f "$src/conf_flags" ]; then
     echo "nginx's build tree is not at $src. It is in Debian's package nginx-dev. Run"
-    echo "    tools/deps.sh build        (or: apt-get install nginx-dev g++ libssl-dev libjansson-dev libxxhash-dev)"
+    echo "    tools/deps.sh build        (or: apt-get install nginx-dev g++ libssl-dev libjansson-dev libhiredis-dev libxxhash-dev)"
     exit 1
 fi >&2
 case "$top" in

@@ -10,6 +10,9 @@ reason() {
         g++ | make) echo "to compile" ;;
         libssl-dev) echo "digests of cache keys" ;;
         libjansson-dev) echo "JSON of the admin API" ;;
+        libhiredis-dev) echo "reads Redis' replies (linked in statically)" ;;
+        python3-redis) echo "the Redis client that Python applications have, for the Python client" ;;
+        redis-tools) echo "a real Redis to test with: the program alone, without its service" ;;
         libxxhash-dev) echo "keyed hashing (header only)" ;;
         libpcre2-dev | zlib1g-dev) echo "wanted by nginx's configure" ;;
         libgtest-dev) echo "unit tests" ;;
@@ -42,12 +45,13 @@ reason() {
 }
 
 packages() {
-    local build="nginx-dev g++ make libssl-dev libjansson-dev libxxhash-dev libpcre2-dev zlib1g-dev"
+    local build="nginx-dev g++ make libssl-dev libjansson-dev libhiredis-dev libxxhash-dev libpcre2-dev zlib1g-dev"
     case "$1" in
         build) echo "$build" ;;
         run) echo "$build nginx curl" ;;
         test) echo "$build nginx curl openssl procps libgtest-dev python3-pytest" \
                    "gunicorn python3-flask python3-django uwsgi-core uwsgi-plugin-python3 php-fpm spin gdb libfaketime python3-h2" \
+                   "redis-tools python3-redis" \
                    "libnginx-mod-http-lua libnginx-mod-http-echo libnginx-mod-http-image-filter" \
                    "libnginx-mod-http-xslt-filter libnginx-mod-http-subs-filter libnginx-mod-http-brotli-filter" \
                    "libnginx-mod-http-fancyindex libnginx-mod-http-perl libnginx-mod-nchan" ;;

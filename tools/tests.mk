@@ -16,7 +16,8 @@ FLAGS := $(FLAGS_$(VARIANT))
 COMMON := -std=c++17 $(WARN) $(FLAGS) -I src -I tests -MMD -MP
 # src is compiled as in the module; tests may use all of the language.
 SRC_FLAGS := $(COMMON) -fno-exceptions -fno-rtti -fno-threadsafe-statics
-LIBS := -lcrypto -ljansson -lm -lpthread
+# hiredis: its reader only, as in the module (config).
+LIBS := -lcrypto -ljansson -l:libhiredis.a -lm -lpthread
 
 SRCS := $(wildcard $(foreach d,base shm http cache,src/$(d)/*.cpp))
 SUPPORT := $(wildcard tests/support/*.cpp)

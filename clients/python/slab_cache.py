@@ -45,7 +45,7 @@ MOST_GLOBS = 32
 # Fields of a PUT that say what is to be stored: these are signed.
 _PUSH_FIELDS = frozenset(("content-type", "content-language", "content-disposition", "cache-control", "cdn-cache-control",
                           "expires", "etag", "last-modified", "link", "location", "vary", "content-encoding", "set-cookie",
-                          "surrogate-key", "cache-tag", "xkey", "if-purge-seq"))
+                          "surrogate-key", "cache-tag", "xkey", "if-purge-seq", "slab-position"))
 _OTHER_FIELDS = frozenset(("surrogate-key", "cache-tag", "xkey", "fastly-soft-purge"))
 
 
@@ -301,7 +301,7 @@ class Cache:
     # ---- pushing ---------------------------------------------------------------------------------------------------
     def push(self, url: str, body: Body, *, ttl: Optional[int] = None, status: int = 200,
              content_type: str = "text/html; charset=utf-8", tags: Iterable[str] = (), headers: Headers = (),
-             request_headers: Headers = (), fence: Optional[Purged] = None) -> Dict[str, Any]:
+             request_headers: Headers = (), fence: Optional[Purged] = None, position: str = "") -> Dict[str, Any]:
         """Stores a response made beforehand, `headers` are its own. Returns the answers by node.
 
         With a `Vary` among them `request_headers` say which requests get it, one push for each variant. `fence` is the
@@ -313,7 +313,7 @@ class Cache:
         query = {"url": url, "status": status, **({} if ttl is None else {"ttl": ttl})}
 
         def send(node: Node) -> Any:
-            own = [("If-Purge-Seq", str(fence.seq[node.name]))] if fence else []
+            own = [("If-Purge-Seq", str(fence.seq[node.name])) if fence else ("Slab-Position", position)]
             return node.call("PUT", self._path("entry"), query, body, taken + own)
         if fence and set(fence.seq) != {n.name for n in self.nodes}:
             raise ValueError("the fence is a purge of other nodes")

@@ -34,10 +34,14 @@ Resource zone_resource(Bytes what) noexcept {
     return Resource::kNone;
 }
 
-// v1/zones[/{zone}[/{what}]]
+// v1/fleet, v1/zones[/{zone}[/{what}]]
 Route own_route(Bytes path) noexcept {
     Route route;
-    if (take_segment(&path) != "zones") {
+    const Bytes first = take_segment(&path);
+    if (first == "fleet" && path.empty()) {
+        route.resource = Resource::kFleet;
+    }
+    if (first != "zones") {
         return route;
     }
     route.zone_name = take_segment(&path);
@@ -124,6 +128,7 @@ Bytes allowed_methods(Resource resource) noexcept {
         case Resource::kMetrics:
         case Resource::kZones:
         case Resource::kZone:
+        case Resource::kFleet:
         case Resource::kTop:
         case Resource::kEntries:
             break;

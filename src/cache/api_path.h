@@ -16,6 +16,7 @@ enum class Resource : uint8_t {
     kMetrics,
     kZones,
     kZone,
+    kFleet,
     kPurge,
     kEntry,
     kEntries,

@@ -29,11 +29,32 @@ void add(Selection* s, uint64_t selector) noexcept {
     s->selector[s->count++] = selector;
 }
 
-void note(Selection* s, const Understood& what) noexcept {
-    if (s->understood == nullptr) {
-        s->understood = s->arena.get<Understood>(kMaxUnderstood);
+uint32_t most_understood(const Selection& s) noexcept {
+    return s.keeps_all ? s.capacity : kMaxUnderstood;
+}
+
+// Room for one more. False when memory ran out, or there are enough.
+bool may_note(Selection* s) noexcept {
+    if (s->understood_count < s->understood_room) {
+        return true;
     }
-    if (s->understood != nullptr && s->understood_count < kMaxUnderstood) {
+    const uint32_t most = most_understood(*s);
+    const uint32_t wanted = s->understood_room != 0 ? 4 * s->understood_room : kMaxUnderstood;
+    const uint32_t room = wanted < most ? wanted : most;
+    auto* more = s->understood_count < room ? s->arena.get<Understood>(room) : nullptr;
+    if (more == nullptr) {
+        return false;
+    }
+    for (uint32_t i = 0; i < s->understood_count; i++) {
+        more[i] = s->understood[i];
+    }
+    s->understood = more;
+    s->understood_room = room;
+    return true;
+}
+
+void note(Selection* s, const Understood& what) noexcept {
+    if (may_note(s)) {
         s->understood[s->understood_count++] = what;
     }
 }
@@ -91,7 +112,7 @@ bool add_pattern(Selection* s, const Url& url) noexcept {
         return false;
     }
     // What literally has a star in it; and the purge that gives the pattern its counter.
-    if (!add_thing(s, url_selector(url, s->secret), {Thing::kPattern, url.host, pattern})) {
+    if (!add_thing(s, url_selector(url, s->secret), {Thing::kPattern, url.host, pattern, url.path.size(), false})) {
         return false;
     }
     return add_rule(s, {url.host, pattern});
@@ -114,7 +135,9 @@ bool make_room(Selection* s, size_t selectors) noexcept {
     const base::Arena arena = s->arena;
     const uint8_t* secret = s->secret;
     const Asker asker = s->asker;
+    const bool keeps_all = s->keeps_all;
     *s = {};
+    s->keeps_all = keeps_all;
     s->arena = arena;
     s->secret = secret;
     s->asker = asker;
@@ -127,7 +150,7 @@ bool make_room(Selection* s, size_t selectors) noexcept {
 bool select_exactly(Selection* s, const Url& url) noexcept {
     Bytes text = url.path;
     (void)pattern_of(s->arena, url, &text);
-    if (!add_thing(s, url_selector(url, s->secret), {Thing::kUrl, url.host, text})) {
+    if (!add_thing(s, url_selector(url, s->secret), {Thing::kUrl, url.host, text, url.path.size(), false})) {
         return false;
     }
     add_inner(s, url);
@@ -155,14 +178,15 @@ bool select_prefix(Selection* s, Bytes text) noexcept {
     const Url& url = target.url;
     const Bytes prefix = prefix_of(url);
     Bytes path = !prefix.empty() ? prefix : url.path;
-    if (path.back() != '/') {
+    const bool with_page = path.back() != '/';
+    if (with_page) {
         if (!with_slash(s->arena, path, &path)) {
             return false;
         }
         add(s, url_selector(url, s->secret));
         add_inner(s, url);
     }
-    return add_thing(s, prefix_selector(url.host, path, s->secret), {Thing::kPrefix, url.host, path});
+    return add_thing(s, prefix_selector(url.host, path, s->secret), {Thing::kPrefix, url.host, path, Bytes::npos, with_page});
 }
 
 bool select_host(Selection* s, Bytes text) noexcept {
@@ -181,11 +205,11 @@ bool select_tag(Selection* s, Bytes tag) noexcept {
         return false;
     }
     // Its text may be gone when the purge is answered.
-    char* p = s->understood_count < kMaxUnderstood ? s->arena.get(tag.size()) : nullptr;
+    char* p = s->understood_count < most_understood(*s) ? s->arena.get(tag.size()) : nullptr;
     if (p != nullptr) {
         std::memcpy(p, tag.data(), tag.size());
     }
-    return add_thing(s, tag_selector(tag, s->secret), {Thing::kTag, {}, p != nullptr ? Bytes{p, tag.size()} : Bytes{}});
+    return add_thing(s, tag_selector(tag, s->secret), {Thing::kTag, {}, p != nullptr ? Bytes{p, tag.size()} : Bytes{}, Bytes::npos, false});
 }
 
 namespace {

@@ -21,8 +21,10 @@ struct Understood {
     Thing thing;
     Bytes host;  // of a tag: none; of tags: those that must all be there, with spaces between them
     Bytes text;  // path, pattern or tag; of tags: those that must not
+    size_t args = static_cast<size_t>(-1);  // of a URL or pattern: where its '?' stands in `text`, if it has one
+    bool with_page = false;                 // of a prefix: the page at the prefix goes too
 };
-inline constexpr uint32_t kMaxUnderstood = 32;  // the first of them
+inline constexpr uint32_t kMaxUnderstood = 32;  // the first of them, unless `keeps_all`
 
 struct Selection {
     base::Arena arena;
@@ -40,12 +42,14 @@ struct Selection {
     bool soft;
     Understood* understood;  // nullptr where memory ran out
     uint32_t understood_count;
+    uint32_t understood_room;
+    bool keeps_all;          // set before make_room(): all things are noted, for others to be told (fleet_record.h)
 };
 
 inline constexpr uint32_t kMaxGlobs = 32;  // in one request
 
-// Empties it, with room for that many selectors (a prefix takes two, all others one). `arena`, `secret` and `asker` are set
-// before. False when memory ran out.
+// Empties it, with room for that many selectors (a prefix takes two, all others one). `arena`, `secret`, `asker` and `keeps_all` are
+// set before. False when memory ran out.
 bool make_room(Selection* s, size_t selectors) noexcept;
 
 bool select_url(Selection* s,

@@ -91,8 +91,8 @@ private:
 
     void audit_purges() noexcept {
         const uint64_t seq = purge_counter(*c_);
-        bool ahead =
-            c_->zone->all_hard.load_relaxed() > seq || c_->zone->all_soft.load_relaxed() > seq;
+        bool ahead = c_->zone->all_hard.load_relaxed() > seq || c_->zone->all_soft.load_relaxed() > seq ||
+                     c_->zone->all_doubt.load_relaxed() > seq;
         for_each_purge_set(*c_, [&](const PurgeSet& set) {
             for (const PurgeRecord& r : set.record) {
                 ahead = ahead || r.seq.load_relaxed() > seq;

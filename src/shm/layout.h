@@ -214,7 +214,7 @@ struct ZoneHeader {
     Atom<uint32_t> closed;         // how much of it a successor found left (prior.h)
     Atom<uint32_t> follows;        // 1 while processes of a prior zone may purge there what is not known here yet (prior.h)
     Atom<uint32_t> unswept;        // invalidation records written since the sweep began anew
-    uint8_t pad2[kLineBytes - 56];
+    Atom<uint64_t> all_doubt;      // as all_hard: what was born before may be out of date
 };
 
 // ---- guards against drift ----------------------------------------------------------------------------------
@@ -244,7 +244,7 @@ constexpr uint32_t layout_fingerprint(uint64_t space_and_evict) noexcept {
     for (uint64_t x :
          {sizeof(ZoneHeader), sizeof(Shard), sizeof(Entry), sizeof(EntryFixed), sizeof(RunHeader),
           sizeof(Bucket), sizeof(WorkerRecord), sizeof(LeaseSet), sizeof(PurgeSet),
-          offsetof(ZoneHeader, purge_seq), offsetof(ZoneHeader, closed), offsetof(Entry, birth),
+          offsetof(ZoneHeader, purge_seq), offsetof(ZoneHeader, closed), offsetof(ZoneHeader, all_doubt), offsetof(Entry, birth),
           offsetof(Entry, state), offsetof(Shard, overflow_used)}) {
         h = fold_layout(h, x);
     }

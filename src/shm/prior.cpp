@@ -62,7 +62,7 @@ void copy_purges(const Context& from, const Context& to, uint64_t limit) noexcep
 
 struct News {
     uint64_t since;
-    bool all_hard, all_soft;
+    bool all_hard, all_soft, all_doubt;
 };
 
 // What the prior zone purged after news->since, written here as of `seq`.
@@ -102,16 +102,20 @@ bool import_from(Context* c, uint32_t place) noexcept {
         return false;
     }
     const uint64_t to = purge_counter(from);
-    News news = {c->zone->prior_seq[place].load_relaxed(), false, false};  // relaxed: only lock holders write
+    News news = {c->zone->prior_seq[place].load_relaxed(), false, false, false};  // relaxed: only lock holders write
     if (to > news.since) {
         news.all_hard = from.zone->all_hard.load_acquire() > news.since;  // [purge-seq]
         news.all_soft = from.zone->all_soft.load_acquire() > news.since;  // [purge-seq]
+        news.all_doubt = from.zone->all_doubt.load_acquire() > news.since;  // [purge-seq]
         import_records_locked(from, *c, seq, &news);
         if (news.all_hard) {
             raise_all(&c->zone->all_hard, seq);
         }
         if (news.all_soft) {
             raise_all(&c->zone->all_soft, seq);
+        }
+        if (news.all_doubt) {
+            raise_all(&c->zone->all_doubt, seq);
         }
         (void)publish_purge_locked(*c, seq);
         c->zone->prior_seq[place].store_release(to);  // [prior-seq] after the counter that stands for it
@@ -213,6 +217,7 @@ Status Store::succeed(const Store& old, void* view) noexcept {
     const uint64_t seq = purge_counter(from);  // before the records: those that come later are imported
     z->all_hard.store_relaxed(lesser(from.zone->all_hard.load_acquire(), seq));  // [purge-seq]
     z->all_soft.store_relaxed(lesser(from.zone->all_soft.load_acquire(), seq));  // [purge-seq]
+    z->all_doubt.store_relaxed(lesser(from.zone->all_doubt.load_acquire(), seq));  // [purge-seq]
     copy_purges(from, process(), seq);
     // What either zone gives out from now on means nothing to the other: the old one goes on counting from `seq`.
     z->carried_first = from.zone->first_seq;

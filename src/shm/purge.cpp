@@ -99,7 +99,15 @@ void raise_to(Atom<uint64_t>* at, uint64_t x) noexcept {
 }
 
 Atom<uint64_t>* all_of(const Context& c, PurgeMode mode) noexcept {
-    return mode == PurgeMode::kSoft ? &c.zone->all_soft : &c.zone->all_hard;
+    switch (mode) {
+    case PurgeMode::kSoft:
+        return &c.zone->all_soft;
+    case PurgeMode::kDoubt:
+        return &c.zone->all_doubt;
+    case PurgeMode::kHard:
+        break;
+    }
+    return &c.zone->all_hard;
 }
 
 // All that was born up to now, without the lock: `all` first, so that no reader of the counter misses it.
@@ -156,12 +164,16 @@ Validity judge(const Context& c, const uint64_t* fingerprints, uint32_t count,
     Newest newest;
     newest.hard = c.zone->all_hard.load_acquire();  // [purge-seq]
     newest.soft = c.zone->all_soft.load_acquire();  // [purge-seq]
+    const uint64_t doubt = c.zone->all_doubt.load_acquire();  // [purge-seq]
     judge_by(c, RecordTable::kPurges, fingerprints, count, &newest);
     if (c.zone->invalidated.load_acquire() > birth) {  // [purge-seq]
         judge_by(c, RecordTable::kInvalidations, fingerprints, count, &newest);
     }
     if (newest.hard > birth) {
         return Validity::kPurged;
+    }
+    if (doubt > birth) {
+        return Validity::kDoubted;
     }
     return newest.soft > birth ? Validity::kSoftPurged : Validity::kValid;
 }
@@ -203,9 +215,13 @@ uint32_t invalidation_records(const Context& c) noexcept {
     return c.geo.purge_sets * PurgeSet::kRecords;
 }
 
-uint64_t purge_everything(Context* c, PurgeMode mode) noexcept {
+uint64_t purge_everything(Context* c, PurgeMode mode, PurgeFn more, void* context) noexcept {
     const uint64_t seq = purge_everywhere(c, [&](const Context& zone, uint64_t as_of) {
         raise_to(all_of(zone, mode), as_of);
+        if (more != nullptr) {
+            PurgeSection section(zone, as_of, zone.zone == c->zone);
+            more(&section, context);
+        }
     });
     count(*c, Counter::kPurges);
     return seq;
@@ -283,6 +299,7 @@ void mend_purges(const Context& c) noexcept {
     };
     mend(&c.zone->all_hard);
     mend(&c.zone->all_soft);
+    mend(&c.zone->all_doubt);
     mend(&c.zone->invalidated);
     for (uint32_t i = 0; i < 2 * c.geo.purge_sets; i++) {
         auto* set = region(c).at<PurgeSet>(c.geo.purges_offset + uint64_t{i} * sizeof(PurgeSet));
@@ -309,7 +326,8 @@ void finish_purge_of_dead(Context* c) noexcept {
     if (owner == 0 || is_alive(*c, owner)) {
         // Of a purge of everything that died before its counter was published: nothing could be stored until then.
         uint64_t seq = purge_counter(*c);
-        if (owner == 0 && c->zone->all_hard.load_acquire() == seq + 1) {  // [purge-seq]
+        if (owner == 0 && (c->zone->all_hard.load_acquire() == seq + 1 ||    // [purge-seq]
+                           c->zone->all_doubt.load_acquire() == seq + 1)) {  // [purge-seq]
             (void)c->zone->purge_seq.cas_seq_cst(seq, seq + 1);  // [purge-seq]
         }
         return;

@@ -5,7 +5,8 @@
 //             the newest record of any of its selectors. Records live in sets of seven; one that must go raises its
 //             set's floor: too much is invalidated, never too little.
 //             Hard and soft records of one fingerprint are two records (lowest bit), so that a later soft purge
-//             never softens an earlier hard one.
+//             never softens an earlier hard one. Of everything there is a third mode: what was born before may have been
+//             purged by what nobody here heard of. Soft and doubt at once are doubt.
 // Tables      Anybody can send unsafe requests, and what these invalidate is remembered likewise. Such records lie in a table of
 //             their own, of the same size: they never drop a purge's record, nor raise a floor there. `invalidated` tells who is
 //             newer than all of them from who has to look. What they drop of their own is old news to all objects, at any rate:
@@ -39,7 +40,7 @@ Validity judge(const Context& c, const uint64_t* fingerprints, uint32_t count, u
 // 40 ms: then nothing counts as purged, though in a prior zone it may be.
 uint64_t purge_fingerprints(Context* c, const uint64_t* fingerprints, uint32_t count, PurgeMode mode,
                             PurgeFn more, void* context) noexcept;
-uint64_t purge_everything(Context* c, PurgeMode mode) noexcept;
+uint64_t purge_everything(Context* c, PurgeMode mode, PurgeFn more, void* context) noexcept;
 // The same without the lock, for who must not fail because its holder is stopped. The holder finds out when it goes on.
 uint64_t purge_everything_now(Context* c, PurgeMode mode) noexcept;
 // A purge of nothing. What is born at the new counter is younger than all before.

@@ -211,7 +211,7 @@ public:
     // The same for what anybody can bring about (unsafe requests): its records take none of the room of purges'. Before they
     // would have to be dropped, all objects have seen them: where many are written, each call sweeps a part of the index.
     uint64_t invalidate(const uint64_t* fingerprints, uint32_t count, PurgeMode mode, int64_t now_sec) noexcept;
-    uint64_t purge_all(PurgeMode mode) noexcept;
+    uint64_t purge_all(PurgeMode mode, PurgeFn more = nullptr, void* context = nullptr) noexcept;
     uint64_t purge_all_now(PurgeMode mode) noexcept;   // never fails: for purges that nobody would ask for again
     // Raises the counter, purging nothing: what is born then knows more than any fill before. 0: as purge().
     uint64_t advance() noexcept;

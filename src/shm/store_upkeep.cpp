@@ -184,8 +184,8 @@ uint64_t Store::invalidate(const uint64_t* fingerprints, uint32_t n, PurgeMode m
     return seq;
 }
 
-uint64_t Store::purge_all(PurgeMode mode) noexcept {
-    return purge_everything(&process(), mode);
+uint64_t Store::purge_all(PurgeMode mode, PurgeFn more, void* context) noexcept {
+    return purge_everything(&process(), mode, more, context);
 }
 
 uint64_t Store::purge_all_now(PurgeMode mode) noexcept {

@@ -110,13 +110,15 @@ struct Segment {
 enum class Validity : uint8_t {
     kValid,
     kSoftPurged,   // stale, may be served while it is refreshed
+    kDoubted,      // perhaps purged: the origin is asked before it is served
     kPurged,       // gone
 };
 
 inline constexpr uint64_t kLeastSeq = uint64_t{1} << 40;   // purge counters begin here or above, at random
 inline constexpr uint32_t kMaxUses = 15;   // bump_uses() counts so far
 
-enum class PurgeMode : uint8_t { kHard, kSoft };
+// kDoubt: of everything only (purge_all): what was purged meanwhile is not known.
+enum class PurgeMode : uint8_t { kHard, kSoft, kDoubt };
 
 class PurgeSection;   // store.h
 using PurgeFn = void (*)(PurgeSection* section, void* context);

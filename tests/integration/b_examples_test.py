@@ -15,7 +15,8 @@ def statuses(n, path, count=2):
 def test_every_example_is_tested():
     tested = {"minimal.conf", "demo.conf", "gunicorn-flask.conf", "uwsgi.conf", "fastcgi.conf", "static.conf",
               "purge-and-api.conf", "tuning.conf", "log-format.conf", "slice.conf",
-              "push.conf", "signed-purge.conf", "wordpress-purge.conf"}    # d_examples_test.py
+              "push.conf", "signed-purge.conf", "wordpress-purge.conf",    # d_examples_test.py
+              "fleet.conf"}                                                # w_fleet_clients_test.py
     assert {p.name for p in EXAMPLES.glob("*.conf")} == tested
     elsewhere = {"django", "flask", "wordpress", "rest-api"}          # tests/field/recipes_test.py, strangers_test.py
     elsewhere |= {"docker"}                                          # u_docker_test.py

@@ -10,6 +10,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from harness import example as examples  # noqa: E402
+from harness.fleet import Fleet           # noqa: E402
 from harness.nginx import MODULE, Nginx   # noqa: E402
 from harness.origin import Origin         # noqa: E402
 
@@ -79,6 +80,14 @@ def cached(nginx, origin):
         """, **kw)
 
     return start
+
+
+@pytest.fixture
+def fleet(request):
+    """Several nginx, one Redis (harness/fleet.py)."""
+    f = Fleet()
+    yield f
+    f.stop(keep=getattr(request.node, "failed_call", True))
 
 
 @pytest.fixture

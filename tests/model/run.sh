@@ -49,6 +49,7 @@ check() {
 # Killed processes stay blocked in pin and purge, so only assertions count there (-E). lease: deadlock is the claim.
 pin() { check "$1" pin "$2" -DNOREDUCE -E "${@:3}"; }
 purge() { check "$1" purge "$2" -DNOREDUCE -E "${@:3}"; }
+fleet() { check "$1" fleet "$2" "" -E "${@:3}"; }
 lease() { check "$1" lease "$2" "" "" "${@:3}"; }
 
 reads="-DLOOKUPS_A=2 -DLOOKUPS_B=0 -DOPS_1=3 -DOPS_2=0"
@@ -94,6 +95,14 @@ for twin in READ_FIRST BIT_PLAIN NO_WAKE COLLECT_FIRST RELEASE_PLAIN CLEAR_BITS 
 done
 for twin in RELEASE_NO_GEN STALE_PROGRESS ATTACH_PLAIN GROWING_NO_GEN; do
     lease fails $twin $slow -D$twin
+done
+
+one="-DREADERS=1 -DDEATHS=1 -DFAILOVERS=1 -DPURGES=2 -DPLACES=5 -DROUNDS=3"
+two="-DREADERS=2 -DDEATHS=0 -DFAILOVERS=0 -DPURGES=2 -DPLACES=4 -DROUNDS=2"
+fleet holds "one reader, a death" $one
+fleet holds "two readers"         $two
+for twin in POSITION_FIRST NO_LOOK LOOK_FIRST NO_HASH DOUBT_LATE NO_READD; do
+    fleet fails $twin $one -D$twin
 done
 
 echo "$passed passed, $failed failed"

@@ -15,6 +15,8 @@ FIELD = {"slab_cache_refresh": "refresh_beta"}   # else the name without its pre
 WORDS = {
     "slab_cache_zone": ("`max_object=` 1/16 of a shard, `fills=` a quarter of `worker_connections`", None, ""),
     "slab_cache_key": ("what is really asked: see [Where the cache stands](#where-the-cache-stands)", None, ""),
+    "slab_cache_fleet": ("`node=` the host's name, `maxlen=100k blind=60s on_gap=soft`", "src/ngx/fleet/fleet_conf.cpp",
+                         r"kMaxlen = 100000;[^}]*kBlindMs = 60000;"),
     "slab_cache_vary": ("`max=8`", "src/http/policy.h", r"uint32_t max = 8;"),
     "slab_cache_stale": ("`while=0 if_error=1h`", "src/ngx/conf/conf.cpp",
                          r"prev->stale_while : 0;\s+conf->stale_if_error = set \? prev->stale_if_error : 3600;"),

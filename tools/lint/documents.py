@@ -49,10 +49,10 @@ def main():
         parts = name.split("/")
         known.update("/".join(parts[i:]) for i in range(1, len(parts)))
     bad = 0
-    code = "\n".join(p.read_text() for p in (TOP / "src/shm").iterdir())
+    code = "\n".join(p.read_text() for p in (TOP / "src").rglob("*.*") if p.suffix in (".h", ".cpp"))
     for model, name in modelled():
         if re.search(rf"\b{name}\(", code) is None:
-            print(f"tests/model/{model}: {name}() is not in src/shm")
+            print(f"tests/model/{model}: {name}() is not in src")
             bad += 1
     for name in files:
         path = pathlib.Path(name)

@@ -229,7 +229,7 @@ bool exists(ngx_http_request_t* r, const Route& route) noexcept {
 ngx_int_t answer_route(ngx_http_request_t* r, const LocConf* conf, const Route& route) noexcept {
     if (route.resource == Resource::kNone) {
         return send_problem(r, NGX_HTTP_NOT_FOUND, "not found",
-                            "no such resource in this API: there are metrics, v1/zones, v1/zones/{zone}, and below that purge, entry, entries, top");
+                            "no such resource in this API: there are metrics, v1/fleet, v1/zones, v1/zones/{zone}, and below that purge, entry, entries, top");
     }
     Zone* zone = route.has_zone ? zone_of(r, route) : nullptr;
     if (route.has_zone && zone == nullptr) {

@@ -2,6 +2,7 @@
 
 #include "ngx/api/api_route.h"
 
+#include "ngx/api/fleet_call.h"
 #include "ngx/api/foreign_clients.h"
 #include "ngx/api/entries.h"
 #include "ngx/api/explain.h"
@@ -23,6 +24,7 @@ constexpr Action kActions[] = {
     {Resource::kMetrics, kRead, false, false, nullptr, send_metrics},
     {Resource::kZones, kRead, false, false, "", send_zones},
     {Resource::kZone, kRead, false, false, "", send_zone},
+    {Resource::kFleet, kRead, false, false, "", send_fleet},
     {Resource::kPurge, NGX_HTTP_POST, true, true, "", purge_by_json},
     {Resource::kTop, kRead, false, false, "by n", send_top},
     {Resource::kEntries, kRead, false, false, "prefix tag n after", send_entries},

@@ -38,6 +38,8 @@ Bytes validity_word(shm::Validity validity) noexcept {
         return "valid";
     case shm::Validity::kSoftPurged:
         return "soft_purged";
+    case shm::Validity::kDoubted:
+        return "doubted";
     case shm::Validity::kPurged:
         break;
     }

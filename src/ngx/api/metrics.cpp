@@ -5,6 +5,7 @@
 #include "base/version.h"
 #include "ngx/api/api.h"
 #include "ngx/conf/conf.h"
+#include "ngx/fleet/fleet_state.h"
 #include "ngx/request/accounting.h"
 #include "ngx/glue/reply.h"
 #include "ngx/zone/zone.h"
@@ -13,8 +14,9 @@
 namespace slab_cache::ngx {
 namespace {
 
-constexpr size_t kBytesPerZone = 24 * 1024;
-constexpr size_t kBytesOfHelp = 24 * 1024;
+constexpr size_t kBytesPerZone = 28 * 1024;
+constexpr size_t kBytesOfHelp = 32 * 1024;
+constexpr ngx_uint_t kMostMembers = 16;      // zones of fleets that are shown
 
 // Text that is written once, in order; what does not fit is remembered as such.
 struct Text {
@@ -204,6 +206,80 @@ void add_histogram(Text* t, const Zones& zones, const char* name, const char* he
     }
 }
 
+struct FleetGauge {
+    const char* name;
+    const char* help;
+    uint64_t (*value)(const FleetState& state) noexcept;
+    uint32_t per;
+};
+constexpr FleetGauge kFleetGauges[] = {
+    {"connected", "1 while the zone's fleet is connected.", [](const FleetState& s) noexcept -> uint64_t { return s.is_connected; }, 1},
+    {"lag_seconds", "What was put into the stream so long ago is purged here.", [](const FleetState& s) noexcept { return s.lag_ms; }, 1000},
+    {"unheard_seconds", "What any node purged longer ago is purged here; beyond blind= everything stored is in doubt.",
+     [](const FleetState& s) noexcept { return s.unheard_ms; }, 1000},
+    {"queued", "Purges that wait to be published.", [](const FleetState& s) noexcept -> uint64_t { return s.waiting + s.untold; }, 1},
+};
+
+struct Members {
+    Zone* zone[kMostMembers];
+    FleetState state[kMostMembers];
+    ngx_uint_t count = 0;
+};
+
+void add_fleet_nodes(Text* t, const Members& members) noexcept {
+    add_head(t, "fleet_nodes", "gauge", "Other nodes of the zone's fleet, by state.");
+    for (ngx_uint_t m = 0; m < members.count; m++) {
+        uint64_t live = 0;
+        uint64_t silent = 0;
+        for (uint32_t i = 0; i < cache::kFleetNodes; i++) {
+            cache::FleetNode node;
+            if (cache::read_node(*members.state[m].area, i, &node)) {
+                ++(node.state == cache::NodeState::kSilent ? silent : live);
+            }
+        }
+        t->add("slab_cache_fleet_nodes{zone=\"%V\",state=\"live\"} %uL\n", &members.zone[m]->name, live);
+        t->add("slab_cache_fleet_nodes{zone=\"%V\",state=\"silent\"} %uL\n", &members.zone[m]->name, silent);
+    }
+}
+
+void add_fleet_gaps(Text* t, const Members& members) noexcept {
+    add_head(t, "fleet_gaps_total", "counter", "Gaps in what was read of the stream, by reason: everything stored was in doubt.");
+    for (ngx_uint_t m = 0; m < members.count; m++) {
+        for (uint32_t i = 0; i < cache::kGaps; i++) {
+            t->add("slab_cache_fleet_gaps_total{zone=\"%V\",reason=\"%s\"} %uL\n", &members.zone[m]->name,
+                   cache::gap_word(static_cast<cache::Gap>(i)), members.state[m].area->figures.gaps[i].load_relaxed());
+        }
+    }
+}
+
+// Zones with fleet= only.
+void add_fleets(Text* t, const Zones& zones, Members* members) noexcept {
+    for (ngx_uint_t z = 0; z < zones.count && members->count < kMostMembers; z++) {
+        if (zones.zone[z]->fleet != nullptr && read_fleet_state(zones.zone[z], &members->state[members->count])) {
+            members->zone[members->count++] = zones.zone[z];
+        }
+    }
+    if (members->count == 0) {
+        return;
+    }
+    for (const FleetGauge& g : kFleetGauges) {
+        t->add("# HELP slab_cache_fleet_%s %s\n# TYPE slab_cache_fleet_%s gauge\n", g.name, g.help, g.name);
+        for (ngx_uint_t m = 0; m < members->count; m++) {
+            t->add("slab_cache_fleet_%s{zone=\"%V\"}", g.name, &members->zone[m]->name);
+            add_number(t, g.value(members->state[m]), g.per);
+        }
+    }
+    for (const FleetFigure& f : kFleetFigures) {
+        t->add("# HELP slab_cache_fleet_%s_total %s\n# TYPE slab_cache_fleet_%s_total counter\n", f.name, f.help, f.name);
+        for (ngx_uint_t m = 0; m < members->count; m++) {
+            t->add("slab_cache_fleet_%s_total{zone=\"%V\"} %uL\n", f.name, &members->zone[m]->name,
+                   f.value(*members->state[m].area).load_relaxed());
+        }
+    }
+    add_fleet_gaps(t, *members);
+    add_fleet_nodes(t, *members);
+}
+
 // The zones that this worker can look into.
 bool list_zones(ngx_http_request_t* r, Zones* out) noexcept {
     const ngx_array_t& all = main_conf(r)->zones;
@@ -248,6 +324,8 @@ ngx_int_t send_metrics(Call* call) noexcept {
     add_histogram(&text, zones, "miss_seconds", "The same where the origin was asked, until its answer.",
                   cache::kMissBoundsUs, Counter::kMissBucketFirst, Counter::kMissUs);
     add_store_counters(&text, zones);
+    Members members;
+    add_fleets(&text, zones, &members);
     if (text.overflowed()) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }

@@ -180,6 +180,34 @@ bool read_fence(Push* p) noexcept {
     return true;
 }
 
+// The counter that the stream's position comes to here. Where the zone has not read up to there, or does not remember, nothing is
+// known of the purges since.
+bool read_position(Push* p) noexcept {
+    const http::Field* field = request_fields(p->call->request).find("Slab-Position");
+    if (field == nullptr) {
+        return true;
+    }
+    const cache::FleetArea* area = p->call->zone->fleet != nullptr ? fleet_of(p->call->zone) : nullptr;
+    cache::StreamId id;
+    if (area == nullptr || !cache::parse_stream_id(http::trim(field->value), &id)) {
+        return bad(p, "Slab-Position is the id of an entry of the fleet's stream, for zones with fleet=");
+    }
+    cache::FleetPosition here;
+    if (!cache::read_position(*area, &here) || here.id < id) {
+        return refuse(p, NGX_HTTP_SERVICE_UNAVAILABLE, "not there yet",
+                      "this zone has not read the stream up to that position: try again in a moment");
+    }
+    const uint64_t birth = cache::birth_at(*area, id);
+    if (birth == 0 || !p->call->zone->store.is_own_seq(birth, p->call->birth)) {
+        return refuse(p, NGX_HTTP_PRECONDITION_FAILED, "not a position of this zone",
+                      "this zone does not remember which purges came before that position: take a newer one, and begin again",
+                      http::reason_word(http::Reason::kPurgedInflight));
+    }
+    p->birth = ngx_min(p->birth, birth);
+    p->is_fenced = true;
+    return true;
+}
+
 bool read_selectors(Push* p) noexcept {
     const uint8_t* secret = p->call->zone->store.secret();
     p->selectors->add(kPushedIdentity);   // identity.h
@@ -378,7 +406,8 @@ bool store(Push* p) noexcept {
 
 bool is_push_field(Bytes name) noexcept {
     return !http::pushed_name(name).empty() || has_prefix(name, kRequestPrefix)
-           || http::is_tag_field(name) || base::equal_nocase(name, "If-Purge-Seq");
+           || http::is_tag_field(name) || base::equal_nocase(name, "If-Purge-Seq")
+           || base::equal_nocase(name, "Slab-Position");
 }
 
 ngx_int_t push_entry(Call* call) noexcept {
@@ -398,7 +427,7 @@ ngx_int_t push_entry(Call* call) noexcept {
         (void)bad(p, kBadTarget);
         return p->answered;
     }
-    if (!read_fields(p) || !read_response(p) || !find_key(p) || !read_fence(p) ||
+    if (!read_fields(p) || !read_response(p) || !find_key(p) || !read_fence(p) || !read_position(p) ||
         !read_selectors(p) || !build_head(p) || !is_served(p) || !store(p)) {
         return p->answered;
     }

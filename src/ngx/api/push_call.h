@@ -8,6 +8,8 @@
 //             Vary that is not given is one that they do not have. Normalised and keyed as for a fill (http/vary.h, variants.h).
 // Fence       If-Purge-Seq: n says that what the body was made of was read after purge n: 412 if a purge of its URL, prefixes,
 //             host or tags came since. Without it, the purges since the request began count.
+//             Slab-Position: id says the same of the fleet's stream, up to that entry, and so for all machines at once. 503 where
+//             this one has not read up to there.
 // Refused     what no response of an origin could do either (http/storable.h), Set-Cookie, and a Content-Encoding that requests
 //             as described do not name, or that nothing would keep from the others.
 #pragma once

@@ -13,6 +13,7 @@
 
 namespace slab_cache::ngx {
 
+struct FleetConf;   // ngx/fleet/fleet_conf.h
 struct Zone;     // zone.h
 struct Beside;   // leftovers.h
 
@@ -56,6 +57,7 @@ inline const PurgeConf* find_purge(const PurgeConf* list, Bytes method) noexcept
 
 struct MainConf {
     ngx_array_t zones;             // of Zone*
+    ngx_array_t fleets;            // of FleetConf*
     Zone* awaited;                 // used by slab_cache before their slab_cache_zone, linked by Zone::next_awaited
     // Indices of variables, see clone.h
     ngx_array_t carried_variables;

@@ -6,6 +6,7 @@
 #include "ngx/conf/conf.h"
 #include "ngx/conf/directives.h"
 #include "ngx/conf/masks.h"
+#include "ngx/fleet/fleet_conf.h"
 #include "ngx/purge/purge_directive.h"
 #include "ngx/zone/zone_directives.h"
 
@@ -103,6 +104,8 @@ ngx_conf_post_t countable_uses = {reinterpret_cast<ngx_conf_post_handler_pt>(che
 
 ngx_command_t commands[] = {
     {ngx_string("slab_cache_zone"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, set_zone,
+     NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
+    {ngx_string("slab_cache_fleet"), NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE, set_fleet,
      NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
     {ngx_string("slab_cache"), kAnywhere | NGX_HTTP_LIF_CONF | NGX_CONF_TAKE1, set_cache,
      NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},

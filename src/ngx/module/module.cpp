@@ -11,6 +11,8 @@
 #include "ngx/fill/direct_fill.h"
 #include "ngx/conf/directive_watch.h"
 #include "base/version.h"
+#include "ngx/fleet/fleet_conf.h"
+#include "ngx/fleet/member.h"
 #include "ngx/module/directive_table.h"
 #include "ngx/zone/heritage.h"
 #include "ngx/purge/observe_response.h"
@@ -86,6 +88,11 @@ bool add_handler(ngx_http_core_main_conf_t* cmcf, ngx_http_phases phase, ngx_htt
     return true;
 }
 
+char* check_configuration(ngx_conf_t* cf, void* conf) noexcept {
+    char* rv = check_zones(cf, conf);
+    return rv == NGX_CONF_OK ? check_fleets(cf, conf) : rv;
+}
+
 char* merge_location(ngx_conf_t* cf, void* parent, void* child) noexcept {
     char* rv = merge_loc_conf(cf, parent, child);
     if (rv == NGX_CONF_OK) {
@@ -108,6 +115,9 @@ ngx_int_t postconfiguration(ngx_conf_t* cf) noexcept {
     next_body_filter = ngx_http_top_body_filter;
     ngx_http_top_body_filter = body_filter;
     tell_leftovers(cf);
+    if (!complete_fleets(cf)) {
+        return NGX_ERROR;
+    }
     return find_redirecting_handlers(cf);
 }
 
@@ -144,6 +154,8 @@ ngx_int_t init_module(ngx_cycle_t* cycle) noexcept {
         ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0, "slab_cache %s, layout %uD, built for nginx/%s", base::kVersion,
                       shm::kLayoutVersion, NGINX_VERSION);
     }
+    reserve_fleet_connections(cycle);
+    count_fleet_cycle(cycle);
     const ngx_int_t rc = find_carried_variables(cycle, mcf);
     if (rc == NGX_OK) {
         name_zone_files(cycle);  // none are fresh under nginx -t
@@ -152,11 +164,24 @@ ngx_int_t init_module(ngx_cycle_t* cycle) noexcept {
     return rc;
 }
 
+ngx_int_t start_process(ngx_cycle_t* cycle) noexcept {
+    const ngx_int_t rc = start_worker(cycle);
+    if (rc == NGX_OK) {
+        start_fleets(cycle);
+    }
+    return rc;
+}
+
+void stop_process(ngx_cycle_t* cycle) noexcept {
+    stop_fleets(cycle);
+    stop_worker(cycle);
+}
+
 ngx_http_module_t module_ctx = {
     add_variables,      /* preconfiguration */
     postconfiguration,  /* postconfiguration */
     create_main_conf,   /* create main configuration */
-    check_zones,        /* init main configuration */
+    check_configuration,  /* init main configuration */
     nullptr,            /* create server configuration */
     nullptr,            /* merge server configuration */
     create_loc_conf,    /* create location configuration */
@@ -176,10 +201,10 @@ __attribute__((visibility("default"))) ngx_module_t ngx_http_slab_cache_module =
     NGX_HTTP_MODULE,
     nullptr,                        /* init master */
     slab_cache::ngx::init_module,   /* init module */
-    slab_cache::ngx::start_worker,  /* init process */
+    slab_cache::ngx::start_process,  /* init process */
     nullptr,                        /* init thread */
     nullptr,                        /* exit thread */
-    slab_cache::ngx::stop_worker,   /* exit process */
+    slab_cache::ngx::stop_process,  /* exit process */
     slab_cache::ngx::leave_zone_files,   /* exit master */
     NGX_MODULE_V1_PADDING,
 };

@@ -5,6 +5,7 @@
 #include "cache/stored_head.h"
 #include "cache/url.h"
 #include "http/invalidate.h"
+#include "ngx/fleet/purge_zone.h"
 #include "http/tags.h"
 #include "http/validator.h"
 #include "ngx/request/accounting.h"
@@ -21,6 +22,8 @@ namespace slab_cache::ngx {
 namespace {
 
 constexpr uint32_t kAtOnce = 64;
+
+constexpr uint32_t kMaxTold = 8;   // URLs, and groups, that other machines hear of
 
 // What an answer invalidates, purged in as many turns as it takes: none may be left out.
 class Purge {
@@ -45,6 +48,10 @@ public:
     }
 
     uint64_t last = 0;
+    cache::Url url[kMaxTold];
+    uint32_t urls = 0;
+    cache::Group group[kMaxTold];
+    uint32_t groups = 0;
 
 private:
     Zone* zone_;
@@ -59,6 +66,9 @@ void add_url(Ctx* ctx, const cache::Url& url, Purge* purge) noexcept {
         return;
     }
     purge->last = selector;
+    if (purge->urls < kMaxTold) {   // whether it is stored here or not: it may be elsewhere
+        purge->url[purge->urls++] = url;
+    }
     if (!may_be_stored(ctx->zone, selector)) {
         add_unheard(ctx->zone, selector);
         if (!may_be_stored(ctx->zone, selector)) {   // after it: who lists looks the other way round
@@ -110,6 +120,9 @@ void collect_groups(Ctx* ctx, const http::Fields& fields, Purge* purge) noexcept
     Bytes group;
     while (groups.next(&group)) {
         purge->add(cache::group_selector(ctx->host, group, ctx->zone->store.secret()));
+        if (purge->groups < kMaxTold) {
+            purge->group[purge->groups++] = {ctx->host, group};
+        }
     }
 }
 
@@ -131,6 +144,7 @@ void invalidate(Ctx* ctx, const LocConf* conf) noexcept {
         && status < NGX_HTTP_BAD_REQUEST) {
         collect_groups(ctx, fields, &purge);
     }
+    tell_invalidation(ctx->zone, r->pool, purge.url, purge.urls, purge.group, purge.groups);
     purge.run();
 }
 

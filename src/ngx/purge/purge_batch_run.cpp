@@ -4,10 +4,10 @@
 
 #include <jansson.h>
 
+#include "ngx/fleet/fleet_answer.h"
 #include "ngx/request/accounting.h"
 #include "ngx/glue/reply.h"
 #include "ngx/request/asker.h"
-#include "ngx/zone/user_area.h"
 
 namespace slab_cache::ngx {
 
@@ -18,6 +18,7 @@ void begin_selection(Selection* s, ngx_http_request_t* r, Zone* zone) noexcept {
     s->asker = asker_of(r);
     s->request = r;
     s->zone = zone;
+    s->keeps_all = zone->fleet != nullptr;
 }
 
 bool init_selection(Selection* s, ngx_http_request_t* r, Zone* zone, size_t selectors) noexcept {
@@ -25,49 +26,8 @@ bool init_selection(Selection* s, ngx_http_request_t* r, Zone* zone, size_t sele
     return cache::make_room(s, selectors);
 }
 
-namespace {
-
-struct PatternPurge {
-    shm::PurgeSection* section;
-    const uint8_t* secret;
-};
-
-void purge_host(Bytes host, bool soft, void* data) noexcept {
-    const auto* purge = static_cast<PatternPurge*>(data);
-    purge->section->add(cache::raised_selector(host, purge->secret),
-                        soft ? shm::PurgeMode::kSoft : shm::PurgeMode::kHard);
-}
-
-// Part of a purge (shm::PurgeFn): the patterns of a Selection. One that the table cannot take purges its host.
-void purge_globs(shm::PurgeSection* section, void* selection) noexcept {
-    const auto* s = static_cast<const Selection*>(selection);
-    UserArea* area = user_area(s->zone);
-    PatternPurge purge{section, s->zone->store.secret()};
-    for (uint32_t i = 0; i < s->glob_count; i++) {
-        const cache::Glob glob{s->glob[i].host, s->glob[i].pattern, s->soft};
-        // Where a prior zone's workers may still run, the host goes, in both zones: their table is not ours to write.
-        if (area == nullptr || !section->is_own() || s->zone->store.has_open_prior()
-            || !cache::add_glob(&area->globs, glob, section->seq(), purge_host, &purge)) {
-            purge_host(glob.host, s->soft, &purge);
-        }
-    }
-}
-
-}  // namespace
-
 uint64_t purge_selection(Selection* s) noexcept {
-    const shm::PurgeMode mode = s->soft ? shm::PurgeMode::kSoft : shm::PurgeMode::kHard;
-    uint64_t seq = s->zone->store.purge_seq();
-    if (s->count != 0) {
-        seq = s->zone->store.purge(s->selector, cache::join_inner(s), mode, s->glob_count != 0 ? purge_globs : nullptr, s);
-        UserArea* area = user_area(s->zone);
-        if (seq != 0 && s->glob_count != 0 && area != nullptr) {
-            cache::publish_globs(&area->globs, seq);
-        }
-    }
-    if (s->all && seq != 0) {
-        seq = s->zone->store.purge_all(mode);
-    }
+    const uint64_t seq = purge_zone(s->zone, s, Tell::kFleet, &s->told);
     if (seq == 0) {
         return 0;
     }
@@ -114,21 +74,42 @@ ngx_int_t send_not_purged(ngx_http_request_t* r) noexcept {
                         "another worker has begun a purge and does not go on: try again");
 }
 
-ngx_int_t purge_and_answer(Selection* s) noexcept {
-    const uint64_t seq = purge_selection(s);
-    if (seq == 0) {
-        return send_not_purged(s->request);
-    }
+namespace {
+
+// `fleet` may be nullptr.
+ngx_int_t send_purged(ngx_http_request_t* r, ngx_uint_t status, json_t* fleet, void* data) noexcept {
+    const auto* s = static_cast<const Selection*>(data);
     json_t* list = json_array();
-    for (uint32_t i = 0; i < s->understood_count; i++) {
+    for (uint32_t i = 0; i < s->understood_count && i < cache::kMaxUnderstood; i++) {
         json_array_append_new(list, understood_json(s->understood[i]));
     }
     if (s->all) {
         json_array_append_new(list, json_pack("{s:b}", "all", 1));
     }
-    return send_json(s->request, NGX_HTTP_OK,
-                     json_pack("{s:I, s:I, s:o}", "seq", static_cast<json_int_t>(seq), "accepted", json_int_t{s->accepted},
-                               "understood", list));
+    json_t* answer = json_pack("{s:I, s:I, s:o}", "seq", static_cast<json_int_t>(s->seq), "accepted", json_int_t{s->accepted},
+                               "understood", list);
+    if (fleet != nullptr) {
+        json_object_set_new(answer, "fleet", fleet);
+    }
+    return send_json(r, status, answer);
+}
+
+}  // namespace
+
+ngx_int_t purge_and_answer(Selection* s) noexcept {
+    s->seq = purge_selection(s);
+    if (s->seq == 0) {
+        return send_not_purged(s->request);
+    }
+    if (!s->told.is_fleet) {
+        return send_purged(s->request, NGX_HTTP_OK, nullptr, s);
+    }
+    auto* kept = pool_new<Selection>(s->request->pool);
+    if (kept == nullptr) {
+        return NGX_ERROR;
+    }
+    *kept = *s;
+    return answer_when_told(s->request, s->zone, s->told, send_purged, kept);
 }
 
 }  // namespace slab_cache::ngx

@@ -6,6 +6,7 @@
 #include "ngx/glue/ngx.h"
 
 #include "cache/purge_batch.h"
+#include "ngx/fleet/purge_zone.h"
 #include "ngx/zone/zone.h"
 
 namespace slab_cache::ngx {
@@ -13,6 +14,9 @@ namespace slab_cache::ngx {
 struct Selection : cache::Selection {
     ngx_http_request_t* request;
     Zone* zone;
+    // After the purge.
+    uint64_t seq;
+    Told told;
 };
 
 // Empty and without room: for who makes room when it knows how much (cache::make_room).
@@ -23,7 +27,8 @@ bool init_selection(Selection* s, ngx_http_request_t* r, Zone* zone, size_t sele
 // Visible to every worker when it returns. The purge counter after it; 0: nothing was purged (Store::purge).
 uint64_t purge_selection(Selection* s) noexcept;
 ngx_int_t send_not_purged(ngx_http_request_t* r) noexcept;
-// Purges, and answers {"seq":n,"accepted":n,"understood":[…]}.
+// Purges, and answers {"seq":n,"accepted":n,"understood":[…]}; of a zone with fleet= also "fleet", then perhaps later:
+// NGX_DONE is returned.
 ngx_int_t purge_and_answer(Selection* s) noexcept;
 
 }  // namespace slab_cache::ngx

@@ -27,6 +27,8 @@ Found find_one(Ctx* ctx, Bytes key, shm::Pin* pin) noexcept {
         return Found::kFresh;
     case shm::Validity::kSoftPurged:
         return Found::kSoftPurged;
+    case shm::Validity::kDoubted:
+        return Found::kDoubted;
     case shm::Validity::kPurged:
         break;
     }

@@ -13,7 +13,7 @@
 
 namespace slab_cache::ngx {
 
-enum class Found : uint8_t { kNothing, kFresh, kSoftPurged, kFailed };
+enum class Found : uint8_t { kNothing, kFresh, kSoftPurged, kDoubted, kFailed };
 
 // Pins the object for ctx->key in ctx->pin. Leaves ctx->digest and variant_key at what was found, or is to be filled.
 // kFresh says nothing about age: only that no purge covers it. kFailed: do without the cache.

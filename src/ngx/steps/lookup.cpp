@@ -165,7 +165,7 @@ Next miss(Ctx* ctx) noexcept {
 }
 
 // Something is stored but must not be used as it is: ask the origin, with what we have up our sleeve.
-Next expired(Ctx* ctx, const http::StoredFacts& facts, bool soft_purged) noexcept {
+Next expired(Ctx* ctx, const http::StoredFacts& facts, Found found) noexcept {
     const http::Policy& policy = ctx->conf->policy;
     // What has just been fetched and yet is stale has to be asked about again: the next fill does it for all who wait by then.
     ctx->unlocked = ctx->unlocked || ctx->fills_seen >= kMostFills;
@@ -185,8 +185,9 @@ Next expired(Ctx* ctx, const http::StoredFacts& facts, bool soft_purged) noexcep
         serve_with(ctx, CacheStatus::kStale);
         return Next::kMore;
     }
-    const bool may_update =
-        soft_purged || http::may_serve_stale(facts, http::kStaleUpdating, policy, now_sec());
+    const bool may_update = found != Found::kDoubted
+                            && (found == Found::kSoftPurged
+                                || http::may_serve_stale(facts, http::kStaleUpdating, policy, now_sec()));
     const Next next = fill_or_wait(ctx);
     if (ctx->step == Step::kWait && ctx->collapsed && may_update && ctx->rounds == 0) {
         ctx->pin = ctx->stale;
@@ -206,6 +207,15 @@ bool was_asked_for(const Ctx* ctx) noexcept {
     return ctx->answer_id != 0 && ctx->answer_id == answer_id(ctx->pin.ref);
 }
 
+// What a purge leaves of an answer that the rules allow.
+http::ReuseKind weakened(http::ReuseKind kind, Found found) noexcept {
+    const bool is_fresh = kind == http::ReuseKind::kFresh;
+    if (found == Found::kDoubted && (is_fresh || kind == http::ReuseKind::kStaleWhileRevalidate)) {
+        return http::ReuseKind::kRevalidate;
+    }
+    return found == Found::kSoftPurged && is_fresh ? http::ReuseKind::kStaleWhileRevalidate : kind;
+}
+
 Next decide(Ctx* ctx, Found found) noexcept {
     shm::Store& store = ctx->zone->store;
     const cache::StoredResponse* stored = stored_response(ctx);
@@ -223,8 +233,8 @@ Next decide(Ctx* ctx, Found found) noexcept {
     const int64_t now = now_sec();
     http::Reuse answer =
         http::reuse(stored->facts, request_facts(ctx->request), ctx->conf->policy, now);
-    if (found == Found::kSoftPurged && answer.kind == http::ReuseKind::kFresh) {
-        answer.kind = http::ReuseKind::kStaleWhileRevalidate;
+    if (found != Found::kFresh) {
+        answer.kind = weakened(answer.kind, found);
     }
     if (found == Found::kFresh && answer.kind != http::ReuseKind::kNo && was_asked_for(ctx)) {
         store.touch(ctx->pin);
@@ -246,11 +256,11 @@ Next decide(Ctx* ctx, Found found) noexcept {
                                                        : CacheStatus::kUpdating);
             return Next::kMore;
         }
-        return expired(ctx, stored->facts, found == Found::kSoftPurged);
+        return expired(ctx, stored->facts, found);
     case http::ReuseKind::kStaleIfErrorOnly:
     case http::ReuseKind::kRevalidate:
         ctx->reason = answer.reason;
-        return expired(ctx, stored->facts, found == Found::kSoftPurged);
+        return expired(ctx, stored->facts, found);
     case http::ReuseKind::kNo:
         break;
     }

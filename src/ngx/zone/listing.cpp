@@ -20,10 +20,11 @@ constexpr uint32_t kWalkSlice = 64;          // buckets between two looks at the
 // Whether this process has joined the zone or not.
 cache::UrlFilter filter_in(Zone* zone) noexcept {
     UserArea* area = user_area(zone);
-    if (area == nullptr || zone->config.user_bytes <= kUserAreaBytes) {
+    const uint32_t others = kUserAreaBytes + fleet_bytes(*zone);
+    if (area == nullptr || zone->config.user_bytes <= others) {
         return {};
     }
-    return {&area->listed, reinterpret_cast<char*>(area) + kUserAreaBytes, zone->config.user_bytes - kUserAreaBytes};
+    return {&area->listed, reinterpret_cast<char*>(area) + kUserAreaBytes, zone->config.user_bytes - others};
 }
 
 cache::UrlFilter filter_of(Zone* zone) noexcept {

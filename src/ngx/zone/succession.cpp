@@ -162,6 +162,16 @@ void copy_patterns(Zone* zone, Zone* old, const GlobMarks& marks) noexcept {
     cache::copy_globs(from->globs, &area->globs, zone->store.carried_seq());
 }
 
+// Before the purges: what is told of the stream's position is then true.
+void inherit_from(Zone* zone, Zone* old) noexcept {
+    cache::FleetArea* to = fleet_of(zone);
+    cache::FleetArea* from = fleet_in(user_area(old), old->size);
+    if (to != nullptr && from != nullptr) {
+        cache::inherit_fleet(*from, to);
+        (void) from->cycles.add_relaxed(1);
+    }
+}
+
 // Their workers do not see what is listed here. Until they are gone, each of their invalidations is written down.
 void list_all_in_priors(const Zone& zone) noexcept {
     for (uint32_t i = 0; i < shm::Store::kPriors; i++) {
@@ -251,6 +261,7 @@ ngx_int_t take_over_from(Zone* zone, Zone* old, ngx_log_t* log) noexcept {
         ngx_log_error(NGX_LOG_EMERG, log, 0, "slab_cache zone \"%V\" cannot change now: %s", &zone->name, why);
         return NGX_ERROR;
     }
+    inherit_from(zone, old);
     const GlobMarks marks = look_at_globs(old);
     for (uint32_t i = 1; i < shm::Store::kPriors; i++) {
         if (zone->prior[i].addr != nullptr) {
@@ -358,6 +369,11 @@ void give_back_priors(Zone* zone) noexcept {
             prior->given_back = true;
         }
     }
+}
+
+cache::FleetArea* prior_fleet(const Zone& zone, uint32_t place) noexcept {
+    const PriorMap& prior = zone.prior[place];
+    return prior.addr != nullptr ? fleet_in(prior_area(zone, place), prior.bytes) : nullptr;
 }
 
 bool is_behind_on_globs(const Zone& zone) noexcept {

@@ -15,6 +15,10 @@
 
 #include "ngx/zone/zone_guard.h"
 
+namespace slab_cache::cache {
+struct FleetArea;
+}
+
 namespace slab_cache::ngx {
 
 struct MainConf;
@@ -47,6 +51,8 @@ void remove_left_file(const Zone& zone) noexcept;
 // Closes the priors that no process is left in, and gives their memory back. Upkeep, in workers; the master's last act.
 void give_back_priors(Zone* zone) noexcept;
 
+// What a prior zone knows of its fleet; nullptr where there is none.
+cache::FleetArea* prior_fleet(const Zone& zone, uint32_t place) noexcept;
 // A prior zone's workers added patterns that do not count here yet.
 bool is_behind_on_globs(const Zone& zone) noexcept;
 void import_globs(Zone* zone) noexcept;

@@ -32,8 +32,15 @@ shm::Validity validity_with_globs(Zone* zone, const UrlOf& where, const shm::Pin
     case cache::GlobAnswer::kHard:
         return shm::Validity::kPurged;
     case cache::GlobAnswer::kSoft:
-        return judge_again(zone, pin) == shm::Validity::kPurged ? shm::Validity::kPurged
-                                                                : shm::Validity::kSoftPurged;
+        switch (const shm::Validity validity = judge_again(zone, pin)) {
+        case shm::Validity::kPurged:
+        case shm::Validity::kDoubted:
+            return validity;
+        case shm::Validity::kSoftPurged:
+        case shm::Validity::kValid:
+            break;
+        }
+        return shm::Validity::kSoftPurged;
     case cache::GlobAnswer::kNone:
         break;
     }

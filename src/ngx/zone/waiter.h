@@ -32,6 +32,7 @@ void wait_for(Waiter* waiter, const shm::Ticket& ticket, ngx_msec_t timeout_ms) 
 void post_waiter(Waiter* waiter) noexcept;      // wakes this one at the end of the current event
 void cancel_wait(Waiter* waiter) noexcept;
 inline constexpr uint32_t kAllCells = UINT32_MAX;
+inline constexpr uint32_t kFleetCell = UINT32_MAX - 1;   // no lease's: something to be sent to the fleet, or news of it
 bool has_waiters(const Zone* zone, uint32_t cell) noexcept;   // in this worker
 void post_waiters(Zone* zone, uint32_t cell) noexcept;   // all of this worker listed under the cell, or under any
 

@@ -27,6 +27,13 @@ socklen_t wake_address(Zone* zone, uint32_t index, uint32_t pid, sockaddr_un* su
                                   + static_cast<size_t>(end - name));
 }
 
+void take_poke(Zone* zone, uint32_t cell) noexcept {
+    post_waiters(zone, cell);
+    if ((cell == kFleetCell || cell == kAllCells) && zone->fleet_poked != nullptr) {
+        zone->fleet_poked(zone);
+    }
+}
+
 void on_wake(ngx_event_t* ev) noexcept {
     auto* c = static_cast<ngx_connection_t*>(ev->data);
     auto* zone = static_cast<Zone*>(c->data);
@@ -41,11 +48,11 @@ void on_wake(ngx_event_t* ev) noexcept {
             break;
         }
         if (n == static_cast<ssize_t>(sizeof(cell))) {
-            post_waiters(zone, cell);
+            take_poke(zone, cell);
         }
     }
     if (taken >= kFullQueue) {
-        post_waiters(zone, kAllCells);
+        take_poke(zone, kAllCells);
     }
     if (taken == kDatagramsPerTurn) {
         ngx_post_event(ev, &ngx_posted_events);   // edge-triggered: the rest tells nobody

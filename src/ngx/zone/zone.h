@@ -16,6 +16,8 @@
 
 namespace slab_cache::ngx {
 
+struct FleetConf;     // ngx/fleet/fleet_conf.h
+struct FleetMember;   // ngx/fleet/member.h
 struct LocConf;
 struct Waiter;
 
@@ -41,6 +43,9 @@ struct Zone {
     Zone* next_awaited;            // configuration only: of those used before they were defined
     ngx_str_t used_in;             // ... and the file and line
     ngx_uint_t used_at;
+    ngx_str_t fleet_name;          // fleet=; empty: none
+    FleetConf* fleet;              // what it names; nullptr: none
+    uint64_t fleet_cycle;          // FleetArea::cycles as it was when the workers of this configuration began
 
     // ---- run time, private to this worker ----
     bool formatted;                // create() or attach() succeeded in the master
@@ -60,6 +65,8 @@ struct Zone {
     ngx_event_t walking;           // listing.h
     uint64_t walk_cursor;
     uint32_t walk_epoch;
+    FleetMember* member;           // this worker's part in the fleet; nullptr: none
+    void (*fleet_poked)(Zone* zone) noexcept;   // kFleetCell was poked
     cache::Sampler sampler;        // of hits, for the admin API's top routes
     cache::Sampler lost_sampler;   // of misses, likewise
 };

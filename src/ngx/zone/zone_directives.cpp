@@ -154,6 +154,9 @@ bool read_zone_parameter(ngx_conf_t* cf, const ngx_str_t& value, Zone* zone) noe
     if (parameter(value, "eviction=", &rest)) {
         return shm::parse_eviction(view(rest), &zone->config.eviction);
     }
+    if (parameter(value, "fleet=", &zone->fleet_name)) {
+        return zone->fleet_name.len != 0;
+    }
     if (parameter(value, "file=", &rest)) {
         zone->file.path = rest;
         return rest.len != 0 && ngx_conf_full_name(cf->cycle, &zone->file.path, 0) == NGX_OK;
@@ -213,6 +216,7 @@ void* zone_tag(const Zone& zone) noexcept {
     h ^= (zone.config.objects + 1) * 0xC2B2AE3D27D4EB4Full;
     h ^= (zone.config.purge_records + 1) * 0x165667B19E3779F9ull;
     h ^= (static_cast<uint64_t>(zone.config.eviction) + 1) * 0x27D4EB2F165667C5ull;
+    h ^= (zone.fleet_name.len != 0 ? 1 : 0) * 0x94D049BB133111EBull;
     h ^= h >> 29;
     return reinterpret_cast<char*>(&ngx_http_slab_cache_module) + h % sizeof(ngx_module_t);
 }
@@ -311,7 +315,7 @@ char* set_zone(ngx_conf_t* cf, ngx_command_t*, void*) noexcept {
     if (zone_by_name(mcf, view(zone->name)) != nullptr) {
         return fail(cf, "slab_cache zone \"%V\" is already defined", zone->name);
     }
-    zone->config.user_bytes = kUserAreaBytes + filter_bytes(*zone);
+    zone->config.user_bytes = (kUserAreaBytes + filter_bytes(*zone) + 63) / 64 * 64 + fleet_bytes(*zone);
     const uint64_t need = shm::Store::min_bytes(zone->config);
     if (zone->size < need) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "slab_cache zone \"%V\" is too small: %uzk, need %uLk",

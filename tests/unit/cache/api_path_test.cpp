@@ -12,6 +12,7 @@ TEST(ApiPath, names_its_resources) {
     EXPECT_EQ(route_of("metrics").resource, Resource::kMetrics);
     EXPECT_EQ(route_of("v1/zones").resource, Resource::kZones);
     EXPECT_EQ(route_of("v1/zones/one").resource, Resource::kZone);
+    EXPECT_EQ(route_of("v1/fleet").resource, Resource::kFleet);
     EXPECT_EQ(route_of("v1/zones/one/purge").resource, Resource::kPurge);
     EXPECT_EQ(route_of("v1/zones/one/entry").resource, Resource::kEntry);
     EXPECT_EQ(route_of("v1/zones/one/top").resource, Resource::kTop);
@@ -25,7 +26,7 @@ TEST(ApiPath, may_end_in_a_slash) {
 
 TEST(ApiPath, that_goes_on_names_nothing) {
     for (const Bytes path :
-         {Bytes("metrics/x"), Bytes("v1"), Bytes("v1/zone"), Bytes("v1/zones/one/purge/x"),
+         {Bytes("metrics/x"), Bytes("v1"), Bytes("v1/zone"), Bytes("v1/fleet/x"), Bytes("v1/zones/one/purge/x"),
           Bytes("v1/zones//one"), Bytes("v1/zones/one/nothing"), Bytes("V1/zones"), Bytes("x"),
           Bytes("client/v4/zones/one/purge_cache/x"), Bytes("service/one/purge_all/x"),
           Bytes("service/one")}) {

@@ -246,6 +246,8 @@ TEST(Succession, a_purge_of_all_by_an_old_process_holds_in_the_new_zone) {
     ASSERT_EQ(put(next.zone.store, tagged("a", {"x"})), Status::kOk);
     (void) old.store.purge_all(PurgeMode::kSoft);
     EXPECT_EQ(validity_of_key(next.zone.store, "a"), Validity::kSoftPurged);
+    (void) old.store.purge_all(PurgeMode::kDoubt);
+    EXPECT_EQ(validity_of_key(next.zone.store, "a"), Validity::kDoubted);
     (void) old.store.purge_all(PurgeMode::kHard);
     EXPECT_EQ(validity_of_key(next.zone.store, "a"), Validity::kPurged);
     ASSERT_EQ(put(next.zone.store, tagged("b", {"x"})), Status::kOk);

@@ -77,6 +77,50 @@ TEST(Purge, soft_makes_stale_and_hard_before_it_stays_hard) {
     EXPECT_EQ(validity_of_key(zone.store, "a"), Validity::kPurged);
 }
 
+TEST(Purge, of_everything_in_doubt_has_what_was_stored_before_asked_about) {
+    Zone zone;
+    ASSERT_EQ(put(zone.store, tagged("a", {"x"})), Status::kOk);
+    ASSERT_EQ(put(zone.store, tagged("b", {"y"})), Status::kOk);
+    const uint64_t seq = zone.store.purge_all(PurgeMode::kDoubt);
+    EXPECT_EQ(validity_of_key(zone.store, "a"), Validity::kDoubted);
+    purge(zone.store, "x", PurgeMode::kSoft);   // no word against the doubt
+    EXPECT_EQ(validity_of_key(zone.store, "a"), Validity::kDoubted);
+    purge(zone.store, "y");
+    EXPECT_EQ(validity_of_key(zone.store, "b"), Validity::kPurged);
+    Pin pin;
+    ASSERT_EQ(zone.store.find(digest_of("a"), "a", &pin), Status::kOk);
+    ASSERT_EQ(zone.store.refresh(pin, kNow + 60, kNow + 60, zone.store.purge_seq()), Status::kOk);
+    zone.store.unpin(&pin);
+    EXPECT_EQ(validity_of_key(zone.store, "a"), Validity::kValid);
+    EXPECT_GT(zone.store.purge_seq(), seq);
+    ASSERT_EQ(put(zone.store, tagged("c", {})), Status::kOk);
+    EXPECT_EQ(validity_of_key(zone.store, "c"), Validity::kValid);
+    EXPECT_AUDIT(zone.store);
+}
+
+TEST(Purge, in_doubt_that_comes_during_a_fill_is_in_doubt_of_it) {
+    Zone zone;
+    const Object o = tagged("a", {"x"});
+    Writer w;
+    ASSERT_EQ(zone.store.begin(describe(o, zone.store.birth_stamp()), kNow, &w), Status::kOk);
+    ASSERT_EQ(zone.store.append(&w, o.body, kNow), Status::kOk);
+    (void)zone.store.purge_all_now(PurgeMode::kDoubt);
+    EXPECT_EQ(zone.store.commit(&w, kNow), Status::kOk);
+    EXPECT_EQ(validity_of_key(zone.store, "a"), Validity::kDoubted);
+}
+
+TEST(Purge, of_everything_takes_what_else_belongs_to_it_into_the_same_section) {
+    Zone zone;
+    ASSERT_EQ(put(zone.store, tagged("a", {"x"})), Status::kOk);
+    uint64_t seen = 0;
+    const uint64_t seq = zone.store.purge_all(PurgeMode::kSoft, [](shm::PurgeSection* section, void* data) {
+        *static_cast<uint64_t*>(data) = section->seq();
+        section->add(fingerprint("x"), PurgeMode::kHard);
+    }, &seen);
+    EXPECT_EQ(seen, seq);
+    EXPECT_EQ(validity_of_key(zone.store, "a"), Validity::kPurged);
+}
+
 TEST(Purge, that_comes_during_a_fill_wins) {
     Zone zone;
     const Object o = tagged("a", {"x"});
