@@ -15,7 +15,7 @@ MODULE := $(BUILD)/ngx_http_slab_cache_module.so
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 export NGX_SRC PORT
 
-.PHONY: module debug-module run test unit integration field visitors model lint coverage format asan tsan static clang bench fuzz torture torture-twin torture-direct
+.PHONY: module debug-module run test unit integration field visitors model lint coverage format asan tsan static clang bench bench-slice fuzz torture torture-twin torture-direct
 .PHONY: differential differential-twin history history-twins flood asan-nginx other-nginx deb deb-test
 .PHONY: install clean help deps-deb deps-build deps-run deps-test deps-clang deps-bench deps-peers
 
@@ -112,6 +112,10 @@ clang: deps-clang ## build the module with clang
 bench: deps-bench ## CPU per hit and miss, system calls, memory per object, purges and storms; Google Benchmarks
 	+@$(MAKE) $(JOBS) --no-print-directory module bench-programs VARIANT=bench
 	@tools/run-bench.sh
+
+bench-slice: deps-bench ## slices of a file of 1 GB, beside proxy_cache: CPU and origin bytes
+	+@$(MAKE) $(JOBS) --no-print-directory module
+	@/usr/bin/python3 tests/bench/slice_bench.py
 
 fuzz: deps-clang  ## libFuzzer, SECONDS_OF_FUZZ for each target
 	+@$(MAKE) $(JOBS) --no-print-directory fuzz-programs VARIANT=fuzz CXX=clang++

@@ -6,8 +6,9 @@ shopt -s nullglob
 if command -v wrk > /dev/null; then
     /usr/bin/python3 tests/bench/hit_bench.py "$@"
     echo
-    # The short form; tests/bench/purge_bench.py by itself takes more rounds.
+    # The short forms; these by themselves take more rounds.
     ROUNDS=${ROUNDS:-3} DURATION=${DURATION:-1} /usr/bin/python3 tests/bench/purge_bench.py
+    ROUNDS=${ROUNDS:-3} /usr/bin/python3 tests/bench/slice_bench.py
 else
     echo "SKIPPED: wrk is not here (tools/deps.sh bench installs it)"
 fi

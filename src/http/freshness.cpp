@@ -217,6 +217,15 @@ int64_t received_age(const Fields& fields) noexcept {
     return age < 0 ? 0 : age;
 }
 
+bool is_valid_named(uint16_t status, const Policy& policy) noexcept {
+    for (uint32_t i = 0; i < policy.valid_count; i++) {
+        if (policy.valid[i].status == status) {
+            return policy.valid[i].sec > 0;
+        }
+    }
+    return false;
+}
+
 bool has_validator(const Fields& fields, int64_t now) noexcept {
     return !trim(fields.get("ETag")).empty() ||
            parse_date(trim(fields.get("Last-Modified")), now).has_value();

@@ -64,6 +64,9 @@ int64_t received_age(const Fields& fields) noexcept;
 // 200 203 204 206 300 301 308 404 405 410 414 501 (RFC 9110 §15.1).
 bool is_heuristically_cacheable(uint16_t status) noexcept;
 
+// Does slab_cache_valid give this very status a lifetime? `any` is no word about it.
+bool is_valid_named(uint16_t status, const Policy& policy) noexcept;
+
 // Has an ETag or a Last-Modified that is a date.
 bool has_validator(const Fields& fields, int64_t now) noexcept;
 

@@ -9,6 +9,7 @@
 
 #include "http/fields.h"
 #include "http/method.h"
+#include "http/range.h"
 
 namespace slab_cache::http {
 
@@ -27,6 +28,7 @@ struct Request {
     bool has_body = false;
     bool is_head_apart = false;   // a HEAD whose answer is kept for other HEADs
     bool wants_websocket = false;
+    const ByteRange* slice = nullptr;   // the part that the origin is asked for, and that is kept as such
 };
 
 // fields: the origin's, raw, X-Accel-* and Date included.

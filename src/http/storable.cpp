@@ -2,6 +2,7 @@
 
 #include "http/field_judge.h"
 #include "http/invalidate.h"
+#include "http/slice.h"
 #include "http/syntax.h"
 #include "http/tags.h"
 #include "http/vary.h"
@@ -77,11 +78,20 @@ Reason framing_reason(const Fields& fields) noexcept {
     return is_sound && !(is_coded && !length.empty()) ? Reason::kNone : Reason::kFraming;
 }
 
-Reason status_reason(uint16_t status) noexcept {
+// Without a validator parts of two versions look the same (RFC 9110 15.3.7.3). Whoever writes slab_cache_valid for 206 says that
+// the files do not change.
+bool is_kept_part(const Request& request, const Response& response, const Freshness& freshness, const Policy& policy) noexcept {
+    ContentRange part;
+    return request.slice != nullptr && answers_slice(*request.slice, response.fields, &part) &&
+           (freshness.has_validator || is_valid_named(response.status, policy));
+}
+
+Reason status_reason(const Request& request, const Response& response, const Freshness& freshness, const Policy& policy) noexcept {
+    const uint16_t status = response.status;
     if (status < 200 || status > 999 || status == 304) {
         return Reason::kStatus;
     }
-    return status == 206 ? Reason::kPartial : Reason::kNone;
+    return status == 206 && !is_kept_part(request, response, freshness, policy) ? Reason::kPartial : Reason::kNone;
 }
 
 // Who may see it: the prohibitions that no lifetime overcomes.
@@ -172,7 +182,7 @@ Verdict storable(const Request& request, const Response& response, const Freshne
     if (request.method == Method::kHead && !request.is_head_apart) {
         return {Reason::kMethod};   // without its body it cannot answer a GET
     }
-    const Reason reasons[] = {status_reason(response.status), framing_reason(response.fields),
+    const Reason reasons[] = {status_reason(request, response, freshness, policy), framing_reason(response.fields),
                               sharing_reason(request, response, freshness, policy),
                               vary_reason(response.fields, policy), use_reason(response, freshness),
                               size_reason(response, policy)};

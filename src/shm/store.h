@@ -49,6 +49,8 @@ public:
 
     // The most that max_object, objects and purge_records may say in so many bytes; more would be cut.
     static Config most(uint64_t bytes, const Config& config) noexcept;
+    // What max_object comes to; 0 where the bytes are too few for a zone.
+    static uint64_t max_object(uint64_t bytes, const Config& config) noexcept;
 
     // Formats [base, base + bytes). base is page aligned; the first `reserved` bytes (nginx's slab pool header;
     // a multiple of 64, at most 4096) are left alone. seed: 16 random bytes, the zone's secret.

@@ -144,6 +144,12 @@ Config Store::most(uint64_t bytes, const Config& config) noexcept {
     return out;
 }
 
+uint64_t Store::max_object(uint64_t bytes, const Config& config) noexcept {
+    ZoneHeader z;
+    Shard shards[kMaxShards];
+    return plan_zone(bytes, 4096, config, &z, shards) ? z.max_object : 0;
+}
+
 uint32_t zone_fingerprint() noexcept {
     return layout_fingerprint(base::mix64(kSpaceFingerprint, kEvictFingerprint));
 }

@@ -76,10 +76,10 @@ def cpu_us(pid):
     return (int(fields[11]) + int(fields[12])) * 1_000_000 / TICK
 
 
-def wrk(n, path, duration=DURATION, connections=64, script=None):
+def wrk(n, path, duration=DURATION, connections=64, script=None, address=None):
     """Requests answered; fails when any was not 2xx."""
-    command = ["taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", f"-d{duration}s", *(["-s", script] if script else []),
-               f"http://127.0.0.1:{n.port}{path}"]
+    command = ["taskset", "-c", "1", "wrk", "-t1", "--timeout", "30s", f"-c{connections}", f"-d{duration}s", *(["-s", script] if script else []),
+               f"{address or f'http://127.0.0.1:{n.port}'}{path}"]
     out = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stdout
     assert "Non-2xx" not in out and "Socket errors" not in out, out
     return int(re.search(r"(\d+) requests in", out).group(1))

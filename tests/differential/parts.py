@@ -264,7 +264,7 @@ def filters(g):
 @part
 def slices(g):
     name = g.name()
-    page = g.special(range=True, etag=True, cc="max-age=60", size=g.pick(0, 200, 3000))
+    page = g.special(range=True, etag=g.chance(.8), cc="max-age=60", size=g.pick(0, 200, 3000))
     key = [node(f"slab_cache_key {name}$scheme$host$request_uri$slice_range")] if g.chance(.5) else []
     g.location(f"/{name}/", node(f"slice {g.pick(64, 100, 1024)}"), node("proxy_set_header Range $slice_range"), *key, proxy(g), key=False)
     g.aim(f"/{name}/p{page}", f"/{name}/p{page}")

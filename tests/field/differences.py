@@ -15,8 +15,6 @@ CODINGS = "Accept-Encoding is normalised: who takes none of the known codings sh
 REDIRECTED = "An answer with X-Accel-Redirect is stored as its own fields say, and followed anew for each client. nginx's cache asks each time."
 UPGRADE = "A request that turns the connection into a WebSocket is none of the cache's. nginx's lists it as bypassed."
 
-SLICES = "A location that asks in slices is passed by: nothing of it is stored yet."
-
 HIT, OLD, CUT_HIT = "HIT, nobody asked", "HIT, nobody asked, older", "HIT, nobody asked, 206"
 
 
@@ -25,21 +23,6 @@ def miss(who="app"):
 
 
 DIFFERENCES = {
-    ("hls", "film in slices again"): ("HIT, nobody asked", "MISS, packager asked 3", SLICES),
-    ("hls", "part of the film"): ("HIT, nobody asked", "MISS, packager asked", SLICES),
-    ("hls", "film from the middle"): ("HIT, nobody asked", "MISS, packager asked 2", SLICES),
-    ("mirror", "package in three slices again"): ("HIT, nobody asked", "MISS, deb asked 3", SLICES),
-    ("mirror", "part within a slice"): ("HIT, nobody asked", "MISS, deb asked", SLICES),
-    ("mirror", "part across two slices"): ("HIT, nobody asked", "MISS, deb asked 2", SLICES),
-    ("mirror", "the package's end"): ("HIT, nobody asked", "MISS, deb asked 2", SLICES),
-    ("mirror", "head of a package"): ("HIT, nobody asked", "MISS, deb asked", SLICES),
-    ("mirror", "part of a cold package again"): ("HIT, nobody asked", "MISS, deb asked", SLICES),
-    ("mirror", "all of it"): ("HIT, nobody asked", "MISS, deb asked", SLICES),
-    ("mirror", "all of it again"): ("HIT, nobody asked", "MISS, deb asked", SLICES),
-    ("mirror", "package that is there"): ("HIT, nobody asked", "MISS, deb asked", SLICES),
-    ("mirror", "package behind doubled slashes"): ("HIT, nobody asked", "MISS, deb asked", SLICES),
-    ("mirror", "missing package again"): ("HIT, nobody asked", "MISS, deb asked", SLICES),
-
     ("api", "orders after alice's"): (OLD, miss("orders"), UNSAFE),
     ("api", "public list with a token"): (HIT, miss("catalog"), AUTHORIZATION),
     ("api", "part of the public list"): (HIT, CUT_HIT, CUT),

@@ -24,7 +24,7 @@ def _slab_name(match):
 
 def _slab_line(line):
     if zone := PATH_LINE.match(line):
-        return f"slab_cache_zone zone={zone[1]}:16m;"
+        return f"slab_cache_zone zone={zone[1]}:64m;"     # slices of 1m fit
     return re.sub(r"^(\s*)(?:proxy|fastcgi|uwsgi)_(cache\w*|no_cache|ignore_headers)(?=\s)", _slab_name, line)
 
 

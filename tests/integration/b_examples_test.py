@@ -14,7 +14,7 @@ def statuses(n, path, count=2):
 
 def test_every_example_is_tested():
     tested = {"minimal.conf", "demo.conf", "gunicorn-flask.conf", "uwsgi.conf", "fastcgi.conf", "static.conf",
-              "purge-and-api.conf", "tuning.conf", "log-format.conf",
+              "purge-and-api.conf", "tuning.conf", "log-format.conf", "slice.conf",
               "push.conf", "signed-purge.conf", "wordpress-purge.conf"}    # d_examples_test.py
     assert {p.name for p in EXAMPLES.glob("*.conf")} == tested
     elsewhere = {"django", "flask", "wordpress", "rest-api"}          # tests/field/recipes_test.py, strangers_test.py
@@ -66,6 +66,19 @@ def test_static(example):
     n = example("static.conf")
     (n.prefix / "html/x.txt").write_text("file\n")
     assert statuses(n, "/x.txt") == ["MISS", "HIT"]
+
+
+def test_slice(example):
+    n = example("slice.conf")
+    film = b"".join(b"%07d\n" % i for i in range(600_000))
+    (n.prefix / "html/film").write_bytes(film)
+    part = n.get("/film", "Range: bytes=3000000-3000999")
+    assert (part.status, part.body, part.cache) == (206, film[3_000_000:3_001_000], "MISS")
+    assert n.get("/film", "Range: bytes=2500000-2500999").cache == "HIT"
+    assert n.get("/film").body == film
+    assert n.get("/film", "Range: bytes=0-9").cache == "HIT"
+    assert n.purge("/film").status == 200
+    assert [n.get("/film", f"Range: bytes={at}-{at}").cache for at in (0, 3_000_000)] == ["MISS", "MISS"]
 
 
 def test_purge_and_api(example):

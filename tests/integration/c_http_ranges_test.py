@@ -3,7 +3,8 @@ import re
 import threading
 
 import pytest
-from harness.origin import Reply
+from harness.files import File, numbered
+from harness.origin import Reply, request_header
 from harness.rules import http_date
 
 FRESH = "Cache-Control: max-age=600"
@@ -195,3 +196,22 @@ def test_ranges_of_what_is_not_stored_follow_the_same_rules(cached, origin):
     origin.reply("/y", BODY, headers=["Cache-Control: no-store"])
     assert n.get("/x", "Range: bytes=9-5").status == 200
     assert n.request("/y", "HEAD", headers=["Range: bytes=0-1"]).status == 200
+
+
+@pytest.mark.parametrize("field", ["Cache-Control: max-age=60", "Cache-Control: no-store"])
+def test_range_far_into_what_is_not_stored_is_asked_for_by_itself(nginx, origin, field):
+    file, rest = File(numbered(3 << 20), headers=[field]), threading.Event()
+
+    def whole_stalls(request):
+        answer = file(request)
+        if answer.status == 200:
+            return Reply([answer.parts[0][:100_000], rest, answer.parts[0][100_000:]], headers=answer.headers)
+        return answer
+
+    origin.handle("/f", whole_stalls)
+    nginx.start(f"location / {{ slab_cache one; proxy_pass http://{origin.address}; }}", zone="slab_cache_zone zone=one:16m;")
+    far = nginx.get("/f", "Range: bytes=2000000-2000099")
+    assert (far.status, far.body, far.why) == (206, file.body[2_000_000:2_000_100], "TOO_BIG" if "max-age" in field else "NO_STORE")
+    assert [request_header(r, "Range") for r in origin.requests("/f")] == [None, "bytes=2000000-2000099"]
+    assert nginx.get("/f", "Range: bytes=9-17").body == file.body[9:18]      # found uncacheable a moment ago
+    rest.set()

@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+from harness.files import File, numbered
 from harness.gateways import FastCgiOrigin, UwsgiOrigin
 from harness.nginx import MODULE, NGINX, TOP
 from harness.origin import Origin, Reply, request_header
@@ -16,7 +17,6 @@ from harness.wait import wait_until
 
 DATA = pathlib.Path(__file__).parent / "data/migrate"
 ALL = sorted(p.stem for p in DATA.glob("*.conf"))
-STAY = {"lancache"}
 MIXED = {"graphql"}         # one location stays
 SCRIPT = """GET /a|GET /a|GET /a?x=1|GET /a?x=1|GET /h|HEAD /h|POST /a|GET /a|GET /fresh|GET /fresh|GET /nostore|GET /nostore|
 GET /cookie|GET /cookie|GET /missing|GET /missing|GET /private|GET /vary Accept-Language: de|GET /vary Accept-Language: en|
@@ -40,6 +40,7 @@ http {
 HEADERS = {"/fresh": ["Cache-Control: max-age=60", "Accept-Ranges: bytes", 'ETag: "f"'], "/nostore": ["Cache-Control: no-store"], "/private": ["Cache-Control: private"],
            "/cookie": ["Set-Cookie: a=1"], "/vary": ["Cache-Control: max-age=60", "Vary: Accept-Language"],
            "/busy": ["Cache-Control: max-age=1"], "/dists/short": ["Cache-Control: max-age=1", 'ETag: "s"'], "/short": ["Cache-Control: max-age=30"]}
+FILM = File(numbered(40_000), headers=["Cache-Control: max-age=60"])
 STATUS = {"/missing": 404, "/gone": 410}
 
 
@@ -66,6 +67,8 @@ class World:
         self.asked.append((name, request.method.replace("HEAD", "GET"), request.target))
         if self.fails:
             return Reply("failed\n", status=500)
+        if path == "/film":
+            return FILM(request)
         if request_header(request, "If-None-Match") == '"s"':
             return Reply(status=304, headers=HEADERS[path])
         language = request_header(request, "Accept-Language") if path == "/vary" else ""
@@ -163,7 +166,7 @@ def start(n):
     n.start(text=(n.prefix / "nginx.conf").read_text())
 
 
-@pytest.mark.parametrize("name", [n for n in ALL if n not in STAY])
+@pytest.mark.parametrize("name", ALL)
 def test_same_statuses_bodies_and_origin_counts(make_nginx, world, name):
     n = make_nginx()
     put(n.prefix, configuration(n, world, name))

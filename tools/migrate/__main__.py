@@ -42,21 +42,27 @@ def arguments() -> argparse.ArgumentParser:
     return p
 
 
+# Who stores slices warns of these.
+TOO_LARGE_SLICES = """slab_cache_zone zone=probe:16m; server { listen unix:DIRECTORY/socket;
+    location /probe { slab_cache probe; slice 16m; proxy_set_header Range $slice_range; proxy_pass http://127.0.0.1:1; } }"""
+
+
 def probe(nginx: str, module: str) -> Features:
     """Asks the module itself what it knows, by nginx -t."""
-    def takes(line: str) -> bool:
+    def takes(line: str, warning: str = "") -> bool:
         with tempfile.TemporaryDirectory(prefix="migrate_") as d:
             conf = pathlib.Path(d, "nginx.conf")
-            conf.write_text(f"load_module {module};\npid {d}/pid;\nevents {{}}\nhttp {{ access_log off; {line} }}\n")
+            conf.write_text(f"load_module {module};\npid {d}/pid;\nevents {{}}\nhttp {{ access_log off; {line} }}\n".replace("DIRECTORY", d))
             try:
-                return subprocess.run([nginx, "-t", "-q", "-c", str(conf), "-e", "/dev/null"], stdin=subprocess.DEVNULL,
-                                      capture_output=True, check=False).returncode == 0
+                test = subprocess.run([nginx, "-t", "-q", "-c", str(conf), "-e", "/dev/null"], stdin=subprocess.DEVNULL,
+                                      capture_output=True, check=False)
+                return test.returncode == 0 and warning.encode() in test.stderr
             except OSError:
                 return False
     if not nginx or not os.path.isabs(module):
         return Features()
     return Features(force=takes("slab_cache_use_stale error force;"), convert_head=takes("slab_cache_convert_head off;"),
-                    keyed=takes("slab_cache_authorization keyed;"))
+                    keyed=takes("slab_cache_authorization keyed;"), slices=takes(TOO_LARGE_SLICES, "takes objects of up to"))
 
 
 def diff_of(path: str, old: str, new: str) -> str:

@@ -19,6 +19,7 @@ class Features:
     force: bool = False             # slab_cache_use_stale … force
     convert_head: bool = False      # slab_cache_convert_head
     keyed: bool = False             # slab_cache_authorization keyed; since then also answers to POST, by an explicit key
+    slices: bool = False            # nginx's slice: each part is an object
 
 
 @dataclasses.dataclass
@@ -108,7 +109,7 @@ def why_it_stays(c: Cached, found: List[Cached], features: Features) -> str:
     outer = c.outer(found)
     if outer is not None and outer.family != c.family:
         return f"the location around it is cached for {outer.family}_pass"
-    if c.scope.value("slice") not in ("", "0") or "$slice_range" in key:
+    if not features.slices and (c.scope.value("slice") not in ("", "0") or "$slice_range" in key):
         return "it caches slices"
     if "POST" in [a for d in c.setting("cache_methods") for a in d.args] and not (features.keyed and key):
         return "it caches answers to POST"

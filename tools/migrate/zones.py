@@ -57,10 +57,23 @@ def _size(rewrite: "Rewrite", d: Directive, options: "dict[str, str]") -> int:
     return size
 
 
+def _max_object(rewrite: "Rewrite", d: Directive, name: str, size: int) -> "List[str]":
+    """A slice is an object, and must fit: a zone takes a sixteenth of a shard by itself, a quarter where it is told to."""
+    slice_size = max((bytes_of(c.scope.value("slice")) for c in rewrite.moving if c.zone == name or "$" in c.zone), default=0)
+    shard = min(size, 64 << 20) * 15 // 16
+    if slice_size < shard // 16:
+        return []
+    if slice_size >= shard // 4 - (64 << 10):
+        rewrite.notes.add("loses", d.place, f"slices of {slice_size >> 20} MB are larger than any object of a zone of {size >> 20} MB")
+        return []
+    return [f"max_object={(slice_size >> 10) + 64}k"]
+
+
 def line_for(rewrite: "Rewrite", d: Directive, name: str) -> str:
     options = dict(a.partition("=")[::2] for a in d.args[1:])
     size = _size(rewrite, d, options)
     words = [f"zone={rewrite.renamed.get(name, name)}:{size >> 20}m"]
+    words += _max_object(rewrite, d, name, size)
     if "inactive" in options:
         words.append(f"inactive={options['inactive']}")
         rewrite.notes.add("differs", d.place, "inactive= counts from when a response ceases to be fresh, not from its last use")

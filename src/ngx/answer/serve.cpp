@@ -10,6 +10,7 @@
 #include "ngx/answer/redirect.h"
 #include "ngx/answer/serve_growing.h"
 #include "ngx/answer/spool.h"
+#include "ngx/request/slice.h"
 #include "ngx/zone/whole_head.h"
 
 namespace slab_cache::ngx {
@@ -31,15 +32,18 @@ ngx_chain_t* new_link(ngx_http_request_t* r, const shm::Segment& s) noexcept {
     return link;
 }
 
-// The whole body, last buf and all; null where there is none. False: the object is shorter than its entry says, or no memory.
+// The body up to where the answer ends, last buf and all; null where there is none. Several ranges are cut from all of it.
+// False: the object is shorter than its entry says, or no memory.
 bool body_chain(ngx_http_request_t* r, Ctx* ctx, ngx_chain_t** chain) noexcept {
     ngx_chain_t* out = nullptr;
     ngx_chain_t** last = &out;
     ngx_buf_t* tail = nullptr;
     const uint64_t length = static_cast<uint64_t>(shm::Store::body_length(ctx->pin));
+    const uint64_t wanted = wants_one_buf(r) ? UINT64_MAX : end_of_answer(ctx);
+    const uint64_t end = wanted < length ? wanted : length;
     uint64_t offset = 0;
     uint64_t cursor = 0;
-    while (offset < length) {
+    while (offset < end) {
         shm::Segment segment[kSegmentsPerCall];
         const uint32_t n =
             ctx->zone->store.segments(ctx->pin, offset, &cursor, segment, kSegmentsPerCall);
@@ -152,7 +156,11 @@ ngx_int_t serve_handler(ngx_http_request_t* r) noexcept {
         return discard;
     }
     const bool copied = must_copy(r, ctx);
-    if (copied && !take_head(r, ctx)) {
+    // A part is let go when it was sent; the slice module keeps its ETag until the next one.
+    if ((copied || ctx->is_part) && !take_head(r, ctx)) {
+        return NGX_ERROR;
+    }
+    if (!fits_whole(ctx)) {
         return NGX_ERROR;
     }
     const ngx_int_t built = build_header(r, ctx);
@@ -167,7 +175,7 @@ ngx_int_t serve_handler(ngx_http_request_t* r) noexcept {
         }
         return rc;   // as in relay_handler()
     }
-    if (!complete) {
+    if (!complete || ctx->is_part) {
         ctx->is_spooled = copied;
         if (!copied) {
             ctx->zone->store.hold(ctx->pin);

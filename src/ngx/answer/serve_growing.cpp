@@ -7,6 +7,7 @@
 #include "ngx/fill/fill.h"
 #include "ngx/answer/relay.h"
 #include "ngx/answer/spool.h"
+#include "ngx/request/slice.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -16,12 +17,7 @@ const ngx_buf_tag_t kTag = reinterpret_cast<ngx_buf_tag_t>(&ngx_http_slab_cache_
 
 enum class Growth : uint8_t { kMore, kComplete, kBroken, kWait };
 
-// Where the client's part of the body ends: a range may end before the whole does.
-bool has_all(const Ctx* ctx) noexcept {
-    const auto& out = ctx->request->headers_out;
-    return out.status == NGX_HTTP_PARTIAL_CONTENT
-           && ctx->stream_offset >= static_cast<uint64_t>(out.content_offset + out.content_length_n);
-}
+bool has_all(const Ctx* ctx) noexcept { return ctx->stream_offset >= end_of_answer(ctx); }
 
 // There is a beginning of the body, too short for the filter that waits for it.
 bool wants_longer_first_piece(const Ctx* ctx, uint64_t available) noexcept {
@@ -108,14 +104,32 @@ ngx_chain_t* next_chain(ngx_http_request_t* r, Ctx* ctx) noexcept {
     return out;
 }
 
+// All of it is with the socket: a client who reads slowly holds one part of a file at a time, not all that it has read.
+void let_go_of_part(Ctx* ctx) noexcept {
+    if (!ctx->is_part || !ctx->pin) {
+        return;
+    }
+    ngx_chain_t* none = nullptr;
+    ngx_chain_update_chains(ctx->request->pool, &ctx->free_bufs, &ctx->busy_bufs, &none, kTag);
+    if (ctx->busy_bufs == nullptr) {
+        release_object(ctx);   // its head was copied (serve.cpp)
+    }
+}
+
 void finish(ngx_http_request_t* r, Ctx* ctx, ngx_int_t rc) noexcept {
     ngx_connection_t* c = r->connection;
     set_step(ctx, Step::kAnswered);
+    let_go_of_part(ctx);
     ngx_http_finalize_request(r, rc);
     ngx_http_run_posted_requests(c);
 }
 
 void on_writable(ngx_http_request_t* r) noexcept;
+
+// It is the main request that the client's pace holds up, or the part of a file whose turn it is.
+bool waits_for_socket(const ngx_http_request_t* r, const Ctx* ctx) noexcept {
+    return r == r->main || (ctx->is_part && has_socket(r));
+}
 
 // The client's socket is full: nginx's own way of waiting for it. False: the request has ended.
 bool wait_writable(ngx_http_request_t* r, Ctx* ctx) noexcept {
@@ -138,9 +152,7 @@ bool watch_client(ngx_http_request_t* r, Ctx* ctx) noexcept {
     if (ctx->is_spooled && is_socket_full(r)) {
         return wev->timer_set || wait_writable(r, ctx);
     }
-    if (wev->timer_set && !wev->delayed) {
-        ngx_del_timer(wev);
-    }
+    stop_send_timeout(r);
     return true;
 }
 
@@ -169,7 +181,7 @@ void run(ngx_http_request_t* r, Ctx* ctx) noexcept {
         if (is_behind_subrequests(r)) {
             return;
         }
-        if (is_socket_full(r) && r == r->main && !ctx->is_spooled) {
+        if (is_socket_full(r) && waits_for_socket(r, ctx) && !ctx->is_spooled) {
             (void) wait_writable(r, ctx);
             return;
         }
@@ -208,7 +220,7 @@ void run(ngx_http_request_t* r, Ctx* ctx) noexcept {
                 finish(r, ctx, NGX_ERROR);   // the header goes at once, even if the body takes its time
                 return;
             }
-            if (r == r->main && !watch_client(r, ctx)) {
+            if (waits_for_socket(r, ctx) && !watch_client(r, ctx)) {
                 return;
             }
             wait_for(&ctx->waiter, ctx->ticket, kSafetyNetMs);
@@ -224,7 +236,7 @@ void on_writable(ngx_http_request_t* r) noexcept {
     if (ctx == nullptr) {
         return;
     }
-    if (wev->timedout && r == r->main) {
+    if (wev->timedout && waits_for_socket(r, ctx)) {
         ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT, "client timed out");
         c->timedout = 1;
         finish(r, ctx, NGX_HTTP_REQUEST_TIME_OUT);
@@ -248,11 +260,21 @@ void on_writable(ngx_http_request_t* r) noexcept {
 
 }  // namespace
 
+uint64_t end_of_answer(const Ctx* ctx) noexcept {
+    if (ctx->is_sliced) {
+        return end_within_part(ctx);
+    }
+    const auto& out = ctx->request->headers_out;
+    return out.status == NGX_HTTP_PARTIAL_CONTENT && out.content_length_n >= 0
+               ? static_cast<uint64_t>(out.content_offset + out.content_length_n)
+               : UINT64_MAX;
+}
+
 ngx_int_t start_stream(ngx_http_request_t* r, Ctx* ctx) noexcept {
     r->main->count++;
     set_step(ctx, Step::kStreaming);
     r->write_event_handler = on_writable;
-    if (r == r->main) {
+    if (r == r->main || ctx->is_part) {
         r->read_event_handler = ngx_http_test_reading;
     }
     // From an event of its own: this call stack still belongs to the content phase.

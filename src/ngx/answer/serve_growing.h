@@ -11,6 +11,10 @@
 
 namespace slab_cache::ngx {
 
+// Where the client's part of the body ends, counted from the object's first byte: a range may end before the whole does.
+// UINT64_MAX: with the body. Once nginx's range filter has seen the header.
+uint64_t end_of_answer(const Ctx* ctx) noexcept;
+
 ngx_int_t start_stream(ngx_http_request_t* r, Ctx* ctx) noexcept;   // NGX_DONE, or an error
 void resume_stream(Ctx* ctx) noexcept;                              // from the waiter's event
 

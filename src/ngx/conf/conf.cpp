@@ -7,6 +7,7 @@
 #include "ngx/conf/directives.h"
 #include "ngx/conf/leftovers.h"
 #include "ngx/conf/location_identity.h"
+#include "ngx/conf/slice_directive.h"
 #include "ngx/conf/masks.h"
 
 namespace slab_cache::ngx {
@@ -121,6 +122,7 @@ void* create_loc_conf(ngx_conf_t* cf) noexcept {
     conf->purge = static_cast<PurgeConf*>(NGX_CONF_UNSET_PTR);
     conf->status_header = NGX_CONF_UNSET_UINT;
     conf->early_hints = NGX_CONF_UNSET;
+    conf->slice_size = NGX_CONF_UNSET_SIZE;
     return conf;
 }
 
@@ -188,6 +190,7 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
     ngx_conf_merge_value(conf->early_hints, prev->early_hints, 0);
     ngx_conf_merge_uint_value(conf->status_header, prev->status_header,
                               static_cast<ngx_uint_t>(StatusHeader::kOff));
+    merge_slice(prev, conf);
     build_policy(conf);
     const bool ok = check_methods(cf, conf) && check_credentials(cf, conf) && merge_identity(cf, prev, conf) && merge_beside(cf, prev, conf);
     return ok ? NGX_CONF_OK : static_cast<char*>(NGX_CONF_ERROR);

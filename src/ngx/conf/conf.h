@@ -62,6 +62,7 @@ struct MainConf {
     ngx_array_t settable_variables;
     bool has_zone_by_name;         // slab_cache with variables: any zone may be meant
     ngx_int_t slice_range;         // of $slice_range; -1 where no directive uses it
+    ngx_int_t slice_index;         // of the slice module's context; -1: it is not there
     ngx_array_t identities;        // uint64_t of each location (identity.h)
     bool has_foreign_balancer;     // some upstream's peers are chosen by code that may look into a request's contexts
     bool has_precompressed;        // gzip_static and its kind are written somewhere
@@ -144,7 +145,13 @@ struct LocConf {
     ngx_http_handler_pt pass_handler;     // of proxy_pass and its kind
     ngx_array_t* inputs;           // of ngx_http_complex_value_t: what the answer hangs on beside the URL
 
-    AnswerHistory* history;                  // this worker's
+    // slice_directive.h
+    size_t slice_size;             // nginx's `slice`
+    uint8_t shaped;                // kinds of directives at this level that make the origin's request
+    uint8_t shaped_by_slice;       // ... of which one in force names $slice_range
+    bool is_sliced;                // the origin may be asked for a part
+
+    AnswerHistory* history;        // this worker's
     Beside* beside;                // nginx's own caches; means something while the configuration is read
     http::Policy policy;           // the rules above in the form src/http reads, built at merge
 };

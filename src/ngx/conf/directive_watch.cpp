@@ -6,6 +6,7 @@
 #include "ngx/conf/credentials.h"
 #include "ngx/conf/leftovers.h"
 #include "ngx/conf/location_identity.h"
+#include "ngx/conf/slice_directive.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -15,6 +16,7 @@ using Setter = char* (*) (ngx_conf_t * cf, ngx_command_t* cmd, void* conf);
 constexpr Bytes kPass[] = {"proxy_pass", "fastcgi_pass",  "uwsgi_pass",
                            "scgi_pass",  "memcached_pass", "grpc_pass"};
 constexpr Bytes kAuthBasic = "auth_basic";
+constexpr Bytes kSlice = "slice";
 constexpr Bytes kBalancer[] = {"balancer_by_lua", "balancer_by_lua_block", "balancer_by_lua_file"};
 
 // Without gzip_vary they say nothing of an Accept-Encoding for which they have no file.
@@ -54,6 +56,10 @@ char* call_and_look(ngx_conf_t* cf, ngx_command_t* command, void* conf) noexcept
         if (rc != NGX_CONF_OK) {
             return rc;
         }
+        if (view(command->name) == kSlice) {
+            note_slice(cf);
+        }
+        note_origin_request(cf, view(command->name));
         if (is_one_of(view(command->name), kPass, sizeof(kPass) / sizeof(kPass[0]))) {
             return note_pass(cf) ? NGX_CONF_OK : static_cast<char*>(NGX_CONF_ERROR);
         }
@@ -96,7 +102,8 @@ bool watch_directives(ngx_conf_t* cf) noexcept {
                                 || is_one_of(name, kBalancer, sizeof(kBalancer) / sizeof(kBalancer[0]))
                                 || is_one_of(name, kInputs, sizeof(kInputs) / sizeof(kInputs[0]))
                                 || is_one_of(name, kPrecompressed, sizeof(kPrecompressed) / sizeof(kPrecompressed[0]))
-                                || name == kAuthBasic || is_of_leftovers(name);
+                                || name == kAuthBasic || name == kSlice || shapes_origin_request(name)
+                                || is_of_leftovers(name);
             if (wanted && watched_count < kMostWatched) {
                 watched[watched_count++] = {c, c->set};
                 c->set = call_and_look;

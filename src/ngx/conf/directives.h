@@ -18,7 +18,9 @@ char* set_stale(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
 char* set_refresh(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
 char* set_tags(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
 
-// Does slab_cache_key name this variable, as it is read?
+// Does a directive's value name this variable, as nginx reads it?
+bool text_names_variable(Bytes text, Bytes name) noexcept;
+// Does slab_cache_key?
 bool names_variable(const ngx_array_t* key, Bytes name) noexcept;
 // What it comes to for a GET can be told while a POST of the same URL is at hand: but for the method and the body, nothing in
 // it depends on which of the two it is, by way of map or set, say.

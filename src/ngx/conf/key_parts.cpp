@@ -87,18 +87,28 @@ bool add_field(ngx_conf_t* cf, ngx_array_t* parts, Bytes text) noexcept {
 }
 
 template <class Visit>
+void each_name_in(Bytes text, Visit visit) noexcept {
+    for (size_t at = text.find('$'); at != Bytes::npos; at = text.find('$', at + 1)) {
+        size_t written = 0;
+        visit(name_at(base::slice(text, at), &written));
+    }
+}
+
+template <class Visit>
 void each_name(const ngx_array_t* key, Visit visit) noexcept {
     const auto* part = key != nullptr ? static_cast<const KeyPart*>(key->elts) : nullptr;
     for (ngx_uint_t i = 0; part != nullptr && i < key->nelts; i++) {
-        const Bytes text = view(part[i].value.value);
-        for (size_t at = text.find('$'); at != Bytes::npos; at = text.find('$', at + 1)) {
-            size_t written = 0;
-            visit(name_at(base::slice(text, at), &written));
-        }
+        each_name_in(view(part[i].value.value), visit);
     }
 }
 
 }  // namespace
+
+bool text_names_variable(Bytes text, Bytes name) noexcept {
+    bool named = false;
+    each_name_in(text, [&](Bytes n) { named = named || n == name; });
+    return named;
+}
 
 bool names_variable(const ngx_array_t* key, Bytes name) noexcept {
     bool named = false;

@@ -2,6 +2,7 @@
 
 #include "ngx/fill/capture.h"
 
+#include "http/range.h"
 #include "http/storable.h"
 #include "ngx/request/accounting.h"
 #include "ngx/fill/direct_fill.h"
@@ -19,6 +20,7 @@ namespace slab_cache::ngx {
 namespace {
 
 constexpr size_t kFileBuffer = 64 * 1024;
+constexpr int64_t kWorthSkipping = 1 << 20;
 
 // What nginx would have made of it with its own buffer.
 void refuse_big_header(Fill* fill, OriginResponse* origin) noexcept {
@@ -34,6 +36,20 @@ void refuse_big_header(Fill* fill, OriginResponse* origin) noexcept {
     drop_fill(fill);
 }
 
+// The leader wants one range that begins so far behind that the origin gives it sooner than we could skip to it.
+bool wants_far_range(const Fill* fill) noexcept {
+    const Ctx* leader = fill->leader;
+    const ngx_http_request_t* r = leader->request;
+    if (leader->pin || leader->is_sliced || r->method != NGX_HTTP_GET || r->headers_in.range == nullptr
+        || fill->expected < kWorthSkipping) {
+        return false;
+    }
+    http::RangeSet set;
+    http::parse_ranges(view(r->headers_in.range->value), static_cast<uint64_t>(fill->expected), &set);
+    return set.answer == http::RangeAnswer::kPartial && set.count == 1
+           && set.ranges[0].first > static_cast<uint64_t>(kWorthSkipping);
+}
+
 // Not for the cache: the leader gets it as it comes, everybody else goes by themselves.
 void refuse(Fill* fill, http::Reason reason) noexcept {
     note_refusal(fill, reason);
@@ -42,6 +58,11 @@ void refuse(Fill* fill, http::Reason reason) noexcept {
         return;
     }
     fill->leader->reason = reason;
+    if (wants_far_range(fill)) {
+        tell_leader(fill, FillNews::kAskItself);
+        drop_fill(fill);
+        return;
+    }
     set_phase(fill, FillPhase::kRelaying);
     if (!start_relay(fill->leader, fill)) {
         drop_fill(fill);

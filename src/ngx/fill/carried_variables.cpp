@@ -38,9 +38,13 @@ ngx_int_t find_carried_variables(ngx_cycle_t* cycle, MainConf* mcf) noexcept {
         return NGX_ERROR;
     }
     mcf->slice_range = -1;
+    mcf->slice_index = -1;
     for (ngx_uint_t i = 0; cycle->modules[i] != nullptr; i++) {
         if (Bytes(cycle->modules[i]->name) == "ngx_http_lua_module") {
             mcf->lua_index = static_cast<ngx_int_t>(cycle->modules[i]->ctx_index);
+        }
+        if (Bytes(cycle->modules[i]->name) == "ngx_http_slice_filter_module") {
+            mcf->slice_index = static_cast<ngx_int_t>(cycle->modules[i]->ctx_index);
         }
     }
     auto* v = static_cast<ngx_http_variable_t*>(cmcf->variables.elts);

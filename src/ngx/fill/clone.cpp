@@ -7,6 +7,7 @@
 #include "ngx/fill/fill.h"
 #include "ngx/request/identity.h"
 #include "ngx/request/cache_key.h"
+#include "ngx/request/slice.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -288,7 +289,8 @@ bool copy_value(ngx_http_request_t* r, ngx_uint_t index, const ngx_http_variable
 
 // Values that were set on the way here (set, map, auth_request_set, named captures) and those which only the
 // client's connection can tell ($scheme, $ssl_*, $realip_*, ...). All others are computed anew.
-bool copy_variables(ngx_http_request_t* r, ngx_http_request_t* from) noexcept {
+bool copy_variables(ngx_http_request_t* r, const Ctx* ctx) noexcept {
+    ngx_http_request_t* from = ctx->request;
     MainConf* mcf = main_conf(from);
     auto* carried = static_cast<ngx_uint_t*>(mcf->carried_variables.elts);
     for (ngx_uint_t i = 0; i < mcf->carried_variables.nelts; i++) {
@@ -297,9 +299,6 @@ bool copy_variables(ngx_http_request_t* r, ngx_http_request_t* from) noexcept {
             return false;
         }
     }
-    if (mcf->slice_range >= 0) {   // found empty there (start.cpp): it must not begin anew here
-        r->variables[mcf->slice_range].not_found = 1;
-    }
     auto* settable = static_cast<ngx_uint_t*>(mcf->settable_variables.elts);
     for (ngx_uint_t i = 0; i < mcf->settable_variables.nelts; i++) {
         const ngx_http_variable_value_t& v = from->variables[settable[i]];
@@ -307,7 +306,7 @@ bool copy_variables(ngx_http_request_t* r, ngx_http_request_t* from) noexcept {
             return false;
         }
     }
-    return true;
+    return put_slice_range(r, ctx);
 }
 
 bool copy_uri(ngx_http_request_t* r, Ctx* ctx) noexcept {
@@ -451,7 +450,7 @@ ngx_http_request_t* clone_request(Ctx* ctx) noexcept {
 #if (NGX_PCRE)
                     && copy_captures(r, from)
 #endif
-                    && copy_variables(r, from) && (!keep_body || copy_body(r, from));
+                    && copy_variables(r, ctx) && (!keep_body || copy_body(r, from));
     if (!ok) {
         discard_clone(r);
         return nullptr;

@@ -134,6 +134,8 @@ void begin(Fill* fill, const Ctx* ctx, ngx_http_request_t* r) noexcept {
     fill->digest = ctx->digest;
     fill->identity = ctx->identity;
     fill->inner_differs = ctx->inner_differs;
+    fill->is_sliced = ctx->is_sliced;
+    fill->slice = ctx->slice;
     fill->kind = mark_kind(ctx->request);
     fill->marks_nothing = ctx->marks_nothing;
     fill->started_sec = now_sec();

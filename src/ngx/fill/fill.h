@@ -48,6 +48,8 @@ struct Fill {
     bool inner_differs;
     uint32_t published_ref;      // of what was published last; 0: nothing
     bool is_lease_moved;         // the lease is younger than the question to the origin
+    bool is_sliced;              // the origin is asked for a part (slice.h)
+    http::ByteRange slice;
     uint64_t identity;           // identity.h
     Bytes key;                   // primary
     shm::Digest primary;
@@ -118,8 +120,11 @@ void give_back(Zone* zone, const shm::Ticket& lease) noexcept;
 inline uint32_t answer_id(uint32_t ref) noexcept { return (ref * 0x9E3779B1U) >> 16 | 1; }
 // Ends the lease with `outcome` and wakes who waits on it. kPublished: `detail` is the object's mark, or 0. Idempotent.
 void end_lease(Fill* fill, shm::LeaseState outcome, uint32_t detail) noexcept;
-// A 304 stands for a 200 (RFC 9110 §15.4.5): what else is stored is not asked about, nor confirmed by one.
-inline bool may_be_confirmed(uint16_t stored_status) noexcept { return stored_status == NGX_HTTP_OK; }
+// A 304 stands for a 200 (RFC 9110 §15.4.5), or for a part of one that is kept as such. What else is stored is not asked about,
+// nor confirmed by one.
+inline bool may_be_confirmed(uint16_t stored_status) noexcept {
+    return stored_status == NGX_HTTP_OK || stored_status == NGX_HTTP_PARTIAL_CONTENT;
+}
 // Store::commit() of what the fill has written; kPurged where its URL was not listed all the time (listing.h).
 shm::Status publish(Fill* fill) noexcept;
 // No usable response: ends the lease as failed and tells the leader (stale, or an error of this status).

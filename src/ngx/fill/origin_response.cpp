@@ -4,6 +4,7 @@
 
 #include "cache/stored_head.h"
 #include "http/reuse.h"
+#include "http/slice.h"
 #include "http/storable.h"
 #include "ngx/request/identity.h"
 #include "ngx/request/cache_key.h"
@@ -91,6 +92,15 @@ bool is_about_a_failure(const Fill* fill, const OriginResponse& origin) noexcept
            && u->headers_in.status_n != origin.origin_status;
 }
 
+// Of a part Content-Range says it too.
+int64_t body_length(const Fill* fill, const OriginResponse& origin) noexcept {
+    const off_t told = fill->request->headers_out.content_length_n;
+    http::ContentRange part;
+    const bool is_part = told < 0 && fill->is_sliced && origin.response.status == NGX_HTTP_PARTIAL_CONTENT
+                         && http::answers_slice(fill->slice, origin.response.fields, &part);
+    return is_part ? static_cast<int64_t>(part.range.length()) : told;
+}
+
 }  // namespace
 
 bool is_redirecting(const ngx_http_request_t* r) noexcept {
@@ -104,6 +114,13 @@ bool is_redirect_lost(const ngx_http_request_t* r) noexcept {
     return is_special(r) && is_redirecting(r) && r->upstream->headers_in.status_n != r->headers_out.status;
 }
 
+http::Request asked_facts(const Fill* fill) noexcept {
+    http::Request request = request_facts(fill->request);
+    request.has_authorization = fill->has_authorization;
+    request.slice = fill->is_sliced ? &fill->slice : nullptr;
+    return request;
+}
+
 bool read_origin(Fill* fill, OriginResponse* out) noexcept {
     ngx_http_request_t* r = fill->request;
     if (!read_response(r, fill->started_sec, out)) {
@@ -111,7 +128,7 @@ bool read_origin(Fill* fill, OriginResponse* out) noexcept {
     }
     const bool has_body = out->kind == AnswerKind::kBody && fill->identity != kHeadIdentity
                           && !has_no_body(r->headers_out.status);
-    fill->expected = has_body ? r->headers_out.content_length_n : 0;
+    fill->expected = has_body ? body_length(fill, *out) : 0;
     out->freshness =
         http::evaluate_freshness(out->response, fill->conf->policy, static_cast<uint32_t>(ngx_random()));
     // Only what is kept with its body can be asked about.
@@ -163,10 +180,8 @@ http::Reason why_not_stored(Fill* fill, const OriginResponse& origin) noexcept {
     if (r->http_version < NGX_HTTP_VERSION_10) {
         return http::Reason::kStatus;   // no header at all: nginx takes that for HTTP/0.9
     }
-    http::Request request = request_facts(r);
-    request.has_authorization = fill->has_authorization;
     const http::Verdict verdict =
-        http::storable(request, origin.response, origin.freshness, fill->conf->policy);
+        http::storable(asked_facts(fill), origin.response, origin.freshness, fill->conf->policy);
     if (!verdict) {
         return is_about_a_failure(fill, origin) ? http::Reason::kOriginError : verdict.reason;
     }
@@ -216,7 +231,11 @@ http::Reason judge_pass(ngx_http_request_t* r, const LocConf* conf) noexcept {
         return http::Reason::kInternal;
     }
     origin.freshness = http::evaluate_freshness(origin.response, conf->policy, 0);
-    return http::storable(request_facts(r), origin.response, origin.freshness, conf->policy).reason;
+    http::Request request = request_facts(r);
+    if (const Ctx* ctx = get_ctx(r); ctx != nullptr && ctx->is_sliced) {
+        request.slice = &ctx->slice;
+    }
+    return http::storable(request, origin.response, origin.freshness, conf->policy).reason;
 }
 
 }  // namespace slab_cache::ngx

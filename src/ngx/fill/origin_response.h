@@ -35,6 +35,8 @@ inline bool has_no_body(ngx_uint_t status) noexcept { return status == NGX_HTTP_
 bool is_redirecting(const ngx_http_request_t* r) noexcept;
 // It did, and there is no such place: what comes is nginx's page about that. Each client's own request goes the same way.
 bool is_redirect_lost(const ngx_http_request_t* r) noexcept;
+// The fill's request as the rules read it. The fill outlives it.
+http::Request asked_facts(const Fill* fill) noexcept;
 bool read_origin(Fill* fill, OriginResponse* out) noexcept;
 // The same of an answer that redirects; false where it was no origin that did.
 bool read_redirect(Fill* fill, OriginResponse* out) noexcept;

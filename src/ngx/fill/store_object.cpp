@@ -446,9 +446,7 @@ shm::Status publish_validated(Fill* fill, const OriginResponse& origin, shm::Pin
     }
     const http::Freshness freshness = http::evaluate_freshness(
         response, fill->conf->policy, static_cast<uint32_t>(ngx_random()));
-    http::Request request = request_facts(fill->request);
-    request.has_authorization = fill->has_authorization;
-    if (const auto may = http::storable(request, response, freshness, fill->conf->policy); !may) {
+    if (const auto may = http::storable(asked_facts(fill), response, freshness, fill->conf->policy); !may) {
         if (may.reason != http::Reason::kNoFreshness) {   // else it stays as it is, to be asked about again
             (void) fill->zone->store.remove(fill->digest, shm::Store::key(fill->stale));
         }

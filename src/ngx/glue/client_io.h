@@ -45,4 +45,12 @@ inline bool is_header_waiting(const ngx_http_request_t* r) noexcept {
     return r->header_sent && !r->connection->sent;
 }
 
+// The client has nothing to take at the moment: send_timeout is not for this.
+inline void stop_send_timeout(const ngx_http_request_t* r) noexcept {
+    ngx_event_t* wev = r->connection->write;
+    if (wev->timer_set && !wev->delayed) {
+        ngx_del_timer(wev);
+    }
+}
+
 }  // namespace slab_cache::ngx

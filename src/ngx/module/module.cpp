@@ -15,6 +15,7 @@
 #include "ngx/zone/heritage.h"
 #include "ngx/purge/observe_response.h"
 #include "ngx/conf/leftovers.h"
+#include "ngx/request/slice.h"
 #include "ngx/steps/lookup.h"
 #include "ngx/steps/phases.h"
 #include "ngx/request/cache_status_field.h"
@@ -47,6 +48,9 @@ ngx_int_t header_filter(ngx_http_request_t* r) noexcept {
         } else if (ctx != nullptr && ctx->direct != nullptr) {
             // A second header: another answer takes the place of the one that is copied, a 412 for instance.
             stop_copying(ctx->direct, http::Reason::kElsewhere);
+        }
+        if (ctx != nullptr && ctx->is_part && !passes_as_part(r, ctx)) {
+            return NGX_ERROR;
         }
         observe_response(r, conf);
         observe_unsafe(r, conf);
@@ -86,6 +90,7 @@ char* merge_location(ngx_conf_t* cf, void* parent, void* child) noexcept {
     char* rv = merge_loc_conf(cf, parent, child);
     if (rv == NGX_CONF_OK) {
         note_default_key(cf, static_cast<LocConf*>(child));
+        warn_of_slices(cf, *static_cast<LocConf*>(child));
     }
     return rv;
 }

@@ -11,6 +11,7 @@
 #include "http/syntax.h"
 #include "ngx/conf/credentials.h"
 #include "ngx/request/identity.h"
+#include "ngx/request/slice.h"
 #include "ngx/zone/hit_for_miss.h"
 
 namespace slab_cache::ngx {
@@ -187,6 +188,23 @@ http::Reason add_query(Ctx* ctx) noexcept {
     return http::Reason::kNone;
 }
 
+// The key goes on with the range: no part is given for another, and none for a whole.
+http::Reason add_slice(Ctx* ctx) noexcept {
+    const size_t more = cache::KeyBuilder::needed(ctx->slice_range.size());
+    Scratch s;
+    if (ctx->key.size() + more > cache::kMaxKeyBytes) {
+        return http::Reason::kKeyTooLong;
+    }
+    if (!scratch(ctx->request->pool, ctx->key.size() + more, &s)) {
+        return http::Reason::kInternal;
+    }
+    ngx_memcpy(s.data, ctx->key.data(), ctx->key.size());
+    cache::KeyBuilder builder(s.data + ctx->key.size(), more);
+    builder.add(ctx->slice_range);
+    ctx->key = {s.data, ctx->key.size() + builder.key().size()};
+    return http::Reason::kNone;
+}
+
 }  // namespace
 
 bool is_https(ngx_http_request_t* r) noexcept {
@@ -295,6 +313,9 @@ bool canonical_uri(ngx_http_request_t* r, const LocConf* conf, Bytes* uri) noexc
 }
 
 bool read_url(Ctx* ctx) noexcept {
+    if (share_url(ctx)) {
+        return true;
+    }
     ngx_http_request_t* r = ctx->request;
     Written url;
     ctx->host = host_of(r);
@@ -312,6 +333,9 @@ http::Reason read_key(Ctx* ctx) noexcept {
     http::Reason no = ctx->conf->key == nullptr ? default_key(ctx) : configured_key(ctx);
     if (no == http::Reason::kNone && view(ctx->request->method_name) == "QUERY") {
         no = add_query(ctx);
+    }
+    if (no == http::Reason::kNone && ctx->is_sliced) {
+        no = add_slice(ctx);
     }
     if (no == http::Reason::kNone && !read_identity(ctx)) {
         no = http::Reason::kInternal;

@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "cache/stored_head.h"
 #include "http/fields.h"
+#include "http/range.h"
 #include "http/reason.h"
 #include "ngx/conf/conf.h"
 #include "ngx/request/step_table.h"
@@ -45,6 +46,7 @@ enum class FillNews : uint8_t {
     kRelay,        // not storable: the bytes come through ctx.relay
     kServeStale,   // the origin failed; the stale object may be served
     kRedirect,     // X-Accel-Redirect that is not stored: ctx.redirect
+    kAskItself,    // not storable, and so that the client's own request is answered sooner: it passes, for ctx.reason
     kElsewhere,    // the location sends its requests elsewhere: ours goes there itself
     kError,        // a status of nginx's own making, for which there may be an error_page: ctx.error_status
 };
@@ -76,6 +78,12 @@ struct Ctx {
     bool inner_differs;          // ... and that is another URL
     Bytes fill_args;             // arguments of the fill, in the order that it sends
     bool fill_args_differ;
+
+    // slice.h
+    bool is_sliced;              // asks for a part of a file, and is about that alone
+    bool is_part;                // ... as a subrequest of nginx's slice module
+    http::ByteRange slice;
+    Bytes slice_range;           // the same as $slice_range has it
 
     uint64_t identity;           // identity.h
     bool is_plain;               // reached by the URL as it is: a pushed object is for it

@@ -44,10 +44,11 @@ bool read_identity(Ctx* ctx) noexcept {
     if (conf->key != nullptr) {
         ctx->identity = is_head_apart(r, conf)         ? kHeadIdentity
                         : r->method == NGX_HTTP_POST ? kPostIdentity
+                        : ctx->is_sliced             ? kSliceIdentity
                                                      : kExplicitIdentity;
         return true;
     }
-    ctx->is_plain = !ctx->inner_differs && !r->internal;
+    ctx->is_plain = !ctx->inner_differs && !r->internal && !ctx->is_sliced;
     ctx->identity = conf->identity;
     if (!conf->identity_varies && !ctx->inner_differs) {
         return true;

@@ -7,6 +7,7 @@
 #include "http/range.h"
 #include "http/validator.h"
 #include "ngx/request/controls.h"
+#include "ngx/request/slice.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -107,7 +108,8 @@ bool add_fields(ngx_http_request_t* r, const Ctx* ctx, const cache::StoredRespon
             set_content_type(r, field.value, stored.content_type_len);
             continue;
         }
-        if (stored.status == NGX_HTTP_OK && is_said_by_nginx(r, field)) {
+        if ((stored.status == NGX_HTTP_OK && is_said_by_nginx(r, field))
+            || (is_stored_part(ctx, stored) && field.id == Known::kAcceptRanges)) {
             continue;
         }
         ngx_table_elt_t* h = push_header(&r->headers_out.headers);
@@ -119,6 +121,12 @@ bool add_fields(ngx_http_request_t* r, const Ctx* ctx, const cache::StoredRespon
         h->value = to_str(field.value);
         if (!place(r, field.id, h)) {
             return false;
+        }
+        if (stored.status == NGX_HTTP_PARTIAL_CONTENT && field.lowcase == "content-range") {
+            if (!pool_copy(r->pool, to_str(field.value), &h->value)) {   // nginx reads it up to a NUL
+                return false;
+            }
+            r->headers_out.content_range = h;
         }
     }
     return true;
@@ -230,9 +238,11 @@ ngx_int_t build_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
 
 ngx_int_t put_header(ngx_http_request_t* r, Ctx* ctx, const cache::StoredResponse& stored, int64_t length,
                      bool complete) noexcept {
-    // The answer to an error keeps its status, and has nothing to be asked about.
+    // The answer to an error keeps its status, and has nothing to be asked about. A part is put in its place first: then
+    // nginx's filters answer conditions and ranges, of the whole.
+    const bool is_part = is_stored_part(ctx, stored);
     const http::Condition met =
-        r == r->main && r->err_status == 0 ? condition(r, stored) : http::Condition::kProceed;
+        r == r->main && r->err_status == 0 && !is_part ? condition(r, stored) : http::Condition::kProceed;
     if (met == http::Condition::kFailed) {
         return NGX_HTTP_PRECONDITION_FAILED;
     }
@@ -241,8 +251,8 @@ ngx_int_t put_header(ngx_http_request_t* r, Ctx* ctx, const cache::StoredRespons
     out.status = not_modified ? static_cast<ngx_uint_t>(NGX_HTTP_NOT_MODIFIED) : stored.status;
     out.content_length_n = not_modified ? -1 : length;
     out.last_modified_time = static_cast<time_t>(stored.last_modified_time);
-    r->disable_not_modified = 1;   // answered above, by RFC 9110's order
-    r->allow_ranges = range_allowed(r, {stored.etag, stored.last_modified, stored.facts.date});
+    r->disable_not_modified = is_part ? 0 : 1;   // answered above, by RFC 9110's order
+    r->allow_ranges = !is_part && range_allowed(r, {stored.etag, stored.last_modified, stored.facts.date});
     r->single_range = !complete;
     if (!add_fields(r, ctx, stored, not_modified)) {
         return NGX_ERROR;
@@ -286,7 +296,13 @@ bool set_header_out(ngx_http_request_t* r, Bytes name, Bytes lowcase, Bytes valu
     h->key = to_str(name);
     h->lowcase_key = mutable_data(lowcase);
     h->value = to_str(value);
-    return place(r, cache::known(name), h);
+    const Known id = cache::known(name);
+    if (id == Known::kAcceptRanges) {
+        r->headers_out.accept_ranges = h;
+    } else if (id == Known::kOther && base::equal_nocase(name, "Content-Range")) {
+        r->headers_out.content_range = h;
+    }
+    return place(r, id, h);
 }
 
 }  // namespace slab_cache::ngx

@@ -5,6 +5,7 @@
 #include "cache/stored_head.h"
 #include "http/reuse.h"
 #include "http/storable.h"
+#include "ngx/glue/client_io.h"
 #include "ngx/fill/clone.h"
 #include "ngx/request/accounting.h"
 #include "ngx/conf/credentials.h"
@@ -19,6 +20,7 @@
 #include "ngx/answer/relay.h"
 #include "ngx/request/cache_key.h"
 #include "ngx/answer/serve.h"
+#include "ngx/request/slice.h"
 #include "ngx/steps/step.h"
 #include "ngx/answer/serve_growing.h"
 
@@ -213,6 +215,11 @@ Next decide(Ctx* ctx, Found found) noexcept {
         ctx->reason = http::Reason::kCorrupt;
         return miss(ctx);
     }
+    if (turn_down_part(ctx, *stored)) {
+        store.unpin(&ctx->pin);
+        ctx->reason = http::Reason::kSliceChanged;
+        return miss(ctx);
+    }
     const int64_t now = now_sec();
     http::Reuse answer =
         http::reuse(stored->facts, request_facts(ctx->request), ctx->conf->policy, now);
@@ -323,6 +330,9 @@ Next hear_fill(Ctx* ctx) noexcept {
     case FillNews::kRedirect:
         set_step(ctx, Step::kRedirect);
         return Next::kMore;
+    case FillNews::kAskItself:
+        pass(ctx, ctx->reason);
+        return Next::kMore;
     case FillNews::kElsewhere:
         pass(ctx, http::Reason::kElsewhere);
         return Next::kMore;
@@ -402,8 +412,11 @@ Next park(Ctx* ctx) noexcept {
         wait_for(&ctx->waiter, ctx->ticket, left);
     }
     r->write_event_handler = ngx_http_request_empty_handler;
-    if (r == r->main && r->read_event_handler == ngx_http_block_reading) {
+    if (r == r->main ? r->read_event_handler == ngx_http_block_reading : ctx->is_part) {
         r->read_event_handler = ngx_http_test_reading;   // notice a client that hangs up
+    }
+    if (ctx->is_part && has_socket(r)) {
+        stop_send_timeout(r);   // set for the part before
     }
     return Next::kWait;
 }

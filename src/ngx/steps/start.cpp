@@ -7,6 +7,7 @@
 #include "ngx/steps/lookup.h"
 #include "ngx/zone/hit_for_miss.h"
 #include "ngx/request/cache_key.h"
+#include "ngx/request/slice.h"
 #include "ngx/steps/step.h"
 
 namespace slab_cache::ngx {
@@ -60,18 +61,6 @@ void forget_body(ngx_http_request_t* r) noexcept {
     }
 }
 
-// nginx's slice module asks for one slice after the other and puts them together behind us: a fill, which ends here,
-// would see the first one only.
-bool is_sliced(ngx_http_request_t* r) noexcept {
-    const MainConf* mcf = main_conf(r);
-    if (mcf->slice_range < 0) {
-        return false;
-    }
-    const ngx_http_variable_value_t* v =
-        ngx_http_get_indexed_variable(r, static_cast<ngx_uint_t>(mcf->slice_range));
-    return v != nullptr && v->valid && !v->not_found && v->len != 0;
-}
-
 }  // namespace
 
 Next begin_lookup(Ctx* ctx) noexcept {
@@ -115,6 +104,7 @@ Next start(Ctx* ctx) noexcept {
     }
     ctx->status = CacheStatus::kMiss;
     init_waiter(&ctx->waiter, ctx->zone, r->connection->log, resume, ctx);
+    const http::Reason no_slice = read_slice(ctx);
     if (!read_url(ctx)) {
         return Next::kError;
     }
@@ -137,8 +127,8 @@ Next start(Ctx* ctx) noexcept {
         pass(ctx, may.reason);
         return Next::kMore;
     }
-    if (is_sliced(r)) {
-        pass(ctx, http::Reason::kPartial);
+    if (no_slice != http::Reason::kNone) {
+        pass(ctx, no_slice);
         return Next::kMore;
     }
     if (request.method != http::Method::kPost && request.method != http::Method::kQuery) {

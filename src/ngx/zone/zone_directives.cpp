@@ -360,6 +360,22 @@ char* set_cache(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
     return lcf->zone != nullptr ? NGX_CONF_OK : static_cast<char*>(NGX_CONF_ERROR);
 }
 
+// Key and header are part of the object: a slice must be smaller than that.
+void warn_of_slices(ngx_conf_t* cf, const LocConf& conf) noexcept {
+    auto* clcf = static_cast<ngx_http_core_loc_conf_t*>(
+        ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+    if (!conf.is_sliced || conf.zone == nullptr || clcf->name.len == 0) {
+        return;
+    }
+    const uint64_t most = shm::Store::max_object(conf.zone->size, conf.zone->config);
+    if (conf.slice_size >= most && most != 0) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "\"slice\" of %uz bytes in location \"%V\": zone \"%V\" takes objects of up to %uL bytes, header included, "
+                           "and stores none of these; write a smaller \"slice\", or a larger \"max_object=\" for the zone",
+                           conf.slice_size, &clcf->name, &conf.zone->name, most);
+    }
+}
+
 void note_default_key(ngx_conf_t* cf, const LocConf* conf) noexcept {
     if (conf->key != nullptr || conf->api) {
         return;

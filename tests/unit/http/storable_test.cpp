@@ -26,6 +26,7 @@ Request authorized() {
 }
 
 constexpr const char* kMaxAge = "Cache-Control: max-age=60";
+constexpr const char* kEtag = "ETag: \"1\"";
 
 // ---- what is asked
 
@@ -82,8 +83,36 @@ TEST(StorableStatus, an_interim_status_is_never_stored) {
     EXPECT_EQ(why_not({kMaxAge}, {}, 103), Reason::kStatus);
 }
 
-TEST(StorableStatus, a_206_is_never_stored) {
+TEST(StorableStatus, a_206_is_stored_as_the_slice_that_was_asked_for_and_else_never) {
     EXPECT_EQ(why_not({kMaxAge}, {}, 206), Reason::kPartial);
+    EXPECT_EQ(why_not({kMaxAge, "Content-Range: bytes 0-99/1000"}, {}, 206), Reason::kPartial);
+    const ByteRange slice{0, 99};
+    Request request;
+    request.slice = &slice;
+    EXPECT_EQ(why_not({kMaxAge, kEtag, "Content-Range: bytes 0-99/1000"}, {}, 206, request), Reason::kNone);
+    EXPECT_EQ(why_not({kMaxAge, kEtag, "Content-Range: bytes 0-98/1000"}, {}, 206, request), Reason::kPartial);
+    EXPECT_EQ(why_not({kMaxAge, kEtag, "Content-Range: bytes 100-199/1000"}, {}, 206, request), Reason::kPartial);
+    EXPECT_EQ(why_not({kMaxAge, kEtag}, {}, 206, request), Reason::kPartial);
+    EXPECT_EQ(why_not({kEtag, "Content-Range: bytes 0-99/1000"}, {}, 206, request), Reason::kNoFreshness);
+    EXPECT_EQ(why_not({kMaxAge}, {}, 200, request), Reason::kNone);
+}
+
+TEST(StorableStatus, a_slice_without_a_validator_is_stored_only_where_slab_cache_valid_names_206) {
+    const ByteRange slice{0, 99};
+    Request request;
+    request.slice = &slice;
+    const char* const range = "Content-Range: bytes 0-99/1000";
+    EXPECT_EQ(why_not({kMaxAge, range}, {}, 206, request), Reason::kPartial);
+    EXPECT_EQ(why_not({kMaxAge, range, "Last-Modified: Mon, 23 Nov 2020 08:49:37 GMT"}, {}, 206, request), Reason::kNone);
+    const ValidRule rules[] = {{206, 60}};
+    const ValidRule any[] = {{0, 60}};
+    Policy policy;
+    policy.valid = any;
+    policy.valid_count = 1;
+    EXPECT_EQ(why_not({kMaxAge, range}, policy, 206, request), Reason::kPartial);
+    policy.valid = rules;
+    EXPECT_EQ(why_not({kMaxAge, range}, policy, 206, request), Reason::kNone);
+    EXPECT_EQ(why_not({range}, policy, 206, request), Reason::kNone);
 }
 
 TEST(StorableStatus, without_explicit_freshness_only_what_slab_cache_valid_covers) {
