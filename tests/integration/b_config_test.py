@@ -8,6 +8,7 @@ from harness.nginx import TOP
 MANY = 99
 DIRECTIVES = {
     "slab_cache_zone": ("zone=two:16m", MANY, False),      # by the zone's name: see ZONES
+    "slab_cache_fleet": ("main redis://127.0.0.1:1 stream=slab node=a", MANY, False),   # by its name
     "slab_cache": ("one", 1, True),
     "slab_cache_key": ("$uri", MANY, True),
     "slab_cache_key_args": ("sort", MANY, True),
@@ -98,6 +99,7 @@ WRONG = [
 ]
 
 ZONES = [
+    *of("slab_cache_fleet", 'invalid server "{}", it must be redis://host[:port][,…][/database]', "main http://10.0.0.1", "main redis:/x"),
     *of("slab_cache_zone", PARAMETER, "16m", "zone", "zone=one:16m colour=red", "zone=one:16m 16m",
         *[f"zone=one:16m {p}" for p in ("max_object=big", "max_object=0", "max_object=", "max_object=-1", "objects=0", "objects=x",
                                         "objects=-5", "purge_records=0", "purge_records=x", "purge_records=4294967296",
@@ -143,7 +145,7 @@ def test_wrong_zone_is_refused_with_file_and_line(nginx, directive, wanted):
 
 @pytest.mark.parametrize("name", sorted(set(DIRECTIVES) - WITHOUT_ARGUMENTS))
 def test_directive_without_arguments_is_refused(nginx, name):
-    config = {"zone": f"{name};"} if name == "slab_cache_zone" else _in_location(f"{name};")
+    config = {"zone": f"{name};"} if name in ("slab_cache_zone", "slab_cache_fleet") else _in_location(f"{name};")
     _assert_complaint(nginx, nginx.test_config(**config), f"{name};", f'invalid number of arguments in "{name}" directive')
 
 

@@ -29,7 +29,8 @@ struct StreamReader {
     uint32_t batch;                  // entries asked for at once; less where a reply was too large
     uint64_t asked_ms;
     uint64_t nodes_asked_ms;
-    bool is_in_gap;                  // counted already
+    bool is_in_gap;                  // told of already; counted when it is covered
+    cache::Gap gap;                  // this one
     bool has_lost_end;               // this gap: the position is gone, and was not trimmed away
     bool has_first;
     cache::StreamId first;           // of the stream's entries, within a gap

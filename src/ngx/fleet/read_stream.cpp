@@ -60,15 +60,15 @@ cache::Gap gap_of(const StreamReader& r, const cache::StreamId& last) noexcept {
     return r.has_first && r.position.id < r.first ? cache::Gap::kTrimmed : cache::Gap::kOther;
 }
 
-void count_gap(FleetMember* m, const cache::StreamId& last) noexcept {
+void note_gap(FleetMember* m, const cache::StreamId& last) noexcept {
     StreamReader* r = &m->reader;
     if (r->is_in_gap) {
         return;
     }
     r->is_in_gap = true;
     const cache::Gap gap = gap_of(*r, last);
+    r->gap = gap;
     r->has_lost_end = gap == cache::Gap::kBehind || gap == cache::Gap::kOther;
-    (void) m->area->figures.gaps[static_cast<uint32_t>(gap)].add_relaxed(1);
     const ngx_uint_t level = gap == cache::Gap::kStart ? NGX_LOG_NOTICE : NGX_LOG_WARN;
     ngx_log_error(level, ngx_cycle->log, 0,
                   "slab_cache zone \"%V\": gap in %V: %s; everything stored is %s", &m->zone->name, &m->conf->peers.label,
@@ -88,6 +88,9 @@ void end_gap(FleetMember* m, const cache::Reply& entry, const cache::StreamId& l
     cache::raise_ms(&m->area->doubted_ms, r->asked_ms);
     r->position = {last, cache::hash_entry(entry)};
     r->has_position = true;
+    if (r->is_in_gap) {   // told once it is covered: who sees the figure gets nothing from before
+        (void) m->area->figures.gaps[static_cast<uint32_t>(r->gap)].add_relaxed(1);
+    }
     r->is_in_gap = false;
     cache::write_position(m->area, r->position, m->zone->store.purge_seq());
     read_on(m);
@@ -127,7 +130,7 @@ void on_last(RedisLink* link, const cache::Reply* reply, void*) noexcept {
     }
     cache::StreamId last;
     const bool is_there = reply->count != 0 && cache::parse_stream_id(reply->at(0).at(0).text, &last);
-    count_gap(m, last);
+    note_gap(m, last);
     if (is_there) {
         end_gap(m, reply->at(0), last);
     } else {
