@@ -48,7 +48,7 @@ model() {
 
 integration() {
     # Debian's python, whatever else is first in PATH: the packages are Debian's.
-    run "integration tests" timeout 1200 /usr/bin/python3 -m pytest -q -p no:cacheprovider -rs ${ARGS:-} tests/integration
+    run "integration tests" timeout 2400 /usr/bin/python3 -m pytest -q -p no:cacheprovider -rs ${ARGS:-} tests/integration
 }
 
 field() {
@@ -71,7 +71,7 @@ case "$what" in
     sanitizer)
         export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
         if [ -x "build/tests/$2/unit_tests" ]; then
-            run "unit tests under $2" timeout 600 "build/tests/$2/unit_tests" --gtest_brief=1
+            run "unit tests under $2" timeout 1200 "build/tests/$2/unit_tests" --gtest_brief=1
         else
             skip "unit tests under $2" "there are none yet"
         fi ;;

@@ -62,10 +62,11 @@ class World:
 
     def answer(self, name, request):
         path = request.target.partition("?")[0]
+        fails = self.fails              # before it counts: a script that waits for the count lets it fail next
         self.count[name, request.target] += 1
         # nginx asks for GET where a client said HEAD, and so do we, but not always both in the same place.
         self.asked.append((name, request.method.replace("HEAD", "GET"), request.target))
-        if self.fails:
+        if fails:
             return Reply("failed\n", status=500)
         if path == "/film":
             return FILM(request)
