@@ -5,27 +5,13 @@
 // the next holder would, and is the witness: a purge that was answered counts here and is in the stream; what is in the outbox
 // counts here; every entry up to the position counts here; entries are in order. The last deed writes the position first: there
 // the witness must find a loss. Built with -DSLAB_CRASH_POINTS.
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <cstdio>
 #include <cstring>
 #include <functional>
 
 #include "cache/fleet_area.h"
-#include "shm/worker.h"
+#include "dying_child.h"
 #include "support/zone_fixture.h"
-
-namespace {
-long g_left = 0;   // 0: not counting. Otherwise the number of operations still to be done before death.
-}  // namespace
-
-extern "C" void slab_crash_point() noexcept {
-    if (g_left > 0 && --g_left == 0) {
-        kill(getpid(), SIGKILL);
-    }
-}
 
 namespace slab_cache::test {
 namespace {
@@ -40,12 +26,6 @@ using shm::PurgeMode;
 constexpr size_t kZoneBytes = 3 << 20;
 constexpr uint32_t kKeys = 4;
 const char* const kKey[kKeys] = {"a", "b", "c", "d"};
-
-shm::WorkerId me() {
-    shm::WorkerId id;
-    id.pid = static_cast<uint32_t>(getpid());
-    return shm::read_start_time(id.pid, &id.start_time) ? id : shm::WorkerId{};
-}
 
 // What the server has taken; plain memory, so that the server itself never dies half-way.
 struct Server {
@@ -352,20 +332,8 @@ const Deed kDeeds[] = {
 };
 
 bool act(const SharedRegion& zone, const SharedRegion& server, const Deed& d, long k) {
-    const pid_t pid = fork();
-    if (pid == 0) {
-        World child;
-        if (!child.join(zone, server)) {
-            _exit(9);
-        }
-        g_left = k;
-        d.deed(child);
-        g_left = 0;
-        _exit(0);
-    }
-    int status = 0;
-    waitpid(pid, &status, 0);
-    return WIFEXITED(status);
+    World child;
+    return outlives(k, [&] { return child.join(zone, server); }, [&] { d.deed(child); });
 }
 
 bool prepare(World* parent, const SharedRegion& zone, const SharedRegion& server) {

@@ -6,10 +6,6 @@
 //
 //   store_crash [deed]         exit 0: all points survived
 // Built with -DSLAB_CRASH_POINTS.
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <cstdio>
 #include <cstring>
 #include <functional>
@@ -17,19 +13,8 @@
 #include "cache/globs.h"
 #include "shm/counters.h"
 #include "shm/layout.h"
-#include "shm/worker.h"
+#include "dying_child.h"
 #include "support/zone_fixture.h"
-
-namespace {
-// 0: not counting. Otherwise the number of operations still to be done before death.
-long g_left = 0;
-}  // namespace
-
-extern "C" void slab_crash_point() noexcept {
-    if (g_left > 0 && --g_left == 0) {
-        kill(getpid(), SIGKILL);
-    }
-}
 
 namespace slab_cache::test {
 namespace {
@@ -40,12 +25,6 @@ shm::Config config() {
     shm::Config c;
     c.max_object = 128 * 1024;   // for a head longer than a block
     return c;
-}
-
-shm::WorkerId me() {
-    shm::WorkerId id;
-    id.pid = static_cast<uint32_t>(getpid());
-    return shm::read_start_time(id.pid, &id.start_time) ? id : shm::WorkerId{};
 }
 
 bool attach(Store& s, const SharedRegion& zone) {
@@ -361,20 +340,8 @@ std::string goes_on(Store& s) {
 
 // Runs the deed in a child that dies at its k-th operation. True when it was done before.
 bool act(const SharedRegion& zone, const Deed& d, long k) {
-    const pid_t pid = fork();
-    if (pid == 0) {
-        Store child;
-        if (!attach(child, zone)) {
-            _exit(9);
-        }
-        g_left = k;
-        d.deed(child);
-        g_left = 0;
-        _exit(0);
-    }
-    int status = 0;
-    waitpid(pid, &status, 0);
-    return WIFEXITED(status);
+    Store child;
+    return outlives(k, [&] { return attach(child, zone); }, [&] { d.deed(child); });
 }
 
 int run(const Deed& d) {

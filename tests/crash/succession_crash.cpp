@@ -3,26 +3,12 @@
 // Two zones in shared memory, the second the first's successor. A child is killed within the deed; the parent, a process of
 // both zones, is the witness: purges that were answered hold in both, locks and records are taken back, both audits are clean.
 // Built with -DSLAB_CRASH_POINTS.
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <cstdio>
 #include <cstring>
 #include <functional>
 
-#include "shm/worker.h"
+#include "dying_child.h"
 #include "support/zone_fixture.h"
-
-namespace {
-long g_left = 0;   // 0: not counting. Otherwise the number of operations still to be done before death.
-}  // namespace
-
-extern "C" void slab_crash_point() noexcept {
-    if (g_left > 0 && --g_left == 0) {
-        kill(getpid(), SIGKILL);
-    }
-}
 
 namespace slab_cache::test {
 namespace {
@@ -31,12 +17,6 @@ using shm::PurgeMode;
 
 constexpr size_t kOldBytes = 1 << 20;
 constexpr size_t kNewBytes = 3 << 19;
-
-shm::WorkerId me() {
-    shm::WorkerId id;
-    id.pid = static_cast<uint32_t>(getpid());
-    return shm::read_start_time(id.pid, &id.start_time) ? id : shm::WorkerId{};
-}
 
 Object object(const std::string& key) {
     Object o;
@@ -109,20 +89,9 @@ std::string goes_on(Store& s, const char* which) {
 }
 
 bool act(Both& parent, const SharedRegion& a, const SharedRegion& b, const Deed& d, long k) {
-    const pid_t pid = fork();
-    if (pid == 0) {
-        Both child;
-        if (!child.join(a, b) || child.next.keep_prior(parent.next, 0, a.base()) != Status::kOk) {
-            _exit(9);
-        }
-        g_left = k;
-        d.deed(child);
-        g_left = 0;
-        _exit(0);
-    }
-    int status = 0;
-    waitpid(pid, &status, 0);
-    return WIFEXITED(status);
+    Both child;
+    return outlives(
+        k, [&] { return child.join(a, b) && child.next.keep_prior(parent.next, 0, a.base()) == Status::kOk; }, [&] { d.deed(child); });
 }
 
 int run(const Deed& d) {
