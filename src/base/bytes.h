@@ -53,4 +53,21 @@ constexpr bool equal_nocase(Bytes a, Bytes b) noexcept {
     return true;
 }
 
+// Room for any number in decimal.
+constexpr size_t kDecimalBytes = 20;
+
+// Writes `n` in decimal; returns the end.
+inline char* put_decimal(char* to, uint64_t n) noexcept {
+    char digits[kDecimalBytes];
+    size_t count = 0;
+    do {
+        digits[count++] = static_cast<char>('0' + n % 10);
+        n /= 10;
+    } while (n != 0);
+    while (count != 0) {
+        *to++ = digits[--count];
+    }
+    return to;
+}
+
 }  // namespace slab_cache::base

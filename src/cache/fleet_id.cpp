@@ -1,22 +1,6 @@
 #include "cache/fleet_id.h"
 
 namespace slab_cache::cache {
-namespace {
-
-size_t print(uint64_t n, char* to) noexcept {
-    char digits[20];
-    size_t count = 0;
-    do {
-        digits[count++] = static_cast<char>('0' + n % 10);
-        n /= 10;
-    } while (n != 0);
-    for (size_t i = 0; i < count; i++) {
-        to[i] = digits[count - 1 - i];
-    }
-    return count;
-}
-
-}  // namespace
 
 bool parse_number(Bytes text, uint64_t* out) noexcept {
     uint64_t n = 0;
@@ -38,13 +22,13 @@ bool parse_stream_id(Bytes text, StreamId* out) noexcept {
 }
 
 StreamIdText::StreamIdText(const StreamId& id) noexcept {
-    size = print(id.ms, text);
-    text[size++] = '-';
-    size += print(id.seq, text + size);
+    char* end = base::put_decimal(text, id.ms);
+    *end++ = '-';
+    size = static_cast<size_t>(base::put_decimal(end, id.seq) - text);
 }
 
 NumberText::NumberText(uint64_t n) noexcept {
-    size = print(n, text);
+    size = static_cast<size_t>(base::put_decimal(text, n) - text);
 }
 
 }  // namespace slab_cache::cache

@@ -6,16 +6,8 @@ namespace slab_cache::cache {
 namespace {
 
 char* write_line(char* to, char type, size_t n) noexcept {
-    char digits[20];
-    size_t count = 0;
-    do {
-        digits[count++] = static_cast<char>('0' + n % 10);
-        n /= 10;
-    } while (n != 0);
     *to++ = type;
-    while (count != 0) {
-        *to++ = digits[--count];
-    }
+    to = base::put_decimal(to, n);
     *to++ = '\r';
     *to++ = '\n';
     return to;

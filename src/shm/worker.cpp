@@ -16,17 +16,8 @@ namespace {
 
 // "/proc/<pid>/stat", no stdio.
 void stat_path(uint32_t pid, char out[32]) noexcept {
-    char digits[12];
-    uint32_t n = 0;
-    do {
-        digits[n++] = static_cast<char>('0' + pid % 10);
-        pid /= 10;
-    } while (pid != 0);
     std::memcpy(out, "/proc/", 6);
-    out += 6;
-    while (n > 0) {
-        *out++ = digits[--n];
-    }
+    out = base::put_decimal(out + 6, pid);
     std::memcpy(out, "/stat", 6);
 }
 
