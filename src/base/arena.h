@@ -16,9 +16,7 @@ struct Arena {
     template <class T = char>
     T* get(size_t count) const noexcept {
         const size_t n = count != 0 ? count : 1;
-        return n <= static_cast<size_t>(-1) / sizeof(T)
-                   ? static_cast<T*>(take(owner, n * sizeof(T)))
-                   : nullptr;
+        return n <= static_cast<size_t>(-1) / sizeof(T) ? static_cast<T*>(take(owner, n * sizeof(T))) : nullptr;
     }
 };
 

@@ -40,20 +40,16 @@ public:
     void store_release(T x) noexcept { crash_point(), v_.store(x, std::memory_order_release); }
     void store_seq_cst(T x) noexcept { crash_point(), v_.store(x, std::memory_order_seq_cst); }
 
-    T exchange_seq_cst(T x) noexcept {
-        return crash_point(), v_.exchange(x, std::memory_order_seq_cst);
-    }
+    T exchange_seq_cst(T x) noexcept { return crash_point(), v_.exchange(x, std::memory_order_seq_cst); }
 
     // Strong compare-and-swap; on failure `expected` receives the value seen (acquire).
     bool cas_acq_rel(T& expected, T desired) noexcept {
         crash_point();
-        return v_.compare_exchange_strong(expected, desired, std::memory_order_acq_rel,
-                                          std::memory_order_acquire);
+        return v_.compare_exchange_strong(expected, desired, std::memory_order_acq_rel, std::memory_order_acquire);
     }
     bool cas_seq_cst(T& expected, T desired) noexcept {
         crash_point();
-        return v_.compare_exchange_strong(expected, desired, std::memory_order_seq_cst,
-                                          std::memory_order_seq_cst);
+        return v_.compare_exchange_strong(expected, desired, std::memory_order_seq_cst, std::memory_order_seq_cst);
     }
 
     T add_relaxed(T x) noexcept { return crash_point(), v_.fetch_add(x, std::memory_order_relaxed); }

@@ -34,15 +34,13 @@ constexpr bool ends_with(Bytes b, Bytes end) noexcept {
 }
 
 // ASCII only, as RFC 9110 §5.1 wants of field names; locale plays no part.
-constexpr char lower(char c) noexcept {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-}
+constexpr char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
 
 constexpr bool equal_nocase(Bytes a, Bytes b) noexcept {
     if (a.size() != b.size() || (!a.empty() && lower(a[0]) != lower(b[0]))) {
         return false;
     }
-    if (a == b) {   // as nearly always where they are equal at all
+    if (a == b) {  // as nearly always where they are equal at all
         return true;
     }
     for (size_t i = 1; i < a.size(); i++) {

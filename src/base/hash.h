@@ -15,14 +15,10 @@ constexpr uint64_t mix64(uint64_t x) noexcept {
     return x ^ (x >> 31);
 }
 
-constexpr uint64_t mix64(uint64_t a, uint64_t b) noexcept {
-    return mix64(mix64(a) ^ b);
-}
+constexpr uint64_t mix64(uint64_t a, uint64_t b) noexcept { return mix64(mix64(a) ^ b); }
 
 // Maps a uniform 64-bit word to 0 … n-1 without division; n = 0 gives 0.
-constexpr uint32_t scale_to(uint64_t x, uint32_t n) noexcept {
-    return static_cast<uint32_t>(((x >> 32) * n) >> 32);
-}
+constexpr uint32_t scale_to(uint64_t x, uint32_t n) noexcept { return static_cast<uint32_t>(((x >> 32) * n) >> 32); }
 
 // The next state of a small generator (never 0 from a non-zero state); for choices, not for secrets.
 constexpr uint32_t next_random(uint32_t x) noexcept {

@@ -114,24 +114,24 @@ Route route_of(Bytes path) noexcept {
 
 Bytes allowed_methods(Resource resource) noexcept {
     switch (resource) {
-        case Resource::kEntry:
-            return "GET, HEAD, PUT, DELETE";
-        case Resource::kCloudflarePurge:
-            return "POST, DELETE";
-        case Resource::kPurge:
-        case Resource::kFastlyPurge:
-        case Resource::kFastlyPurgeAll:
-        case Resource::kCloudflareInvalidate:
-            return "POST";
-        case Resource::kNone:
-        case Resource::kPage:
-        case Resource::kMetrics:
-        case Resource::kZones:
-        case Resource::kZone:
-        case Resource::kFleet:
-        case Resource::kTop:
-        case Resource::kEntries:
-            break;
+    case Resource::kEntry:
+        return "GET, HEAD, PUT, DELETE";
+    case Resource::kCloudflarePurge:
+        return "POST, DELETE";
+    case Resource::kPurge:
+    case Resource::kFastlyPurge:
+    case Resource::kFastlyPurgeAll:
+    case Resource::kCloudflareInvalidate:
+        return "POST";
+    case Resource::kNone:
+    case Resource::kPage:
+    case Resource::kMetrics:
+    case Resource::kZones:
+    case Resource::kZone:
+    case Resource::kFleet:
+    case Resource::kTop:
+    case Resource::kEntries:
+        break;
     }
     return "GET, HEAD";
 }

@@ -7,13 +7,11 @@
 namespace slab_cache::cache {
 namespace {
 
-uint64_t check_of(uint64_t a, uint64_t b, uint64_t c) noexcept {
-    return base::mix64(base::mix64(a, b), c) | 1;
-}
+uint64_t check_of(uint64_t a, uint64_t b, uint64_t c) noexcept { return base::mix64(base::mix64(a, b), c) | 1; }
 
 bool read_slot(const PositionSlot& slot, FleetPosition* out) noexcept {
-    out->id = {slot.ms.load_acquire(), slot.seq.load_acquire()};  // [fleet-position]
-    out->hash = slot.hash.load_acquire();                         // [fleet-position]
+    out->id = {slot.ms.load_acquire(), slot.seq.load_acquire()};                                  // [fleet-position]
+    out->hash = slot.hash.load_acquire();                                                         // [fleet-position]
     return slot.check.load_acquire() == check_of(out->id.ms, out->id.seq, out->hash) && out->id;  // [fleet-position]
 }
 
@@ -49,7 +47,8 @@ bool read_birth(const BirthSlot& slot, Birth* out) noexcept {
     const uint64_t check = slot.check.load_acquire();  // [fleet-birth]
     out->id = {slot.ms.load_acquire(), slot.seq.load_acquire()};
     out->birth = slot.birth.load_acquire();
-    return check == check_of(out->id.ms, out->id.seq, out->birth) && slot.check.load_acquire() == check;  // [fleet-birth]
+    return check == check_of(out->id.ms, out->id.seq, out->birth) &&
+           slot.check.load_acquire() == check;  // [fleet-birth]
 }
 
 }  // namespace
@@ -88,7 +87,7 @@ const char* gap_sentence(Gap gap) noexcept {
 
 FleetArea* fleet_area(void* memory) noexcept {
     auto* area = static_cast<FleetArea*>(memory);
-    uint32_t seen = area->version.load_acquire();  // [fleet-area]
+    uint32_t seen = area->version.load_acquire();                       // [fleet-area]
     if (seen == 0 && area->version.cas_acq_rel(seen, kFleetVersion)) {  // [fleet-area] zeroes are an empty area
         return area;
     }
@@ -105,25 +104,26 @@ void inherit_fleet(const FleetArea& from, FleetArea* to) noexcept {
     for (uint32_t i = 0; i < kFleetNodes; i++) {
         FleetNode node;
         if (read_node(from, i, &node)) {
-            (void)note_node(to, node.name, node.position, node.clear_ms, node.state, node.said_ms);
+            (void) note_node(to, node.name, node.position, node.clear_ms, node.state, node.said_ms);
         }
     }
 }
 
-bool take_lease(FleetArea* area, uint64_t self, uint64_t now_ms, IsGoneFn is_gone, void* context, uint64_t* epoch) noexcept {
-    uint64_t owner = area->lease.owner.load_acquire();  // [fleet-lease]
+bool take_lease(FleetArea* area, uint64_t self, uint64_t now_ms, IsGoneFn is_gone, void* context,
+                uint64_t* epoch) noexcept {
+    uint64_t owner = area->lease.owner.load_acquire();               // [fleet-lease]
     const uint64_t heard = area->lease.heartbeat_ms.load_acquire();  // [fleet-lease]
     const bool is_silent = now_ms > heard && now_ms - heard > kLeaseSilenceMs;
     if (owner != 0 && owner != self && !is_silent && !is_gone(owner, context)) {
         return false;
     }
     // Before the word: who finds it taken a moment later shall not take it for silent.
-    area->lease.heartbeat_ms.store_release(now_ms);  // [fleet-lease]
+    area->lease.heartbeat_ms.store_release(now_ms);     // [fleet-lease]
     if (!area->lease.owner.cas_seq_cst(owner, self)) {  // [fleet-lease]
         return false;
     }
     *epoch = area->lease.epoch.add_seq_cst(1) + 1;  // [fleet-lease]
-    (void)area->figures.takeovers.add_relaxed(1);
+    (void) area->figures.takeovers.add_relaxed(1);
     return true;
 }
 
@@ -142,7 +142,7 @@ bool keep_lease(FleetArea* area, uint64_t self, uint64_t epoch, uint64_t now_ms)
 void leave_lease(FleetArea* area, uint64_t self, uint64_t epoch) noexcept {
     if (holds_lease(*area, self, epoch)) {
         uint64_t owner = self;
-        (void)area->lease.owner.cas_seq_cst(owner, 0);  // [fleet-lease]
+        (void) area->lease.owner.cas_seq_cst(owner, 0);  // [fleet-lease]
     }
 }
 
@@ -200,7 +200,7 @@ constexpr uint64_t kClaimMs = 200;
 
 bool must_doubt(FleetArea* area, uint64_t now_ms, uint64_t blind_ms) noexcept {
     const uint64_t doubted = area->doubted_ms.load_acquire();  // [fleet-ms]
-    uint64_t clear = area->clear_ms.load_acquire();      // [fleet-ms]
+    uint64_t clear = area->clear_ms.load_acquire();            // [fleet-ms]
     for (uint32_t i = 0; i < kFleetNodes; i++) {
         FleetNode node;
         const NodeLook look = look_at_node(*area, i, &node);
@@ -221,11 +221,11 @@ bool must_doubt(FleetArea* area, uint64_t now_ms, uint64_t blind_ms) noexcept {
 
 void note_doubted(FleetArea* area, uint64_t now_ms) noexcept {
     raise_ms(&area->doubted_ms, now_ms);
-    (void)area->figures.blind.add_relaxed(1);
+    (void) area->figures.blind.add_relaxed(1);
 }
 
 NodeLook look_at_node(const FleetArea& area, uint32_t i, FleetNode* out) noexcept {
-    constexpr int kTries = 100;   // a writer at work is done by then
+    constexpr int kTries = 100;  // a writer at work is done by then
     const NodeSlot& slot = area.node[i];
     for (int n = 0; n < kTries; n++) {
         const uint64_t version = slot.version.load_acquire();  // [fleet-node]
@@ -266,7 +266,7 @@ bool note_node(FleetArea* area, Bytes name, const StreamId& position, uint64_t c
         return false;
     }
     const uint64_t version = slot->version.load_acquire() | 1;  // [fleet-node] who died here left it odd
-    slot->version.store_seq_cst(version);  // [fleet-node]
+    slot->version.store_seq_cst(version);                       // [fleet-node]
     put_text(slot->name, kNodeNameBytes / 8, name);
     slot->ms.store_release(position.ms);
     slot->seq.store_release(position.seq);

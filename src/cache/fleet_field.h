@@ -10,7 +10,23 @@ namespace slab_cache::cache {
 using base::Bytes;
 
 // Stored in records (fleet_record.h): a number once given stays.
-enum class Field : uint8_t { kUnknown, kUrl, kPrefix, kHost, kTag, kGlob, kAll, kTagsAll, kNot, kMode, kZone, kFrom, kHello, kUnsafe, kGroup };
+enum class Field : uint8_t {
+    kUnknown,
+    kUrl,
+    kPrefix,
+    kHost,
+    kTag,
+    kGlob,
+    kAll,
+    kTagsAll,
+    kNot,
+    kMode,
+    kZone,
+    kFrom,
+    kHello,
+    kUnsafe,
+    kGroup
+};
 
 struct FieldName {
     Field field;

@@ -17,8 +17,8 @@ bool parse_number(Bytes text, uint64_t* out) noexcept {
 
 bool parse_stream_id(Bytes text, StreamId* out) noexcept {
     const size_t dash = text.find('-');
-    return dash != Bytes::npos && parse_number(base::slice(text, 0, dash), &out->ms)
-           && parse_number(base::slice(text, dash + 1), &out->seq);
+    return dash != Bytes::npos && parse_number(base::slice(text, 0, dash), &out->ms) &&
+           parse_number(base::slice(text, dash + 1), &out->seq);
 }
 
 StreamIdText::StreamIdText(const StreamId& id) noexcept {
@@ -27,8 +27,6 @@ StreamIdText::StreamIdText(const StreamId& id) noexcept {
     size = static_cast<size_t>(base::put_decimal(end, id.seq) - text);
 }
 
-NumberText::NumberText(uint64_t n) noexcept {
-    size = static_cast<size_t>(base::put_decimal(text, n) - text);
-}
+NumberText::NumberText(uint64_t n) noexcept { size = static_cast<size_t>(base::put_decimal(text, n) - text); }
 
 }  // namespace slab_cache::cache

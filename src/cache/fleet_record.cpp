@@ -9,12 +9,15 @@ namespace slab_cache::cache {
 namespace {
 
 bool is_plain(char c) noexcept {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || Bytes("/-._~!$&'()+,;=:@").find(c) != Bytes::npos;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           Bytes("/-._~!$&'()+,;=:@").find(c) != Bytes::npos;
 }
 
 class Writer {
 public:
-    explicit Writer(const Selection& s) noexcept : s_(s), text_(s.arena.get<Bytes>(kMaxRecords)) { failed_ = text_ == nullptr; }
+    explicit Writer(const Selection& s) noexcept : s_(s), text_(s.arena.get<Bytes>(kMaxRecords)) {
+        failed_ = text_ == nullptr;
+    }
 
     // Room for a value of at most `size` bytes; nullptr when memory ran out.
     char* begin(Field field, size_t size) noexcept {
@@ -80,7 +83,7 @@ public:
     void fail() noexcept { failed_ = true; }
 
 private:
-    static constexpr size_t kTail = 8;   // a mode behind it
+    static constexpr size_t kTail = 8;  // a mode behind it
     const Selection& s_;
     Bytes* text_;
     uint32_t count_ = 0;
@@ -140,7 +143,8 @@ void add_url(Writer* w, Field field, const Understood& what) noexcept {
 
 // A prefix of which the page at the prefix is part has no slash at its end.
 void add_prefix(Writer* w, const Understood& what) noexcept {
-    const Bytes path = what.with_page && what.text.size() > 1 ? base::slice(what.text, 0, what.text.size() - 1) : what.text;
+    const Bytes path =
+        what.with_page && what.text.size() > 1 ? base::slice(what.text, 0, what.text.size() - 1) : what.text;
     char* to = w->begin(Field::kPrefix, what.host.size() + 3 * path.size());
     if (to == nullptr) {
         return;
@@ -166,7 +170,7 @@ void add_thing(Writer* w, const Understood& what) noexcept {
     case Thing::kTag:
         w->add(Field::kTag, what.text);
         return;
-    case Thing::kTags:   // one condition in an entry
+    case Thing::kTags:  // one condition in an entry
         w->end_record();
         w->add(Field::kTagsAll, what.host);
         if (!what.text.empty()) {
@@ -182,7 +186,7 @@ void add_thing(Writer* w, const Understood& what) noexcept {
 bool write_records(const Selection& s, RecordList* out) noexcept {
     Writer w(s);
     if (!s.keeps_all || s.understood_count + (s.all ? 1 : 0) < s.accepted) {
-        w.fail();   // something that is not known as text
+        w.fail();  // something that is not known as text
     }
     if (s.all) {
         w.add(Field::kAll, "1");
@@ -252,7 +256,20 @@ bool write_invalidation(const base::Arena& arena, const Url* url, uint32_t urls,
 }
 
 Bytes write_doubt(char* to, size_t room) noexcept {
-    constexpr char kText[] = {static_cast<char>(Field::kAll), 0, 1, 0, '1', static_cast<char>(Field::kMode), 0, 5, 0, 'd', 'o', 'u', 'b', 't'};
+    constexpr char kText[] = {static_cast<char>(Field::kAll),
+                              0,
+                              1,
+                              0,
+                              '1',
+                              static_cast<char>(Field::kMode),
+                              0,
+                              5,
+                              0,
+                              'd',
+                              'o',
+                              'u',
+                              'b',
+                              't'};
     if (room < sizeof(kText)) {
         return {};
     }

@@ -11,8 +11,8 @@
 
 namespace slab_cache::cache {
 
-inline constexpr size_t kRecordText = 4096;      // a record is begun anew above that
-inline constexpr uint32_t kMaxRecords = 512;     // of one purge
+inline constexpr size_t kRecordText = 4096;   // a record is begun anew above that
+inline constexpr uint32_t kMaxRecords = 512;  // of one purge
 
 struct RecordList {
     Bytes* text;

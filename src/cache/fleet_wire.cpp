@@ -111,7 +111,8 @@ struct TagList {
     bool fits = true;
 
     void add(Bytes list) noexcept {
-        for (Bytes member = next_member(&list, kBlanksAndComma); !member.empty(); member = next_member(&list, kBlanksAndComma)) {
+        for (Bytes member = next_member(&list, kBlanksAndComma); !member.empty();
+             member = next_member(&list, kBlanksAndComma)) {
             if (count == kMaxTagsOfRule) {
                 fits = false;
                 return;
@@ -131,8 +132,8 @@ bool read_entry_head(const Reply& entry, EntryHead* out) noexcept {
     const Reply& fields = entry.at(1);
     bool fine = fields.is_array() && fields.count % 2 == 0;
     for (uint32_t i = 0; fine && i < fields.count; i += 2) {
-        fine = fields.at(i).is_text() && fields.at(i + 1).is_text()
-               && read_field(field_of(fields.at(i).text), fields.at(i + 1).text, out);
+        fine = fields.at(i).is_text() && fields.at(i + 1).is_text() &&
+               read_field(field_of(fields.at(i).text), fields.at(i + 1).text, out);
     }
     const bool says_something = out->all || out->values != 0 || out->invalidated != 0;
     out->is_readable = fine && (says_something || out->says_nothing);

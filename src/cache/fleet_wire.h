@@ -23,15 +23,15 @@ enum class EntryMode : uint8_t { kHard, kSoft, kDoubt };
 // What all fields of an entry come to, but what it names.
 struct EntryHead {
     StreamId id;
-    Bytes zone;              // empty: all
+    Bytes zone;  // empty: all
     Bytes from;
     EntryMode mode = EntryMode::kHard;
-    uint32_t values = 0;     // at most so many things are named
-    uint32_t unknown = 0;    // fields
-    uint32_t invalidated = 0;   // URLs and groups
+    uint32_t values = 0;       // at most so many things are named
+    uint32_t unknown = 0;      // fields
+    uint32_t invalidated = 0;  // URLs and groups
     bool all = false;
-    bool says_nothing = false;   // hello
-    bool is_readable = false;    // false: everything is to be doubted
+    bool says_nothing = false;  // hello
+    bool is_readable = false;   // false: everything is to be doubted
 };
 
 // `entry`: [id, [field, value, …]] as XRANGE and XREAD give it. False: it is no entry at all, and has no id.

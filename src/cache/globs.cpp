@@ -36,7 +36,7 @@ bool copy_rule(const GlobRule& rule, Copy* out) noexcept {
 
 void write_rule_locked(GlobRule* rule, const Glob& glob, uint64_t seq) noexcept {
     char text[kGlobText] = {};
-    if (!glob.host.empty()) {   // memcpy wants pointers that are not null, also for nothing
+    if (!glob.host.empty()) {  // memcpy wants pointers that are not null, also for nothing
         std::memcpy(text, glob.host.data(), glob.host.size());
     }
     if (!glob.pattern.empty()) {
@@ -55,8 +55,8 @@ void write_rule_locked(GlobRule* rule, const Glob& glob, uint64_t seq) noexcept 
 bool same(const GlobRule& rule, const Glob& glob) noexcept {
     Copy copy;
     return rule.shape.load_relaxed() == shape_of(glob)  // relaxed: only lock holders write
-           && copy_rule(rule, &copy) && copy.host == glob.host && copy.pattern == glob.pattern
-           && copy.soft == glob.soft;
+           && copy_rule(rule, &copy) && copy.host == glob.host && copy.pattern == glob.pattern &&
+           copy.soft == glob.soft;
 }
 
 uint64_t selector_at(Bytes packed, size_t at) noexcept {

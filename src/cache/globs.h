@@ -28,27 +28,27 @@ using base::Bytes;
 
 inline constexpr uint32_t kGlobRules = 64;
 inline constexpr uint32_t kGlobWords = 29;
-inline constexpr uint32_t kGlobText = kGlobWords * 8;      // host and pattern together
-inline constexpr size_t kGlobSubject = 4096;               // longer URLs count as matched
+inline constexpr uint32_t kGlobText = kGlobWords * 8;  // host and pattern together
+inline constexpr size_t kGlobSubject = 4096;           // longer URLs count as matched
 
 //   | seq:64 | host bytes:16 | pattern bytes:16 | soft:32 | unused:64 | text |     = 256 bytes
 struct GlobRule {
-    base::Atom<uint64_t> seq;            // 0: empty, or being written
-    base::Atom<uint64_t> shape;          // soft:32 | pattern bytes:16 | host bytes:16
+    base::Atom<uint64_t> seq;    // 0: empty, or being written
+    base::Atom<uint64_t> shape;  // soft:32 | pattern bytes:16 | host bytes:16
     uint64_t unused;
     base::Atom<uint64_t> text[kGlobWords];
 };
 static_assert(sizeof(GlobRule) == 256 && std::is_standard_layout_v<GlobRule>);
 
 struct GlobTable {
-    base::Atom<uint64_t> newest;         // the highest seq of a rule; 0: there never was one
+    base::Atom<uint64_t> newest;  // the highest seq of a rule; 0: there never was one
     uint32_t unused[14];
     GlobRule rule[kGlobRules];
 };
 
 struct Glob {
-    Bytes host;      // lower case, without port
-    Bytes pattern;   // percent-decoded path, perhaps with ?args
+    Bytes host;     // lower case, without port
+    Bytes pattern;  // percent-decoded path, perhaps with ?args
     bool soft;
 };
 
@@ -60,12 +60,12 @@ uint64_t raised_selector(Bytes host, const uint8_t* secret) noexcept;
 struct Judged {
     Bytes host;
     Bytes path;
-    Bytes args;      // without '?'
+    Bytes args;  // without '?'
     const uint64_t* selector = nullptr;
     uint32_t selectors = 0;
 };
 
-bool is_glob(Bytes pattern) noexcept;                     // has a '*'
+bool is_glob(Bytes pattern) noexcept;  // has a '*'
 bool fits_rule(const Glob& glob) noexcept;
 bool glob_matches(Bytes pattern, Bytes text) noexcept;
 

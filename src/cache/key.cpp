@@ -21,7 +21,7 @@ uint64_t combine(uint64_t a, uint64_t b) noexcept {
 
 uint64_t finish(Kind kind, uint64_t h) noexcept {
     const uint64_t f = combine(h, static_cast<uint64_t>(kind));
-    return f != 0 ? f : 1;   // 0 means "no record" in the purge table
+    return f != 0 ? f : 1;  // 0 means "no record" in the purge table
 }
 
 uint64_t selector_of(Kind kind, const Url& url, const uint8_t* secret) noexcept {
@@ -31,12 +31,11 @@ uint64_t selector_of(Kind kind, const Url& url, const uint8_t* secret) noexcept 
         const size_t end = rest.find('&');
         const Bytes one = base::slice(rest, 0, end);
         if (!one.empty()) {
-            args += hash64(one, secret);   // a sum: the order of arguments plays no part
+            args += hash64(one, secret);  // a sum: the order of arguments plays no part
         }
         rest = end == Bytes::npos ? Bytes{} : base::slice(rest, end + 1);
     }
-    return finish(kind,
-                  combine(combine(hash64(url.host, secret), hash64(url.path, secret)), args));
+    return finish(kind, combine(combine(hash64(url.host, secret), hash64(url.path, secret)), args));
 }
 
 }  // namespace
@@ -85,17 +84,13 @@ shm::Digest side_digest(const shm::Digest& object, uint64_t identity) noexcept {
     return {combine(object.hi, identity), combine(object.lo, 0x51DEull)};
 }
 
-uint64_t url_selector(const Url& url, const uint8_t* secret) noexcept {
-    return selector_of(Kind::kUrl, url, secret);
-}
+uint64_t url_selector(const Url& url, const uint8_t* secret) noexcept { return selector_of(Kind::kUrl, url, secret); }
 
 uint64_t inner_url_selector(const Url& url, const uint8_t* secret) noexcept {
     return selector_of(Kind::kInner, url, secret);
 }
 
-uint64_t host_selector(Bytes host, const uint8_t* secret) noexcept {
-    return finish(Kind::kHost, hash64(host, secret));
-}
+uint64_t host_selector(Bytes host, const uint8_t* secret) noexcept { return finish(Kind::kHost, hash64(host, secret)); }
 
 uint64_t prefix_selector(Bytes host, Bytes prefix, const uint8_t* secret) noexcept {
     if (prefix.size() <= 1) {
@@ -104,23 +99,20 @@ uint64_t prefix_selector(Bytes host, Bytes prefix, const uint8_t* secret) noexce
     return finish(Kind::kPrefix, combine(hash64(host, secret), hash64(prefix, secret)));
 }
 
-uint64_t tag_selector(Bytes tag, const uint8_t* secret) noexcept {
-    return finish(Kind::kTag, hash64(tag, secret));
-}
+uint64_t tag_selector(Bytes tag, const uint8_t* secret) noexcept { return finish(Kind::kTag, hash64(tag, secret)); }
 
 uint64_t group_selector(Bytes host, Bytes group, const uint8_t* secret) noexcept {
     return finish(Kind::kGroup, combine(hash64(host, secret), hash64(group, secret)));
 }
 
-uint32_t url_selectors(const Url& url, const uint8_t* secret, uint64_t* out, uint32_t capacity,
-                       Side side) noexcept {
+uint32_t url_selectors(const Url& url, const uint8_t* secret, uint64_t* out, uint32_t capacity, Side side) noexcept {
     uint32_t n = 0;
     if (capacity < 2) {
         return 0;
     }
     out[n++] = side == Side::kInner ? inner_url_selector(url, secret) : url_selector(url, secret);
     out[n++] = host_selector(url.host, secret);
-    for (size_t i = 1; i < url.path.size(); i++) {   // the prefix "/" is the host
+    for (size_t i = 1; i < url.path.size(); i++) {  // the prefix "/" is the host
         if (url.path[i] != '/') {
             continue;
         }

@@ -25,8 +25,9 @@ inline constexpr size_t kMaxKeyBytes = 16 * 1024;
 
 // What the two highest bits of a length say. A key has 16 KB at most: no length needs them.
 inline constexpr uint16_t kPartHidden = 0x4000;
-inline constexpr uint16_t kPartGoesOn = 0x8000;   // the field of the part before goes on
-inline constexpr size_t kMaxPartBytes = 0x3FFD;   // no length with marks is 0xFFFE or 0xFFFF: these begin a slot, a variant
+inline constexpr uint16_t kPartGoesOn = 0x8000;  // the field of the part before goes on
+inline constexpr size_t kMaxPartBytes =
+    0x3FFD;  // no length with marks is 0xFFFE or 0xFFFF: these begin a slot, a variant
 
 // Appends length-prefixed fields to a caller's buffer. Overflow is remembered, never written.
 class KeyBuilder {
@@ -82,7 +83,7 @@ uint64_t host_selector(Bytes host, const uint8_t* secret) noexcept;
 // `prefix` starts and ends with '/'. The prefix "/" is the whole host, and has the host's selector.
 uint64_t prefix_selector(Bytes host, Bytes prefix, const uint8_t* secret) noexcept;
 uint64_t tag_selector(Bytes tag, const uint8_t* secret) noexcept;
-uint64_t group_selector(Bytes host, Bytes group, const uint8_t* secret) noexcept;   // RFC 9875: within one origin
+uint64_t group_selector(Bytes host, Bytes group, const uint8_t* secret) noexcept;  // RFC 9875: within one origin
 
 // Of parts of a configuration: the same in every process and after every restart.
 uint64_t stable_hash(Bytes part, uint64_t seed) noexcept;

@@ -10,13 +10,9 @@ constexpr uint32_t kUnit = 64;
 constexpr uint32_t kOutboxMark = 0x4f757421;
 static_assert(kOutboxBytes % kUnit == 0 && sizeof(OutboxHead) < kUnit);
 
-uint64_t bytes_for(size_t text) noexcept {
-    return (sizeof(OutboxHead) + text + kUnit - 1) / kUnit * kUnit;
-}
+uint64_t bytes_for(size_t text) noexcept { return (sizeof(OutboxHead) + text + kUnit - 1) / kUnit * kUnit; }
 
-uint32_t mark_of(uint64_t at) noexcept {
-    return kOutboxMark ^ static_cast<uint32_t>(at / kUnit);
-}
+uint32_t mark_of(uint64_t at) noexcept { return kOutboxMark ^ static_cast<uint32_t>(at / kUnit); }
 
 // Where a record of so many bytes that is to begin at `at` does begin: in one piece.
 uint64_t place_of(uint64_t at, uint64_t bytes) noexcept {
@@ -47,8 +43,8 @@ bool Outbox::parse(uint64_t at, uint64_t head, OutboxRecord* out) const noexcept
     const uint64_t left = kOutboxBytes - at % kOutboxBytes;
     const uint32_t bytes = h->bytes;
     const uint32_t text = h->text_bytes;
-    if (h->mark != mark_of(at) || bytes == 0 || bytes % kUnit != 0 || bytes > left || bytes > head - at
-        || text > bytes - sizeof(OutboxHead)) {
+    if (h->mark != mark_of(at) || bytes == 0 || bytes % kUnit != 0 || bytes > left || bytes > head - at ||
+        text > bytes - sizeof(OutboxHead)) {
         return false;
     }
     out->at = at;
@@ -72,7 +68,7 @@ bool Outbox::make_room(uint64_t end) noexcept {
         }
         start = record.end;
     }
-    raise(&ring_->start, start);   // before anything is written over it
+    raise(&ring_->start, start);  // before anything is written over it
     return true;
 }
 
@@ -125,12 +121,10 @@ bool Outbox::put(const Bytes* text, uint32_t count, uint64_t purge_seq, uint64_t
 }
 
 void Outbox::miss() noexcept {
-    (void)ring_->missed.add_seq_cst(1);  // [outbox-missed]
+    (void) ring_->missed.add_seq_cst(1);  // [outbox-missed]
 }
 
-bool Outbox::has_room_to_spare() const noexcept {
-    return head() - tail() < kOutboxBytes / 2;
-}
+bool Outbox::has_room_to_spare() const noexcept { return head() - tail() < kOutboxBytes / 2; }
 
 bool Outbox::read(uint64_t at, OutboxRecord* out) const noexcept {
     const uint64_t head = this->head();
@@ -147,7 +141,7 @@ bool Outbox::read(uint64_t at, OutboxRecord* out) const noexcept {
 void Outbox::note_id(const OutboxRecord& record, const StreamId& id) noexcept {
     OutboxHead* h = head_at(record.at);
     if (record.at < start() || h->mark != mark_of(record.at)) {
-        return;   // its place was needed
+        return;  // its place was needed
     }
     h->id_seq.store_release(id.seq);  // [outbox-id]
     h->id_ms.store_release(id.ms);    // [outbox-id]
@@ -155,7 +149,7 @@ void Outbox::note_id(const OutboxRecord& record, const StreamId& id) noexcept {
 
 void Outbox::note_sent(const OutboxRecord& record, const StreamId& id) noexcept {
     if (record.end <= tail()) {
-        return;   // another holder was faster
+        return;  // another holder was faster
     }
     note_id(record, id);
     raise(&ring_->tail, record.end);  // [outbox-tail] after its id
@@ -223,7 +217,7 @@ bool Outbox::id_of(const OutboxPlace& place, StreamId* id) const noexcept {
 
 uint64_t Outbox::before_unseen(uint64_t seq, const StreamId& position) const noexcept {
     const StreamId told{ring_->told_ms.load_acquire(), ring_->told_seq.load_acquire()};  // [outbox-told]
-    const uint64_t at = ring_->seen.load_acquire();  // [outbox-tail]
+    const uint64_t at = ring_->seen.load_acquire();                                      // [outbox-tail]
     OutboxRecord record;
     if (untold() != 0 || position < told || at < start()) {
         return 0;

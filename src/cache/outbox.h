@@ -29,12 +29,12 @@ inline constexpr uint32_t kMaxRecordText = 60 * 1024;
 
 //   | mark:32 | bytes:32 | number:64 | purge_seq:64 | at_ms:64 | id_ms:64 | id_seq:64 | text_bytes:32 | 0:32 | text … |
 struct OutboxHead {
-    uint32_t mark;                    // kOutboxMark ^ offset / 64
-    uint32_t bytes;                   // of the whole record
-    uint64_t number;                  // 0: a gap; else one more than the record before
-    uint64_t purge_seq;               // the counter of the purge it tells of
-    uint64_t at_ms;                   // when
-    base::Atom<uint64_t> id_ms, id_seq;   // what it is called in the stream; 0: not known yet
+    uint32_t mark;                       // kOutboxMark ^ offset / 64
+    uint32_t bytes;                      // of the whole record
+    uint64_t number;                     // 0: a gap; else one more than the record before
+    uint64_t purge_seq;                  // the counter of the purge it tells of
+    uint64_t at_ms;                      // when
+    base::Atom<uint64_t> id_ms, id_seq;  // what it is called in the stream; 0: not known yet
     uint32_t text_bytes;
     uint32_t pad;
 };
@@ -42,22 +42,22 @@ static_assert(sizeof(OutboxHead) == 56 && std::is_standard_layout_v<OutboxHead>)
 
 struct OutboxRing {
     base::Atom<uint64_t> start, tail, seen, head;
-    base::Atom<uint64_t> numbers;     // the last one given out
-    base::Atom<uint64_t> missed;      // records that did not fit, and what else others must be told to doubt
-    base::Atom<uint64_t> told;        // of these, up to where they were told
-    base::Atom<uint64_t> told_ms, told_seq;   // id of the entry that told of them
+    base::Atom<uint64_t> numbers;            // the last one given out
+    base::Atom<uint64_t> missed;             // records that did not fit, and what else others must be told to doubt
+    base::Atom<uint64_t> told;               // of these, up to where they were told
+    base::Atom<uint64_t> told_ms, told_seq;  // id of the entry that told of them
     alignas(64) char bytes[kOutboxBytes];
 };
 static_assert(std::is_standard_layout_v<OutboxRing> && offsetof(OutboxRing, bytes) == 128);
 
 struct OutboxRecord {
-    uint64_t at = 0;                  // offset
-    uint64_t end = 0;                 // offset of what is behind it
+    uint64_t at = 0;   // offset
+    uint64_t end = 0;  // offset of what is behind it
     uint64_t number = 0;
     uint64_t purge_seq = 0;
     uint64_t at_ms = 0;
-    StreamId id;                      // none: not sent, as far as is known
-    Bytes text;                       // in the ring: copy it, or be done with it before the purge lock may be taken by others
+    StreamId id;  // none: not sent, as far as is known
+    Bytes text;   // in the ring: copy it, or be done with it before the purge lock may be taken by others
 };
 
 struct OutboxPlace {
@@ -89,12 +89,12 @@ public:
     // After read() failed before the head: nonsense goes, and is missed. True: there was some.
     bool check(uint64_t at) noexcept;
 
-    uint64_t start() const noexcept { return ring_->start.load_acquire(); }  // [outbox-start]
-    uint64_t tail() const noexcept { return ring_->tail.load_acquire(); }    // [outbox-tail]
-    uint64_t head() const noexcept { return ring_->head.load_acquire(); }    // [outbox-head]
-    uint64_t missed() const noexcept { return ring_->missed.load_acquire(); }  // [outbox-missed]
+    uint64_t start() const noexcept { return ring_->start.load_acquire(); }             // [outbox-start]
+    uint64_t tail() const noexcept { return ring_->tail.load_acquire(); }               // [outbox-tail]
+    uint64_t head() const noexcept { return ring_->head.load_acquire(); }               // [outbox-head]
+    uint64_t missed() const noexcept { return ring_->missed.load_acquire(); }           // [outbox-missed]
     uint64_t untold() const noexcept { return missed() - ring_->told.load_acquire(); }  // [outbox-told]
-    uint64_t last_number() const noexcept { return ring_->numbers.load_acquire(); }  // [outbox-head]
+    uint64_t last_number() const noexcept { return ring_->numbers.load_acquire(); }     // [outbox-head]
     // Of what is still to be sent: how many, and since when the oldest waits (0: nothing does).
     uint32_t waiting() const noexcept;
     uint64_t oldest_ms() const noexcept;

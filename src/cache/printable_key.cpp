@@ -89,7 +89,7 @@ void put_variant(http::Output* out, Bytes variant, const uint8_t* secret) noexce
     http::Output nowhere(nullptr, 0);
     if (length <= rest.size() &&
         put_values(&nowhere, base::slice(rest, 0, length), base::slice(rest, length), secret)) {
-        (void)put_values(out, base::slice(rest, 0, length), base::slice(rest, length), secret);
+        (void) put_values(out, base::slice(rest, 0, length), base::slice(rest, length), secret);
         return;
     }
     out->put('|');

@@ -17,21 +17,13 @@ Bytes prefix_of(const Url& url) noexcept {
     return !path.empty() && path.back() == '/' ? path : Bytes{};
 }
 
-bool has_star(const Url& url) noexcept {
-    return is_glob(url.path) || is_glob(url.args);
-}
+bool has_star(const Url& url) noexcept { return is_glob(url.path) || is_glob(url.args); }
 
-bool has_room(const Selection& s, uint32_t selectors) noexcept {
-    return s.capacity - s.count >= selectors;
-}
+bool has_room(const Selection& s, uint32_t selectors) noexcept { return s.capacity - s.count >= selectors; }
 
-void add(Selection* s, uint64_t selector) noexcept {
-    s->selector[s->count++] = selector;
-}
+void add(Selection* s, uint64_t selector) noexcept { s->selector[s->count++] = selector; }
 
-uint32_t most_understood(const Selection& s) noexcept {
-    return s.keeps_all ? s.capacity : kMaxUnderstood;
-}
+uint32_t most_understood(const Selection& s) noexcept { return s.keeps_all ? s.capacity : kMaxUnderstood; }
 
 // Room for one more. False when memory ran out, or there are enough.
 bool may_note(Selection* s) noexcept {
@@ -61,7 +53,7 @@ void note(Selection* s, const Understood& what) noexcept {
 
 // An operator's URL may be one that clients never see.
 void add_inner(Selection* s, const Url& url) noexcept {
-    s->inner[s->inner_count++] = inner_url_selector(url, s->secret);   // at most one for each selector
+    s->inner[s->inner_count++] = inner_url_selector(url, s->secret);  // at most one for each selector
 }
 
 // One thing that is one selector.
@@ -107,8 +99,7 @@ bool add_rule(Selection* s, const SelectedGlob& rule) noexcept {
 
 bool add_pattern(Selection* s, const Url& url) noexcept {
     Bytes pattern;
-    if (!has_rule_room(s) || !pattern_of(s->arena, url, &pattern) ||
-        !fits_rule({url.host, pattern, false})) {
+    if (!has_rule_room(s) || !pattern_of(s->arena, url, &pattern) || !fits_rule({url.host, pattern, false})) {
         return false;
     }
     // What literally has a star in it; and the purge that gives the pattern its counter.
@@ -149,7 +140,7 @@ bool make_room(Selection* s, size_t selectors) noexcept {
 
 bool select_exactly(Selection* s, const Url& url) noexcept {
     Bytes text = url.path;
-    (void)pattern_of(s->arena, url, &text);
+    (void) pattern_of(s->arena, url, &text);
     if (!add_thing(s, url_selector(url, s->secret), {Thing::kUrl, url.host, text, url.path.size(), false})) {
         return false;
     }
@@ -171,8 +162,7 @@ bool select_url(Selection* s, Bytes url) noexcept {
 
 bool select_prefix(Selection* s, Bytes text) noexcept {
     Target target;
-    if (!parse_target(s->arena, s->asker, text, &target) || !target.url.args.empty() ||
-        !has_room(*s, 2)) {
+    if (!parse_target(s->arena, s->asker, text, &target) || !target.url.args.empty() || !has_room(*s, 2)) {
         return false;
     }
     const Url& url = target.url;
@@ -186,19 +176,17 @@ bool select_prefix(Selection* s, Bytes text) noexcept {
         add(s, url_selector(url, s->secret));
         add_inner(s, url);
     }
-    return add_thing(s, prefix_selector(url.host, path, s->secret), {Thing::kPrefix, url.host, path, Bytes::npos, with_page});
+    return add_thing(s, prefix_selector(url.host, path, s->secret),
+                     {Thing::kPrefix, url.host, path, Bytes::npos, with_page});
 }
 
 bool select_host(Selection* s, Bytes text) noexcept {
     Target target;
-    return text.find_first_of("/?") == Bytes::npos &&
-           parse_target(s->arena, s->asker, text, &target) &&
+    return text.find_first_of("/?") == Bytes::npos && parse_target(s->arena, s->asker, text, &target) &&
            add_thing(s, host_selector(target.url.host, s->secret), {Thing::kHost, target.url.host, {}});
 }
 
-bool is_tag(Bytes text) noexcept {
-    return !text.empty() && text.find_first_of(Bytes{" \t,\r\n\0", 6}) == Bytes::npos;
-}
+bool is_tag(Bytes text) noexcept { return !text.empty() && text.find_first_of(Bytes{" \t,\r\n\0", 6}) == Bytes::npos; }
 
 bool select_tag(Selection* s, Bytes tag) noexcept {
     if (!is_tag(tag)) {
@@ -209,7 +197,8 @@ bool select_tag(Selection* s, Bytes tag) noexcept {
     if (p != nullptr) {
         std::memcpy(p, tag.data(), tag.size());
     }
-    return add_thing(s, tag_selector(tag, s->secret), {Thing::kTag, {}, p != nullptr ? Bytes{p, tag.size()} : Bytes{}, Bytes::npos, false});
+    return add_thing(s, tag_selector(tag, s->secret),
+                     {Thing::kTag, {}, p != nullptr ? Bytes{p, tag.size()} : Bytes{}, Bytes::npos, false});
 }
 
 namespace {
@@ -269,8 +258,6 @@ uint32_t join_inner(Selection* s) noexcept {
     return s->count + s->inner_count;
 }
 
-bool is_empty(const Selection& s) noexcept {
-    return s.count == 0 && !s.all;
-}
+bool is_empty(const Selection& s) noexcept { return s.count == 0 && !s.all; }
 
 }  // namespace slab_cache::cache

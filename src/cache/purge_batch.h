@@ -33,7 +33,8 @@ struct Selection {
     uint64_t* selector;
     uint32_t count;
     uint32_t capacity;
-    uint64_t* inner;     // the same URLs as what is behind the clients' (key.h); behind `selector` once join_inner() was called
+    uint64_t*
+        inner;  // the same URLs as what is behind the clients' (key.h); behind `selector` once join_inner() was called
     uint32_t inner_count;
     SelectedGlob* glob;  // patterns, at most kMaxGlobs
     uint32_t glob_count;
@@ -43,7 +44,7 @@ struct Selection {
     Understood* understood;  // nullptr where memory ran out
     uint32_t understood_count;
     uint32_t understood_room;
-    bool keeps_all;          // set before make_room(): all things are noted, for others to be told (fleet_record.h)
+    bool keeps_all;  // set before make_room(): all things are noted, for others to be told (fleet_record.h)
 };
 
 inline constexpr uint32_t kMaxGlobs = 32;  // in one request
@@ -53,7 +54,7 @@ inline constexpr uint32_t kMaxGlobs = 32;  // in one request
 bool make_room(Selection* s, size_t selectors) noexcept;
 
 bool select_url(Selection* s,
-                Bytes url) noexcept;  // a trailing "/*": everything below; other '*': a pattern
+                Bytes url) noexcept;                         // a trailing "/*": everything below; other '*': a pattern
 bool select_exactly(Selection* s, const Url& url) noexcept;  // a '*' is a star
 bool select_prefix(Selection* s,
                    Bytes url) noexcept;  // of whole path segments, the page at the prefix included

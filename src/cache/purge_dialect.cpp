@@ -150,7 +150,7 @@ TagsRead select_tag_pattern(Selection* to, Bytes value) noexcept {
         if (read(&reader)) {
             return TagsRead::kTags;
         }
-        to->count = count;   // half of a pattern is none
+        to->count = count;  // half of a pattern is none
         to->accepted = accepted;
         to->understood_count = understood;
         if (reader.read == TagsRead::kTooMany) {

@@ -10,8 +10,7 @@ namespace {
 // What must be said, in the order of the sentence.
 class Complaint {
 public:
-    explicit Complaint(Problem* problem) noexcept
-        : problem_(problem), out_(problem->text, sizeof(problem->text)) {}
+    explicit Complaint(Problem* problem) noexcept : problem_(problem), out_(problem->text, sizeof(problem->text)) {}
     Complaint& say(Bytes text) noexcept {
         out_.put(text);
         return *this;
@@ -49,20 +48,20 @@ struct ListField {
 };
 
 constexpr Bytes kNoTag = " is no tag: tags have neither spaces nor commas in them, and are not empty";
-constexpr Bytes kNoUrl = " is no URL (scheme://host/path, host/path or, unsigned, /path), or one pattern too many or too long";
+constexpr Bytes kNoUrl =
+    " is no URL (scheme://host/path, host/path or, unsigned, /path), or one pattern too many or too long";
 
 constexpr ListField kLists[] = {
     {"urls", select_url, kNoUrl},
     {"files", select_url, kNoUrl},
     {"globs", select_url, kNoUrl},
-    {"prefixes", select_prefix, " is no URL without arguments and patterns (scheme://host/path, host/path or, unsigned, /path)"},
+    {"prefixes", select_prefix,
+     " is no URL without arguments and patterns (scheme://host/path, host/path or, unsigned, /path)"},
     {"hosts", select_host, " is no host name"},
     {"tags", select_tag, kNoTag},
 };
 
-Bytes text_of(const json_t* string) noexcept {
-    return {json_string_value(string), json_string_length(string)};
-}
+Bytes text_of(const json_t* string) noexcept { return {json_string_value(string), json_string_length(string)}; }
 
 bool read_list(const Reading& p, const ListField& field, json_t* value) noexcept {
     if (!json_is_array(value)) {
@@ -98,16 +97,17 @@ bool read_field(const Reading& p, Bytes name, json_t* value) noexcept {
     if (name == "mode") {
         const Bytes mode = json_is_string(value) ? text_of(value) : Bytes{};
         p.to->soft = mode == "soft";
-        return p.to->soft || mode == "hard" ||
-               p.complain_of(name).say(" must be \"hard\" or \"soft\"").end();
+        return p.to->soft || mode == "hard" || p.complain_of(name).say(" must be \"hard\" or \"soft\"").end();
     }
     if (name == "tags_all" || name == "not") {
-        return true;   // read_tag_set() reads both
+        return true;  // read_tag_set() reads both
     }
     return p.complain()
         .say("unknown field \"")
         .say(name)
-        .say("\": urls, prefixes, hosts, tags, tags_all with not, globs, all, mode are known, and files and purge_everything")
+        .say(
+            "\": urls, prefixes, hosts, tags, tags_all with not, globs, all, mode are known, and files and "
+            "purge_everything")
         .end();
 }
 
@@ -141,22 +141,22 @@ bool read_tag_set(const Reading& p, json_t* root) noexcept {
     }
     Bytes tag[2][kMaxTagsOfRule];
     TagSet set{tag[0], 0, tag[1], 0};
-    if (!read_tag_list(p, "tags_all", all, tag[0], &set.all_count) || !read_tag_list(p, "not", none, tag[1], &set.none_count)) {
+    if (!read_tag_list(p, "tags_all", all, tag[0], &set.all_count) ||
+        !read_tag_list(p, "not", none, tag[1], &set.none_count)) {
         return false;
     }
     if (set.all_count == 0) {
         return p.complain().say("\"not\" goes with \"tags_all\", which names a tag at least").end();
     }
-    return select_tags(p.to, set) || p.complain().say("\"tags_all\" and \"not\" have too many tags: 28 in one condition").end();
+    return select_tags(p.to, set) ||
+           p.complain().say("\"tags_all\" and \"not\" have too many tags: 28 in one condition").end();
 }
 
 size_t count_items(json_t* root) noexcept {
     size_t n = 0;
     const char* key = nullptr;
     json_t* value = nullptr;
-    json_object_foreach(root, key, value) {
-        n += json_array_size(value);
-    }
+    json_object_foreach(root, key, value) { n += json_array_size(value); }
     return n;
 }
 
@@ -192,12 +192,7 @@ bool read_purge_json(Bytes body, Selection* to, Problem* problem) noexcept {
     json_t* root = json_loadb(body.data(), body.size(), JSON_REJECT_DUPLICATES, &error);
     if (root == nullptr) {
         const uint64_t at = error.position > 0 ? static_cast<uint64_t>(error.position) : 0;
-        return reading.complain()
-            .say("not JSON: ")
-            .say(error.text)
-            .say(", at byte ")
-            .say_number(at)
-            .end();
+        return reading.complain().say("not JSON: ").say(error.text).say(", at byte ").say_number(at).end();
     }
     const bool ok = read_document(reading, root);
     json_decref(root);
@@ -210,9 +205,7 @@ bool read_surrogate_keys(Bytes body, PutKeyFn put, void* data) noexcept {
     bool ok = json_object_size(root) == 1 && json_is_array(keys);
     size_t index = 0;
     json_t* key = nullptr;
-    json_array_foreach(keys, index, key) {
-        ok = ok && json_is_string(key) && put(text_of(key), data);
-    }
+    json_array_foreach(keys, index, key) { ok = ok && json_is_string(key) && put(text_of(key), data); }
     json_decref(root);
     return ok;
 }

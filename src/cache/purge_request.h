@@ -18,10 +18,10 @@ bool is_purge_method(Bytes method, Bytes configured) noexcept;
 struct PurgeRequest {
     Selection* to;
     Bytes method;
-    bool has_own_tags;      // the location says where tags come from
-    bool is_by_pattern;     // X-Purge-Method: regex
-    bool is_everything;     // a BAN of all that there is
-    Bytes complaint;        // why it is refused
+    bool has_own_tags;   // the location says where tags come from
+    bool is_by_pattern;  // X-Purge-Method: regex
+    bool is_everything;  // a BAN of all that there is
+    Bytes complaint;     // why it is refused
 };
 
 // One field of the request. kRefused has a complaint.

@@ -23,9 +23,7 @@ size_t command_room(const Bytes* word, uint32_t count) noexcept {
     return n;
 }
 
-char* write_command_head(char* to, uint32_t count) noexcept {
-    return write_line(to, '*', count);
-}
+char* write_command_head(char* to, uint32_t count) noexcept { return write_line(to, '*', count); }
 
 char* write_command_word(char* to, Bytes word) noexcept {
     to = write_line(to, '$', word.size());

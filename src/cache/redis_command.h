@@ -20,6 +20,6 @@ char* write_command(char* to, const Bytes* word, uint32_t count) noexcept;
 // Its parts, for commands that are written piece by piece: the number of words, and each of them.
 char* write_command_head(char* to, uint32_t count) noexcept;
 char* write_command_word(char* to, Bytes word) noexcept;
-inline constexpr size_t kCommandPartRoom = 32;   // of the head; of a word beside its own bytes
+inline constexpr size_t kCommandPartRoom = 32;  // of the head; of a word beside its own bytes
 
 }  // namespace slab_cache::cache

@@ -12,9 +12,7 @@ namespace {
 constexpr size_t kChunkBytes = 16 * 1024;
 constexpr size_t kAlign = alignof(Reply);
 
-ReplyReader* owner_of(const redisReadTask* task) noexcept {
-    return static_cast<ReplyReader*>(task->privdata);
-}
+ReplyReader* owner_of(const redisReadTask* task) noexcept { return static_cast<ReplyReader*>(task->privdata); }
 
 // The place of the value that is being read: of its own, or in its array.
 Reply* place_of(const redisReadTask* task) noexcept {
@@ -77,9 +75,7 @@ void* make_integer(const redisReadTask* task, long long value) {
     return reply;
 }
 
-void* make_nil(const redisReadTask* task) {
-    return place_of(task);
-}
+void* make_nil(const redisReadTask* task) { return place_of(task); }
 
 void free_nothing(void*) {}
 
@@ -89,9 +85,7 @@ constexpr Reply kNoReply;
 
 }  // namespace
 
-const Reply& Reply::at(uint32_t i) const noexcept {
-    return i < count ? element[i] : kNoReply;
-}
+const Reply& Reply::at(uint32_t i) const noexcept { return i < count ? element[i] : kNoReply; }
 
 bool ReplyReader::open(const ReplyLimits& limits) noexcept {
     limits_ = limits;
@@ -188,7 +182,7 @@ ReplyReader::Next ReplyReader::next(const Reply** reply) noexcept {
     if (reader_ == nullptr || broken_) {
         return Next::kBroken;
     }
-    if (reader_->ridx == -1) {   // between two replies: nothing of the last one is needed
+    if (reader_->ridx == -1) {  // between two replies: nothing of the last one is needed
         drop_values();
     }
     void* found = nullptr;
@@ -201,8 +195,6 @@ ReplyReader::Next ReplyReader::next(const Reply** reply) noexcept {
     return found != nullptr ? Next::kReply : Next::kMore;
 }
 
-Bytes ReplyReader::why() const noexcept {
-    return why_;
-}
+Bytes ReplyReader::why() const noexcept { return why_; }
 
 }  // namespace slab_cache::cache

@@ -23,9 +23,9 @@ enum class ReplyKind : uint8_t { kNil, kText, kStatus, kError, kInteger, kArray 
 
 struct Reply {
     ReplyKind kind = ReplyKind::kNil;
-    uint32_t count = 0;               // elements of an array
+    uint32_t count = 0;  // elements of an array
     const Reply* element = nullptr;
-    Bytes text;                       // kText, kStatus, kError
+    Bytes text;  // kText, kStatus, kError
     int64_t integer = 0;
 
     bool is_array() const noexcept { return kind == ReplyKind::kArray; }
@@ -40,8 +40,8 @@ struct Reply {
 };
 
 struct ReplyLimits {
-    size_t bytes = 1024 * 1024;       // of one reply as it is sent, and of its values
-    uint32_t values = 64 * 1024;      // of one reply, nested ones included
+    size_t bytes = 1024 * 1024;   // of one reply as it is sent, and of its values
+    uint32_t values = 64 * 1024;  // of one reply, nested ones included
 };
 
 class ReplyReader {
@@ -50,11 +50,11 @@ public:
 
     // False when memory ran out. Closed before, or fresh.
     bool open(const ReplyLimits& limits) noexcept;
-    void close() noexcept;   // idempotent
+    void close() noexcept;  // idempotent
 
     void feed(Bytes bytes) noexcept;
     Next next(const Reply** reply) noexcept;
-    Bytes why() const noexcept;   // of kBroken
+    Bytes why() const noexcept;  // of kBroken
 
     // ---- for the functions that hiredis calls ----
     void* take(size_t bytes) noexcept;
@@ -69,9 +69,9 @@ private:
 
     redisReader* reader_ = nullptr;
     ReplyLimits limits_;
-    Chunk* chunks_ = nullptr;         // the newest first; values are taken from that one
-    size_t used_ = 0;                 // of the newest
-    size_t taken_ = 0;                // of this reply
+    Chunk* chunks_ = nullptr;  // the newest first; values are taken from that one
+    size_t used_ = 0;          // of the newest
+    size_t taken_ = 0;         // of this reply
     uint32_t values_ = 0;
     bool broken_ = false;
     const char* why_ = "";

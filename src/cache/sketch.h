@@ -28,12 +28,12 @@ inline constexpr int64_t kHalfLifeSec = 3600;
 inline constexpr uint32_t kStaleLockMs = 1000;
 
 struct SketchRow {
-    uint64_t fingerprint;   // 0: empty
-    uint64_t weight;        // microseconds
-    uint64_t error;         // of the weight
-    uint32_t count;         // requests
-    uint32_t last_sec;      // wall clock
-    uint16_t note;          // the caller's: the last reason
+    uint64_t fingerprint;  // 0: empty
+    uint64_t weight;       // microseconds
+    uint64_t error;        // of the weight
+    uint32_t count;        // requests
+    uint32_t last_sec;     // wall clock
+    uint16_t note;         // the caller's: the last reason
     uint16_t name_bytes;
     uint32_t pad;
     char name[kSketchName];
@@ -43,7 +43,7 @@ struct SketchRow {
 static_assert(sizeof(SketchRow) == 192 && std::is_trivially_copyable_v<SketchRow>);
 
 struct SketchSet {
-    base::Atom<uint32_t> lock;   // 0 free, else the millisecond it was taken
+    base::Atom<uint32_t> lock;  // 0 free, else the millisecond it was taken
     uint32_t pad[15];
     SketchRow row[kSketchWays];
 };
@@ -56,8 +56,8 @@ struct Sketch {
 static_assert(std::is_standard_layout_v<Sketch>);
 
 struct Sample {
-    uint64_t fingerprint;        // keyed hash of the name
-    Bytes name;                  // cut at kSketchName
+    uint64_t fingerprint;  // keyed hash of the name
+    Bytes name;            // cut at kSketchName
     uint64_t weight;
     uint32_t count;
     uint16_t note;

@@ -17,9 +17,9 @@ struct HeadWire {
     uint32_t fresh_until;
     uint32_t stale_while_until;
     uint32_t stale_if_error_until;
-    uint32_t born_at;         // since kBornEpoch
+    uint32_t born_at;  // since kBornEpoch
     uint32_t date;
-    uint32_t last_modified;   // kNoTime: none
+    uint32_t last_modified;  // kNoTime: none
 };
 static_assert(sizeof(HeadWire) == kHeadFixedBytes && std::is_trivially_copyable_v<HeadWire>);
 static_assert(http::fact::kOwnStaleIfError <= 0xFF, "the flags no longer fit into a byte");
@@ -114,8 +114,7 @@ bool take_length(Bytes* rest, size_t* n) noexcept {
     if (!take(rest, 2, &two)) {
         return false;
     }
-    *n = static_cast<size_t>(static_cast<unsigned char>(two[0])) << 8
-         | static_cast<unsigned char>(two[1]);
+    *n = static_cast<size_t>(static_cast<unsigned char>(two[0])) << 8 | static_cast<unsigned char>(two[1]);
     return true;
 }
 
@@ -126,7 +125,7 @@ Known known(Bytes name) noexcept {
     while (i != 0 && !base::equal_nocase(kNames[i].name, name)) {
         i = kByLength.next[i];
     }
-    return static_cast<Known>(i);   // 0 is kOther
+    return static_cast<Known>(i);  // 0 is kOther
 }
 
 bool decode_facts(Bytes head, HeadFixed* out) noexcept {
@@ -195,12 +194,23 @@ bool decode_head(Bytes head, StoredResponse* out) noexcept {
             return false;
         }
         switch (field.id) {
-        case Known::kETag:         out->etag = field.value; break;
-        case Known::kLastModified: out->last_modified = field.value; break;
-        case Known::kContentType:  out->content_type = field.value; break;
-        case Known::kDate:         out->date = field.value; break;
-        case Known::kVary:         out->vary = field.value; break;
-        default:                   break;
+        case Known::kETag:
+            out->etag = field.value;
+            break;
+        case Known::kLastModified:
+            out->last_modified = field.value;
+            break;
+        case Known::kContentType:
+            out->content_type = field.value;
+            break;
+        case Known::kDate:
+            out->date = field.value;
+            break;
+        case Known::kVary:
+            out->vary = field.value;
+            break;
+        default:
+            break;
         }
     }
     return rest.empty() && out->content_type_len <= out->content_type.size();
@@ -216,8 +226,8 @@ void HeadBuilder::add(Bytes name, Bytes value) noexcept {
     const uint8_t form = form_of(id, name);
     const bool literal = form == kLiteralForm;
     const size_t need = 1 + (literal ? 1 + 2 * name.size() : 0) + 2 + value.size();
-    if (overflowed_ || capacity_ - size_ < need || value.size() > 0xFFFF
-        || (literal && (name.empty() || name.size() > 0xFF))) {
+    if (overflowed_ || capacity_ - size_ < need || value.size() > 0xFFFF ||
+        (literal && (name.empty() || name.size() > 0xFF))) {
         overflowed_ = true;
         return;
     }
@@ -248,8 +258,7 @@ void HeadBuilder::add(Bytes name, Bytes value) noexcept {
     count_++;
 }
 
-bool HeadBuilder::finish(uint16_t status, int64_t last_modified,
-                         const http::StoredFacts& facts) noexcept {
+bool HeadBuilder::finish(uint16_t status, int64_t last_modified, const http::StoredFacts& facts) noexcept {
     if (overflowed_) {
         return false;
     }

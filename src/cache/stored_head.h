@@ -26,14 +26,37 @@ using base::Bytes;
 // Fields that the adapter must put into typed places. Order is part of the layout.
 enum class Known : uint8_t {
     kOther = 0,
-    kContentType, kDate, kLastModified, kETag, kCacheControl, kExpires, kVary, kContentEncoding,
-    kLocation, kContentLanguage, kAccessControlAllowOrigin, kXContentTypeOptions, kLink, kXFrameOptions,
-    kStrictTransportSecurity, kContentLocation, kRefresh, kWwwAuthenticate, kAcceptRanges, kReferrerPolicy,
-    kSetCookie, kServer, kContentDisposition, kContentSecurityPolicy, kXRequestId, kPragma, kAge,
+    kContentType,
+    kDate,
+    kLastModified,
+    kETag,
+    kCacheControl,
+    kExpires,
+    kVary,
+    kContentEncoding,
+    kLocation,
+    kContentLanguage,
+    kAccessControlAllowOrigin,
+    kXContentTypeOptions,
+    kLink,
+    kXFrameOptions,
+    kStrictTransportSecurity,
+    kContentLocation,
+    kRefresh,
+    kWwwAuthenticate,
+    kAcceptRanges,
+    kReferrerPolicy,
+    kSetCookie,
+    kServer,
+    kContentDisposition,
+    kContentSecurityPolicy,
+    kXRequestId,
+    kPragma,
+    kAge,
     kCount,
 };
 
-Known known(Bytes name) noexcept;   // in any spelling
+Known known(Bytes name) noexcept;  // in any spelling
 
 inline constexpr size_t kHeadFixedBytes = 32;
 
@@ -41,8 +64,8 @@ inline constexpr size_t kHeadFixedBytes = 32;
 struct HeadFixed {
     uint16_t status;
     uint16_t field_count;
-    uint16_t content_type_len;   // without parameters
-    int64_t last_modified;       // -1: none
+    uint16_t content_type_len;  // without parameters
+    int64_t last_modified;      // -1: none
     http::StoredFacts facts;
 };
 
@@ -59,7 +82,7 @@ struct StoredResponse {
     uint16_t content_type_len = 0;
     int64_t last_modified_time = -1;
     http::StoredFacts facts = {};
-    Bytes fields;                // encoded
+    Bytes fields;  // encoded
     uint16_t field_count = 0;
     // Found while decoding:
     Bytes etag, last_modified, content_type, date, vary;
@@ -83,7 +106,6 @@ public:
     Bytes head() const noexcept { return {buffer_, size_}; }
 
 private:
-
     char* buffer_;
     size_t capacity_;
     size_t size_;

@@ -57,14 +57,14 @@ bool is_token(Bytes authorization) noexcept {
 
 bool sign_request(Bytes secret, const SignedRequest& request, Bytes expiry, char (&hex)[kMacHexBytes]) noexcept {
     unsigned char body[EVP_MAX_MD_SIZE];
-    if (secret.size() > INT_MAX
-        || EVP_Digest(request.body.data(), request.body.size(), body, nullptr, EVP_sha256(), nullptr) != 1) {
+    if (secret.size() > INT_MAX ||
+        EVP_Digest(request.body.data(), request.body.size(), body, nullptr, EVP_sha256(), nullptr) != 1) {
         return false;
     }
     char body_hex[kMacHexBytes];
     to_hex(body, body_hex);
-    const size_t size = request.method.size() + request.target.size() + expiry.size() + sizeof(body_hex) + 3
-                        + request.fields.size();
+    const size_t size =
+        request.method.size() + request.target.size() + expiry.size() + sizeof(body_hex) + 3 + request.fields.size();
     Message message{static_cast<char*>(std::malloc(size)), 0};
     if (message.data == nullptr) {
         return false;
@@ -79,8 +79,7 @@ bool sign_request(Bytes secret, const SignedRequest& request, Bytes expiry, char
     message.add(request.fields);
     unsigned char mac[EVP_MAX_MD_SIZE];
     const bool ok = HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),
-                         reinterpret_cast<const unsigned char*>(message.data), message.size, mac, nullptr)
-                    != nullptr;
+                         reinterpret_cast<const unsigned char*>(message.data), message.size, mac, nullptr) != nullptr;
     std::free(message.data);
     to_hex(mac, hex);
     return ok;
@@ -96,8 +95,8 @@ TokenVerdict check_token(Bytes authorization, Bytes secret, const SignedRequest&
         return TokenVerdict::kMalformed;
     }
     char hex[kMacHexBytes];
-    if (secret.size() < kMinSecretBytes || !sign_request(secret, request, expiry_text, hex)
-        || CRYPTO_memcmp(hex, claimed.data(), kMacHexBytes) != 0) {
+    if (secret.size() < kMinSecretBytes || !sign_request(secret, request, expiry_text, hex) ||
+        CRYPTO_memcmp(hex, claimed.data(), kMacHexBytes) != 0) {
         return TokenVerdict::kWrong;
     }
     // After the signature: who cannot sign learns nothing of our clock.

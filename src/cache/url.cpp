@@ -60,7 +60,7 @@ bool is_host(Bytes host) noexcept {
 bool read_scheme(Bytes* text, Bytes* scheme) noexcept {
     const size_t end = text->find("://");
     if (end == Bytes::npos || end > 5) {
-        const Bytes first = base::slice(*text, 0, text->find('/'));   // "http//host/path" is meant otherwise
+        const Bytes first = base::slice(*text, 0, text->find('/'));  // "http//host/path" is meant otherwise
         return !base::equal_nocase(first, "http") && !base::equal_nocase(first, "https");
     }
     const Bytes word = base::slice(*text, 0, end);
@@ -98,8 +98,7 @@ bool parse_target(const base::Arena& arena, const Asker& asker, Bytes text, Targ
 }
 
 Bytes default_key_of(const base::Arena& arena, const Target& target) noexcept {
-    const size_t size = KeyBuilder::needed(target.scheme.size()) +
-                        KeyBuilder::needed(target.authority.size()) +
+    const size_t size = KeyBuilder::needed(target.scheme.size()) + KeyBuilder::needed(target.authority.size()) +
                         KeyBuilder::needed(target.uri.size());
     char* p = size <= kMaxKeyBytes ? arena.get(size) : nullptr;
     if (p == nullptr) {

@@ -27,7 +27,7 @@ uint32_t age(uint8_t cell, uint32_t epoch) noexcept {
 }
 
 void raise(Cell* cell, uint32_t epoch) noexcept {
-    uint8_t seen = cell->load_seq_cst();  // [url-filter]
+    uint8_t seen = cell->load_seq_cst();                                                      // [url-filter]
     while (age(seen, epoch) != 0 && !cell->cas_seq_cst(seen, static_cast<uint8_t>(epoch))) {  // [url-filter]
     }
 }
@@ -60,8 +60,8 @@ uint32_t UrlFilter::list(uint64_t selector) const noexcept {
 bool UrlFilter::is_listed(uint64_t selector) const noexcept {
     const Pair pair = cells_of(selector, count_);
     for (uint32_t e = epoch();;) {
-        const bool listed = e == kAllListed
-                            || (age(cells_[pair.at[0]].load_seq_cst(), e) < kEpochs  // [url-filter]
+        const bool listed =
+            e == kAllListed || (age(cells_[pair.at[0]].load_seq_cst(), e) < kEpochs       // [url-filter]
                                 && age(cells_[pair.at[1]].load_seq_cst(), e) < kEpochs);  // [url-filter]
         const uint32_t now = epoch();
         if (now == e) {
@@ -82,7 +82,7 @@ bool UrlFilter::is_current(uint32_t since) const noexcept {
 
 void UrlFilter::end_epoch(uint32_t epoch) const noexcept {
     if (epoch < kAllListed - 1) {
-        (void)head_->epoch.cas_seq_cst(epoch, epoch + 1);  // [url-filter]
+        (void) head_->epoch.cas_seq_cst(epoch, epoch + 1);  // [url-filter]
     }
 }
 
@@ -100,7 +100,7 @@ Unheard* UrlFilter::unheard(uint64_t selector) const noexcept {
 
 uint32_t UrlFilter::add_unheard(uint64_t selector, uint64_t purge_seq) const noexcept {
     Unheard* u = unheard(selector);
-    uint64_t seen = u->seq.load_seq_cst();  // [url-unheard]
+    uint64_t seen = u->seq.load_seq_cst();                              // [url-unheard]
     while (seen < purge_seq && !u->seq.cas_seq_cst(seen, purge_seq)) {  // [url-unheard]
     }
     return u->count.add_seq_cst(1);  // [url-unheard]

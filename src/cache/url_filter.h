@@ -22,14 +22,14 @@
 namespace slab_cache::cache {
 
 struct UrlFilterHead {
-    base::Atom<uint32_t> epoch;      // kAllListed: for good
+    base::Atom<uint32_t> epoch;  // kAllListed: for good
     uint32_t pad;
     base::Atom<uint64_t> walked_ms;  // a walk was begun, or went on, then
 };
 static_assert(sizeof(UrlFilterHead) == 16 && std::is_standard_layout_v<UrlFilterHead>);
 
 struct Unheard {
-    base::Atom<uint64_t> seq;     // the purge counter at the last one
+    base::Atom<uint64_t> seq;  // the purge counter at the last one
     base::Atom<uint32_t> count;
     uint32_t pad;
 };
@@ -43,11 +43,12 @@ public:
     UrlFilter() = default;
     // `area`: bytes_for() of them.
     UrlFilter(UrlFilterHead* head, void* area, uint32_t bytes) noexcept
-        : head_(head), unheard_(static_cast<Unheard*>(area)),
+        : head_(head),
+          unheard_(static_cast<Unheard*>(area)),
           cells_(reinterpret_cast<base::Atom<uint8_t>*>(unheard_ + kUnheard)),
           count_(bytes > sizeof(Unheard) * kUnheard ? bytes - static_cast<uint32_t>(sizeof(Unheard) * kUnheard) : 0) {}
     static uint32_t bytes_for(uint64_t objects) noexcept;
-    explicit operator bool() const noexcept { return count_ != 0; }   // false: it says yes to all
+    explicit operator bool() const noexcept { return count_ != 0; }  // false: it says yes to all
 
     // The epoch it counts from.
     uint32_t list(uint64_t selector) const noexcept;

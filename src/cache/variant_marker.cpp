@@ -30,8 +30,8 @@ bool decode_marker(Bytes head, Marker* out) noexcept {
         if (rest.size() < 2) {
             return false;
         }
-        const size_t n = static_cast<size_t>(static_cast<unsigned char>(rest[0])) << 8
-                         | static_cast<unsigned char>(rest[1]);
+        const size_t n =
+            static_cast<size_t>(static_cast<unsigned char>(rest[0])) << 8 | static_cast<unsigned char>(rest[1]);
         if (rest.size() - 2 < n) {
             return false;
         }
@@ -54,8 +54,8 @@ bool marker_knows(const Marker& marker, Bytes spec, const shm::Digest& variant) 
     return false;
 }
 
-size_t encode_marker(const Marker& old, Bytes spec, const shm::Digest& variant, uint32_t max,
-                     char* out, size_t capacity, Dropped* dropped) noexcept {
+size_t encode_marker(const Marker& old, Bytes spec, const shm::Digest& variant, uint32_t max, char* out,
+                     size_t capacity, Dropped* dropped) noexcept {
     if (spec.size() > 0xFFFF || max == 0) {
         return 0;
     }
@@ -122,7 +122,7 @@ bool variant_key(base::Arena arena, Bytes primary, Bytes spec, const http::Field
     if (need <= sizeof(small)) {
         std::memcpy(p, small, need);
     } else {
-        (void)http::build_vary_key(spec, request, policy, p, need);
+        (void) http::build_vary_key(spec, request, policy, p, need);
     }
     *out = {data, size};
     return true;

@@ -23,18 +23,19 @@ using base::Bytes;
 
 // NewEntry::flags
 inline constexpr uint32_t kMarkerFlag = 0x1;
-inline constexpr uint32_t kStatusFlag = 0x2;      // a status alone: nginx makes the page for each client anew
-inline constexpr uint32_t kRedirectFlag = 0x4;    // X-Accel-Redirect: made for each client anew
-inline constexpr uint32_t kGzipVaryFlag = 0x8;    // whoever answered left Vary to nginx (r->gzip_vary)
-inline constexpr uint32_t kInterceptedFlag = 0x10;  // with kStatusFlag: the origin's status, its fields are for variables alone
+inline constexpr uint32_t kStatusFlag = 0x2;    // a status alone: nginx makes the page for each client anew
+inline constexpr uint32_t kRedirectFlag = 0x4;  // X-Accel-Redirect: made for each client anew
+inline constexpr uint32_t kGzipVaryFlag = 0x8;  // whoever answered left Vary to nginx (r->gzip_vary)
+inline constexpr uint32_t kInterceptedFlag =
+    0x10;  // with kStatusFlag: the origin's status, its fields are for variables alone
 inline constexpr uint32_t kOwnLocationFlag = 0x20;  // nginx makes its Location absolute, by each client's address of us
-inline constexpr uint32_t kHeadFlag = 0x40;       // of a HEAD: its Content-Length is a field, and speaks of a body elsewhere
-inline constexpr uint32_t kControlsFlag = 0x80;   // has what the origin told nginx to do (ngx/request/controls.h)
-inline constexpr uint32_t kNoServerFlag = 0x100;    // Server is the origin's to send (proxy_pass_header), and it sent none
-inline constexpr uint32_t kHintsFlag = 0x200;       // no response: what a 103 says before one (ngx/fill/remember_hints.h)
-inline constexpr uint32_t kKindFlags =
-    kStatusFlag | kRedirectFlag | kGzipVaryFlag | kInterceptedFlag | kOwnLocationFlag | kHeadFlag
-    | kControlsFlag | kNoServerFlag;
+inline constexpr uint32_t kHeadFlag = 0x40;  // of a HEAD: its Content-Length is a field, and speaks of a body elsewhere
+inline constexpr uint32_t kControlsFlag = 0x80;  // has what the origin told nginx to do (ngx/request/controls.h)
+inline constexpr uint32_t kNoServerFlag =
+    0x100;                                     // Server is the origin's to send (proxy_pass_header), and it sent none
+inline constexpr uint32_t kHintsFlag = 0x200;  // no response: what a 103 says before one (ngx/fill/remember_hints.h)
+inline constexpr uint32_t kKindFlags = kStatusFlag | kRedirectFlag | kGzipVaryFlag | kInterceptedFlag |
+                                       kOwnLocationFlag | kHeadFlag | kControlsFlag | kNoServerFlag;
 inline constexpr uint32_t kMaxSpecs = 4;
 inline constexpr uint32_t kMaxVariants = 255;
 
@@ -44,7 +45,7 @@ struct Marker {
     uint32_t spec_count = 0;
     Bytes spec[kMaxSpecs];
     uint32_t variant_count = 0;
-    Bytes variants;               // 16 bytes each
+    Bytes variants;  // 16 bytes each
 
     shm::Digest variant(uint32_t i) const noexcept;
 };

@@ -6,7 +6,7 @@ namespace slab_cache::http {
 
 namespace {
 
-constexpr size_t kLeastFound = 3;   // what is shorter is part of many a text
+constexpr size_t kLeastFound = 3;  // what is shorter is part of many a text
 
 Bytes name_of(Bytes arg) noexcept {
     size_t at = 0;
@@ -113,7 +113,7 @@ void put_arg(Output* out, Bytes arg, bool* first) noexcept {
 bool glob_match(Bytes pattern, Bytes text) noexcept {
     size_t p = 0;
     size_t t = 0;
-    size_t star = pattern.size();   // the last star passed, and where its match ends for now
+    size_t star = pattern.size();  // the last star passed, and where its match ends for now
     size_t matched = 0;
     while (t < text.size()) {
         if (p < pattern.size() && pattern[p] == '*') {

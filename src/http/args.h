@@ -21,9 +21,9 @@ using base::Bytes;
 struct ArgsPolicy {
     bool none = false;
     bool sort = false;
-    const Bytes* drop = nullptr;   // globs
+    const Bytes* drop = nullptr;  // globs
     uint32_t drop_count = 0;
-    const Bytes* only = nullptr;   // globs
+    const Bytes* only = nullptr;  // globs
     uint32_t only_count = 0;
 };
 

@@ -27,7 +27,7 @@ constexpr LifetimeRow kLifetimes[] = {
 struct FlagRow {
     Bytes name;
     bool CacheControl::*member;
-    bool is_permission;   // widens what the cache may do: only the exact form counts
+    bool is_permission;  // widens what the cache may do: only the exact form counts
 };
 constexpr FlagRow kFlags[] = {
     {"no-store", &CacheControl::no_store, false},
@@ -81,7 +81,7 @@ bool names_fields(const Directive& directive) noexcept {
 void apply(const Directive& directive, CacheControl* out) noexcept {
     if (int64_t CacheControl::*member = find_lifetime(directive.name); member != nullptr) {
         if (out->*member != kAbsent) {
-            return;   // of repeated ones the first counts
+            return;  // of repeated ones the first counts
         }
         const bool any_staleness = member == &CacheControl::max_stale && !directive.has_argument;
         out->*member = any_staleness ? kDeltaMax : lifetime_of(directive);

@@ -19,22 +19,22 @@ namespace slab_cache::http {
 inline constexpr int64_t kAbsent = -1;
 
 struct CacheControl {
-    bool present = false;            // the field is there and counts
+    bool present = false;  // the field is there and counts
     bool no_store = false;
-    bool no_cache = false;           // the plain form
-    bool no_cache_fields = false;    // no-cache="a, b": see no_cache_lists()
+    bool no_cache = false;         // the plain form
+    bool no_cache_fields = false;  // no-cache="a, b": see no_cache_lists()
     bool is_private = false;
     bool is_public = false;
     bool must_revalidate = false;
     bool proxy_revalidate = false;
     bool must_understand = false;
-    bool only_if_cached = false;     // requests
+    bool only_if_cached = false;  // requests
     int64_t max_age = kAbsent;
     int64_t s_maxage = kAbsent;
     int64_t stale_while_revalidate = kAbsent;
     int64_t stale_if_error = kAbsent;
-    int64_t min_fresh = kAbsent;     // requests
-    int64_t max_stale = kAbsent;     // requests; without a number: kDeltaMax
+    int64_t min_fresh = kAbsent;  // requests
+    int64_t max_stale = kAbsent;  // requests; without a number: kDeltaMax
 };
 
 CacheControl parse_cache_control(const Fields& fields) noexcept;

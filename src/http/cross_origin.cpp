@@ -10,8 +10,7 @@ bool is_foreign(Bytes fetch_site, Bytes origin, Bytes host) noexcept {
         return false;
     }
     const size_t at = origin.find("://");
-    return at == Bytes::npos || host.empty() ||
-           !base::equal_nocase(base::slice(origin, at + 3), host);
+    return at == Bytes::npos || host.empty() || !base::equal_nocase(base::slice(origin, at + 3), host);
 }
 
 namespace {
@@ -24,8 +23,8 @@ Bytes media_type(Bytes content_type) noexcept {
 
 bool is_form_type(Bytes content_type) noexcept {
     const Bytes type = media_type(content_type);
-    return base::equal_nocase(type, "text/plain") ||
-           base::equal_nocase(type, "multipart/form-data") || is_urlencoded(content_type);
+    return base::equal_nocase(type, "text/plain") || base::equal_nocase(type, "multipart/form-data") ||
+           is_urlencoded(content_type);
 }
 
 bool is_urlencoded(Bytes content_type) noexcept {
@@ -37,8 +36,7 @@ bool may_be_a_page(const Fields& request) noexcept {
     constexpr Bytes kFetch = "Sec-Fetch-";
     for (const Field& f : request) {
         if (base::equal_nocase(f.name, "Origin") || base::equal_nocase(f.name, "Referer") ||
-            base::equal_nocase(f.name, "Cookie") ||
-            base::equal_nocase(base::slice(f.name, 0, kFetch.size()), kFetch) ||
+            base::equal_nocase(f.name, "Cookie") || base::equal_nocase(base::slice(f.name, 0, kFetch.size()), kFetch) ||
             (base::equal_nocase(f.name, "User-Agent") && base::starts_with(f.value, kBrowser))) {
             return true;
         }

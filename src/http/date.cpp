@@ -6,16 +6,15 @@ namespace slab_cache::http {
 
 namespace {
 
-constexpr Bytes kDays[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
-                           "Thursday", "Friday", "Saturday"};
+constexpr Bytes kDays[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
 constexpr Bytes kMonths = "JanFebMarAprMayJunJulAugSepOctNovDec";
-constexpr size_t kShortest = 24;   // asctime()'s form
+constexpr size_t kShortest = 24;  // asctime()'s form
 constexpr int64_t kSecondsPerDay = 86400;
-constexpr int64_t kFiftyYears = 50LL * 31556952;   // of the mean Gregorian year
+constexpr int64_t kFiftyYears = 50LL * 31556952;  // of the mean Gregorian year
 
 struct Civil {
     int64_t year = 0;
-    int month = 0;   // 1 to 12
+    int month = 0;  // 1 to 12
     int day = 0;
     int hour = 0;
     int minute = 0;
@@ -29,8 +28,7 @@ constexpr int64_t days_of(int64_t year, int month, int day) noexcept {
     const int64_t era = (year >= 0 ? year : year - 399) / 400;
     const int64_t year_of_era = year - era * 400;
     const int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    const int64_t day_of_era =
-        year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    const int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     return era * 146097 + day_of_era - 719468;
 }
 
@@ -38,10 +36,8 @@ constexpr void civil_of(int64_t days, Civil* out) noexcept {
     days += 719468;
     const int64_t era = (days >= 0 ? days : days - 146096) / 146097;
     const int64_t day_of_era = days - era * 146097;
-    const int64_t year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    const int64_t day_of_year =
-        day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    const int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    const int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     const int64_t shifted = (5 * day_of_year + 2) / 153;
     out->day = static_cast<int>(day_of_year - (153 * shifted + 2) / 5 + 1);
     out->month = static_cast<int>(shifted < 10 ? shifted + 3 : shifted - 9);
@@ -51,9 +47,7 @@ constexpr void civil_of(int64_t days, Civil* out) noexcept {
 constexpr int64_t kTimeMin = days_of(0, 1, 1) * kSecondsPerDay;
 constexpr int64_t kTimeEnd = days_of(10000, 1, 1) * kSecondsPerDay;
 
-bool is_leap(int64_t year) noexcept {
-    return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-}
+bool is_leap(int64_t year) noexcept { return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0); }
 
 bool is_possible(const Civil& c) noexcept {
     constexpr int kLengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
@@ -170,19 +164,32 @@ constexpr uint32_t letters(const char* p) noexcept {
 // The month that these three letters, in their usual case, name; 0 for none.
 int usual_month(const char* p) noexcept {
     switch (letters(p)) {
-    case letters("Jan"): return 1;
-    case letters("Feb"): return 2;
-    case letters("Mar"): return 3;
-    case letters("Apr"): return 4;
-    case letters("May"): return 5;
-    case letters("Jun"): return 6;
-    case letters("Jul"): return 7;
-    case letters("Aug"): return 8;
-    case letters("Sep"): return 9;
-    case letters("Oct"): return 10;
-    case letters("Nov"): return 11;
-    case letters("Dec"): return 12;
-    default: return 0;
+    case letters("Jan"):
+        return 1;
+    case letters("Feb"):
+        return 2;
+    case letters("Mar"):
+        return 3;
+    case letters("Apr"):
+        return 4;
+    case letters("May"):
+        return 5;
+    case letters("Jun"):
+        return 6;
+    case letters("Jul"):
+        return 7;
+    case letters("Aug"):
+        return 8;
+    case letters("Sep"):
+        return 9;
+    case letters("Oct"):
+        return 10;
+    case letters("Nov"):
+        return 11;
+    case letters("Dec"):
+        return 12;
+    default:
+        return 0;
     }
 }
 
@@ -262,7 +269,7 @@ std::optional<int64_t> parse_date(Bytes text, int64_t now) noexcept {
 
 void format_date(int64_t time, char out[kDateBytes]) noexcept {
     time = time < kTimeMin ? kTimeMin : time < kTimeEnd ? time : kTimeEnd - 1;
-    const int64_t from_start = time - kTimeMin;   // never negative: division rounds down
+    const int64_t from_start = time - kTimeMin;  // never negative: division rounds down
     const int64_t days = from_start / kSecondsPerDay + kTimeMin / kSecondsPerDay;
     const int64_t clock = from_start % kSecondsPerDay;
     Civil c;

@@ -16,7 +16,7 @@ namespace slab_cache::http {
 
 using base::Bytes;
 
-inline constexpr size_t kDateBytes = 29;   // "Sun, 06 Nov 1994 08:49:37 GMT"
+inline constexpr size_t kDateBytes = 29;  // "Sun, 06 Nov 1994 08:49:37 GMT"
 
 // `now` settles the century of RFC 850's two-digit years: never more than 50 years ahead of it.
 std::optional<int64_t> parse_date(Bytes text, int64_t now) noexcept;

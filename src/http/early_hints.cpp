@@ -26,7 +26,8 @@ size_t quoted_end(Bytes text, size_t at) noexcept {
 }
 
 size_t token_end(Bytes text, size_t at) noexcept {
-    while (at < text.size() && !is_space(text[at]) && text[at] != ';' && text[at] != ',' && text[at] != '=' && text[at] != '"') {
+    while (at < text.size() && !is_space(text[at]) && text[at] != ';' && text[at] != ',' && text[at] != '=' &&
+           text[at] != '"') {
         at++;
     }
     return at;
@@ -34,7 +35,7 @@ size_t token_end(Bytes text, size_t at) noexcept {
 
 struct Parameter {
     Bytes name;
-    Bytes value;   // without quotes
+    Bytes value;  // without quotes
 };
 
 // `name[=value]` at `at`, which moves behind it. False: none.
@@ -59,7 +60,7 @@ bool read_parameter(Bytes text, size_t* at, Parameter* out) noexcept {
         *at = end;
     } else {
         *at = token_end(text, from);
-        while (*at < text.size() && text[*at] == '=') {   // a URI without quotes
+        while (*at < text.size() && text[*at] == '=') {  // a URI without quotes
             *at = token_end(text, *at + 1);
         }
         out->value = base::slice(text, from, *at - from);
@@ -99,7 +100,7 @@ bool read_link(Bytes text, size_t* at, bool* is_hint) noexcept {
         Parameter parameter;
         *at = skip_space(text, *at + 1);
         if (*at == text.size() || text[*at] == ';' || text[*at] == ',') {
-            continue;   // an empty one
+            continue;  // an empty one
         }
         if (!read_parameter(text, at, &parameter)) {
             return false;

@@ -28,10 +28,7 @@ class Lines {
 public:
     class Iterator {
     public:
-        Iterator(const Field* at, const Field* end, Bytes name) noexcept
-            : at_(at), end_(end), name_(name) {
-            skip();
-        }
+        Iterator(const Field* at, const Field* end, Bytes name) noexcept : at_(at), end_(end), name_(name) { skip(); }
         const Field& operator*() const noexcept { return *at_; }
         Iterator& operator++() noexcept {
             at_++;
@@ -51,8 +48,7 @@ public:
         Bytes name_;
     };
 
-    Lines(const Field* data, size_t size, Bytes name) noexcept
-        : begin_(data), end_(data + size), name_(name) {}
+    Lines(const Field* data, size_t size, Bytes name) noexcept : begin_(data), end_(data + size), name_(name) {}
     Iterator begin() const noexcept { return {begin_, end_, name_}; }
     Iterator end() const noexcept { return {end_, end_, name_}; }
 
@@ -72,7 +68,7 @@ constexpr uint64_t name_bit(Bytes name) noexcept {
 struct Fields {
     const Field* data = nullptr;
     size_t size = 0;
-    uint64_t names = ~uint64_t{0};   // name_bit() of all lines, or of more
+    uint64_t names = ~uint64_t{0};  // name_bit() of all lines, or of more
 
     const Field* begin() const noexcept { return data; }
     const Field* end() const noexcept { return data + size; }

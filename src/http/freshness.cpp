@@ -11,12 +11,10 @@ namespace {
 struct Lifetime {
     Source source = Source::kNone;
     int64_t sec = 0;
-    bool from_receipt = false;   // not used up by the age it came with
+    bool from_receipt = false;  // not used up by the age it came with
 };
 
-constexpr int64_t clamp_delta(int64_t sec) noexcept {
-    return sec < 0 ? 0 : sec < kDeltaMax ? sec : kDeltaMax;
-}
+constexpr int64_t clamp_delta(int64_t sec) noexcept { return sec < 0 ? 0 : sec < kDeltaMax ? sec : kDeltaMax; }
 
 // The directives that govern the response: the targeted field's, or else Cache-Control's.
 struct Governing {
@@ -68,8 +66,7 @@ bool accel_lifetime(const Response& response, const Policy& policy, Lifetime* ou
 }
 
 // Expires - Date; several lines or no date at all mean stale (§4.2.1, §5.3).
-bool expires_lifetime(const Response& response, const Policy& policy, int64_t date,
-                      Lifetime* out) noexcept {
+bool expires_lifetime(const Response& response, const Policy& policy, int64_t date, Lifetime* out) noexcept {
     if (ignores(policy, ignore::kExpires)) {
         return false;
     }
@@ -99,10 +96,9 @@ bool valid_lifetime(uint16_t status, const Policy& policy, Lifetime* out) noexce
 }
 
 // A share of the time since the last change (§4.2.2).
-bool heuristic_lifetime(const Response& response, const Policy& policy, int64_t date,
-                        bool is_public, Lifetime* out) noexcept {
-    if (policy.heuristic_percent == 0 ||
-        !(is_public || is_heuristically_cacheable(response.status))) {
+bool heuristic_lifetime(const Response& response, const Policy& policy, int64_t date, bool is_public,
+                        Lifetime* out) noexcept {
+    if (policy.heuristic_percent == 0 || !(is_public || is_heuristically_cacheable(response.status))) {
         return false;
     }
     const std::optional<int64_t> modified =
@@ -148,8 +144,7 @@ Lifetime find_lifetime(const Response& response, const Policy& policy, const Gov
 }
 
 // What is left of the lifetime at receipt, within the operator's bounds and less the jitter.
-int64_t remaining_sec(const Lifetime& lifetime, int64_t age, const Policy& policy,
-                      uint32_t random) noexcept {
+int64_t remaining_sec(const Lifetime& lifetime, int64_t age, const Policy& policy, uint32_t random) noexcept {
     int64_t left = lifetime.from_receipt ? lifetime.sec : lifetime.sec - age;
     if (lifetime.sec == 0 || left <= 0) {
         return lifetime.from_receipt ? 0 : left;
@@ -171,7 +166,7 @@ void set_windows(const CacheControl& cc, const Policy& policy, Freshness* out) n
         out->stale_if_error_sec = clamp_delta(policy.stale_if_error_sec);
         return;
     }
-    const bool shared_only = cc.s_maxage != kAbsent;   // implies proxy-revalidate (§5.2.2.10)
+    const bool shared_only = cc.s_maxage != kAbsent;  // implies proxy-revalidate (§5.2.2.10)
     out->explicit_stale_while = cc.stale_while_revalidate != kAbsent;
     if (out->explicit_stale_while) {
         out->stale_while_sec = cc.stale_while_revalidate;
@@ -180,9 +175,8 @@ void set_windows(const CacheControl& cc, const Policy& policy, Freshness* out) n
     }
     if (!shared_only) {
         out->explicit_stale_if_error = cc.stale_if_error != kAbsent;
-        out->stale_if_error_sec = out->explicit_stale_if_error
-                                      ? cc.stale_if_error
-                                      : clamp_delta(policy.stale_if_error_sec);
+        out->stale_if_error_sec =
+            out->explicit_stale_if_error ? cc.stale_if_error : clamp_delta(policy.stale_if_error_sec);
     } else if (policy.stale_forced) {
         out->stale_if_error_sec = clamp_delta(policy.stale_if_error_sec);
     }
@@ -193,8 +187,7 @@ void set_directives(const CacheControl& cc, uint16_t status, Freshness* out) noe
     out->no_cache = cc.no_cache;
     out->no_store = cc.must_understand ? !is_known : cc.no_store;
     out->is_private = cc.is_private;
-    out->must_revalidate =
-        cc.must_revalidate || cc.proxy_revalidate || cc.s_maxage != kAbsent;
+    out->must_revalidate = cc.must_revalidate || cc.proxy_revalidate || cc.s_maxage != kAbsent;
     out->shares_authorization = cc.is_public || cc.must_revalidate || cc.s_maxage != kAbsent;
 }
 
@@ -227,12 +220,10 @@ bool is_valid_named(uint16_t status, const Policy& policy) noexcept {
 }
 
 bool has_validator(const Fields& fields, int64_t now) noexcept {
-    return !trim(fields.get("ETag")).empty() ||
-           parse_date(trim(fields.get("Last-Modified")), now).has_value();
+    return !trim(fields.get("ETag")).empty() || parse_date(trim(fields.get("Last-Modified")), now).has_value();
 }
 
-Freshness evaluate_freshness(const Response& response, const Policy& policy,
-                             uint32_t random) noexcept {
+Freshness evaluate_freshness(const Response& response, const Policy& policy, uint32_t random) noexcept {
     const Governing governing = governing_directives(response.fields, policy);
     const int64_t received = response.response_time;
     Freshness out;
@@ -249,13 +240,12 @@ Freshness evaluate_freshness(const Response& response, const Policy& policy,
     set_directives(cc, response.status, &out);
     set_windows(cc, policy, &out);
     out.source = lifetime.source;
-    out.is_explicit = lifetime.source != Source::kNone && lifetime.source != Source::kValid &&
-                      lifetime.source != Source::kHeuristic;
+    out.is_explicit =
+        lifetime.source != Source::kNone && lifetime.source != Source::kValid && lifetime.source != Source::kHeuristic;
     out.accel_off = lifetime.source == Source::kAccel && lifetime.sec == 0 &&
                     trim(response.fields.get("X-Accel-Expires"))[0] != '@';
-    const int64_t left = lifetime.source == Source::kNone
-                             ? 0
-                             : remaining_sec(lifetime, out.age_at_response, policy, random);
+    const int64_t left =
+        lifetime.source == Source::kNone ? 0 : remaining_sec(lifetime, out.age_at_response, policy, random);
     out.lifetime_sec = left > 0 ? add_saturated(out.age_at_response, left) : lifetime.sec;
     out.fresh_until = add_saturated(received, left);
     return out;

@@ -35,28 +35,27 @@ enum class Source : uint8_t {
 
 struct Freshness {
     Source source = Source::kNone;
-    int64_t lifetime_sec = 0;          // from generation on; 0 = stale at once
-    int64_t age_at_response = 0;       // corrected initial age (§4.2.3)
-    int64_t fresh_until = 0;           // absolute: stale once now >= fresh_until
+    int64_t lifetime_sec = 0;     // from generation on; 0 = stale at once
+    int64_t age_at_response = 0;  // corrected initial age (§4.2.3)
+    int64_t fresh_until = 0;      // absolute: stale once now >= fresh_until
     // Windows after fresh_until, from the response or else the policy; 0 where forbidden.
     int64_t stale_while_sec = 0;
     int64_t stale_if_error_sec = 0;
-    int64_t date = 0;                  // the Date field, or the time of receipt
-    bool explicit_stale_while = false; // the response itself names the window
+    int64_t date = 0;                   // the Date field, or the time of receipt
+    bool explicit_stale_while = false;  // the response itself names the window
     bool explicit_stale_if_error = false;
-    bool is_explicit = false;          // lifetime from the origin, not from the operator or a guess
-    bool must_revalidate = false;      // or proxy-revalidate or s-maxage: an error goes through
-    bool no_cache = false;             // store with a validator, revalidate at every use
-    bool no_store = false;             // must-understand already weighed
+    bool is_explicit = false;      // lifetime from the origin, not from the operator or a guess
+    bool must_revalidate = false;  // or proxy-revalidate or s-maxage: an error goes through
+    bool no_cache = false;         // store with a validator, revalidate at every use
+    bool no_store = false;         // must-understand already weighed
     bool is_private = false;
-    bool shares_authorization = false; // public, must-revalidate or s-maxage (§3.5)
-    bool accel_off = false;            // X-Accel-Expires: 0
+    bool shares_authorization = false;  // public, must-revalidate or s-maxage (§3.5)
+    bool accel_off = false;             // X-Accel-Expires: 0
     bool has_validator = false;
 };
 
 // `random` drives the jitter: the same number, the same result.
-Freshness evaluate_freshness(const Response& response, const Policy& policy,
-                             uint32_t random) noexcept;
+Freshness evaluate_freshness(const Response& response, const Policy& policy, uint32_t random) noexcept;
 
 // Age as received: first member of the first line, 0 unless a bare non-negative integer (§5.1).
 int64_t received_age(const Fields& fields) noexcept;

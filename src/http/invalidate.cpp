@@ -35,8 +35,7 @@ size_t scheme_length(Bytes reference) noexcept {
 Bytes strip_default_port(Bytes authority, Bytes scheme) noexcept {
     const Bytes ports[] = {":", base::equal_nocase(scheme, "https") ? ":443" : ":80"};
     for (const Bytes port : ports) {
-        if (authority.size() > port.size() &&
-            base::slice(authority, authority.size() - port.size()) == port) {
+        if (authority.size() > port.size() && base::slice(authority, authority.size() - port.size()) == port) {
             return base::slice(authority, 0, authority.size() - port.size());
         }
     }
@@ -81,7 +80,7 @@ public:
             full_ = true;
             return;
         }
-        if (!text.empty()) {   // memcpy wants pointers that are not null, also for nothing
+        if (!text.empty()) {  // memcpy wants pointers that are not null, also for nothing
             std::memcpy(out_ + length_, text.data(), text.size());
         }
         length_ += text.size();
@@ -143,8 +142,7 @@ Bytes directory_of(Bytes path) noexcept {
 
 }  // namespace
 
-bool resolve_same_origin(Bytes reference, const TargetUri& base, char* buffer, size_t cap,
-                         Bytes* path) noexcept {
+bool resolve_same_origin(Bytes reference, const TargetUri& base, char* buffer, size_t cap, Bytes* path) noexcept {
     reference = trim(reference);
     reference = base::slice(reference, 0, find_any(reference, "#"));
     bool is_rooted = false;
@@ -171,8 +169,8 @@ bool resolve_same_origin(Bytes reference, const TargetUri& base, char* buffer, s
     return out.done(path);
 }
 
-Invalidation invalidation_of(Method method, uint16_t status, const TargetUri& target,
-                             const Fields& response, Named named, char* buffer, size_t cap) noexcept {
+Invalidation invalidation_of(Method method, uint16_t status, const TargetUri& target, const Fields& response,
+                             Named named, char* buffer, size_t cap) noexcept {
     Invalidation found;
     if (is_safe(method) || status < 200 || status > 399) {
         return found;

@@ -16,9 +16,9 @@ namespace slab_cache::http {
 // The target URI, normalised as the adapter knows it: scheme and host in lower case, default port
 // left out.
 struct TargetUri {
-    Bytes scheme;      // "http", "https"
-    Bytes authority;   // host[:port]
-    Bytes path;        // path and query, begins with "/"
+    Bytes scheme;     // "http", "https"
+    Bytes authority;  // host[:port]
+    Bytes path;       // path and query, begins with "/"
 };
 
 // The flags are facts that the adapter has anyway, so that a hit need not search the fields.
@@ -26,9 +26,9 @@ struct Request {
     Method method = Method::kGet;
     bool has_authorization = false;
     bool has_body = false;
-    bool is_head_apart = false;   // a HEAD whose answer is kept for other HEADs
+    bool is_head_apart = false;  // a HEAD whose answer is kept for other HEADs
     bool wants_websocket = false;
-    const ByteRange* slice = nullptr;   // the part that the origin is asked for, and that is kept as such
+    const ByteRange* slice = nullptr;  // the part that the origin is asked for, and that is kept as such
 };
 
 // fields: the origin's, raw, X-Accel-* and Date included.

@@ -10,9 +10,9 @@ struct Named {
 };
 
 constexpr Named kMethods[] = {
-    {"GET", Method::kGet},         {"HEAD", Method::kHead},       {"QUERY", Method::kQuery},
-    {"POST", Method::kPost},       {"PUT", Method::kPut},         {"DELETE", Method::kDelete},
-    {"PATCH", Method::kPatch},     {"OPTIONS", Method::kOptions}, {"TRACE", Method::kTrace},
+    {"GET", Method::kGet},         {"HEAD", Method::kHead},         {"QUERY", Method::kQuery},
+    {"POST", Method::kPost},       {"PUT", Method::kPut},           {"DELETE", Method::kDelete},
+    {"PATCH", Method::kPatch},     {"OPTIONS", Method::kOptions},   {"TRACE", Method::kTrace},
     {"CONNECT", Method::kConnect}, {"PROPFIND", Method::kPropfind}, {"REPORT", Method::kReport},
     {"SEARCH", Method::kSearch},
 };

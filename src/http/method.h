@@ -12,7 +12,7 @@ using base::Bytes;
 enum class Method : uint8_t {
     kGet,
     kHead,
-    kQuery,     // safe, with a body that is part of the key
+    kQuery,  // safe, with a body that is part of the key
     kPost,
     kPut,
     kDelete,

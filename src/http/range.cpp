@@ -70,7 +70,7 @@ void parse_ranges(Bytes value, uint64_t length, RangeSet* out) noexcept {
         }
         if (spec == Spec::kInside) {
             if (range.length() > length - total) {
-                return;   // it would be more to send than the whole
+                return;  // it would be more to send than the whole
             }
             total += range.length();
             out->ranges[count++] = range;

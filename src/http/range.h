@@ -24,9 +24,9 @@ struct ByteRange {
 };
 
 enum class RangeAnswer : uint8_t {
-    kWhole,           // 200: no range, or one to be ignored
-    kPartial,         // 206
-    kUnsatisfiable,   // 416
+    kWhole,          // 200: no range, or one to be ignored
+    kPartial,        // 206
+    kUnsatisfiable,  // 416
 };
 
 struct RangeSet {

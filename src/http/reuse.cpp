@@ -33,8 +33,7 @@ StoredFacts facts_of(const Response& response, const Freshness& freshness) noexc
     facts.born_at = subtract_saturated(response.response_time, freshness.age_at_response);
     facts.date = freshness.date;
     facts.status = response.status;
-    facts.flags = (freshness.must_revalidate ? fact::kMustRevalidate : 0) |
-                  (freshness.no_cache ? fact::kNoCache : 0) |
+    facts.flags = (freshness.must_revalidate ? fact::kMustRevalidate : 0) | (freshness.no_cache ? fact::kNoCache : 0) |
                   (freshness.shares_authorization ? fact::kSharesAuthorization : 0) |
                   (freshness.has_validator ? fact::kHasValidator : 0) |
                   (freshness.explicit_stale_while ? fact::kOwnStaleWhile : 0) |
@@ -50,8 +49,7 @@ StoredFacts moved(StoredFacts facts, int64_t sec) noexcept {
 }
 
 int64_t useful_until(const StoredFacts& facts) noexcept {
-    const int64_t end =
-        later(facts.fresh_until, later(facts.stale_while_until, facts.stale_if_error_until));
+    const int64_t end = later(facts.fresh_until, later(facts.stale_while_until, facts.stale_if_error_until));
     if ((facts.flags & fact::kHasValidator) == 0) {
         return end;
     }
@@ -59,23 +57,21 @@ int64_t useful_until(const StoredFacts& facts) noexcept {
     return later(end, add_saturated(facts.fresh_until, later(was_fresh, kRevalidationKeep)));
 }
 
-Reuse reuse(const StoredFacts& facts, const Request& request, const Policy& policy,
-            int64_t now) noexcept {
+Reuse reuse(const StoredFacts& facts, const Request& request, const Policy& policy, int64_t now) noexcept {
     if (request.has_authorization && (facts.flags & fact::kSharesAuthorization) == 0) {
         return {ReuseKind::kNo, Reason::kAuthorization};
     }
     Reuse found = by_age(facts, now);
-    if (policy.stale_at_once && found.kind != ReuseKind::kFresh && may_serve_stale(facts, kStaleUpdating, policy, now)) {
+    if (policy.stale_at_once && found.kind != ReuseKind::kFresh &&
+        may_serve_stale(facts, kStaleUpdating, policy, now)) {
         found.kind = ReuseKind::kStaleWhileRevalidate;
     }
     return found;
 }
 
-bool may_serve_stale(const StoredFacts& facts, StaleOn failure, const Policy& policy,
-                     int64_t now) noexcept {
-    constexpr uint32_t kCoveredByField = kStaleError | kStaleTimeout | kStaleInvalidHeader |
-                                         kStaleHttp500 | kStaleHttp502 | kStaleHttp503 |
-                                         kStaleHttp504 | kStaleHttp5xx;
+bool may_serve_stale(const StoredFacts& facts, StaleOn failure, const Policy& policy, int64_t now) noexcept {
+    constexpr uint32_t kCoveredByField = kStaleError | kStaleTimeout | kStaleInvalidHeader | kStaleHttp500 |
+                                         kStaleHttp502 | kStaleHttp503 | kStaleHttp504 | kStaleHttp5xx;
     if ((facts.flags & fact::kNoCache) != 0) {
         return false;
     }
@@ -89,13 +85,12 @@ bool may_serve_stale(const StoredFacts& facts, StaleOn failure, const Policy& po
     if ((failure & kStaleUpdating) != 0 && facts.fresh_until <= facts.born_at && !policy.stale_at_once) {
         return false;
     }
-    const bool is_error = facts.status >= 500;   // an old failure is no better than a new one
+    const bool is_error = facts.status >= 500;  // an old failure is no better than a new one
     if (((facts.flags & fact::kMustRevalidate) != 0 && !policy.stale_forced) || is_error) {
         return false;
     }
-    const bool is_covered =
-        (policy.use_stale & failure) != 0 ||
-        ((facts.flags & fact::kOwnStaleIfError) != 0 && (failure & kCoveredByField) != 0);
+    const bool is_covered = (policy.use_stale & failure) != 0 ||
+                            ((facts.flags & fact::kOwnStaleIfError) != 0 && (failure & kCoveredByField) != 0);
     return is_covered && now < later(facts.stale_while_until, facts.stale_if_error_until);
 }
 

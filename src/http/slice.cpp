@@ -71,8 +71,7 @@ bool parse_content_range(Bytes value, ContentRange* out) noexcept {
     skip_blanks(&value);
     ok = ok && take_number(&value, &out->length);
     skip_blanks(&value);
-    return ok && value.empty() && out->range.first <= out->range.last &&
-           out->range.last < out->length;
+    return ok && value.empty() && out->range.first <= out->range.last && out->range.last < out->length;
 }
 
 bool answers_slice(const ByteRange& slice, const Fields& fields, ContentRange* out) noexcept {
@@ -83,8 +82,7 @@ bool answers_slice(const ByteRange& slice, const Fields& fields, ContentRange* o
         ok = parse_content_range(line.value, out);
     }
     return ok && lines == 1 && out->range.first == slice.first &&
-           (out->range.last == slice.last ||
-            (out->range.last < slice.last && out->range.last == out->length - 1)) &&
+           (out->range.last == slice.last || (out->range.last < slice.last && out->range.last == out->length - 1)) &&
            has_length(fields, out->range.length());
 }
 

@@ -16,7 +16,7 @@ bool parse_slice(Bytes range, ByteRange* out) noexcept;
 
 struct ContentRange {
     ByteRange range;
-    uint64_t length;   // of the whole file
+    uint64_t length;  // of the whole file
 };
 
 // "bytes FIRST-LAST/LENGTH". A length of "*" is none. Blanks are taken where nginx takes them.

@@ -80,13 +80,15 @@ Reason framing_reason(const Fields& fields) noexcept {
 
 // Without a validator parts of two versions look the same (RFC 9110 15.3.7.3). Whoever writes slab_cache_valid for 206 says that
 // the files do not change.
-bool is_kept_part(const Request& request, const Response& response, const Freshness& freshness, const Policy& policy) noexcept {
+bool is_kept_part(const Request& request, const Response& response, const Freshness& freshness,
+                  const Policy& policy) noexcept {
     ContentRange part;
     return request.slice != nullptr && answers_slice(*request.slice, response.fields, &part) &&
            (freshness.has_validator || is_valid_named(response.status, policy));
 }
 
-Reason status_reason(const Request& request, const Response& response, const Freshness& freshness, const Policy& policy) noexcept {
+Reason status_reason(const Request& request, const Response& response, const Freshness& freshness,
+                     const Policy& policy) noexcept {
     const uint16_t status = response.status;
     if (status < 200 || status > 999 || status == 304) {
         return Reason::kStatus;
@@ -118,8 +120,7 @@ Reason sharing_reason(const Request& request, const Response& response, const Fr
 // Whether keeping it will ever save a request.
 Reason use_reason(const Response& response, const Freshness& freshness) noexcept {
     if (freshness.no_cache) {
-        const bool is_allowed = freshness.source != Source::kNone ||
-                                is_heuristically_cacheable(response.status);
+        const bool is_allowed = freshness.source != Source::kNone || is_heuristically_cacheable(response.status);
         if (!freshness.has_validator) {
             return Reason::kNoCache;
         }
@@ -129,7 +130,7 @@ Reason use_reason(const Response& response, const Freshness& freshness) noexcept
         return Reason::kNoFreshness;
     }
     if (freshness.source == Source::kAccel) {
-        return Reason::kNone;   // zero was refused before; "@" and a time that is past keeps it, as nginx does
+        return Reason::kNone;  // zero was refused before; "@" and a time that is past keeps it, as nginx does
     }
     const int64_t received = response.response_time;
     if (freshness.fresh_until > received || freshness.has_validator) {
@@ -139,8 +140,7 @@ Reason use_reason(const Response& response, const Freshness& freshness) noexcept
     if (freshness.explicit_stale_if_error && freshness.stale_if_error_sec > window) {
         window = freshness.stale_if_error_sec;
     }
-    return add_saturated(freshness.fresh_until, window) > received ? Reason::kNone
-                                                                   : Reason::kAlreadyStale;
+    return add_saturated(freshness.fresh_until, window) > received ? Reason::kNone : Reason::kAlreadyStale;
 }
 
 Reason size_reason(const Response& response, const Policy& policy) noexcept {
@@ -149,7 +149,7 @@ Reason size_reason(const Response& response, const Policy& policy) noexcept {
         bytes += field.name.size() + field.value.size() + 4;
     }
     if (bytes <= policy.max_header_bytes) {
-        return Reason::kNone;   // as nearly always: which of them are stored makes no difference
+        return Reason::kNone;  // as nearly always: which of them are stored makes no difference
     }
     bytes = 0;
     const FieldJudge judge(response.fields, policy);
@@ -180,11 +180,13 @@ Verdict storable(const Request& request, const Response& response, const Freshne
         return verdict;
     }
     if (request.method == Method::kHead && !request.is_head_apart) {
-        return {Reason::kMethod};   // without its body it cannot answer a GET
+        return {Reason::kMethod};  // without its body it cannot answer a GET
     }
-    const Reason reasons[] = {status_reason(request, response, freshness, policy), framing_reason(response.fields),
+    const Reason reasons[] = {status_reason(request, response, freshness, policy),
+                              framing_reason(response.fields),
                               sharing_reason(request, response, freshness, policy),
-                              vary_reason(response.fields, policy), use_reason(response, freshness),
+                              vary_reason(response.fields, policy),
+                              use_reason(response, freshness),
                               size_reason(response, policy)};
     for (const Reason reason : reasons) {
         if (reason != Reason::kNone) {
@@ -194,20 +196,18 @@ Verdict storable(const Request& request, const Response& response, const Freshne
     return {};
 }
 
-bool post_answers_get(const TargetUri& target, const Response& response,
-                      const Freshness& freshness) noexcept {
+bool post_answers_get(const TargetUri& target, const Response& response, const Freshness& freshness) noexcept {
     const Field* location = response.fields.find("Content-Location");
     if (response.status != 200 || !freshness.is_explicit || location == nullptr) {
         return false;
     }
     char buffer[4096];
     Bytes path;
-    return resolve_same_origin(location->value, target, buffer, sizeof(buffer), &path) &&
-           path == target.path;
+    return resolve_same_origin(location->value, target, buffer, sizeof(buffer), &path) && path == target.path;
 }
 
-bool may_replace(uint16_t status, const Freshness& freshness, const StoredFacts& stored,
-                 const Policy& policy, int64_t now) noexcept {
+bool may_replace(uint16_t status, const Freshness& freshness, const StoredFacts& stored, const Policy& policy,
+                 int64_t now) noexcept {
     const uint32_t failure = stale_on_status(status);
     const bool is_error = status >= 500 || (failure & policy.use_stale) != 0;
     if (!is_error || freshness.is_explicit) {
@@ -221,14 +221,8 @@ bool is_hop_by_hop(Bytes name) noexcept {
     if (first != 'c' && first != 'k' && first != 'p' && first != 't' && first != 'u') {
         return false;
     }
-    constexpr Bytes kNames[] = {"Connection",
-                                "Keep-Alive",
-                                "Proxy-Connection",
-                                "TE",
-                                "Transfer-Encoding",
-                                "Upgrade",
-                                "Proxy-Authenticate",
-                                "Proxy-Authentication-Info",
+    constexpr Bytes kNames[] = {"Connection",         "Keep-Alive", "Proxy-Connection",   "TE",
+                                "Transfer-Encoding",  "Upgrade",    "Proxy-Authenticate", "Proxy-Authentication-Info",
                                 "Proxy-Authorization"};
     for (const Bytes known : kNames) {
         if (base::equal_nocase(known, name)) {
@@ -258,9 +252,8 @@ bool is_storable_field(Bytes name, const Fields& response, const Policy& policy)
 }
 
 bool is_known_status(uint16_t status) noexcept {
-    constexpr uint16_t kOthers[] = {300, 301, 302, 303, 305, 307, 308, 421, 422, 423, 424, 425,
-                                    426, 428, 429, 431, 451, 500, 501, 502, 503, 504, 505, 506,
-                                    507, 508, 510, 511, 226};
+    constexpr uint16_t kOthers[] = {300, 301, 302, 303, 305, 307, 308, 421, 422, 423, 424, 425, 426, 428, 429,
+                                    431, 451, 500, 501, 502, 503, 504, 505, 506, 507, 508, 510, 511, 226};
     if ((status >= 200 && status <= 208 && status != 206) || (status >= 400 && status <= 417)) {
         return true;
     }

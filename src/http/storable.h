@@ -25,13 +25,12 @@ Verdict storable(const Request& request, const Response& response, const Freshne
 // The answer to a POST for `target` may also be stored under the GET of it: a 200 with explicit
 // freshness and a Content-Location equal to the target (RFC 9110 §9.3.3). The rest of storable() is
 // to be asked too.
-bool post_answers_get(const TargetUri& target, const Response& response,
-                      const Freshness& freshness) noexcept;
+bool post_answers_get(const TargetUri& target, const Response& response, const Freshness& freshness) noexcept;
 
 // May this response take the place of what is stored? No for an error (5xx, or a status in
 // use_stale) without freshness of its own while the stored object can still be served.
-bool may_replace(uint16_t status, const Freshness& freshness, const StoredFacts& stored,
-                 const Policy& policy, int64_t now) noexcept;
+bool may_replace(uint16_t status, const Freshness& freshness, const StoredFacts& stored, const Policy& policy,
+                 int64_t now) noexcept;
 
 // Connection, Keep-Alive, Proxy-Connection, TE, Transfer-Encoding, Upgrade, Proxy-Authenticate,
 // Proxy-Authentication-Info, Proxy-Authorization.

@@ -7,9 +7,7 @@ namespace slab_cache::http {
 namespace {
 
 bool is_lower(char c) noexcept { return c >= 'a' && c <= 'z'; }
-bool is_key_char(char c) noexcept {
-    return is_lower(c) || is_digit(c) || c == '_' || c == '-' || c == '.' || c == '*';
-}
+bool is_key_char(char c) noexcept { return is_lower(c) || is_digit(c) || c == '_' || c == '-' || c == '.' || c == '*'; }
 bool is_printable(char c) noexcept { return c >= 0x20 && c <= 0x7e; }
 
 // The value of a lower-case hexadecimal digit, or -1 (RFC 9651 §4.2.10 wants lower case).
@@ -51,9 +49,7 @@ private:
 
 }  // namespace
 
-StructuredReader::StructuredReader(Bytes line) noexcept : line_(line) {
-    skip_spaces();
-}
+StructuredReader::StructuredReader(Bytes line) noexcept : line_(line) { skip_spaces(); }
 
 void StructuredReader::skip_spaces() noexcept {
     while (peek() == ' ') {
@@ -83,7 +79,7 @@ bool StructuredReader::begin_member() noexcept {
     while (is_space(peek())) {
         at_++;
     }
-    return true;   // after a comma at the end, the missing member is the error
+    return true;  // after a comma at the end, the missing member is the error
 }
 
 bool StructuredReader::next_dictionary_member(Item* item) noexcept {

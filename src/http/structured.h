@@ -30,10 +30,10 @@ enum class ItemType : uint8_t {
 };
 
 struct Item {
-    Bytes key;                            // dictionary members only
+    Bytes key;  // dictionary members only
     ItemType type = ItemType::kBoolean;
-    int64_t integer = 0;                  // kInteger, kDate
-    bool boolean = false;                 // kBoolean
+    int64_t integer = 0;   // kInteger, kDate
+    bool boolean = false;  // kBoolean
     // kString: what is between the quotes, escapes left in; any other type: as written.
     Bytes text;
 };

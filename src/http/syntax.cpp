@@ -59,7 +59,7 @@ bool ListReader::next(Bytes* member) noexcept {
             if (rest_[at] == '"') {
                 quoted = !quoted;
             } else if (quoted && rest_[at] == '\\') {
-                at++;   // the escaped byte is no quote
+                at++;  // the escaped byte is no quote
             }
         }
         broken_ = broken_ || quoted;
@@ -107,8 +107,7 @@ Directive split_directive(Bytes member) noexcept {
     directive.has_argument = at < member.size();
     const Bytes raw = base::slice(member, at + 1);
     directive.argument = trim(raw);
-    directive.has_blanks =
-        directive.name.size() != at || directive.argument.size() != raw.size();
+    directive.has_blanks = directive.name.size() != at || directive.argument.size() != raw.size();
     return directive;
 }
 

@@ -20,13 +20,11 @@ inline constexpr int64_t kTimeMax = INT64_MAX;
 
 constexpr bool is_space(char c) noexcept { return c == ' ' || c == '\t'; }
 constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-constexpr bool is_alpha(char c) noexcept {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
+constexpr bool is_alpha(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
-bool is_token_char(char c) noexcept;   // RFC 9110 §5.6.2
-bool is_token(Bytes text) noexcept;    // at least one character
-Bytes trim(Bytes text) noexcept;       // without the SP and HTAB around it
+bool is_token_char(char c) noexcept;  // RFC 9110 §5.6.2
+bool is_token(Bytes text) noexcept;   // at least one character
+Bytes trim(Bytes text) noexcept;      // without the SP and HTAB around it
 
 // a + b and a - b for times and ages; the ends of int64_t hold.
 constexpr int64_t add_saturated(int64_t a, int64_t b) noexcept {
@@ -66,10 +64,7 @@ private:
 class FieldListReader {
 public:
     FieldListReader(const Fields& fields, Bytes name) noexcept
-        : at_(fields.may_have(name) ? fields.begin() : fields.end()),
-          end_(fields.end()),
-          name_(name),
-          line_(Bytes{}) {}
+        : at_(fields.may_have(name) ? fields.begin() : fields.end()), end_(fields.end()), name_(name), line_(Bytes{}) {}
     bool next(Bytes* member) noexcept;
     bool broken() const noexcept { return broken_ || line_.broken(); }
 

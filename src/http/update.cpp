@@ -20,8 +20,7 @@ bool is_named_by_connection(Bytes name, const Fields& fields) noexcept {
 }  // namespace
 
 bool is_updatable_field(Bytes name, const Fields& update, const Policy& policy) noexcept {
-    constexpr Bytes kOfTheBody[] = {"Content-Length", "Content-Encoding", "Content-Type",
-                                    "Content-Range"};
+    constexpr Bytes kOfTheBody[] = {"Content-Length", "Content-Encoding", "Content-Type", "Content-Range"};
     for (const Bytes known : kOfTheBody) {
         if (base::equal_nocase(known, name)) {
             return false;
@@ -38,11 +37,9 @@ bool is_update_of(Bytes stored_etag, const Fields& update) noexcept {
     return stored_etag.empty() || tag.empty() || weak_equal(stored_etag, tag);
 }
 
-bool is_for_asker(Bytes name, const Fields& update, const Fields& result,
-                  const Policy& policy) noexcept {
+bool is_for_asker(Bytes name, const Fields& update, const Fields& result, const Policy& policy) noexcept {
     if (base::equal_nocase(name, "Set-Cookie")) {
-        return set_cookie_mode(policy) != SetCookie::kStore &&
-               !is_named_by_connection(name, update);
+        return set_cookie_mode(policy) != SetCookie::kStore && !is_named_by_connection(name, update);
     }
     return is_updatable_field(name, update, policy) && is_storable_field(name, Bytes{}) &&
            !is_storable_field(name, result, policy);

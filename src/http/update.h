@@ -23,8 +23,7 @@ bool is_update_of(Bytes stored_etag, const Fields& update) noexcept;
 
 // A line of the 304 that is not stored with `result` and yet is for who asked: Set-Cookie, and what
 // no-cache names, which may be sent after a validation (§5.2.2.4).
-bool is_for_asker(Bytes name, const Fields& update, const Fields& result,
-                  const Policy& policy) noexcept;
+bool is_for_asker(Bytes name, const Fields& update, const Fields& result, const Policy& policy) noexcept;
 
 class MergedFields {
 public:

@@ -75,20 +75,17 @@ bool is_weak_tag(Bytes tag) noexcept { return base::starts_with(tag, "W/"); }
 
 bool strong_equal(Bytes a, Bytes b) noexcept { return !a.empty() && !is_weak_tag(a) && a == b; }
 
-bool weak_equal(Bytes a, Bytes b) noexcept {
-    return !opaque(a).empty() && opaque(a) == opaque(b);
-}
+bool weak_equal(Bytes a, Bytes b) noexcept { return !opaque(a).empty() && opaque(a) == opaque(b); }
 
-Condition evaluate_preconditions(const Fields& request, Method method, uint16_t stored_status,
-                                 const Validators& stored, int64_t now) noexcept {
+Condition evaluate_preconditions(const Fields& request, Method method, uint16_t stored_status, const Validators& stored,
+                                 int64_t now) noexcept {
     if (request.size == 0 || stored_status < 200 || stored_status > 299) {
         return Condition::kProceed;
     }
     if (has_failed(request, stored, now)) {
         return Condition::kFailed;
     }
-    const bool reads =
-        method == Method::kGet || method == Method::kHead || method == Method::kQuery;
+    const bool reads = method == Method::kGet || method == Method::kHead || method == Method::kQuery;
     if (request.has("If-None-Match")) {
         if (!any_matches(request, "If-None-Match", stored.etag, Comparison::kWeak)) {
             return Condition::kProceed;
@@ -118,9 +115,8 @@ bool if_range_holds(const Fields& request, const Validators& stored, int64_t now
 }
 
 bool is_304_field(Bytes name) noexcept {
-    constexpr Bytes kNames[] = {"ETag",    "Date",          "Vary",
-                                "Expires", "Cache-Control", "CDN-Cache-Control",
-                                "Content-Location"};
+    constexpr Bytes kNames[] = {
+        "ETag", "Date", "Vary", "Expires", "Cache-Control", "CDN-Cache-Control", "Content-Location"};
     for (const Bytes known : kNames) {
         if (base::equal_nocase(known, name)) {
             return true;

@@ -27,12 +27,12 @@ struct Validators {
 };
 
 bool is_weak_tag(Bytes tag) noexcept;
-bool strong_equal(Bytes a, Bytes b) noexcept;   // both strong and the same
-bool weak_equal(Bytes a, Bytes b) noexcept;     // the same but for W/
+bool strong_equal(Bytes a, Bytes b) noexcept;  // both strong and the same
+bool weak_equal(Bytes a, Bytes b) noexcept;    // the same but for W/
 
 // Order of RFC 9110 §13.2.2. `request` may hold just the If-* lines.
-Condition evaluate_preconditions(const Fields& request, Method method, uint16_t stored_status,
-                                 const Validators& stored, int64_t now) noexcept;
+Condition evaluate_preconditions(const Fields& request, Method method, uint16_t stored_status, const Validators& stored,
+                                 int64_t now) noexcept;
 
 // May Range be honoured? True without If-Range; else for a strong match of the tag, or the very
 // date of a Last-Modified that is older than Date (RFC 9110 §13.1.5, §8.8.2.2).

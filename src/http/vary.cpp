@@ -13,8 +13,8 @@ constexpr Bytes kCookie = "Cookie";
 int compare_nocase(Bytes a, Bytes b) noexcept {
     const size_t shorter = a.size() < b.size() ? a.size() : b.size();
     for (size_t i = 0; i < shorter; i++) {
-        const int difference = static_cast<unsigned char>(base::lower(a[i])) -
-                               static_cast<unsigned char>(base::lower(b[i]));
+        const int difference =
+            static_cast<unsigned char>(base::lower(a[i])) - static_cast<unsigned char>(base::lower(b[i]));
         if (difference != 0) {
             return difference;
         }
@@ -279,8 +279,7 @@ uint8_t encoding_bit(Bytes coding) noexcept {
 
 }  // namespace
 
-VarySpec build_vary_spec(const Fields& response, const VaryPolicy& policy, char* out,
-                         size_t cap) noexcept {
+VarySpec build_vary_spec(const Fields& response, const VaryPolicy& policy, char* out, size_t cap) noexcept {
     NameSet set;
     FieldListReader reader(response, "Vary");
     for (Bytes member; reader.next(&member);) {
@@ -301,8 +300,7 @@ VarySpec build_vary_spec(const Fields& response, const VaryPolicy& policy, char*
     return {false, text.length(), false};
 }
 
-size_t build_vary_key(Bytes spec, const Fields& request, const VaryPolicy& policy, char* out,
-                      size_t cap) noexcept {
+size_t build_vary_key(Bytes spec, const Fields& request, const VaryPolicy& policy, char* out, size_t cap) noexcept {
     KeyWriter key(out, cap);
     while (!spec.empty()) {
         const size_t end = member_end(spec);
@@ -347,19 +345,28 @@ uint8_t accepted_encodings(const Fields& request) noexcept {
     constexpr uint8_t kCompressed = kAcceptsGzip | kAcceptsBrotli | kAcceptsZstd;
     const unsigned unnamed = any ? static_cast<unsigned>(~named) : 0U;
     const unsigned compressed = (accepted | unnamed) & kCompressed;
-    const bool identity_refused =
-        (named & kRefusesIdentity) != 0 ? (accepted & kRefusesIdentity) == 0 : any_refused;
+    const bool identity_refused = (named & kRefusesIdentity) != 0 ? (accepted & kRefusesIdentity) == 0 : any_refused;
     return static_cast<uint8_t>(compressed | (identity_refused ? kRefusesIdentity : 0U));
 }
 
 Bytes encodings_text(uint8_t set) noexcept {
     static constexpr Bytes kTexts[] = {
-        "identity",   "gzip",           "br",           "gzip, br",
-        "zstd",       "gzip, zstd",     "br, zstd",     "gzip, br, zstd",
-        "identity;q=0",             "gzip, identity;q=0",
-        "br, identity;q=0",         "gzip, br, identity;q=0",
-        "zstd, identity;q=0",       "gzip, zstd, identity;q=0",
-        "br, zstd, identity;q=0",   "gzip, br, zstd, identity;q=0",
+        "identity",
+        "gzip",
+        "br",
+        "gzip, br",
+        "zstd",
+        "gzip, zstd",
+        "br, zstd",
+        "gzip, br, zstd",
+        "identity;q=0",
+        "gzip, identity;q=0",
+        "br, identity;q=0",
+        "gzip, br, identity;q=0",
+        "zstd, identity;q=0",
+        "gzip, zstd, identity;q=0",
+        "br, zstd, identity;q=0",
+        "gzip, br, zstd, identity;q=0",
     };
     return kTexts[set & 0xF];
 }
@@ -370,8 +377,7 @@ bool is_known_encoding(Bytes content_encoding) noexcept {
 
 bool takes_encoding(const Fields& request, Bytes content_encoding) noexcept {
     const uint8_t bit = encoding_bit(content_encoding);
-    return content_encoding.empty() || bit == kRefusesIdentity ||
-           (accepted_encodings(request) & bit) != 0;
+    return content_encoding.empty() || bit == kRefusesIdentity || (accepted_encodings(request) & bit) != 0;
 }
 
 }  // namespace slab_cache::http

@@ -34,13 +34,11 @@ struct VarySpec {
     bool too_many = false;
 };
 
-VarySpec build_vary_spec(const Fields& response, const VaryPolicy& policy, char* out,
-                         size_t cap) noexcept;
+VarySpec build_vary_spec(const Fields& response, const VaryPolicy& policy, char* out, size_t cap) noexcept;
 
 // Bytes the key needs; it has been written if that is at most `cap`. A spec that is damaged (it
 // comes out of shared memory) yields some key, never an access outside the buffers.
-size_t build_vary_key(Bytes spec, const Fields& request, const VaryPolicy& policy, char* out,
-                      size_t cap) noexcept;
+size_t build_vary_key(Bytes spec, const Fields& request, const VaryPolicy& policy, char* out, size_t cap) noexcept;
 
 // Bits of the Accept-Encoding byte.
 inline constexpr uint8_t kAcceptsGzip = 0x1;

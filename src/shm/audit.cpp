@@ -97,11 +97,9 @@ private:
             for (const PurgeRecord& r : set.record) {
                 ahead = ahead || r.seq.load_relaxed() > seq;
             }
-            ahead =
-                ahead || set.hard_floor.load_relaxed() > seq || set.soft_floor.load_relaxed() > seq;
+            ahead = ahead || set.hard_floor.load_relaxed() > seq || set.soft_floor.load_relaxed() > seq;
         });
-        check(!ahead || c_->zone->purge_lock.dirty.load_relaxed() != 0,
-              "P1: a purge record is ahead of the counter");
+        check(!ahead || c_->zone->purge_lock.dirty.load_relaxed() != 0, "P1: a purge record is ahead of the counter");
     }
 
     void audit_shard(Shard* s) noexcept {
@@ -110,8 +108,7 @@ private:
         uint32_t linked = 0;
         for (uint32_t i = 0; i < c_->geo.bucket_count; i++) {
             uint32_t last = 0;
-            for (Bucket* b = bucket_at(*c_, *s, i); b != nullptr;
-                 b = next_bucket(*c_, *s, b, &last)) {
+            for (Bucket* b = bucket_at(*c_, *s, i); b != nullptr; b = next_bucket(*c_, *s, b, &last)) {
                 linked += last != 0 ? 1 : 0;
                 for (const Atom<uint64_t>& slot : b->slot) {
                     if (const uint64_t w = slot.load_relaxed(); w != 0) {
@@ -153,8 +150,7 @@ private:
         }
         const Entry* e = region(*c_).entry(ref);
         check(state_of(*e) == state, "an entry is not in the state its place implies");
-        check(size.occupied == e->occupied.load_relaxed(),
-              "an entry's occupied bytes differ from its runs");
+        check(size.occupied == e->occupied.load_relaxed(), "an entry's occupied bytes differ from its runs");
         check(size.payload >= front_bytes(e->fixed) + uint64_t{e->body_available.load_relaxed()},
               "L3: a chain is shorter than its body");
         sum->occupied += size.occupied;
@@ -173,8 +169,7 @@ private:
         const Atom<uint64_t>* first = find_locked(*c_, s, d, key_of(*e));
         check(first != nullptr && first->load_relaxed() == word, "I2: two entries of one key");
         check(e->queue != 0, "a live entry is in no eviction queue");
-        check(e->body_total.load_relaxed() == e->body_available.load_relaxed(),
-              "a live entry is not complete");
+        check(e->body_total.load_relaxed() == e->body_available.load_relaxed(), "a live entry is not complete");
         sum->entries++;
         sum->live += front_bytes(e->fixed) + uint64_t{e->body_total.load_relaxed()};
         sum->side += side_bytes_of(*e);
@@ -215,15 +210,13 @@ private:
         if (const char* what = queues.audit_locked(); what != nullptr) {
             fail(what);
         }
-        check(space.used_bytes() == sum.occupied,
-              "bytes in use are not the bytes of reachable runs");
+        check(space.used_bytes() == sum.occupied, "bytes in use are not the bytes of reachable runs");
         check(queues.count() == sum.entries && s.entries == sum.entries,
               "queues, index and figures count different entries");
         check(s.live_bytes == sum.live, "live bytes are miscounted");
         check(s.side_bytes == sum.side && sum.side <= most_side_bytes(*c_), "side bytes are miscounted, or too many");
         check(s.filling_bytes == sum.filling, "filling bytes are miscounted");
-        check(s.retired_count == sum.retired && s.retired_bytes == sum.retired_bytes,
-              "retired entries are miscounted");
+        check(s.retired_count == sum.retired && s.retired_bytes == sum.retired_bytes, "retired entries are miscounted");
     }
 
     Context* c_;

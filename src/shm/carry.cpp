@@ -10,7 +10,7 @@
 namespace slab_cache::shm {
 namespace {
 
-constexpr uint32_t kSlice = 64;        // buckets per lock hold of the old zone, as the sweeper does
+constexpr uint32_t kSlice = 64;  // buckets per lock hold of the old zone, as the sweeper does
 constexpr uint32_t kSegments = 16;
 
 struct Candidate {
@@ -93,8 +93,7 @@ public:
         Pin pin = {region(there_).entry(ref), ref};
         const Shard* s = shard_of_ref(there_, ref);
         uint64_t bytes = 0;
-        if (s != nullptr && is_entry(there_, *s, ref) && Store::is_complete(pin) && has_room(pin)
-            && copy(pin)) {
+        if (s != nullptr && is_entry(there_, *s, ref) && Store::is_complete(pin) && has_room(pin) && copy(pin)) {
             settle(pin, what.heat);
             bytes = pin.entry->occupied.load_relaxed();
         }
@@ -106,7 +105,7 @@ private:
     // A sixteenth stays free: the first fills after the change need not evict.
     bool has_room(const Pin& pin) noexcept {
         Shard* s = shard_of(*here_, digest_of(*pin.entry));
-        const uint64_t used = space_of(*here_, *s).used_bytes();   // nobody else is here: no lock needed
+        const uint64_t used = space_of(*here_, *s).used_bytes();  // nobody else is here: no lock needed
         return used + pin.entry->occupied.load_relaxed() <= capacity(*here_) - capacity(*here_) / 16;
     }
 
@@ -130,8 +129,8 @@ private:
         what.flags = e.fixed.flags;
         what.stored_sec = int64_t{e.fixed.stored_sec};
         Writer w;
-        const bool done = to_->begin(what, now_sec_, &w) == Status::kOk && copy_body(pin, &w)
-                          && to_->commit(&w, now_sec_) == Status::kOk;
+        const bool done = to_->begin(what, now_sec_, &w) == Status::kOk && copy_body(pin, &w) &&
+                          to_->commit(&w, now_sec_) == Status::kOk;
         to_->abort(&w);
         return done;
     }
@@ -145,8 +144,9 @@ private:
         if (long_head_ == nullptr) {
             long_head_ = static_cast<char*>(std::malloc(kMaxHeadBytes));
         }
-        return long_head_ != nullptr && from_->copy_head(pin, long_head_) ? Bytes{long_head_, head_bytes(pin.entry->fixed)}
-                                                                           : Bytes{};
+        return long_head_ != nullptr && from_->copy_head(pin, long_head_)
+                   ? Bytes{long_head_, head_bytes(pin.entry->fixed)}
+                   : Bytes{};
     }
 
     bool copy_body(const Pin& pin, Writer* w) noexcept {
@@ -184,7 +184,7 @@ private:
     Store* to_;
     Context* here_;
     int64_t now_sec_;
-    char* long_head_ = nullptr;   // kMaxHeadBytes, once one was needed
+    char* long_head_ = nullptr;  // kMaxHeadBytes, once one was needed
 };
 
 }  // namespace

@@ -27,9 +27,7 @@ struct RoomContext {
     uint64_t purge_seq;
 };
 
-bool is_held(uint32_t ref, void* context) noexcept {
-    return static_cast<RoomContext*>(context)->held->may_hold(ref);
-}
+bool is_held(uint32_t ref, void* context) noexcept { return static_cast<RoomContext*>(context)->held->may_hold(ref); }
 
 bool is_purged(const Entry& e, void* context) noexcept {
     const auto* room = static_cast<RoomContext*>(context);
@@ -46,8 +44,7 @@ bool is_stuck(uint32_t ref, void* context) noexcept {
 bool evict_owner(uint32_t owner, uint32_t, void* context) noexcept {
     const auto* room = static_cast<RoomContext*>(context);
     // A second run of an owner evicted a moment ago: already retired.
-    if (is_entry(*room->c, *room->shard, owner) &&
-        state_of(*region(*room->c).entry(owner)) == EntryState::kLive) {
+    if (is_entry(*room->c, *room->shard, owner) && state_of(*region(*room->c).entry(owner)) == EntryState::kLive) {
         queues_of(*room->c, *room->shard).remove_locked(owner);
         evict_locked(*room->c, room->shard, owner, room->now_sec);
     }
@@ -78,8 +75,7 @@ uint32_t evict_some_locked(RoomContext* room, const VictimRules& rules) noexcept
     uint32_t evicted = 0;
     uint32_t pending = 0;  // picked; its bucket and second run are on their way from memory
     for (; evicted < kEvictBatch || (evicted < kEvictBatchMost && bytes < enough); evicted++) {
-        const uint32_t ref = queues_of(*room->c, *room->shard)
-                                 .pick_victim_locked(saturate_sec(room->now_sec), rules);
+        const uint32_t ref = queues_of(*room->c, *room->shard).pick_victim_locked(saturate_sec(room->now_sec), rules);
         if (ref == 0) {
             break;
         }
@@ -127,11 +123,10 @@ bool is_run(const Context& c, const Shard& s, uint32_t ref, uint32_t owner) noex
         return false;
     }
     const RunHeader* r = region(c).run(ref);
-    const uint32_t len =
-        r->len.load_relaxed();  // relaxed here: ordered by the word that led to this run
+    const uint32_t len = r->len.load_relaxed();  // relaxed here: ordered by the word that led to this run
     const uint32_t in_block = (ref - c.geo.first_ref) % (kBlockBytes / kRefBytes) * kRefBytes;
-    return r->magic.load_relaxed() == (kRunMagic ^ ref) && r->owner.load_relaxed() == owner &&
-           len > kRunHeaderBytes && len % kRefBytes == 0 && len <= kBlockBytes - in_block;
+    return r->magic.load_relaxed() == (kRunMagic ^ ref) && r->owner.load_relaxed() == owner && len > kRunHeaderBytes &&
+           len % kRefBytes == 0 && len <= kBlockBytes - in_block;
 }
 
 bool is_readable(const Context& c, const Shard& s, uint32_t ref) noexcept {
@@ -175,9 +170,7 @@ void write_run_header(const Context& c, Run run, uint32_t owner) noexcept {
 
 Run make_room_locked(const Context& c, Shard* s, const Ask& ask, int64_t now_sec) noexcept {
     Space space = space_of(c, *s);
-    const auto attempt = [&] {
-        return space.alloc_run_locked(ask.want_bytes, ask.min_bytes, ask.kind);
-    };
+    const auto attempt = [&] { return space.alloc_run_locked(ask.want_bytes, ask.min_bytes, ask.kind); };
     if (wants_reclaim_locked(c, *s)) {
         reclaim_locked(c, s);
     }
@@ -276,8 +269,7 @@ void free_chain_locked(const Context& c, Shard* s, uint32_t ref) noexcept {
         RunHeader* r = region(c).run(at);
         const uint32_t next = r->next.load_relaxed();
         const uint32_t len = r->len.load_relaxed();
-        r->magic.store_relaxed(
-            0);  // a stale ref to it leads nowhere; also ends a walk around a cycle
+        r->magic.store_relaxed(0);  // a stale ref to it leads nowhere; also ends a walk around a cycle
         if (!space.free_run_locked(at, len)) {
             report_nonsense_locked(c, s);
         }

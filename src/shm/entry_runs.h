@@ -29,32 +29,24 @@ inline EvictQueues queues_of(const Context& c, const Shard& s) noexcept {
 // The first run cannot hold more than a block: Entry, selectors, key, and what it can of the head.
 inline constexpr uint32_t kMostInFirstRun = kBlockBytes - kRunHeaderBytes;
 
-inline uint32_t head_bytes(const EntryFixed& f) noexcept {
-    return uint32_t{f.head_high} << 16 | f.head_low;
-}
+inline uint32_t head_bytes(const EntryFixed& f) noexcept { return uint32_t{f.head_high} << 16 | f.head_low; }
 // From the end of the run header to the head: Entry, selectors, key.
 inline uint32_t names_bytes(const EntryFixed& f) noexcept {
     return static_cast<uint32_t>(sizeof(Entry)) + f.selector_count * 8U + f.key_bytes;
 }
 // From the end of the run header to the body: the head too. What of it lies in the first run is first_bytes().
-inline uint32_t front_bytes(const EntryFixed& f) noexcept {
-    return names_bytes(f) + head_bytes(f);
-}
+inline uint32_t front_bytes(const EntryFixed& f) noexcept { return names_bytes(f) + head_bytes(f); }
 inline uint32_t first_bytes(const EntryFixed& f) noexcept {
     const uint32_t front = front_bytes(f);
     return front < kMostInFirstRun ? front : kMostInFirstRun;
 }
 // Of each shard.
-inline uint64_t most_side_bytes(const Context& c) noexcept {
-    return capacity(c) / 10;
-}
+inline uint64_t most_side_bytes(const Context& c) noexcept { return capacity(c) / 10; }
 // What an entry counts for in Shard::side_bytes while it is live.
 inline uint64_t side_bytes_of(const Entry& e) noexcept {
-    return (e.fixed.flags & kSideFlag) != 0 ? e.occupied.load_relaxed() : 0;   // relaxed: only written under the lock
+    return (e.fixed.flags & kSideFlag) != 0 ? e.occupied.load_relaxed() : 0;  // relaxed: only written under the lock
 }
-inline const uint64_t* selectors_of(const Entry& e) noexcept {
-    return reinterpret_cast<const uint64_t*>(&e + 1);
-}
+inline const uint64_t* selectors_of(const Entry& e) noexcept { return reinterpret_cast<const uint64_t*>(&e + 1); }
 inline Bytes key_of(const Entry& e) noexcept {
     return {reinterpret_cast<const char*>(&e + 1) + e.fixed.selector_count * 8U, e.fixed.key_bytes};
 }
@@ -63,9 +55,7 @@ inline Bytes head_of(const Entry& e) noexcept {
     const Bytes key = key_of(e);
     return {key.data() + key.size(), first_bytes(e.fixed) - names_bytes(e.fixed)};
 }
-inline Digest digest_of(const Entry& e) noexcept {
-    return {e.fixed.digest_hi, e.fixed.digest_lo};
-}
+inline Digest digest_of(const Entry& e) noexcept { return {e.fixed.digest_hi, e.fixed.digest_lo}; }
 inline bool has_key(const Entry& e, const Digest& d, Bytes key) noexcept {
     return e.fixed.digest_hi == d.hi && e.fixed.digest_lo == d.lo && key_of(e) == key;
 }
@@ -73,9 +63,8 @@ inline bool has_key(const Entry& e, const Digest& d, Bytes key) noexcept {
 // The purge counter from which on records have to be looked at: none up to it touches the entry. `seq`: the counter now; a
 // `checked` beyond it is nonsense. What is asked for, or swept, before its set runs over thus outlives its set's floor.
 inline uint64_t known_valid_at(const Entry& e, uint64_t seq) noexcept {
-    const uint64_t checked =
-        e.checked.load_relaxed();  // relaxed: whoever stored it had judged up to it
-    const uint64_t birth = e.birth.load_acquire();  // [entry-birth]
+    const uint64_t checked = e.checked.load_relaxed();  // relaxed: whoever stored it had judged up to it
+    const uint64_t birth = e.birth.load_acquire();      // [entry-birth]
     return checked > birth && checked <= seq ? checked : birth;
 }
 

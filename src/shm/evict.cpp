@@ -10,20 +10,17 @@ namespace slab_cache::shm {
 namespace {
 
 constexpr uint32_t kRecalledUsesX2 = 4;
-constexpr uint32_t kSmallShare = 10;   // the small queue may hold 1/10 of all bytes
-constexpr uint32_t kAhead = 8;   // victims called from memory before they are picked
+constexpr uint32_t kSmallShare = 10;  // the small queue may hold 1/10 of all bytes
+constexpr uint32_t kAhead = 8;        // victims called from memory before they are picked
 constexpr uint64_t kNoWorth = ~uint64_t{0};
 
 // A ghost cell is tag:20 and tick:12. It counts until as many victims came as there are entries.
 constexpr uint32_t kGhostWays = kLineBytes / sizeof(uint32_t);
 constexpr uint32_t kTickBits = 12;
 constexpr uint32_t kTickMask = (1U << kTickBits) - 1;
-constexpr uint32_t kTicksPerTable =
-    1024;   // ticks while as many victims pass as the table has cells
+constexpr uint32_t kTicksPerTable = 1024;  // ticks while as many victims pass as the table has cells
 
-uint32_t uses_of(const Entry& e) {
-    return e.freq.load_relaxed() & 3U;
-}
+uint32_t uses_of(const Entry& e) { return e.freq.load_relaxed() & 3U; }
 
 bool is_pinned(const VictimRules& rules, uint32_t ref) {
     return rules.is_pinned != nullptr && rules.is_pinned(ref, rules.context);
@@ -53,7 +50,7 @@ void EvictQueues::clear_locked() noexcept {
 uint32_t* EvictQueues::ghost_set(uint64_t digest_hi, uint64_t digest_lo, uint32_t* tag) const noexcept {
     const uint64_t h = base::mix64(digest_hi, digest_lo);
     const uint32_t low = static_cast<uint32_t>(h) >> kTickBits;
-    *tag = low == 0 ? 1 : low;   // 0 is an empty cell
+    *tag = low == 0 ? 1 : low;  // 0 is an empty cell
     auto* cells = reinterpret_cast<uint32_t*>(header_ + 1);
     return cells + uint64_t{base::scale_to(h, ghost_sets_)} * kGhostWays;
 }
@@ -153,9 +150,8 @@ bool EvictQueues::unlink(uint32_t ref) noexcept {
     const uint32_t prev = e->prev;
     const uint32_t next = e->next;
     e->queue = 0;
-    const bool is_sane =
-        (prev == 0 ? queue.head == ref : is_ref(prev) && entry(prev)->next == ref) &&
-        (next == 0 ? queue.tail == ref : is_ref(next) && entry(next)->prev == ref);
+    const bool is_sane = (prev == 0 ? queue.head == ref : is_ref(prev) && entry(prev)->next == ref) &&
+                         (next == 0 ? queue.tail == ref : is_ref(next) && entry(next)->prev == ref);
     if (!is_sane) {
         let_go(q);
         return true;
@@ -180,7 +176,8 @@ void EvictQueues::push(uint32_t ref, Age age) noexcept {
         e->freq.store_relaxed(0);
     }
     const uint32_t bytes = e->occupied.load_relaxed();
-    const uint32_t uses_x2 = age == Age::kNew ? (is_recalled ? kRecalledUsesX2 : policy_.newcomer_uses_x2) : 2 * (uses_of(*e) + 1);
+    const uint32_t uses_x2 =
+        age == Age::kNew ? (is_recalled ? kRecalledUsesX2 : policy_.newcomer_uses_x2) : 2 * (uses_of(*e) + 1);
     const bool is_proven = is_recalled || uses_of(*e) > 0;
     e->value = header_->floor + policy_.worth(uses_x2, bytes);
     link_head(policy_.queue_of(bytes, is_proven), ref);
@@ -196,15 +193,11 @@ void EvictQueues::push_rebuilt_locked(uint32_t ref) noexcept {
     push(ref, Age::kRebuilt);
 }
 
-bool EvictQueues::remove_locked(uint32_t ref) noexcept {
-    return is_ref(ref) && unlink(ref);
-}
+bool EvictQueues::remove_locked(uint32_t ref) noexcept { return is_ref(ref) && unlink(ref); }
 
 // ---- moving -------------------------------------------------------------------------------------
 
-uint64_t EvictQueues::heat_locked(uint32_t ref) const noexcept {
-    return (this->*policy_.heat)(*entry(ref));
-}
+uint64_t EvictQueues::heat_locked(uint32_t ref) const noexcept { return (this->*policy_.heat)(*entry(ref)); }
 
 uint64_t EvictQueues::worth_left(const Entry& e) const noexcept {
     const uint32_t uses = uses_of(e);
@@ -253,8 +246,8 @@ uint32_t EvictQueues::find_dead_tail(uint32_t now_sec, const VictimRules& rules)
             continue;
         }
         const Entry* e = entry(ref);
-        const bool is_dead = e->stale_until.load_relaxed() < now_sec ||
-                             (rules.is_dead != nullptr && rules.is_dead(*e, rules.context));
+        const bool is_dead =
+            e->stale_until.load_relaxed() < now_sec || (rules.is_dead != nullptr && rules.is_dead(*e, rules.context));
         if (is_dead && !is_pinned(rules, ref)) {
             return ref;
         }
@@ -330,8 +323,8 @@ uint32_t EvictQueues::find_least(const VictimRules& rules) noexcept {
 // S3-FIFO: from the small queue while it holds more than its share, else from the main one.
 uint32_t EvictQueues::find_small_or_main(const VictimRules& rules) noexcept {
     for (uint32_t step = 0; step < kMaxSteps && header_->used_queues != 0; step++) {
-        const bool small = header_->queue[kSmallQueue].bytes * kSmallShare > header_->bytes ||
-                           header_->queue[kMainQueue].count == 0;
+        const bool small =
+            header_->queue[kSmallQueue].bytes * kSmallShare > header_->bytes || header_->queue[kMainQueue].count == 0;
         const uint32_t ref = tail_of(small ? kSmallQueue : kMainQueue);
         if (ref == 0) {
             continue;
@@ -384,8 +377,7 @@ const char* EvictQueues::audit_queue(uint32_t q) const noexcept {
         prev = ref;
     }
     const bool is_mapped = (header_->used_queues >> q & 1) != 0;
-    return prev == queue.tail && count == queue.count && bytes == queue.bytes &&
-                   is_mapped == (count != 0)
+    return prev == queue.tail && count == queue.count && bytes == queue.bytes && is_mapped == (count != 0)
                ? nullptr
                : "eviction queue's tail, count, bytes or map is wrong";
 }
@@ -401,9 +393,7 @@ const char* EvictQueues::audit_locked() const noexcept {
         bytes += header_->queue[q].bytes;
         count += header_->queue[q].count;
     }
-    return bytes == header_->bytes && count == header_->count
-               ? nullptr
-               : "eviction totals differ from the queues";
+    return bytes == header_->bytes && count == header_->count ? nullptr : "eviction totals differ from the queues";
 }
 
 }  // namespace slab_cache::shm

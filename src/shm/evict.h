@@ -25,7 +25,7 @@
 namespace slab_cache::shm {
 
 struct EvictQueue {
-    uint32_t head;      // newest
+    uint32_t head;  // newest
     uint32_t tail;
     uint64_t bytes;
     uint32_t count;
@@ -35,13 +35,13 @@ static_assert(sizeof(EvictQueue) == 24);
 
 struct EvictHeader {
     static constexpr uint32_t kQueues = 64;
-    uint64_t floor;          // L
-    uint64_t bytes;          // of all queues
+    uint64_t floor;  // L
+    uint64_t bytes;  // of all queues
     uint32_t count;
-    uint32_t broken_links;   // links that were nonsense; the rest of such a queue was let go
-    uint32_t ghost_clock;    // victims remembered so far
+    uint32_t broken_links;  // links that were nonsense; the rest of such a queue was let go
+    uint32_t ghost_clock;   // victims remembered so far
     uint32_t pad0;
-    uint64_t used_queues;    // bit = queue is not empty
+    uint64_t used_queues;  // bit = queue is not empty
     uint64_t pad1[3];
     EvictQueue queue[kQueues];
 };
@@ -52,8 +52,8 @@ inline constexpr uint64_t kEvictFingerprint = sizeof(EvictHeader) ^ (uint64_t{1}
 
 // What the caller knows of an entry and this file does not. Null functions: never.
 struct VictimRules {
-    bool (*is_dead)(const Entry& entry, void* context) = nullptr;   // purged: first to go, whatever its worth
-    bool (*is_pinned)(uint32_t ref, void* context) = nullptr;       // must not go now; asked of candidates only
+    bool (*is_dead)(const Entry& entry, void* context) = nullptr;  // purged: first to go, whatever its worth
+    bool (*is_pinned)(uint32_t ref, void* context) = nullptr;      // must not go now; asked of candidates only
     void* context = nullptr;
 };
 
@@ -79,7 +79,7 @@ public:
     // All that there are; *count of them.
     static const EvictPolicy* policies(uint32_t* count) noexcept;
 
-    void format_locked(uint64_t metadata_bytes) noexcept;   // as given to the constructor
+    void format_locked(uint64_t metadata_bytes) noexcept;  // as given to the constructor
 
     // The entry of this digest will be pushed soon.
     void prefetch(uint64_t digest_hi, uint64_t digest_lo) const noexcept {
@@ -110,8 +110,8 @@ public:
     bool is_broken_locked() const noexcept { return header_->broken_links != 0; }
 
     // ---- repair ------------------------------------------------------------------------------------------
-    void clear_locked() noexcept;                      // empties the queues; L and ghosts stay
-    void push_rebuilt_locked(uint32_t ref) noexcept;   // keeps its use counter, which counts towards H
+    void clear_locked() noexcept;                     // empties the queues; L and ghosts stay
+    void push_rebuilt_locked(uint32_t ref) noexcept;  // keeps its use counter, which counts towards H
 
     // nullptr when E1-E3 hold, else what does not, in words.
     const char* audit_locked() const noexcept;
@@ -150,7 +150,7 @@ private:
     EvictHeader* header_;
     uint32_t first_ref_;
     uint32_t end_ref_;
-    uint32_t ghost_sets_;   // of 16 cells
+    uint32_t ghost_sets_;  // of 16 cells
     const EvictPolicy& policy_;
 };
 

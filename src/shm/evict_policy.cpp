@@ -24,7 +24,7 @@ uint64_t per_byte(uint32_t uses_x2, uint32_t bytes) noexcept {
 // uses / size^(1/2)
 uint64_t per_root(uint32_t uses_x2, uint32_t bytes) noexcept {
     const uint64_t size = bytes == 0 ? 1 : bytes;
-    return (uint64_t{uses_x2} << 51) / root_of(size << 16);   // the root has 8 binary places
+    return (uint64_t{uses_x2} << 51) / root_of(size << 16);  // the root has 8 binary places
 }
 
 // Two classes to the doubling: within one, order of arrival stands in for order of worth.
@@ -34,18 +34,12 @@ uint32_t class_of(uint32_t bytes, bool) noexcept {
     return 2 * e + (size >> (e - 1) & 1);
 }
 
-uint32_t small_or_main(uint32_t, bool is_proven) noexcept {
-    return is_proven ? kMainQueue : kSmallQueue;
-}
+uint32_t small_or_main(uint32_t, bool is_proven) noexcept { return is_proven ? kMainQueue : kSmallQueue; }
 
-bool any_queue(uint32_t) noexcept {
-    return true;
-}
+bool any_queue(uint32_t) noexcept { return true; }
 
 // S3-FIFO remembers who failed the small queue only.
-bool small_queue(uint32_t queue) noexcept {
-    return queue == kSmallQueue;
-}
+bool small_queue(uint32_t queue) noexcept { return queue == kSmallQueue; }
 
 }  // namespace
 
@@ -68,7 +62,7 @@ const EvictPolicy& EvictQueues::policy_of(Eviction id) noexcept {
             return row[i];
         }
     }
-    return row[0];   // a zone that says nonsense is never attached (zone.cpp)
+    return row[0];  // a zone that says nonsense is never attached (zone.cpp)
 }
 
 bool parse_eviction(std::string_view word, Eviction* out) noexcept {

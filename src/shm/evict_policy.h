@@ -17,7 +17,7 @@ struct VictimRules;
 
 struct EvictPolicy {
     Eviction id;
-    std::string_view word;   // eviction=WORD of slab_cache_zone
+    std::string_view word;  // eviction=WORD of slab_cache_zone
     // What an entry is worth above L, with 44 binary places. Uses come doubled, because a newcomer may count half.
     uint64_t (*worth)(uint32_t uses_x2, uint32_t bytes) noexcept;
     uint32_t newcomer_uses_x2;

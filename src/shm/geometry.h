@@ -15,17 +15,19 @@ struct Shard;
 
 struct Geometry {
     uint64_t shards_offset = 0;
-    uint64_t shard_inverse = 0;   // 2^64 / bytes of a shard's tables, rounded up: a multiplication tells which shard it is
-    uint64_t shard_stride = 0;    // these bytes
+    uint64_t shard_inverse =
+        0;  // 2^64 / bytes of a shard's tables, rounded up: a multiplication tells which shard it is
+    uint64_t shard_stride = 0;  // these bytes
     uint64_t buckets_at = 0, overflow_at = 0, evict_at = 0, space_at = 0;
     uint32_t bucket_count = 0, overflow_count = 0, block_count = 0;
-    uint32_t first_ref = 0;       // of shard 0
-    uint32_t shard_refs = 0;      // in one shard's blocks
-    uint32_t all_refs = 0;        // in all of them
+    uint32_t first_ref = 0;   // of shard 0
+    uint32_t shard_refs = 0;  // in one shard's blocks
+    uint32_t all_refs = 0;    // in all of them
     uint32_t shard_count = 0;
     uint64_t evict_bytes = 0;
-    uint64_t blocks_offset = 0;   // of shard 0
-    uint64_t user_offset = 0, workers_offset = 0, leases_offset = 0, purges_offset = 0, marks_offset = 0, uses_offset = 0;
+    uint64_t blocks_offset = 0;  // of shard 0
+    uint64_t user_offset = 0, workers_offset = 0, leases_offset = 0, purges_offset = 0, marks_offset = 0,
+             uses_offset = 0;
     uint32_t worker_count = 0, worker_bytes = 0, slots_per_worker = 0, unfinished_per_worker = 0;
     uint32_t lease_sets = 0, purge_sets = 0, mark_groups = 0, uses_lines = 0;
     uint32_t eviction = 0;

@@ -31,7 +31,8 @@ bool is_empty(const Bucket& b) noexcept {
 // 1 + index of an overflow bucket in no chain, 0 when there is none left.
 uint32_t take_overflow_locked(const Context& c, Shard* s) noexcept {
     const uint32_t link = s->overflow_free;
-    if (link != 0 && link <= s->overflow_used && link <= c.geo.overflow_count && is_empty(*overflow_at(c, *s, link - 1))) {
+    if (link != 0 && link <= s->overflow_used && link <= c.geo.overflow_count &&
+        is_empty(*overflow_at(c, *s, link - 1))) {
         s->overflow_free = overflow_at(c, *s, link - 1)->gen;
         return link;
     }
@@ -43,7 +44,7 @@ uint32_t take_overflow_locked(const Context& c, Shard* s) noexcept {
 const Bucket* overflow_of(const Context& c, const Shard& s, const Atom<uint64_t>* slot) noexcept {
     const uint64_t at = reinterpret_cast<uintptr_t>(slot) - reinterpret_cast<uintptr_t>(overflow_at(c, s, 0));
     return at / sizeof(Bucket) < c.geo.overflow_count ? overflow_at(c, s, static_cast<uint32_t>(at / sizeof(Bucket)))
-                                                  : nullptr;
+                                                      : nullptr;
 }
 
 // Its own link stays until it is used again: who stands on it goes on.
@@ -63,8 +64,7 @@ void leave_chain_locked(const Context& c, Shard* s, const Digest& d, const Bucke
 
 }  // namespace
 
-Atom<uint64_t>* slot_of_locked(const Context& c, const Shard& s, const Digest& d,
-                               uint32_t ref) noexcept {
+Atom<uint64_t>* slot_of_locked(const Context& c, const Shard& s, const Digest& d, uint32_t ref) noexcept {
     return walk(c, s, d, [ref](uint64_t w) { return w != 0 && word_ref(w) == ref; });
 }
 
@@ -102,7 +102,7 @@ Atom<uint64_t>* empty_slot_locked(const Context& c, Shard* s, const Digest& d) n
     }
     fresh->gen = 0;
     fresh->overflow.store_release(before->overflow.load_relaxed());  // [overflow-link]
-    before->overflow.store_release(link);  // [overflow-link]
+    before->overflow.store_release(link);                            // [overflow-link]
     return &fresh->slot[0];
 }
 
@@ -112,8 +112,7 @@ Atom<uint64_t>* cheapest_slot_locked(const Context& c, const Shard& s, const Dig
     walk(c, s, d, [&](uint64_t w) {
         if (w != 0) {
             const Entry* e = owns(c, s, word_ref(w)) ? region(c).entry(word_ref(w)) : nullptr;
-            const uint64_t worth =
-                e == nullptr ? 0 : uint64_t{e->freq.load_relaxed()} << 56 | e->value >> 8;
+            const uint64_t worth = e == nullptr ? 0 : uint64_t{e->freq.load_relaxed()} << 56 | e->value >> 8;
             if (least_word == 0 || worth < least) {
                 least = worth;
                 least_word = w;
@@ -124,8 +123,7 @@ Atom<uint64_t>* cheapest_slot_locked(const Context& c, const Shard& s, const Dig
     return least_word == 0 ? nullptr : slot_of_locked(c, s, d, word_ref(least_word));
 }
 
-void publish_locked(const Context& c, const Shard& s, Atom<uint64_t>* slot, const Digest& d,
-                    uint32_t ref) noexcept {
+void publish_locked(const Context& c, const Shard& s, Atom<uint64_t>* slot, const Digest& d, uint32_t ref) noexcept {
     Bucket* home = bucket_at(c, s, bucket_of(c, d));
     const uint64_t gen = ++home->gen & 0xffff;
     // [index-publish] everything of the entry is visible to who loads this word. [index-unlink] seq_cst: it also

@@ -19,15 +19,9 @@
 
 namespace slab_cache::shm {
 
-constexpr uint16_t tag_of(const Digest& d) noexcept {
-    return static_cast<uint16_t>(d.hi);
-}
-constexpr uint16_t word_tag(uint64_t word) noexcept {
-    return static_cast<uint16_t>(word >> 48);
-}
-constexpr uint32_t word_ref(uint64_t word) noexcept {
-    return static_cast<uint32_t>(word);
-}
+constexpr uint16_t tag_of(const Digest& d) noexcept { return static_cast<uint16_t>(d.hi); }
+constexpr uint16_t word_tag(uint64_t word) noexcept { return static_cast<uint16_t>(word >> 48); }
+constexpr uint32_t word_ref(uint64_t word) noexcept { return static_cast<uint32_t>(word); }
 
 inline uint32_t bucket_of(const Context& c, const Digest& d) noexcept {
     return base::scale_to(d.lo, c.geo.bucket_count);
@@ -41,7 +35,7 @@ inline Bucket* overflow_at(const Context& c, const Shard& s, uint32_t i) noexcep
 
 // The bucket behind `b`, null at the end. `last` is the link followed before (0 at first): links must rise.
 inline Bucket* next_bucket(const Context& c, const Shard& s, const Bucket* b, uint32_t* last) noexcept {
-    const uint32_t link = b->overflow.load_acquire();   // [overflow-link] the bucket behind was emptied before
+    const uint32_t link = b->overflow.load_acquire();  // [overflow-link] the bucket behind was emptied before
     if (link <= *last || link > c.geo.overflow_count) {
         return nullptr;
     }
@@ -60,8 +54,7 @@ Atom<uint64_t>* empty_slot_locked(const Context& c, Shard* s, const Digest& d) n
 // The slot in this digest's chain whose entry is used least; null when the chain is empty.
 Atom<uint64_t>* cheapest_slot_locked(const Context& c, const Shard& s, const Digest& d) noexcept;
 // Publishes: the one store after which everybody finds the entry (and no longer the one before).
-void publish_locked(const Context& c, const Shard& s, Atom<uint64_t>* slot, const Digest& d,
-                    uint32_t ref) noexcept;
+void publish_locked(const Context& c, const Shard& s, Atom<uint64_t>* slot, const Digest& d, uint32_t ref) noexcept;
 void erase_locked(const Context& c, Shard* s, const Digest& d, Atom<uint64_t>* slot) noexcept;
 // Repair: these buckets are in no chain.
 void free_overflow_locked(const Context& c, Shard* s, uint32_t index) noexcept;

@@ -33,7 +33,7 @@ inline constexpr uint32_t kPageBytes = 8 * 1024;
 inline constexpr uint32_t kRunMagic = 0x52756e21;
 inline constexpr uint32_t kMaxShards = 16;
 inline constexpr uint32_t kCounters = 192;
-inline constexpr uint32_t kMaxWorkers = 256;   // bits of a WakeSet
+inline constexpr uint32_t kMaxWorkers = 256;  // bits of a WakeSet
 inline constexpr uint32_t kUnknownLength = 0xffffffffU;
 inline constexpr uint32_t kMaxPriors = 5;
 
@@ -54,43 +54,43 @@ struct EntryFixed {
     uint64_t digest_hi;
     uint64_t digest_lo;
     uint32_t fill_cost_us;
-    uint32_t stored_sec;      // the caller's clock at begin()
-    uint16_t flags;           // the caller's, but for kSideFlag
+    uint32_t stored_sec;  // the caller's clock at begin()
+    uint16_t flags;       // the caller's, but for kSideFlag
     uint16_t selector_count;
     uint16_t key_bytes;
-    uint16_t head_low;        // head_bytes() in entry_runs.h
+    uint16_t head_low;  // head_bytes() in entry_runs.h
     uint8_t head_high;
-    uint8_t asked[3];         // low bits of its birth as it began: what it is raised by since is less than 2^24
-    uint32_t checksum;        // of the above but the last, and the entry's own ref
+    uint8_t asked[3];   // low bits of its birth as it began: what it is raised by since is less than 2^24
+    uint32_t checksum;  // of the above but the last, and the entry's own ref
 };
 
 enum class EntryState : uint8_t {
-    kFree = 0,      // never seen in a reachable entry
-    kFilling,       // in one live worker's unfinished[]
-    kLive,          // in the index and in an eviction queue
-    kRetired,       // in the shard's retired list: freed when nobody's slot[] holds it
+    kFree = 0,  // never seen in a reachable entry
+    kFilling,   // in one live worker's unfinished[]
+    kLive,      // in the index and in an eviction queue
+    kRetired,   // in the shard's retired list: freed when nobody's slot[] holds it
 };
 
-inline constexpr uint8_t kShared = 1;   // others may have pinned it while filling
+inline constexpr uint8_t kShared = 1;  // others may have pinned it while filling
 
 // The entry sits in the object's first run, right behind the run header; then selectors (u64 each), key, head, body. Entry,
 // selectors and key lie in the first run. So does the head, unless the run would have to be longer than a block: then the run is
 // a whole block, and the head goes on in the next.
 struct Entry {
     EntryFixed fixed;
-    Atom<uint64_t> birth;            // purge counter before the origin was asked; a refresh raises it
-    Atom<uint64_t> checked;          // purge counter up to which validity is known
-    Atom<uint32_t> fresh_until;      // second of the caller's clock, saturated to 32 bits
+    Atom<uint64_t> birth;        // purge counter before the origin was asked; a refresh raises it
+    Atom<uint64_t> checked;      // purge counter up to which validity is known
+    Atom<uint32_t> fresh_until;  // second of the caller's clock, saturated to 32 bits
     Atom<uint32_t> stale_until;
-    Atom<uint32_t> body_available;   // bytes of body that may be read
-    Atom<uint32_t> body_total;       // kUnknownLength while growing
-    Atom<uint8_t> state;             // EntryState
-    Atom<uint8_t> freq;              // 0..3, saturating, racy by design
-    uint8_t queue;                   // guarded by the shard lock: which eviction queue (evict.h)
-    Atom<uint8_t> marks;             // kShared
-    Atom<uint32_t> occupied;         // bytes of all its runs, headers included
-    uint64_t value;                  // guarded by the shard lock: H of GD-CLOCK (evict.h)
-    uint32_t prev;                   // guarded by the shard lock: eviction queue, or the retired list
+    Atom<uint32_t> body_available;  // bytes of body that may be read
+    Atom<uint32_t> body_total;      // kUnknownLength while growing
+    Atom<uint8_t> state;            // EntryState
+    Atom<uint8_t> freq;             // 0..3, saturating, racy by design
+    uint8_t queue;                  // guarded by the shard lock: which eviction queue (evict.h)
+    Atom<uint8_t> marks;            // kShared
+    Atom<uint32_t> occupied;        // bytes of all its runs, headers included
+    uint64_t value;                 // guarded by the shard lock: H of GD-CLOCK (evict.h)
+    uint32_t prev;                  // guarded by the shard lock: eviction queue, or the retired list
     uint32_t next;
 };
 
@@ -98,14 +98,14 @@ struct Entry {
 struct Bucket {
     static constexpr uint32_t kSlots = 7;
     Atom<uint64_t> slot[kSlots];
-    Atom<uint32_t> overflow;   // 1 + index into the shard's overflow array, 0 = none
-    uint32_t gen;              // guarded by the shard lock; of an overflow bucket out of use: 1 + index of the next
+    Atom<uint32_t> overflow;  // 1 + index into the shard's overflow array, 0 = none
+    uint32_t gen;             // guarded by the shard lock; of an overflow bucket out of use: 1 + index of the next
 };
 
 // The lock word holds its owner's identity (worker.h), 0 = free.
 struct RobustLock {
     Atom<uint64_t> owner;
-    Atom<uint32_t> dirty;   // a section was entered and not left: what it guards wants repair
+    Atom<uint32_t> dirty;  // a section was entered and not left: what it guards wants repair
     uint32_t pad;
 };
 
@@ -120,18 +120,18 @@ struct Shard {
 
     // Guarded by the lock; all derived data.
     uint32_t overflow_used;
-    uint32_t retired_head;          // linked by Entry::next
+    uint32_t retired_head;  // linked by Entry::next
     uint32_t retired_count;
-    uint32_t random;                // state of a small generator (block choice)
+    uint32_t random;  // state of a small generator (block choice)
     uint64_t retired_bytes, filling_bytes, live_bytes, entries;
-    uint64_t side_bytes;            // occupied by live entries with kSideFlag
+    uint64_t side_bytes;  // occupied by live entries with kSideFlag
 
     // Statistics, written under the lock, read by anybody.
     Atom<uint64_t> eviction_age_sec;
-    Atom<uint64_t> held_bytes;      // of retired entries that the last reclaim found pinned
+    Atom<uint64_t> held_bytes;  // of retired entries that the last reclaim found pinned
     Atom<uint32_t> sweep_bucket;
-    uint32_t wants_repair;          // guarded by the lock: nonsense was met, the next holder repairs
-    uint32_t overflow_free;         // guarded by the lock: 1 + index of the first overflow bucket out of use, linked by gen
+    uint32_t wants_repair;   // guarded by the lock: nonsense was met, the next holder repairs
+    uint32_t overflow_free;  // guarded by the lock: 1 + index of the first overflow bucket out of use, linked by gen
     uint32_t pad1[9];
 };
 
@@ -140,7 +140,7 @@ struct Shard {
 // tenant: the next tenant goes on counting, so that sums never fall and no death loses or doubles any.
 struct WorkerRecord {
     Atom<uint64_t> owner;
-    Atom<uint32_t> hiwater;       // slots below it may be in use; only grows during a tenancy
+    Atom<uint32_t> hiwater;  // slots below it may be in use; only grows during a tenancy
     uint32_t pad0;
     uint8_t pad1[kLineBytes - 16];
     Atom<uint64_t> counter[kCounters];
@@ -150,14 +150,14 @@ struct WorkerRecord {
 // word = gen:32 | state:8 | owner record:8 | detail:16
 struct LeaseCell {
     Atom<uint64_t> word;
-    Atom<uint64_t> tag;            // digest.hi ^ mixed digest.lo
+    Atom<uint64_t> tag;  // digest.hi ^ mixed digest.lo
     Atom<uint64_t> progress_ms;
-    Atom<uint64_t> growing;        // gen:32 | ref:32 of the growing entry, ref 0 = none
-    Atom<uint64_t> waiter[4];      // bit = worker record
+    Atom<uint64_t> growing;    // gen:32 | ref:32 of the growing entry, ref 0 = none
+    Atom<uint64_t> waiter[4];  // bit = worker record
 };
 struct LeaseSet {
     static constexpr uint32_t kCells = 7;
-    Atom<uint64_t> claim;          // identity of the process that is taking a cell of this set, 0 = none
+    Atom<uint64_t> claim;  // identity of the process that is taking a cell of this set, 0 = none
     uint8_t pad[kLineBytes - 8];
     LeaseCell cell[kCells];
 };
@@ -171,7 +171,7 @@ struct PurgeRecord {
 struct PurgeSet {
     static constexpr uint32_t kRecords = 7;
     PurgeRecord record[kRecords];
-    Atom<uint64_t> hard_floor;     // newest hard record that had to be dropped from this set
+    Atom<uint64_t> hard_floor;  // newest hard record that had to be dropped from this set
     Atom<uint64_t> soft_floor;
 };
 
@@ -186,35 +186,34 @@ struct ZoneHeader {
     uint64_t config_max_object, config_objects;
     uint32_t config_purge_records, config_workers, config_user_bytes, config_eviction;
     uint64_t zone_id;
-    uint64_t max_object;           // resolved
+    uint64_t max_object;  // resolved
     uint64_t overhead_bytes;
     uint64_t user_offset, workers_offset, leases_offset, purges_offset, marks_offset, uses_offset;
     uint32_t worker_count, worker_bytes, slots_per_worker, unfinished_per_worker;
     uint32_t lease_sets, purge_sets;
-    uint32_t mark_groups, uses_lines;   // 32 B and 64 B each
+    uint32_t mark_groups, uses_lines;  // 32 B and 64 B each
     uint64_t shard_offset[kMaxShards];
     uint8_t secret[192];
-    uint64_t first_seq;            // where this zone's purge counter began: random, so that no two zones share a number
-    uint64_t carried_first, carried_seq;   // the numbers of the zone whose place it took, up to then; 0: none
+    uint64_t first_seq;  // where this zone's purge counter began: random, so that no two zones share a number
+    uint64_t carried_first, carried_seq;  // the numbers of the zone whose place it took, up to then; 0: none
 
     // Hot and read-mostly: the purge counter has its own line.
     Atom<uint64_t> purge_seq;
-    Atom<uint64_t> all_hard;       // counter of the newest purge of everything
+    Atom<uint64_t> all_hard;  // counter of the newest purge of everything
     Atom<uint64_t> all_soft;
-    Atom<uint64_t> prior_seq
-        [kMaxPriors];  // per prior zone: its counter up to which its purges are ours too (prior.h)
+    Atom<uint64_t> prior_seq[kMaxPriors];  // per prior zone: its counter up to which its purges are ours too (prior.h)
     uint8_t pad1[kLineBytes - 24 - 8 * kMaxPriors];
 
     RobustLock purge_lock;
-    Atom<uint64_t> sweeper;        // deadline_ms:48 | worker record + 1:16
-    Atom<uint64_t> invalidated;    // no invalidation record or floor is newer
+    Atom<uint64_t> sweeper;      // deadline_ms:48 | worker record + 1:16
+    Atom<uint64_t> invalidated;  // no invalidation record or floor is newer
     Atom<uint32_t> sweep_shard;
-    Atom<uint32_t> uses_seen;      // bump_uses() calls, in steps of 64: the sketch's epoch
-    Atom<uint32_t> unclean;        // Store::set_unclean()
-    Atom<uint32_t> closed;         // how much of it a successor found left (prior.h)
-    Atom<uint32_t> follows;        // 1 while processes of a prior zone may purge there what is not known here yet (prior.h)
-    Atom<uint32_t> unswept;        // invalidation records written since the sweep began anew
-    Atom<uint64_t> all_doubt;      // as all_hard: what was born before may be out of date
+    Atom<uint32_t> uses_seen;  // bump_uses() calls, in steps of 64: the sketch's epoch
+    Atom<uint32_t> unclean;    // Store::set_unclean()
+    Atom<uint32_t> closed;     // how much of it a successor found left (prior.h)
+    Atom<uint32_t> follows;    // 1 while processes of a prior zone may purge there what is not known here yet (prior.h)
+    Atom<uint32_t> unswept;    // invalidation records written since the sweep began anew
+    Atom<uint64_t> all_doubt;  // as all_hard: what was born before may be out of date
 };
 
 // ---- guards against drift ----------------------------------------------------------------------------------
@@ -241,15 +240,14 @@ constexpr uint32_t fold_layout(uint32_t h, uint64_t x) noexcept {
 // `space_and_evict` lets the two areas whose structs live elsewhere (space.h, evict.h) take part.
 constexpr uint32_t layout_fingerprint(uint64_t space_and_evict) noexcept {
     uint32_t h = 0x811c9dc5U;
-    for (uint64_t x :
-         {sizeof(ZoneHeader), sizeof(Shard), sizeof(Entry), sizeof(EntryFixed), sizeof(RunHeader),
-          sizeof(Bucket), sizeof(WorkerRecord), sizeof(LeaseSet), sizeof(PurgeSet),
-          offsetof(ZoneHeader, purge_seq), offsetof(ZoneHeader, closed), offsetof(ZoneHeader, all_doubt), offsetof(Entry, birth),
-          offsetof(Entry, state), offsetof(Shard, overflow_used)}) {
+    for (uint64_t x : {sizeof(ZoneHeader), sizeof(Shard), sizeof(Entry), sizeof(EntryFixed), sizeof(RunHeader),
+                       sizeof(Bucket), sizeof(WorkerRecord), sizeof(LeaseSet), sizeof(PurgeSet),
+                       offsetof(ZoneHeader, purge_seq), offsetof(ZoneHeader, closed), offsetof(ZoneHeader, all_doubt),
+                       offsetof(Entry, birth), offsetof(Entry, state), offsetof(Shard, overflow_used)}) {
         h = fold_layout(h, x);
     }
-    for (uint64_t x : {uint64_t{kBlockBytes}, uint64_t{kPageBytes}, uint64_t{kRefBytes},
-                       uint64_t{kLayoutVersion}, uint64_t{0x01020304}, space_and_evict}) {
+    for (uint64_t x : {uint64_t{kBlockBytes}, uint64_t{kPageBytes}, uint64_t{kRefBytes}, uint64_t{kLayoutVersion},
+                       uint64_t{0x01020304}, space_and_evict}) {
         h = fold_layout(h, x);
     }
     return h;

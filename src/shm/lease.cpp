@@ -13,7 +13,7 @@ namespace {
 
 constexpr uint32_t kClaimTries = 400;  // then the caller fills without a lease
 constexpr uint32_t kJoinQuietMs = 10;  // the same before somebody joins a stream; is_gone() is asked always
-constexpr uint32_t kQuietMs = 200;  // without progress for so long, the owner's life is looked into
+constexpr uint32_t kQuietMs = 200;     // without progress for so long, the owner's life is looked into
 constexpr uint32_t kAbandoned = 0x7f;  // internal state: the owner was found dead
 
 struct Word {
@@ -27,19 +27,15 @@ constexpr uint64_t pack(const Word& w) noexcept {
     return uint64_t{w.gen} << 32 | uint64_t{w.state} << 24 | uint64_t{w.owner} << 16 | w.detail;
 }
 constexpr Word unpack(uint64_t x) noexcept {
-    return {static_cast<uint32_t>(x >> 32), static_cast<uint8_t>(x >> 24),
-            static_cast<uint8_t>(x >> 16), static_cast<uint16_t>(x)};
+    return {static_cast<uint32_t>(x >> 32), static_cast<uint8_t>(x >> 24), static_cast<uint8_t>(x >> 16),
+            static_cast<uint16_t>(x)};
 }
-constexpr uint8_t code(LeaseState s) noexcept {
-    return static_cast<uint8_t>(static_cast<uint8_t>(s) + 1);
-}
+constexpr uint8_t code(LeaseState s) noexcept { return static_cast<uint8_t>(static_cast<uint8_t>(s) + 1); }
 constexpr bool is_active(const Word& w) noexcept {
     return w.state == code(LeaseState::kFetching) || w.state == code(LeaseState::kStreaming);
 }
 
-uint64_t tag_of(const Digest& d) noexcept {
-    return base::mix64(d.hi, d.lo) | 1;
-}
+uint64_t tag_of(const Digest& d) noexcept { return base::mix64(d.hi, d.lo) | 1; }
 
 LeaseSet* set_at(const Context& c, uint32_t i) noexcept {
     return region(c).at<LeaseSet>(c.geo.leases_offset + uint64_t{i} * sizeof(LeaseSet));
@@ -62,8 +58,7 @@ bool is_owner_alive(const Context& c, const Word& w) noexcept {
 }
 
 // Dead, or silent for longer than allowed. /proc is read only when the owner has been quiet for a while.
-bool is_overdue(const Context& c, const LeaseCell& cell, const Word& w, uint64_t now_ms,
-                uint32_t silence_ms) noexcept {
+bool is_overdue(const Context& c, const LeaseCell& cell, const Word& w, uint64_t now_ms, uint32_t silence_ms) noexcept {
     const uint64_t last = cell.progress_ms.load_acquire();  // [lease-progress]
     const uint64_t quiet = now_ms > last ? now_ms - last : 0;
     if (w.state == kAbandoned || quiet > silence_ms) {
@@ -89,15 +84,9 @@ bool is_orphaned(const Context& c, const LeaseCell& cell, uint64_t now_ms) noexc
     return now_ms > last + kJoinQuietMs && !is_owner_alive(c, w);
 }
 
-constexpr uint64_t growing_word(uint32_t gen, uint32_t ref) noexcept {
-    return uint64_t{gen} << 32 | ref;
-}
-constexpr uint32_t growing_gen(uint64_t word) noexcept {
-    return static_cast<uint32_t>(word >> 32);
-}
-constexpr uint32_t growing_ref(uint64_t word) noexcept {
-    return static_cast<uint32_t>(word);
-}
+constexpr uint64_t growing_word(uint32_t gen, uint32_t ref) noexcept { return uint64_t{gen} << 32 | ref; }
+constexpr uint32_t growing_gen(uint64_t word) noexcept { return static_cast<uint32_t>(word >> 32); }
+constexpr uint32_t growing_ref(uint64_t word) noexcept { return static_cast<uint32_t>(word); }
 
 // Puts the ref into the cell while it is still this tenancy's; false when it is another's.
 bool set_growing(LeaseCell* cell, uint32_t gen, uint32_t ref) noexcept {
@@ -154,12 +143,11 @@ bool claim_set(Context* c, LeaseSet* set) noexcept {
 
 struct Choice {
     LeaseCell* active = nullptr;  // somebody fills this very key
-    LeaseCell* free = nullptr;  // never used, finished, abandoned or overdue; the least recent one
+    LeaseCell* free = nullptr;    // never used, finished, abandoned or overdue; the least recent one
     uint32_t active_index = 0, free_index = 0;
 };
 
-Choice choose(const Context& c, LeaseSet* set, uint64_t tag, uint64_t now_ms,
-              uint32_t silence_ms) noexcept {
+Choice choose(const Context& c, LeaseSet* set, uint64_t tag, uint64_t now_ms, uint32_t silence_ms) noexcept {
     Choice choice;
     uint64_t oldest = ~uint64_t{0};
     for (uint32_t i = 0; i < LeaseSet::kCells; i++) {
@@ -220,12 +208,10 @@ LeaseAnswer acquire_lease(Context* c, const Digest& digest, uint64_t now_ms, uin
     const Choice choice = choose(*c, set, tag, now_ms, silence_ms);
     LeaseAnswer answer = LeaseAnswer::kUnavailable;
     const Word w = choice.active != nullptr ? unpack(choice.active->word.load_seq_cst()) : Word{};
-    if (choice.active != nullptr && is_active(w) &&
-        !is_overdue(*c, *choice.active, w, now_ms, silence_ms)) {
+    if (choice.active != nullptr && is_active(w) && !is_overdue(*c, *choice.active, w, now_ms, silence_ms)) {
         *ticket = {at * LeaseSet::kCells + choice.active_index, w.gen};
         answer = LeaseAnswer::kWait;
-    } else if (LeaseCell* cell = choice.active != nullptr ? choice.active : choice.free;
-               cell != nullptr) {
+    } else if (LeaseCell* cell = choice.active != nullptr ? choice.active : choice.free; cell != nullptr) {
         count(*c, choice.active != nullptr ? Counter::kLeaseOvertaken : Counter::kLeases);
         const uint32_t index = choice.active != nullptr ? choice.active_index : choice.free_index;
         *ticket = {at * LeaseSet::kCells + index, take_locked(*c, cell, tag, now_ms)};
@@ -238,8 +224,7 @@ LeaseAnswer acquire_lease(Context* c, const Digest& digest, uint64_t now_ms, uin
     return answer;
 }
 
-void progress_lease(const Context& c, const Ticket& ticket, uint64_t now_ms,
-                    WakeSet* wake) noexcept {
+void progress_lease(const Context& c, const Ticket& ticket, uint64_t now_ms, WakeSet* wake) noexcept {
     LeaseCell* cell = cell_of(c, ticket);
     if (cell == nullptr || unpack(cell->word.load_seq_cst()).gen != ticket.gen) {
         return;
@@ -270,16 +255,15 @@ void release_lease(const Context& c, const Ticket& ticket, LeaseState outcome, u
     if (cell == nullptr) {
         return;
     }
-    const bool ends = outcome == LeaseState::kPublished || outcome == LeaseState::kFailed ||
-                      outcome == LeaseState::kPrivate;
+    const bool ends =
+        outcome == LeaseState::kPublished || outcome == LeaseState::kFailed || outcome == LeaseState::kPrivate;
     if (change(cell, ticket, ends ? outcome : LeaseState::kFailed, detail)) {
         set_growing(cell, ticket.gen, 0);
     }
     collect(cell, wake);  // also when it came too late: whoever waits here looks again
 }
 
-LeaseView watch_lease(const Context& c, const Ticket& ticket, uint64_t now_ms,
-                      uint32_t silence_ms) noexcept {
+LeaseView watch_lease(const Context& c, const Ticket& ticket, uint64_t now_ms, uint32_t silence_ms) noexcept {
     LeaseCell* cell = cell_of(c, ticket);
     if (cell == nullptr || c.worker == 0) {
         return {};
@@ -294,8 +278,7 @@ LeaseView watch_lease(const Context& c, const Ticket& ticket, uint64_t now_ms,
         return {};
     }
     if (w.state == kAbandoned || (is_active(w) && is_overdue(c, *cell, w, now_ms, silence_ms))) {
-        const bool is_dead =
-            w.state == kAbandoned || w.owner >= c.geo.worker_count || !is_owner_alive(c, w);
+        const bool is_dead = w.state == kAbandoned || w.owner >= c.geo.worker_count || !is_owner_alive(c, w);
         return {LeaseState::kSilent, is_dead ? 1U : 0U};
     }
     return {static_cast<LeaseState>(w.state - 1), w.detail};
@@ -349,8 +332,7 @@ void abandon_leases(Context* c, uint32_t worker_index, WakeSet* wake) noexcept {
 }
 
 void clear_leases(const Context& c) noexcept {
-    std::memset(static_cast<void*>(set_at(c, 0)), 0,
-                uint64_t{c.geo.lease_sets} * sizeof(LeaseSet));
+    std::memset(static_cast<void*>(set_at(c, 0)), 0, uint64_t{c.geo.lease_sets} * sizeof(LeaseSet));
 }
 
 }  // namespace slab_cache::shm

@@ -30,10 +30,8 @@ LeaseAnswer acquire_lease(Context* c, const Digest& digest, uint64_t now_ms, uin
                           Ticket* ticket) noexcept;
 void progress_lease(const Context& c, const Ticket& ticket, uint64_t now_ms, WakeSet* wake) noexcept;
 void attach_lease(const Context& c, const Ticket& ticket, uint32_t ref, WakeSet* wake) noexcept;
-void release_lease(const Context& c, const Ticket& ticket, LeaseState outcome, uint32_t detail,
-                   WakeSet* wake) noexcept;
-LeaseView watch_lease(const Context& c, const Ticket& ticket, uint64_t now_ms,
-                      uint32_t silence_ms) noexcept;
+void release_lease(const Context& c, const Ticket& ticket, LeaseState outcome, uint32_t detail, WakeSet* wake) noexcept;
+LeaseView watch_lease(const Context& c, const Ticket& ticket, uint64_t now_ms, uint32_t silence_ms) noexcept;
 
 // Pins what the cell of a streaming tenancy holds. kMiss: over. kBusy: no slot, or just being published.
 Status pin_lease(const Context& c, const Ticket& ticket, uint64_t now_ms, Pin* pin) noexcept;

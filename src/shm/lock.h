@@ -14,9 +14,9 @@
 namespace slab_cache::shm {
 
 enum class LockAnswer : uint8_t {
-    kClean,   // held; what it guards is whole
-    kDirty,   // held; the last owner died inside: repair before anything else
-    kBusy,    // not held
+    kClean,  // held; what it guards is whole
+    kDirty,  // held; the last owner died inside: repair before anything else
+    kBusy,   // not held
 };
 
 // Spins a few times some 50 microseconds, then looks whether the owner lives. kBusy if it does.

@@ -17,9 +17,7 @@ Atom<uint64_t>* mark_group(const Context& c, const Digest& d) noexcept {
     return region(c).at<Atom<uint64_t>>(c.geo.marks_offset + uint64_t{i} * kGroup * 8);
 }
 
-uint64_t mark_tag(const Digest& d) noexcept {
-    return base::mix64(d.hi) >> 40;
-}
+uint64_t mark_tag(const Digest& d) noexcept { return base::mix64(d.hi) >> 40; }
 
 struct UsesLine {
     Atom<uint16_t> epoch;
@@ -75,9 +73,7 @@ void set_mark(const Context& c, const Digest& digest, uint8_t value, int64_t unt
     }
 }
 
-void prefetch_mark(const Context& c, const Digest& digest) noexcept {
-    __builtin_prefetch(mark_group(c, digest), 1);
-}
+void prefetch_mark(const Context& c, const Digest& digest) noexcept { __builtin_prefetch(mark_group(c, digest), 1); }
 
 uint8_t get_mark(const Context& c, const Digest& digest, int64_t now_sec) noexcept {
     const uint64_t tag = mark_tag(digest);

@@ -24,9 +24,7 @@ public:
     }
 
     RunHeader* run(uint32_t ref) const noexcept { return at<RunHeader>(uint64_t{ref} * kRefBytes); }
-    Entry* entry(uint32_t ref) const noexcept {
-        return at<Entry>(uint64_t{ref} * kRefBytes + kRunHeaderBytes);
-    }
+    Entry* entry(uint32_t ref) const noexcept { return at<Entry>(uint64_t{ref} * kRefBytes + kRunHeaderBytes); }
 
     char* base() const noexcept { return base_; }
     uint64_t bytes() const noexcept { return bytes_; }
@@ -36,8 +34,6 @@ private:
     uint64_t bytes_;
 };
 
-inline EntryState state_of(const Entry& e) noexcept {
-    return static_cast<EntryState>(e.state.load_relaxed());
-}
+inline EntryState state_of(const Entry& e) noexcept { return static_cast<EntryState>(e.state.load_relaxed()); }
 
 }  // namespace slab_cache::shm

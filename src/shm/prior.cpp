@@ -13,9 +13,7 @@ static_assert(Store::kPriors == kMaxPriors);
 
 namespace {
 
-uint64_t lesser(uint64_t a, uint64_t b) noexcept {
-    return a < b ? a : b;
-}
+uint64_t lesser(uint64_t a, uint64_t b) noexcept { return a < b ? a : b; }
 
 constexpr RecordTable kTables[] = {RecordTable::kPurges, RecordTable::kInvalidations};
 
@@ -70,7 +68,7 @@ void import_table_locked(const Context& from, const Context& to, RecordTable tab
     for (uint32_t i = 0; i < from.geo.purge_sets; i++) {
         const PurgeSet* set = purge_set(from, table, i);
         for (const PurgeRecord& r : set->record) {
-            const uint64_t key = r.fingerprint.load_acquire();  // [purge-record]
+            const uint64_t key = r.fingerprint.load_acquire();     // [purge-record]
             if (key != 0 && r.seq.load_acquire() > news->since) {  // [purge-record]
                 write_record_locked(to, table, key, seq);
             }
@@ -90,7 +88,7 @@ void import_records_locked(const Context& from, const Context& to, uint64_t seq,
 }
 
 void raise_all(Atom<uint64_t>* at, uint64_t x) noexcept {
-    uint64_t seen = at->load_acquire();  // [purge-seq]
+    uint64_t seen = at->load_acquire();              // [purge-seq]
     while (seen < x && !at->cas_acq_rel(seen, x)) {  // [purge-seq]
     }
 }
@@ -104,8 +102,8 @@ bool import_from(Context* c, uint32_t place) noexcept {
     const uint64_t to = purge_counter(from);
     News news = {c->zone->prior_seq[place].load_relaxed(), false, false, false};  // relaxed: only lock holders write
     if (to > news.since) {
-        news.all_hard = from.zone->all_hard.load_acquire() > news.since;  // [purge-seq]
-        news.all_soft = from.zone->all_soft.load_acquire() > news.since;  // [purge-seq]
+        news.all_hard = from.zone->all_hard.load_acquire() > news.since;    // [purge-seq]
+        news.all_soft = from.zone->all_soft.load_acquire() > news.since;    // [purge-seq]
         news.all_doubt = from.zone->all_doubt.load_acquire() > news.since;  // [purge-seq]
         import_records_locked(from, *c, seq, &news);
         if (news.all_hard) {
@@ -117,7 +115,7 @@ bool import_from(Context* c, uint32_t place) noexcept {
         if (news.all_doubt) {
             raise_all(&c->zone->all_doubt, seq);
         }
-        (void)publish_purge_locked(*c, seq);
+        (void) publish_purge_locked(*c, seq);
         c->zone->prior_seq[place].store_release(to);  // [prior-seq] after the counter that stands for it
     }
     unlock_purges(c);
@@ -127,8 +125,7 @@ bool import_from(Context* c, uint32_t place) noexcept {
 void set_prior(Context* c, uint32_t place, void* base, const Context& old) noexcept {
     auto* at = static_cast<char*>(base);
     c->prior[place] = {at, old.bytes,
-                       reinterpret_cast<ZoneHeader*>(at + (reinterpret_cast<char*>(old.zone) - old.base)),
-                       old.geo};
+                       reinterpret_cast<ZoneHeader*>(at + (reinterpret_cast<char*>(old.zone) - old.base)), old.geo};
     c->priors = place + 1 > c->priors ? place + 1 : c->priors;
 }
 
@@ -138,7 +135,7 @@ bool context_of_prior(const Context& c, uint32_t place, Context* out) noexcept {
     if (place >= c.priors || c.prior[place].zone == nullptr) {
         return false;
     }
-    *out = c;   // the same process, with the same identity and counters
+    *out = c;  // the same process, with the same identity and counters
     out->base = c.prior[place].base;
     out->bytes = c.prior[place].bytes;
     out->zone = c.prior[place].zone;
@@ -148,16 +145,16 @@ bool context_of_prior(const Context& c, uint32_t place, Context* out) noexcept {
 }
 
 bool is_open_prior(const Context& c, uint32_t place) noexcept {
-    return place < c.priors && c.prior[place].zone != nullptr
-           && c.prior[place].zone->closed.load_seq_cst() != kZoneLeft;  // [closed]
+    return place < c.priors && c.prior[place].zone != nullptr &&
+           c.prior[place].zone->closed.load_seq_cst() != kZoneLeft;  // [closed]
 }
 
 bool is_behind(const Context& c) noexcept {
     for (uint32_t i = 0; i < c.priors; i++) {
         const ZoneHeader* old = c.prior[i].zone;
         // Theirs first: what is read of ours afterwards is at least as new as what theirs was compared with.
-        if (old != nullptr
-            && old->purge_seq.load_seq_cst() > c.zone->prior_seq[i].load_acquire()) {  // [purge-seq] [prior-seq]
+        if (old != nullptr &&
+            old->purge_seq.load_seq_cst() > c.zone->prior_seq[i].load_acquire()) {  // [purge-seq] [prior-seq]
             return true;
         }
     }
@@ -215,8 +212,8 @@ Status Store::succeed(const Store& old, void* view) noexcept {
     std::memcpy(z->secret, from.geo.secret, sizeof(z->secret));
     std::memcpy(process().geo.secret, from.geo.secret, sizeof(z->secret));
     const uint64_t seq = purge_counter(from);  // before the records: those that come later are imported
-    z->all_hard.store_relaxed(lesser(from.zone->all_hard.load_acquire(), seq));  // [purge-seq]
-    z->all_soft.store_relaxed(lesser(from.zone->all_soft.load_acquire(), seq));  // [purge-seq]
+    z->all_hard.store_relaxed(lesser(from.zone->all_hard.load_acquire(), seq));    // [purge-seq]
+    z->all_soft.store_relaxed(lesser(from.zone->all_soft.load_acquire(), seq));    // [purge-seq]
     z->all_doubt.store_relaxed(lesser(from.zone->all_doubt.load_acquire(), seq));  // [purge-seq]
     copy_purges(from, process(), seq);
     // What either zone gives out from now on means nothing to the other: the old one goes on counting from `seq`.

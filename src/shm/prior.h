@@ -36,9 +36,7 @@ bool is_behind(const Context& c) noexcept;
 bool import_purges(Context* c) noexcept;
 
 // True when every purge that a prior zone answered before this call counts here. False: a lock was busy for too long.
-inline bool catch_up(Context* c) noexcept {
-    return c->priors == 0 || !is_behind(*c) || import_purges(c);
-}
+inline bool catch_up(Context* c) noexcept { return c->priors == 0 || !is_behind(*c) || import_purges(c); }
 
 // After a purge here, REQUIRES the purge lock: it was also done in the prior at `place`, whose counter became `seq`.
 void note_forwarded_locked(const Context& c, uint32_t place, uint64_t seq) noexcept;

@@ -28,16 +28,13 @@ struct Newest {
     uint64_t soft = 0;
 };
 
-void raise(uint64_t* to, uint64_t x) noexcept {
-    *to = x > *to ? x : *to;
-}
+void raise(uint64_t* to, uint64_t x) noexcept { *to = x > *to ? x : *to; }
 
 void look_up(const Context& c, RecordTable table, uint64_t fingerprint, Newest* newest) noexcept {
     const uint64_t hard = record_key(fingerprint, PurgeMode::kHard);
     const PurgeSet* set = set_of(c, table, hard);
     for (const PurgeRecord& r : set->record) {
-        const uint64_t key =
-            r.fingerprint.load_acquire();  // [purge-record] sees the seq stored before it
+        const uint64_t key = r.fingerprint.load_acquire();  // [purge-record] sees the seq stored before it
         if ((key | 1) == (hard | 1)) {
             raise((key & 1) != 0 ? &newest->soft : &newest->hard, r.seq.load_acquire());
         }
@@ -52,8 +49,8 @@ void judge_by(const Context& c, RecordTable table, const uint64_t* fingerprints,
     for (uint32_t from = 0; from < count; from += kAtOnce) {
         const uint32_t to = count - from < kAtOnce ? count : from + kAtOnce;
         for (uint32_t i = from; i < to; i++) {  // the sets lie anywhere: many of them on their way at once
-            const auto* set = reinterpret_cast<const char*>(
-                set_of(c, table, record_key(fingerprints[i], PurgeMode::kHard)));
+            const auto* set =
+                reinterpret_cast<const char*>(set_of(c, table, record_key(fingerprints[i], PurgeMode::kHard)));
             __builtin_prefetch(set);
             __builtin_prefetch(set + kLineBytes);
         }
@@ -64,8 +61,7 @@ void judge_by(const Context& c, RecordTable table, const uint64_t* fingerprints,
 }
 
 // The record to write: the one of this key, an empty one, else the oldest, whose seq becomes the floor. Null: none.
-PurgeRecord* make_room_locked(const Context& c, RecordTable table, uint64_t key,
-                              uint64_t seq) noexcept {
+PurgeRecord* make_room_locked(const Context& c, RecordTable table, uint64_t key, uint64_t seq) noexcept {
     PurgeSet* set = set_of(c, table, key & ~uint64_t{1});
     PurgeRecord* oldest = &set->record[0];
     PurgeRecord* empty = nullptr;
@@ -93,7 +89,7 @@ PurgeRecord* make_room_locked(const Context& c, RecordTable table, uint64_t key,
 }
 
 void raise_to(Atom<uint64_t>* at, uint64_t x) noexcept {
-    uint64_t seen = at->load_acquire();  // [purge-seq]
+    uint64_t seen = at->load_acquire();              // [purge-seq]
     while (seen < x && !at->cas_acq_rel(seen, x)) {  // [purge-seq]
     }
 }
@@ -159,11 +155,10 @@ uint64_t purge_counter(const Context& c) noexcept {
     return c.zone->purge_seq.load_seq_cst();  // [purge-seq]
 }
 
-Validity judge(const Context& c, const uint64_t* fingerprints, uint32_t count,
-               uint64_t birth) noexcept {
+Validity judge(const Context& c, const uint64_t* fingerprints, uint32_t count, uint64_t birth) noexcept {
     Newest newest;
-    newest.hard = c.zone->all_hard.load_acquire();  // [purge-seq]
-    newest.soft = c.zone->all_soft.load_acquire();  // [purge-seq]
+    newest.hard = c.zone->all_hard.load_acquire();            // [purge-seq]
+    newest.soft = c.zone->all_soft.load_acquire();            // [purge-seq]
     const uint64_t doubt = c.zone->all_doubt.load_acquire();  // [purge-seq]
     judge_by(c, RecordTable::kPurges, fingerprints, count, &newest);
     if (c.zone->invalidated.load_acquire() > birth) {  // [purge-seq]
@@ -182,8 +177,8 @@ void PurgeSection::add(uint64_t fingerprint, PurgeMode mode) noexcept {
     write_record_locked(c_, RecordTable::kPurges, record_key(fingerprint, mode), seq_);
 }
 
-uint64_t purge_fingerprints(Context* c, const uint64_t* fingerprints, uint32_t n, PurgeMode mode,
-                            PurgeFn more, void* context) noexcept {
+uint64_t purge_fingerprints(Context* c, const uint64_t* fingerprints, uint32_t n, PurgeMode mode, PurgeFn more,
+                            void* context) noexcept {
     if (n == 0 && more == nullptr) {
         return purge_counter(*c);
     }
@@ -211,9 +206,7 @@ uint64_t invalidate_fingerprints(Context* c, const uint64_t* fingerprints, uint3
     return seq;
 }
 
-uint32_t invalidation_records(const Context& c) noexcept {
-    return c.geo.purge_sets * PurgeSet::kRecords;
-}
+uint32_t invalidation_records(const Context& c) noexcept { return c.geo.purge_sets * PurgeSet::kRecords; }
 
 uint64_t purge_everything(Context* c, PurgeMode mode, PurgeFn more, void* context) noexcept {
     const uint64_t seq = purge_everywhere(c, [&](const Context& zone, uint64_t as_of) {
@@ -231,7 +224,7 @@ uint64_t purge_everything_now(Context* c, PurgeMode mode) noexcept {
     for (uint32_t i = 0; i < c->priors; i++) {
         Context old;
         if (is_open_prior(*c, i) && context_of_prior(*c, i, &old)) {
-            (void)purge_all_unlocked(old, mode);
+            (void) purge_all_unlocked(old, mode);
         }
     }
     count(*c, Counter::kPurges);
@@ -239,7 +232,8 @@ uint64_t purge_everything_now(Context* c, PurgeMode mode) noexcept {
 }
 
 uint64_t advance_purges(Context* c) noexcept {
-    return purge_here(c, [](const Context&, uint64_t) {}, nullptr);
+    return purge_here(
+        c, [](const Context&, uint64_t) {}, nullptr);
 }
 
 bool lock_purges(Context* c, uint64_t* next_seq) noexcept {
@@ -259,9 +253,7 @@ PurgeSet* purge_set(const Context& c, RecordTable table, uint32_t i) noexcept {
     return region(c).at<PurgeSet>(c.geo.purges_offset + at * sizeof(PurgeSet));
 }
 
-void announce_invalidation_locked(const Context& c, uint64_t seq) noexcept {
-    raise_to(&c.zone->invalidated, seq);
-}
+void announce_invalidation_locked(const Context& c, uint64_t seq) noexcept { raise_to(&c.zone->invalidated, seq); }
 
 void write_record_locked(const Context& c, RecordTable table, uint64_t key, uint64_t seq) noexcept {
     PurgeRecord* r = make_room_locked(c, table, key, seq);
@@ -284,9 +276,7 @@ uint64_t publish_purge_locked(const Context& c, uint64_t seq) noexcept {
     return purge_all_unlocked(c, PurgeMode::kHard);
 }
 
-void unlock_purges(Context* c) noexcept {
-    unlock(&c->zone->purge_lock);
-}
+void unlock_purges(Context* c) noexcept { unlock(&c->zone->purge_lock); }
 
 void mend_purges(const Context& c) noexcept {
     const uint64_t seq = c.zone->purge_seq.load_relaxed();
@@ -317,7 +307,7 @@ void mend_purges(const Context& c) noexcept {
 }
 
 void finish_purge_locked(const Context& c) noexcept {
-    (void)c.zone->purge_seq.add_seq_cst(1);  // [purge-seq]
+    (void) c.zone->purge_seq.add_seq_cst(1);  // [purge-seq]
 }
 
 void finish_purge_of_dead(Context* c) noexcept {
@@ -328,7 +318,7 @@ void finish_purge_of_dead(Context* c) noexcept {
         uint64_t seq = purge_counter(*c);
         if (owner == 0 && (c->zone->all_hard.load_acquire() == seq + 1 ||    // [purge-seq]
                            c->zone->all_doubt.load_acquire() == seq + 1)) {  // [purge-seq]
-            (void)c->zone->purge_seq.cas_seq_cst(seq, seq + 1);  // [purge-seq]
+            (void) c->zone->purge_seq.cas_seq_cst(seq, seq + 1);             // [purge-seq]
         }
         return;
     }

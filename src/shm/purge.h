@@ -28,7 +28,8 @@
 
 namespace slab_cache::shm {
 
-inline constexpr uint64_t kSeqStride = uint64_t{1} << 32;   // a zone that takes another's place leaves that one this many
+inline constexpr uint64_t kSeqStride = uint64_t{1}
+                                       << 32;  // a zone that takes another's place leaves that one this many
 
 uint64_t purge_counter(const Context& c) noexcept;
 
@@ -38,8 +39,8 @@ Validity judge(const Context& c, const uint64_t* fingerprints, uint32_t count, u
 
 // `more` may be null. What it adds has the same counter. These return the new counter, 0 where a lock was busy for some
 // 40 ms: then nothing counts as purged, though in a prior zone it may be.
-uint64_t purge_fingerprints(Context* c, const uint64_t* fingerprints, uint32_t count, PurgeMode mode,
-                            PurgeFn more, void* context) noexcept;
+uint64_t purge_fingerprints(Context* c, const uint64_t* fingerprints, uint32_t count, PurgeMode mode, PurgeFn more,
+                            void* context) noexcept;
 uint64_t purge_everything(Context* c, PurgeMode mode, PurgeFn more, void* context) noexcept;
 // The same without the lock, for who must not fail because its holder is stopped. The holder finds out when it goes on.
 uint64_t purge_everything_now(Context* c, PurgeMode mode) noexcept;
@@ -50,7 +51,7 @@ enum class RecordTable : uint8_t { kPurges, kInvalidations };
 
 // purge_fingerprints() into the other table.
 uint64_t invalidate_fingerprints(Context* c, const uint64_t* fingerprints, uint32_t count, PurgeMode mode) noexcept;
-uint32_t invalidation_records(const Context& c) noexcept;   // that there is room for
+uint32_t invalidation_records(const Context& c) noexcept;  // that there is room for
 
 // The parts of a purge, for prior.cpp: lock, records, counter, unlock.
 bool lock_purges(Context* c, uint64_t* next_seq) noexcept;  // false: busy for some 40 ms

@@ -33,9 +33,7 @@ bool still_holds(const Atom<uint64_t>& source, uint64_t word) noexcept {
 #endif
 }
 
-uint32_t home(uint32_t ref) noexcept {
-    return static_cast<uint32_t>(base::mix64(ref)) % LocalPins::kMap;
-}
+uint32_t home(uint32_t ref) noexcept { return static_cast<uint32_t>(base::mix64(ref)) % LocalPins::kMap; }
 
 LocalPins::Cell* find_cell(LocalPins* l, uint32_t ref) noexcept {
     for (uint32_t i = home(ref);; i = (i + 1) % LocalPins::kMap) {
@@ -47,8 +45,7 @@ LocalPins::Cell* find_cell(LocalPins* l, uint32_t ref) noexcept {
 
 void erase_cell(LocalPins* l, LocalPins::Cell* cell) noexcept {
     auto hole = static_cast<uint32_t>(cell - l->map);
-    for (uint32_t i = (hole + 1) % LocalPins::kMap; l->map[i].ref != 0;
-         i = (i + 1) % LocalPins::kMap) {
+    for (uint32_t i = (hole + 1) % LocalPins::kMap; l->map[i].ref != 0; i = (i + 1) % LocalPins::kMap) {
         const uint32_t distance = (i - home(l->map[i].ref)) % LocalPins::kMap;
         if (distance >= (i - hole) % LocalPins::kMap) {
             l->map[hole] = l->map[i];
@@ -97,9 +94,7 @@ LocalPins* make_local_pins(const Context& c) noexcept {
     return l;
 }
 
-void drop_local_pins(LocalPins* local) noexcept {
-    free(local);
-}
+void drop_local_pins(LocalPins* local) noexcept { free(local); }
 
 PinAnswer pin_ref(const Context& c, const Atom<uint64_t>& source, uint64_t word) noexcept {
     LocalPins* l = c.local;
@@ -206,8 +201,7 @@ const RefFilter& scan_slots(const Context& c) noexcept {
         n = n < c.geo.slots_per_worker ? n : c.geo.slots_per_worker;
         const Atom<uint32_t>* slots = slot_cells(c, w);
         for (uint32_t s = 0; s < n; s++) {
-            if (const uint32_t ref = slots[s].load_seq_cst();
-                ref != 0) {  // [pin-publish] [slot-clear]
+            if (const uint32_t ref = slots[s].load_seq_cst(); ref != 0) {  // [pin-publish] [slot-clear]
                 l->filter.add(ref);
             }
         }
@@ -215,9 +209,7 @@ const RefFilter& scan_slots(const Context& c) noexcept {
     return l->filter;
 }
 
-const RefFilter& last_scan(const Context& c) noexcept {
-    return c.local->scans == 0 ? scan_slots(c) : c.local->filter;
-}
+const RefFilter& last_scan(const Context& c) noexcept { return c.local->scans == 0 ? scan_slots(c) : c.local->filter; }
 
 void retire_locked(const Context& c, Shard* shard, uint32_t ref) noexcept {
     Entry* e = region(c).entry(ref);
@@ -241,8 +233,7 @@ uint32_t reclaim_locked(const Context& c, Shard* shard) noexcept {
     uint32_t* link = &shard->retired_head;
     while (*link != 0) {
         const uint32_t ref = *link;
-        if (!is_entry(c, *shard, ref) || state_of(*region(c).entry(ref)) != EntryState::kRetired ||
-            seen++ == most) {
+        if (!is_entry(c, *shard, ref) || state_of(*region(c).entry(ref)) != EntryState::kRetired || seen++ == most) {
             *link = 0;  // nonsense, or a circle: the rest is found again by a repair
             report_nonsense_locked(c, shard);
             break;

@@ -32,9 +32,7 @@ public:
         seed_ = seed;
     }
     void add(uint32_t ref) noexcept { bits_[place(ref) >> 6] |= uint64_t{1} << (place(ref) & 63); }
-    bool may_hold(uint32_t ref) const noexcept {
-        return (bits_[place(ref) >> 6] >> (place(ref) & 63) & 1) != 0;
-    }
+    bool may_hold(uint32_t ref) const noexcept { return (bits_[place(ref) >> 6] >> (place(ref) & 63) & 1) != 0; }
 
 private:
     uint32_t place(uint32_t ref) const noexcept {
@@ -48,13 +46,13 @@ private:
 struct LocalPins {
     static constexpr uint32_t kMap = 2048;
     static constexpr uint32_t kMaxSlots = 1024;
-    static constexpr uint16_t kLong = 2;   // seconds, rounded up
+    static constexpr uint16_t kLong = 2;  // seconds, rounded up
     struct Cell {
         uint32_t ref;
         uint32_t count;
         uint16_t slot;
-        uint16_t seconds;            // since it is held
-        uint32_t held;               // units of kRefBytes; 0: it is not
+        uint16_t seconds;  // since it is held
+        uint32_t held;     // units of kRefBytes; 0: it is not
     };
     // Where the next fill of a shard will most likely lie (Store::prefetch_fill).
     struct Ahead {
@@ -65,25 +63,25 @@ struct LocalPins {
     uint16_t free_slots[kMaxSlots];  // a stack; slot 0 means none and is never in it
     uint32_t free_count;
     uint32_t hiwater;
-    uint64_t held, held_long;        // of all cells, and of those that are for kLong
-    uint64_t orphans[4];             // unfinished[] places whose abort() found the shard lock busy
-    uint32_t uses;                   // bump_uses() calls not yet told to the zone
+    uint64_t held, held_long;  // of all cells, and of those that are for kLong
+    uint64_t orphans[4];       // unfinished[] places whose abort() found the shard lock busy
+    uint32_t uses;             // bump_uses() calls not yet told to the zone
     uint32_t scans;
     Ahead ahead[kMaxShards];
-    uint32_t trust;                  // how often the last guesses were right, 0 … kTrustMost
-    Atom<uint32_t>* slots;           // this record's
+    uint32_t trust;         // how often the last guesses were right, 0 … kTrustMost
+    Atom<uint32_t>* slots;  // this record's
     Atom<uint32_t>* unfinished;
     WorkerRecord* record;
     RefFilter filter;
 };
 
-LocalPins* make_local_pins(const Context& c) noexcept;   // nullptr: no memory
+LocalPins* make_local_pins(const Context& c) noexcept;  // nullptr: no memory
 void drop_local_pins(LocalPins* local) noexcept;
 
 enum class PinAnswer : uint8_t {
     kPinned,
-    kChanged,   // the source no longer holds that word: look again
-    kBusy,      // all slots in use
+    kChanged,  // the source no longer holds that word: look again
+    kBusy,     // all slots in use
 };
 
 // Pins the ref in the low half of `word`, which was just loaded from `source`.
@@ -99,7 +97,7 @@ void hold_what_grew(const Context& c, uint32_t ref) noexcept;
 bool is_held(const Context& c, uint32_t ref) noexcept;
 // In units of kRefBytes: what it occupies, and will where its length is known.
 uint32_t weight_of(const Context& c, uint32_t ref) noexcept;
-void age_holds(const Context& c) noexcept;   // once a second
+void age_holds(const Context& c) noexcept;  // once a second
 
 // Collects every process's slots into the filter of this one.
 const RefFilter& scan_slots(const Context& c) noexcept;

@@ -75,8 +75,7 @@ private:
             return;
         }
         const uint32_t ref = word_ref(w);
-        if (!is_entry(*c_, *s_, ref) || !belongs(bucket, w, *region(*c_).entry(ref)) ||
-            !is_whole(ref) || !mark(ref)) {
+        if (!is_entry(*c_, *s_, ref) || !belongs(bucket, w, *region(*c_).entry(ref)) || !is_whole(ref) || !mark(ref)) {
             slot->store_seq_cst(0);  // [index-unlink]
             count(*c_, Counter::kRepairDropped);
             return;
@@ -101,8 +100,7 @@ private:
         const uint32_t total = e->body_total.load_relaxed();
         ChainSize size;
         return total != kUnknownLength && e->body_available.load_relaxed() == total &&
-               measure_chain(*c_, *s_, ref, &size) &&
-               size.payload >= front_bytes(e->fixed) + uint64_t{total};
+               measure_chain(*c_, *s_, ref, &size) && size.payload >= front_bytes(e->fixed) + uint64_t{total};
     }
 
     // Under the lock a living process's unfinished[] is always a filling entry. What is none was left by one that died
@@ -115,8 +113,7 @@ private:
                 if (!owns(*c_, *s_, ref)) {
                     continue;
                 }
-                if (is_entry(*c_, *s_, ref) &&
-                    state_of(*region(*c_).entry(ref)) == EntryState::kFilling && mark(ref)) {
+                if (is_entry(*c_, *s_, ref) && state_of(*region(*c_).entry(ref)) == EntryState::kFilling && mark(ref)) {
                     s_->filling_bytes += region(*c_).entry(ref)->occupied.load_relaxed();
                 } else {
                     unfinished[f].store_release(0);  // [unfinished]

@@ -7,22 +7,14 @@ namespace slab_cache::shm {
 
 namespace {
 
-constexpr uint32_t kCandidates = 16;   // blocks looked at by the valve
-constexpr uint32_t kMinPieceBytes = 256;   // shorter pieces of a tail would be mostly header
+constexpr uint32_t kCandidates = 16;      // blocks looked at by the valve
+constexpr uint32_t kMinPieceBytes = 256;  // shorter pieces of a tail would be mostly header
 
-constexpr uint32_t max_run_bytes(BlockMode m) {
-    return m == BlockMode::kPage ? kBlockBytes : kMaxTailBytes;
-}
-constexpr uint32_t grains_for(uint32_t bytes, BlockMode m) {
-    return bytes == 0 ? 1 : (bytes - 1) / grain_bytes(m) + 1;
-}
+constexpr uint32_t max_run_bytes(BlockMode m) { return m == BlockMode::kPage ? kBlockBytes : kMaxTailBytes; }
+constexpr uint32_t grains_for(uint32_t bytes, BlockMode m) { return bytes == 0 ? 1 : (bytes - 1) / grain_bytes(m) + 1; }
 
-uint32_t first_bin(BlockMode m) {
-    return m == BlockMode::kPage ? kFirstPageBin : kFirstTailBin;
-}
-uint32_t end_bin(BlockMode m) {
-    return m == BlockMode::kPage ? kFirstTailBin : SpaceHeader::kBins;
-}
+uint32_t first_bin(BlockMode m) { return m == BlockMode::kPage ? kFirstPageBin : kFirstTailBin; }
+uint32_t end_bin(BlockMode m) { return m == BlockMode::kPage ? kFirstTailBin : SpaceHeader::kBins; }
 
 // Lowest (or highest) bin of [from, end) that is not empty; `end` when there is none.
 uint32_t lowest_bin(const SpaceHeader* h, uint32_t from, uint32_t end) {
@@ -64,8 +56,7 @@ Ask plan_next_run(uint64_t payload_bytes, uint32_t tail_pieces_left) noexcept {
 }
 
 uint64_t Space::metadata_bytes(uint32_t blocks) noexcept {
-    const uint64_t n =
-        sizeof(SpaceHeader) + uint64_t{blocks} * (sizeof(BlockInfo) + sizeof(BlockBits));
+    const uint64_t n = sizeof(SpaceHeader) + uint64_t{blocks} * (sizeof(BlockInfo) + sizeof(BlockBits));
     return (n + kLineBytes - 1) & ~uint64_t{kLineBytes - 1};
 }
 
@@ -89,8 +80,7 @@ bool Space::locate(uint32_t ref, uint32_t bytes, Place* place) const noexcept {
     if (bytes > max_run_bytes(mode) || at % grain_bytes(mode) != 0 || at + bytes > kBlockBytes) {
         return false;
     }
-    *place = {(ref - first_ref_) / kUnitsPerBlock, at / grain_bytes(mode),
-              bytes / grain_bytes(mode), mode};
+    *place = {(ref - first_ref_) / kUnitsPerBlock, at / grain_bytes(mode), bytes / grain_bytes(mode), mode};
     return true;
 }
 
@@ -191,16 +181,14 @@ Run Space::take_from(uint32_t block, BlockMode mode, uint32_t count) noexcept {
 }
 
 Run Space::alloc_run_locked(uint32_t want_bytes, uint32_t min_bytes, Kind kind) noexcept {
-    const BlockMode natural =
-        kind == Kind::kPage || (kind == Kind::kAny && want_bytes >= kTailLimitBytes)
-            ? BlockMode::kPage
-            : BlockMode::kTail;
+    const BlockMode natural = kind == Kind::kPage || (kind == Kind::kAny && want_bytes >= kTailLimitBytes)
+                                  ? BlockMode::kPage
+                                  : BlockMode::kTail;
     const Run run = take(natural, want_bytes, min_bytes);
     if (run || kind != Kind::kAny) {
         return run;
     }
-    return take(natural == BlockMode::kPage ? BlockMode::kTail : BlockMode::kPage, want_bytes,
-                min_bytes);
+    return take(natural == BlockMode::kPage ? BlockMode::kTail : BlockMode::kPage, want_bytes, min_bytes);
 }
 
 void Space::give_back(const Place& p) noexcept {
@@ -214,8 +202,7 @@ void Space::give_back(const Place& p) noexcept {
         set_mode(p.block, BlockMode::kFree);
         i->longest = kUnitsPerBlock;
     } else {
-        const uint32_t row =
-            next_set(b, p.first + p.count, grains_of(p.mode)) - clear_row_begin(b, p.first);
+        const uint32_t row = next_set(b, p.first + p.count, grains_of(p.mode)) - clear_row_begin(b, p.first);
         i->longest = row > i->longest ? static_cast<uint16_t>(row) : i->longest;
     }
     link(p.block);
@@ -243,8 +230,7 @@ bool Space::free_run_locked(uint32_t ref, uint32_t bytes) noexcept {
 uint32_t Space::shrink_run_locked(uint32_t ref, uint32_t old_bytes, uint32_t new_bytes) noexcept {
     Place p;
     if (new_bytes >= old_bytes || !locate(ref, old_bytes, &p) ||
-        static_cast<BlockMode>(info(p.block)->mode) != p.mode ||
-        !all_set(bits(p.block), p.first, p.count)) {
+        static_cast<BlockMode>(info(p.block)->mode) != p.mode || !all_set(bits(p.block), p.first, p.count)) {
         return old_bytes;
     }
     const uint32_t keep = grains_for(new_bytes, p.mode);
@@ -256,8 +242,7 @@ uint32_t Space::shrink_run_locked(uint32_t ref, uint32_t old_bytes, uint32_t new
 
 // ---- the valve against calcification ------------------------------------------------------------
 
-bool Space::for_each_run_owner_in_block_locked(uint32_t block, OwnerFn fn,
-                                               void* context) const noexcept {
+bool Space::for_each_run_owner_in_block_locked(uint32_t block, OwnerFn fn, void* context) const noexcept {
     const auto mode = static_cast<BlockMode>(block < blocks_ ? info(block)->mode : 0);
     const uint32_t grains = grains_of(mode);
     for (uint32_t i = 0; mode != BlockMode::kFree && i < grains;) {
@@ -268,9 +253,8 @@ bool Space::for_each_run_owner_in_block_locked(uint32_t block, OwnerFn fn,
         const uint32_t ref = ref_at(block, i, mode);
         const auto* run = reinterpret_cast<const RunHeader*>(base_ + uint64_t{ref} * kRefBytes);
         Place p;
-        if (run->magic.load_relaxed() != (kRunMagic ^ ref) ||
-            !locate(ref, run->len.load_relaxed(), &p) || p.mode != mode ||
-            !all_set(bits(block), p.first, p.count)) {
+        if (run->magic.load_relaxed() != (kRunMagic ^ ref) || !locate(ref, run->len.load_relaxed(), &p) ||
+            p.mode != mode || !all_set(bits(block), p.first, p.count)) {
             return false;
         }
         if (!fn(run->owner.load_relaxed(), ref, context)) {
@@ -295,10 +279,9 @@ bool Space::is_pinned_block(uint32_t block, IsPinnedFn is_pinned, void* context)
         &q);
 }
 
-uint32_t Space::pick_block_to_clean_locked(uint32_t* random, IsPinnedFn is_pinned,
-                                           void* context) const noexcept {
+uint32_t Space::pick_block_to_clean_locked(uint32_t* random, IsPinnedFn is_pinned, void* context) const noexcept {
     uint32_t block[kCandidates];
-    uint32_t fill[kCandidates];   // bytes in use
+    uint32_t fill[kCandidates];  // bytes in use
     uint32_t n = 0;
     for (uint32_t k = 0; k < kCandidates && blocks_ != 0; k++) {
         *random = base::next_random(*random == 0 ? 1 : *random);
@@ -309,7 +292,7 @@ uint32_t Space::pick_block_to_clean_locked(uint32_t* random, IsPinnedFn is_pinne
         }
         const uint32_t f = info(b)->used * grain_bytes(mode);
         uint32_t at = n++;
-        for (; at > 0 && fill[at - 1] > f; at--) {   // few enough for insertion sort
+        for (; at > 0 && fill[at - 1] > f; at--) {  // few enough for insertion sort
             block[at] = block[at - 1];
             fill[at] = fill[at - 1];
         }

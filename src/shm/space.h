@@ -24,15 +24,15 @@
 namespace slab_cache::shm {
 
 enum class Kind : uint8_t {
-    kPage,   // whole pages
-    kTail,   // shorter than a page
-    kAny,    // what suits the size, else the other: rather a run that fits badly than none
+    kPage,  // whole pages
+    kTail,  // shorter than a page
+    kAny,   // what suits the size, else the other: rather a run that fits badly than none
 };
 
 enum class BlockMode : uint8_t { kFree, kPage, kTail };
 
 struct Run {
-    uint32_t ref = 0;     // 0: none
+    uint32_t ref = 0;  // 0: none
     uint32_t bytes = 0;
     uint32_t behind = 0;  // of what alloc_run_locked() gave: bytes free right behind it
     explicit operator bool() const noexcept { return ref != 0; }
@@ -60,11 +60,11 @@ struct Ask {
 Ask plan_next_run(uint64_t payload_bytes, uint32_t tail_pieces_left = 4) noexcept;
 
 struct BlockInfo {
-    uint32_t next;      // block index + 1 in the bin's list, 0 = end
+    uint32_t next;  // block index + 1 in the bin's list, 0 = end
     uint32_t prev;
-    uint16_t used;      // units or pages in use
-    uint16_t longest;   // longest free row, in units or pages
-    uint8_t mode;       // BlockMode
+    uint16_t used;     // units or pages in use
+    uint16_t longest;  // longest free row, in units or pages
+    uint8_t mode;      // BlockMode
     uint8_t pad[3];
 };
 static_assert(sizeof(BlockInfo) == 16);
@@ -81,18 +81,17 @@ struct SpaceHeader {
     static constexpr uint32_t kBins = 1 + kPagesPerBlock + kTailBins;
     static constexpr uint32_t kBinWords = (kBins + 63) / 64;
     uint64_t used_bytes;
-    uint32_t mode_count[3];      // blocks by BlockMode
+    uint32_t mode_count[3];  // blocks by BlockMode
     uint32_t pad0;
-    uint64_t bin_map[kBinWords]; // bit = bin is not empty
-    uint32_t bin[kBins];         // first block index + 1
+    uint64_t bin_map[kBinWords];  // bit = bin is not empty
+    uint32_t bin[kBins];          // first block index + 1
     uint32_t pad1[3];
 };
 static_assert(std::is_standard_layout_v<SpaceHeader> && sizeof(SpaceHeader) % 8 == 0);
 
 // Takes part in the zone's layout fingerprint.
-inline constexpr uint64_t kSpaceFingerprint =
-    sizeof(SpaceHeader) ^ (uint64_t{sizeof(BlockInfo)} << 16) ^ (uint64_t{sizeof(BlockBits)} << 24) ^
-    (uint64_t{kUnitBytes} << 32);
+inline constexpr uint64_t kSpaceFingerprint = sizeof(SpaceHeader) ^ (uint64_t{sizeof(BlockInfo)} << 16) ^
+                                              (uint64_t{sizeof(BlockBits)} << 24) ^ (uint64_t{kUnitBytes} << 32);
 
 class Space {
 public:
@@ -101,7 +100,7 @@ public:
     using OwnerFn = bool (*)(uint32_t owner_ref, uint32_t run_ref, void* context);
     using IsPinnedFn = bool (*)(uint32_t owner_ref, void* context);
 
-    static uint64_t metadata_bytes(uint32_t blocks) noexcept;   // a multiple of 64
+    static uint64_t metadata_bytes(uint32_t blocks) noexcept;  // a multiple of 64
 
     // `metadata_offset`: metadata_bytes(blocks) of the shard; `blocks_offset`: its first block. Both 64-byte aligned.
     Space(char* zone_base, uint64_t metadata_offset, uint64_t blocks_offset, uint32_t blocks) noexcept
@@ -130,9 +129,7 @@ public:
     uint64_t capacity_bytes() const noexcept { return uint64_t{blocks_} * kBlockBytes; }
     uint64_t used_bytes() const noexcept { return header()->used_bytes; }
     uint64_t free_bytes() const noexcept { return capacity_bytes() - used_bytes(); }
-    uint32_t block_count(BlockMode m) const noexcept {
-        return header()->mode_count[static_cast<uint32_t>(m)];
-    }
+    uint32_t block_count(BlockMode m) const noexcept { return header()->mode_count[static_cast<uint32_t>(m)]; }
 
     // ---- the valve against calcification -----------------------------------------------------------------
     // After an allocation failed: true when so much is free, in the wrong shape, that emptying a sparse block
@@ -141,8 +138,7 @@ public:
 
     // Of 16 random blocks the emptiest none of whose owners is pinned; kNoBlock when there is none.
     // Evict the owners that for_each_run_owner_in_block_locked() names and the block is FREE.
-    uint32_t pick_block_to_clean_locked(uint32_t* random, IsPinnedFn is_pinned,
-                                        void* context) const noexcept;
+    uint32_t pick_block_to_clean_locked(uint32_t* random, IsPinnedFn is_pinned, void* context) const noexcept;
 
     // False when the callback ended the walk, or a run header in the block is nonsense.
     bool for_each_run_owner_in_block_locked(uint32_t block, OwnerFn fn, void* context) const noexcept;
@@ -152,7 +148,7 @@ public:
     // Claims a run that a chain names. False (and nothing done) for anything that cannot be a run here or
     // overlaps one: the chain is then nonsense.
     bool mark_run_locked(uint32_t ref, uint32_t bytes) noexcept;
-    void unmark_run_locked(uint32_t ref, uint32_t bytes) noexcept;   // takes a successful mark back
+    void unmark_run_locked(uint32_t ref, uint32_t bytes) noexcept;  // takes a successful mark back
     void finish_rebuild_locked() noexcept;
 
     // nullptr when S1-S3 hold, else what does not, in words.
@@ -161,16 +157,14 @@ public:
 private:
     struct Place {
         uint32_t block = 0;
-        uint32_t first = 0;   // unit or page
+        uint32_t first = 0;  // unit or page
         uint32_t count = 0;
         BlockMode mode = BlockMode::kFree;
     };
 
     SpaceHeader* header() const noexcept { return header_; }
     BlockInfo* info(uint32_t b) const noexcept { return reinterpret_cast<BlockInfo*>(header_ + 1) + b; }
-    BlockBits* bits(uint32_t b) const noexcept {
-        return reinterpret_cast<BlockBits*>(info(0) + blocks_) + b;
-    }
+    BlockBits* bits(uint32_t b) const noexcept { return reinterpret_cast<BlockBits*>(info(0) + blocks_) + b; }
     bool locate(uint32_t ref, uint32_t bytes, Place* place) const noexcept;
     uint32_t ref_at(uint32_t block, uint32_t first, BlockMode mode) const noexcept;
     void link(uint32_t block) noexcept;

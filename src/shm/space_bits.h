@@ -15,15 +15,11 @@ inline constexpr uint32_t kFreeBin = 0;
 inline constexpr uint32_t kFirstPageBin = 1;
 inline constexpr uint32_t kFirstTailBin = kFirstPageBin + kPagesPerBlock;
 
-constexpr uint32_t grains_of(BlockMode m) {
-    return m == BlockMode::kPage ? kPagesPerBlock : kUnitsPerBlock;
-}
-constexpr uint32_t grain_bytes(BlockMode m) {
-    return m == BlockMode::kPage ? kPageBytes : kUnitBytes;
-}
+constexpr uint32_t grains_of(BlockMode m) { return m == BlockMode::kPage ? kPagesPerBlock : kUnitsPerBlock; }
+constexpr uint32_t grain_bytes(BlockMode m) { return m == BlockMode::kPage ? kPageBytes : kUnitBytes; }
 
 inline uint64_t mask_of(uint32_t from,
-                        uint32_t to) {   // bits from … to - 1 of one word; from < to <= 64
+                        uint32_t to) {  // bits from … to - 1 of one word; from < to <= 64
     return (~uint64_t{0} >> (kWordBits - (to - from))) << from;
 }
 
@@ -68,9 +64,7 @@ inline uint32_t next_bit(const BlockBits* b, uint32_t from, uint32_t end, uint64
     }
     return end;
 }
-inline uint32_t next_set(const BlockBits* b, uint32_t from, uint32_t end) {
-    return next_bit(b, from, end, 0);
-}
+inline uint32_t next_set(const BlockBits* b, uint32_t from, uint32_t end) { return next_bit(b, from, end, 0); }
 inline uint32_t next_clear(const BlockBits* b, uint32_t from, uint32_t end) {
     return next_bit(b, from, end, ~uint64_t{0});
 }
@@ -91,9 +85,8 @@ inline uint32_t clear_row_begin(const BlockBits* b, uint32_t from) {
 // One pass over the rows of clear bits.
 struct Rows {
     uint32_t fit_first = 0;
-    uint32_t fit_count =
-        0;   // the shortest row of at least `want`, else the longest; 0 = block is full
-    uint32_t longest = 0;   // of the other rows
+    uint32_t fit_count = 0;  // the shortest row of at least `want`, else the longest; 0 = block is full
+    uint32_t longest = 0;    // of the other rows
 };
 
 inline Rows scan_rows(const BlockBits* b, uint32_t grains, uint32_t want) {
@@ -115,9 +108,7 @@ inline Rows scan_rows(const BlockBits* b, uint32_t grains, uint32_t want) {
     return r;
 }
 
-inline uint32_t longest_row(const BlockBits* b, uint32_t grains) {
-    return scan_rows(b, grains, grains + 1).fit_count;
-}
+inline uint32_t longest_row(const BlockBits* b, uint32_t grains) { return scan_rows(b, grains, grains + 1).fit_count; }
 
 // The bin of a block whose longest row is `longest` (> 0). Nonsense has a bin too: it comes out of the zone.
 inline uint32_t bin_of(BlockMode mode, uint32_t longest) {

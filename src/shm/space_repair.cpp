@@ -6,9 +6,7 @@
 
 namespace slab_cache::shm {
 
-void Space::clear_locked() noexcept {
-    std::memset(static_cast<void*>(header_), 0, metadata_bytes(blocks_));
-}
+void Space::clear_locked() noexcept { std::memset(static_cast<void*>(header_), 0, metadata_bytes(blocks_)); }
 
 bool Space::mark_run_locked(uint32_t ref, uint32_t bytes) noexcept {
     Place p;
@@ -17,8 +15,7 @@ bool Space::mark_run_locked(uint32_t ref, uint32_t bytes) noexcept {
     }
     BlockInfo* i = info(p.block);
     const auto mode = static_cast<BlockMode>(i->mode);
-    if ((mode != BlockMode::kFree && mode != p.mode) ||
-        !all_clear(bits(p.block), p.first, p.count)) {
+    if ((mode != BlockMode::kFree && mode != p.mode) || !all_clear(bits(p.block), p.first, p.count)) {
         return false;
     }
     i->mode = static_cast<uint8_t>(p.mode);
@@ -43,8 +40,7 @@ void Space::unmark_run_locked(uint32_t ref, uint32_t bytes) noexcept {
 
 void Space::finish_rebuild_locked() noexcept {
     std::memset(static_cast<void*>(header_), 0, sizeof(SpaceHeader));
-    for (uint32_t b = blocks_;
-         b-- > 0;) {   // downwards: the lists then begin with the lowest block
+    for (uint32_t b = blocks_; b-- > 0;) {  // downwards: the lists then begin with the lowest block
         BlockInfo* i = info(b);
         const auto mode = static_cast<BlockMode>(i->mode);
         i->longest = static_cast<uint16_t>(longest_row(bits(b), grains_of(mode)));
@@ -67,8 +63,7 @@ const char* Space::audit_block(uint32_t block, uint64_t* used_bytes) const noexc
     if (used != i->used || (used == 0) != (mode == BlockMode::kFree)) {
         return "block's use count differs from its bits";
     }
-    if (mode == BlockMode::kPage &&
-        !all_clear(bits(block), kPagesPerBlock, kUnitsPerBlock - kPagesPerBlock)) {
+    if (mode == BlockMode::kPage && !all_clear(bits(block), kPagesPerBlock, kUnitsPerBlock - kPagesPerBlock)) {
         return "page block has bits beyond its pages";
     }
     if (longest_row(bits(block), grains_of(mode)) != i->longest) {
@@ -91,8 +86,7 @@ const char* Space::audit_bins() const noexcept {
                 return "bin list leaves the blocks or is cyclic";
             }
             const BlockInfo* i = info(at - 1);
-            if (i->prev != prev || i->longest == 0 ||
-                bin_of(static_cast<BlockMode>(i->mode), i->longest) != bin) {
+            if (i->prev != prev || i->longest == 0 || bin_of(static_cast<BlockMode>(i->mode), i->longest) != bin) {
                 return "block is in a wrong bin";
             }
             prev = at;
@@ -115,8 +109,8 @@ const char* Space::audit_locked() const noexcept {
         }
         count[info(b)->mode]++;
     }
-    if (used_bytes != header_->used_bytes || count[0] != header_->mode_count[0] ||
-        count[1] != header_->mode_count[1] || count[2] != header_->mode_count[2]) {
+    if (used_bytes != header_->used_bytes || count[0] != header_->mode_count[0] || count[1] != header_->mode_count[1] ||
+        count[2] != header_->mode_count[2]) {
         return "space totals differ from the blocks";
     }
     return audit_bins();

@@ -37,9 +37,7 @@ void derive_secret(const uint8_t seed[16], uint8_t secret[192]) noexcept {
     return kLeastSeq + base::mix64(base::mix64(b, a), ~a) % (kLeastSeq << 12);
 }
 
-void zero(const Context& c, uint64_t from, uint64_t to) noexcept {
-    std::memset(c.base + from, 0, to - from);
-}
+void zero(const Context& c, uint64_t from, uint64_t to) noexcept { std::memset(c.base + from, 0, to - from); }
 
 void format_shard(const Context& c, const Shard& pattern) noexcept {
     Shard* s = shard_at(c, pattern.index);
@@ -245,28 +243,19 @@ void Store::leave() noexcept {
     w->owner.store_release(0);  // [record]
 }
 
-bool Store::joined() const noexcept {
-    return process().joined;
-}
+bool Store::joined() const noexcept { return process().joined; }
 
-bool Store::holds_pins() const noexcept {
-    return process().local != nullptr && pins_held(*process().local) != 0;
-}
+bool Store::holds_pins() const noexcept { return process().local != nullptr && pins_held(*process().local) != 0; }
 
-void Store::give_up() noexcept {
-    process().joined = false;
-}
+void Store::give_up() noexcept { process().joined = false; }
 
 bool Store::is_intact() const noexcept {
     const ZoneHeader* z = process().zone;
-    return z->magic == kZoneMagic && z->fingerprint == zone_fingerprint() && z->zone_bytes == process().bytes
-           && z->zone_id == process().geo.zone_id
-           && std::memcmp(z->secret, process().geo.secret, sizeof(z->secret)) == 0;
+    return z->magic == kZoneMagic && z->fingerprint == zone_fingerprint() && z->zone_bytes == process().bytes &&
+           z->zone_id == process().geo.zone_id && std::memcmp(z->secret, process().geo.secret, sizeof(z->secret)) == 0;
 }
 
-uint32_t Store::worker_index() const noexcept {
-    return process().worker - 1;
-}
+uint32_t Store::worker_index() const noexcept { return process().worker - 1; }
 
 WorkerId Store::worker_at(uint32_t index) const noexcept {
     if (index >= process().geo.worker_count) {
@@ -286,21 +275,13 @@ bool Store::is_own_seq(uint64_t seq, uint64_t counter) const noexcept {
 #endif
 }
 
-uint64_t Store::carried_seq() const noexcept {
-    return process().zone->carried_seq;
-}
+uint64_t Store::carried_seq() const noexcept { return process().zone->carried_seq; }
 
-uint64_t Store::zone_id() const noexcept {
-    return process().geo.zone_id;
-}
+uint64_t Store::zone_id() const noexcept { return process().geo.zone_id; }
 
-const uint8_t* Store::secret() const noexcept {
-    return process().geo.secret;
-}
+const uint8_t* Store::secret() const noexcept { return process().geo.secret; }
 
-void* Store::user_area() const noexcept {
-    return process().base + process().geo.user_offset;
-}
+void* Store::user_area() const noexcept { return process().base + process().geo.user_offset; }
 
 void Store::count(uint32_t counter, uint64_t n) noexcept {
     if (counter < kCounters) {

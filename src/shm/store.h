@@ -24,14 +24,14 @@
 
 namespace slab_cache::shm {
 
-struct Context;   // context.h, of this directory alone
+struct Context;  // context.h, of this directory alone
 
 // A purge under way, its lock held: for what else a caller remembers of it (PurgeFn), under the same counter.
 class PurgeSection {
 public:
     PurgeSection(const Context& c, uint64_t seq, bool own) noexcept : c_(c), seq_(seq), own_(own) {}
-    uint64_t seq() const noexcept { return seq_; }   // what the counter will be
-    bool is_own() const noexcept { return own_; }    // false: this is the same purge in a prior zone
+    uint64_t seq() const noexcept { return seq_; }  // what the counter will be
+    bool is_own() const noexcept { return own_; }   // false: this is the same purge in a prior zone
     void add(uint64_t fingerprint, PurgeMode mode) noexcept;
 
 private:
@@ -42,7 +42,7 @@ private:
 
 class Store {
 public:
-    Store() noexcept;   // a handle to no zone yet
+    Store() noexcept;  // a handle to no zone yet
 
     // Bytes that `config` needs at least, so that a configuration can be refused with the figure.
     static uint64_t min_bytes(const Config& config) noexcept;
@@ -55,8 +55,7 @@ public:
     // Formats [base, base + bytes). base is page aligned; the first `reserved` bytes (nginx's slab pool header;
     // a multiple of 64, at most 4096) are left alone. seed: 16 random bytes, the zone's secret.
     // kTooSmall, else kOk. Not concurrent with anything.
-    Status create(void* base, uint64_t bytes, uint32_t reserved, const Config& config,
-                  const uint8_t seed[16]) noexcept;
+    Status create(void* base, uint64_t bytes, uint32_t reserved, const Config& config, const uint8_t seed[16]) noexcept;
 
     // Uses a zone that is already formatted (reload, worker start, warm restart).
     // kStaleFormat: magic, version, layout fingerprint, size or config differ.
@@ -115,19 +114,19 @@ public:
     void give_up() noexcept;
     // The header still is that of the zone that was created or attached.
     bool is_intact() const noexcept;
-    uint32_t worker_index() const noexcept;        // record number, for WakeSet
+    uint32_t worker_index() const noexcept;  // record number, for WakeSet
     WorkerId worker_at(uint32_t index) const noexcept;
-    uint64_t zone_id() const noexcept;             // random; the same for all processes of this zone
-    const uint8_t* secret() const noexcept;        // 192 bytes derived from the seed, for keyed hashing
+    uint64_t zone_id() const noexcept;       // random; the same for all processes of this zone
+    const uint8_t* secret() const noexcept;  // 192 bytes derived from the seed, for keyed hashing
 
     // ---- hot path ------------------------------------------------------------------------------------
     // The object under digest and key. kOk, kMiss, kBusy (no hazard slot left), kCorrupt.
-    void find_prefetch(const Digest& digest) const noexcept;   // find() is likely to follow
+    void find_prefetch(const Digest& digest) const noexcept;  // find() is likely to follow
     Status find(const Digest& digest, Bytes key, Pin* pin) noexcept;
-    Validity validity(const Pin& pin) noexcept;    // one load while no purge came since it was last asked
-    void touch(const Pin& pin) noexcept;           // counts a use for eviction: call on hits only
+    Validity validity(const Pin& pin) noexcept;  // one load while no purge came since it was last asked
+    void touch(const Pin& pin) noexcept;         // counts a use for eviction: call on hits only
     void unpin(Pin* pin) noexcept;
-    Pin repin(const Pin& pin) noexcept;            // one more count on an entry already pinned
+    Pin repin(const Pin& pin) noexcept;  // one more count on an entry already pinned
     // Half of this worker's places for pins are taken: small objects had better be copied, and let go.
     bool are_pins_short() const noexcept;
 
@@ -138,7 +137,7 @@ public:
     // One of `workers` holds its share: half of its pins, or objects for seconds that come to a quarter of its part of the
     // zone, or with this one half of that in all. Then another client had better be sent a copy. One that is held costs no more.
     bool is_enough_held(const Pin& pin, uint32_t workers) const noexcept;
-    void age_holds() noexcept;   // once a second
+    void age_holds() noexcept;  // once a second
 
     // ---- reading a pinned object ---------------------------------------------------------------------
     static Bytes key(const Pin& pin) noexcept;
@@ -153,9 +152,9 @@ public:
     static int64_t fresh_until(const Pin& pin) noexcept;
     static int64_t stale_until(const Pin& pin) noexcept;
     static uint32_t fill_cost_us(const Pin& pin) noexcept;
-    static uint32_t hits(const Pin& pin) noexcept;           // approximate: the saturating counter
-    static int64_t body_length(const Pin& pin) noexcept;     // final length; -1 while growing and unknown
-    static uint64_t body_available(const Pin& pin) noexcept; // acquire: bytes that may be read now
+    static uint32_t hits(const Pin& pin) noexcept;            // approximate: the saturating counter
+    static int64_t body_length(const Pin& pin) noexcept;      // final length; -1 while growing and unknown
+    static uint64_t body_available(const Pin& pin) noexcept;  // acquire: bytes that may be read now
     static bool is_complete(const Pin& pin) noexcept;
     // Its writer has neither ended it nor been reaped: it may grow still. False: a look at is_complete() is the last one.
     static bool is_filling(const Pin& pin) noexcept;
@@ -165,26 +164,29 @@ public:
     uint32_t segments(const Pin& pin, uint64_t offset, uint64_t* cursor, Segment* out, uint32_t cap) const noexcept;
 
     // ---- writing -------------------------------------------------------------------------------------
-    uint64_t birth_stamp() const noexcept;         // take it before asking the origin
+    uint64_t birth_stamp() const noexcept;  // take it before asking the origin
     // begin() is likely to follow in a moment: what it will touch is called from memory.
     void prefetch_fill(const Digest& digest) const noexcept;
-    Status begin(const NewEntry& what, int64_t now_sec, Writer* writer) noexcept;   // kOk kNoSpace kTooLarge kBusy kPurged
-    Status append(Writer* writer, Bytes body, int64_t now_sec) noexcept;   // kOk kNoSpace kTooLarge kBusy; on error abort()
+    Status begin(const NewEntry& what, int64_t now_sec,
+                 Writer* writer) noexcept;  // kOk kNoSpace kTooLarge kBusy kPurged
+    Status append(Writer* writer, Bytes body,
+                  int64_t now_sec) noexcept;  // kOk kNoSpace kTooLarge kBusy; on error abort()
     // Publishes: visible to every worker when it returns. kPurged: a purge came in flight; dropped (hard) or,
     // for soft purges, stored as already stale (kOk). kOk also where an object with a later birth is in place already:
     // that one stays, this one is dropped (counted as `outrun`).
     Status commit(Writer* writer, int64_t now_sec) noexcept;
-    void abort(Writer* writer) noexcept;           // idempotent
-    Pin pin_writer(const Writer& writer) noexcept; // the growing entry, for readers of this process
+    void abort(Writer* writer) noexcept;            // idempotent
+    Pin pin_writer(const Writer& writer) noexcept;  // the growing entry, for readers of this process
     // In-place refresh after a successful validation that changed no header. Fails with kPurged on a hard purge.
     Status refresh(const Pin& pin, int64_t fresh_until_sec, int64_t stale_until_sec, uint64_t birth) noexcept;
     Status remove(const Digest& digest, Bytes key) noexcept;
-    Status remove(const Digest& digest) noexcept;   // whatever its key
+    Status remove(const Digest& digest) noexcept;  // whatever its key
 
     // ---- one fill per key ----------------------------------------------------------------------------
-    void lease_prefetch(const Digest& digest) const noexcept;   // lease_acquire() is likely to follow
+    void lease_prefetch(const Digest& digest) const noexcept;  // lease_acquire() is likely to follow
     LeaseAnswer lease_acquire(const Digest& digest, uint64_t now_ms, uint32_t silence_ms, Ticket* ticket) noexcept;
-    void lease_progress(const Ticket& ticket, uint64_t now_ms, WakeSet* wake) noexcept;  // owner; also collects who to wake
+    void lease_progress(const Ticket& ticket, uint64_t now_ms,
+                        WakeSet* wake) noexcept;  // owner; also collects who to wake
     void lease_attach(const Ticket& ticket, const Writer& writer, WakeSet* wake) noexcept;  // kFetching -> kStreaming
     // Owner only: ends the tenancy with kPublished, kFailed or kPrivate. The outcome can be read by
     // watchers of this tenancy until the cell is taken again.
@@ -198,9 +200,10 @@ public:
 
     // Short-lived marks: "just found uncacheable" and "origin just failed". One byte, lossy, no lock.
     void mark_set(const Digest& digest, uint8_t value, int64_t until_sec) noexcept;
-    void mark_prefetch(const Digest& digest) const noexcept;   // mark_get() is likely to follow
-    uint8_t mark_get(const Digest& digest, int64_t now_sec) const noexcept;   // 0 = none
-    uint32_t bump_uses(const Digest& digest) noexcept;  // min_uses sketch: times seen, this one included; up to kMaxUses
+    void mark_prefetch(const Digest& digest) const noexcept;                 // mark_get() is likely to follow
+    uint8_t mark_get(const Digest& digest, int64_t now_sec) const noexcept;  // 0 = none
+    uint32_t bump_uses(
+        const Digest& digest) noexcept;  // min_uses sketch: times seen, this one included; up to kMaxUses
 
     // ---- purge ---------------------------------------------------------------------------------------
     // Each fingerprint gets a record; then the counter is published. Returns the new counter; 0: another purger holds the
@@ -212,14 +215,14 @@ public:
     // would have to be dropped, all objects have seen them: where many are written, each call sweeps a part of the index.
     uint64_t invalidate(const uint64_t* fingerprints, uint32_t count, PurgeMode mode, int64_t now_sec) noexcept;
     uint64_t purge_all(PurgeMode mode, PurgeFn more = nullptr, void* context = nullptr) noexcept;
-    uint64_t purge_all_now(PurgeMode mode) noexcept;   // never fails: for purges that nobody would ask for again
+    uint64_t purge_all_now(PurgeMode mode) noexcept;  // never fails: for purges that nobody would ask for again
     // Raises the counter, purging nothing: what is born then knows more than any fill before. 0: as purge().
     uint64_t advance() noexcept;
     uint64_t purge_seq() const noexcept;
     // Did this zone give out that number, its counter being `counter` now? Or the one whose place it took, before it did.
     bool is_own_seq(uint64_t seq, uint64_t counter) const noexcept;
-    uint64_t carried_seq() const noexcept;   // the counter of that zone then; 0: there was none
-    uint64_t purged() const noexcept;   // fingerprints, in the zone's life
+    uint64_t carried_seq() const noexcept;  // the counter of that zone then; 0: there was none
+    uint64_t purged() const noexcept;       // fingerprints, in the zone's life
     // Newest purge of any of these since `birth`? (for pushes fenced by If-Purge-Seq)
     Validity validity_of(const uint64_t* fingerprints, uint32_t count, uint64_t birth) const noexcept;
 
@@ -241,24 +244,24 @@ public:
     // False: one was left out, for no hazard slot was left.
     bool visit(uint64_t* cursor, uint32_t max_buckets, VisitFn fn, void* context) noexcept;
     Stats stats() const noexcept;
-    Audit audit() noexcept;             // REQUIRES a quiescent zone: checks every invariant (docs/design/invariants.md)
+    Audit audit() noexcept;  // REQUIRES a quiescent zone: checks every invariant (docs/design/invariants.md)
     // Counters: 192 per worker, 0..63 the store's (counters.h), 64..191 the caller's. Relaxed, this worker only.
     void count(uint32_t counter, uint64_t n = 1) noexcept;
-    uint64_t counter_sum(uint32_t counter) const noexcept;        // over all workers, dead ones included: never falls
-    void* user_area() const noexcept;                             // Config::user_bytes, 64-byte aligned
+    uint64_t counter_sum(uint32_t counter) const noexcept;  // over all workers, dead ones included: never falls
+    void* user_area() const noexcept;                       // Config::user_bytes, 64-byte aligned
 
 private:
     Status begin_first_run(const NewEntry& what, int64_t now_sec, uint64_t checked, Writer* writer) noexcept;
     // Payload bytes [at, end) of a chain, counted from its entry on; as segments().
-    uint32_t pieces(const Pin& pin, uint64_t at, uint64_t end, uint64_t* cursor, Segment* out, uint32_t cap) const noexcept;
+    uint32_t pieces(const Pin& pin, uint64_t at, uint64_t end, uint64_t* cursor, Segment* out,
+                    uint32_t cap) const noexcept;
 
-
-    Context& process() noexcept;                // store_context.h
+    Context& process() noexcept;  // store_context.h
     const Context& process() const noexcept;
 
-    static constexpr size_t kProcessBytes = 2688;   // room for one; store.cpp looks that it is enough
+    static constexpr size_t kProcessBytes = 2688;  // room for one; store.cpp looks that it is enough
     alignas(8) unsigned char process_[kProcessBytes];
-    uint32_t place_hint_ = 0;   // where to look for a free place in unfinished[]
+    uint32_t place_hint_ = 0;  // where to look for a free place in unfinished[]
 };
 
 }  // namespace slab_cache::shm

@@ -10,15 +10,14 @@
 namespace slab_cache::shm {
 namespace {
 
-constexpr uint32_t kTries =
-    4;  // replacements met in a row at one slot before it counts as another's
+constexpr uint32_t kTries = 4;  // replacements met in a row at one slot before it counts as another's
 
 // One slot whose tag matched: pins what it holds and compares the whole key. kOk, kMiss, kBusy.
-Status probe(const Context& c, const Shard& s, const Atom<uint64_t>& slot, uint64_t word,
-             const Digest& d, Bytes key, Pin* pin) noexcept {
+Status probe(const Context& c, const Shard& s, const Atom<uint64_t>& slot, uint64_t word, const Digest& d, Bytes key,
+             Pin* pin) noexcept {
     for (uint32_t i = 0; i < kTries && word_tag(word) == tag_of(d) && word != 0; i++) {
         const uint32_t ref = word_ref(word);
-        if (!is_in_blocks(c, ref)) {   // of which shard is_readable() asks
+        if (!is_in_blocks(c, ref)) {  // of which shard is_readable() asks
             count(c, Counter::kCorruptSeen);
             return Status::kMiss;
         }
@@ -56,8 +55,7 @@ Status Store::find(const Digest& d, Bytes key, Pin* pin) noexcept {
     }
     const Shard& s = *shard_of(c, d);
     uint32_t last = 0;
-    for (const Bucket* b = bucket_at(c, s, bucket_of(c, d)); b != nullptr;
-         b = next_bucket(c, s, b, &last)) {
+    for (const Bucket* b = bucket_at(c, s, bucket_of(c, d)); b != nullptr; b = next_bucket(c, s, b, &last)) {
         for (const Atom<uint64_t>& slot : b->slot) {
             const uint64_t word = slot.load_acquire();  // [index-publish]
             if (word == 0 || word_tag(word) != tag_of(d)) {
@@ -83,8 +81,7 @@ Validity Store::validity(const Pin& pin) noexcept {
     if (e.checked.load_relaxed() == seq) {  // relaxed: whoever stored it had judged up to it
         return Validity::kValid;
     }
-    const Validity v =
-        judge(process(), selectors_of(e), e.fixed.selector_count, known_valid_at(e, seq));
+    const Validity v = judge(process(), selectors_of(e), e.fixed.selector_count, known_valid_at(e, seq));
     if (v == Validity::kValid) {
         // The counter from before the look: a purge that came meanwhile makes the next look necessary.
         region(process()).entry(pin.ref)->checked.store_relaxed(seq);
@@ -129,8 +126,8 @@ bool Store::is_enough_held(const Pin& pin, uint32_t workers) const noexcept {
         return false;
     }
     const uint64_t share = capacity(c) * c.geo.shard_count / (workers != 0 ? workers : 1) / kRefBytes;
-    return are_pins_short() || c.local->held_long > share / 4
-           || (c.local->held != 0 && c.local->held + weight_of(c, pin.ref) > share / 2);
+    return are_pins_short() || c.local->held_long > share / 4 ||
+           (c.local->held != 0 && c.local->held + weight_of(c, pin.ref) > share / 2);
 }
 
 void Store::age_holds() noexcept {
@@ -139,15 +136,9 @@ void Store::age_holds() noexcept {
     }
 }
 
-Bytes Store::key(const Pin& pin) noexcept {
-    return key_of(*pin.entry);
-}
-Bytes Store::head(const Pin& pin) noexcept {
-    return head_of(*pin.entry);
-}
-uint32_t Store::head_length(const Pin& pin) noexcept {
-    return head_bytes(pin.entry->fixed);
-}
+Bytes Store::key(const Pin& pin) noexcept { return key_of(*pin.entry); }
+Bytes Store::head(const Pin& pin) noexcept { return head_of(*pin.entry); }
+uint32_t Store::head_length(const Pin& pin) noexcept { return head_bytes(pin.entry->fixed); }
 bool Store::copy_head(const Pin& pin, char* out) const noexcept {
     const EntryFixed& f = pin.entry->fixed;
     const Segment first = {head_of(*pin.entry).data(), static_cast<uint32_t>(head_of(*pin.entry).size())};
@@ -164,9 +155,7 @@ bool Store::copy_head(const Pin& pin, char* out) const noexcept {
     }
     return true;
 }
-uint16_t Store::flags(const Pin& pin) noexcept {
-    return pin.entry->fixed.flags;
-}
+uint16_t Store::flags(const Pin& pin) noexcept { return pin.entry->fixed.flags; }
 const uint64_t* Store::selectors(const Pin& pin, uint32_t* count) noexcept {
     *count = pin.entry->fixed.selector_count;
     return selectors_of(*pin.entry);
@@ -177,15 +166,9 @@ uint64_t Store::birth(const Pin& pin) noexcept {
 int64_t Store::fresh_until(const Pin& pin) noexcept {
     return pin.entry->fresh_until.load_relaxed();  // relaxed: a value by itself
 }
-int64_t Store::stale_until(const Pin& pin) noexcept {
-    return pin.entry->stale_until.load_relaxed();
-}
-uint32_t Store::fill_cost_us(const Pin& pin) noexcept {
-    return pin.entry->fixed.fill_cost_us;
-}
-uint32_t Store::hits(const Pin& pin) noexcept {
-    return pin.entry->freq.load_relaxed();
-}
+int64_t Store::stale_until(const Pin& pin) noexcept { return pin.entry->stale_until.load_relaxed(); }
+uint32_t Store::fill_cost_us(const Pin& pin) noexcept { return pin.entry->fixed.fill_cost_us; }
+uint32_t Store::hits(const Pin& pin) noexcept { return pin.entry->freq.load_relaxed(); }
 
 int64_t Store::body_length(const Pin& pin) noexcept {
     const uint32_t total = pin.entry->body_total.load_acquire();  // [body]
@@ -207,12 +190,9 @@ bool Store::is_filling(const Pin& pin) noexcept {
     return pin.entry->state.load_acquire() == static_cast<uint8_t>(EntryState::kFilling);  // [entry-state]
 }
 
-uint64_t Store::occupied_bytes(const Pin& pin) const noexcept {
-    return pin.entry->occupied.load_relaxed();
-}
+uint64_t Store::occupied_bytes(const Pin& pin) const noexcept { return pin.entry->occupied.load_relaxed(); }
 
-uint32_t Store::segments(const Pin& pin, uint64_t offset, uint64_t* cursor, Segment* out,
-                         uint32_t cap) const noexcept {
+uint32_t Store::segments(const Pin& pin, uint64_t offset, uint64_t* cursor, Segment* out, uint32_t cap) const noexcept {
     const uint64_t front = front_bytes(pin.entry->fixed);
     return pieces(pin, front + offset, front + body_available(pin), cursor, out, cap);
 }

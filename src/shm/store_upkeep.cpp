@@ -16,7 +16,7 @@ namespace slab_cache::shm {
 namespace {
 
 constexpr uint64_t kSweepLeaseMs = 3000;
-constexpr uint32_t kSweepSlice = 64;          // buckets per lock hold
+constexpr uint32_t kSweepSlice = 64;            // buckets per lock hold
 constexpr uint32_t kSweepSelectors = 8 * 1024;  // judged per lock hold, about: no more buckets once there were so many
 
 // One sweeper at a time; a dead one's lease runs out.
@@ -58,7 +58,7 @@ uint32_t sweep_bucket_locked(const Context& c, Shard* s, uint32_t i, uint32_t no
     return selectors;
 }
 
-enum class Thorough : bool { kNo, kYes };   // looks for retired entries that can be freed, however few there are
+enum class Thorough : bool { kNo, kYes };  // looks for retired entries that can be freed, however few there are
 
 // Up to `n` buckets of the shard at the zone's sweep cursor; the number of buckets done.
 uint32_t sweep_slice(Context* c, uint32_t n, uint32_t now, Thorough thorough) noexcept {
@@ -108,12 +108,9 @@ void keep_pace(Context* c, uint32_t written, uint32_t now) noexcept {
 
 }  // namespace
 
-void Store::lease_prefetch(const Digest& digest) const noexcept {
-    prefetch_lease(process(), digest);
-}
+void Store::lease_prefetch(const Digest& digest) const noexcept { prefetch_lease(process(), digest); }
 
-LeaseAnswer Store::lease_acquire(const Digest& digest, uint64_t now_ms, uint32_t silence_ms,
-                                 Ticket* ticket) noexcept {
+LeaseAnswer Store::lease_acquire(const Digest& digest, uint64_t now_ms, uint32_t silence_ms, Ticket* ticket) noexcept {
     return acquire_lease(&process(), digest, now_ms, silence_ms, ticket);
 }
 
@@ -128,8 +125,7 @@ void Store::lease_attach(const Ticket& ticket, const Writer& writer, WakeSet* wa
     }
 }
 
-void Store::lease_release(const Ticket& ticket, LeaseState outcome, uint32_t detail,
-                          WakeSet* wake) noexcept {
+void Store::lease_release(const Ticket& ticket, LeaseState outcome, uint32_t detail, WakeSet* wake) noexcept {
     release_lease(process(), ticket, outcome, detail, wake);
 }
 
@@ -137,8 +133,7 @@ LeaseView Store::lease_watch(const Ticket& ticket, uint64_t now_ms, uint32_t sil
     return watch_lease(process(), ticket, now_ms, silence_ms);
 }
 
-Status Store::lease_pin(const Ticket& ticket, const Digest& digest, Bytes key, Pin* pin,
-                        uint64_t now_ms) noexcept {
+Status Store::lease_pin(const Ticket& ticket, const Digest& digest, Bytes key, Pin* pin, uint64_t now_ms) noexcept {
     *pin = {};
     if (process().local == nullptr) {
         return Status::kBusy;
@@ -147,8 +142,7 @@ Status Store::lease_pin(const Ticket& ticket, const Digest& digest, Bytes key, P
         return s;
     }
     // A stray ref, or another key with this tag: not ours to read.
-    if (!is_readable(process(), *shard_of_ref(process(), pin->ref), pin->ref) ||
-        !has_key(*pin->entry, digest, key)) {
+    if (!is_readable(process(), *shard_of_ref(process(), pin->ref), pin->ref) || !has_key(*pin->entry, digest, key)) {
         unpin(pin);
         return Status::kMiss;
     }
@@ -159,20 +153,15 @@ void Store::mark_set(const Digest& digest, uint8_t value, int64_t until_sec) noe
     set_mark(process(), digest, value, until_sec);
 }
 
-void Store::mark_prefetch(const Digest& digest) const noexcept {
-    prefetch_mark(process(), digest);
-}
+void Store::mark_prefetch(const Digest& digest) const noexcept { prefetch_mark(process(), digest); }
 
 uint8_t Store::mark_get(const Digest& digest, int64_t now_sec) const noexcept {
     return get_mark(process(), digest, now_sec);
 }
 
-uint32_t Store::bump_uses(const Digest& digest) noexcept {
-    return count_use(process(), digest);
-}
+uint32_t Store::bump_uses(const Digest& digest) noexcept { return count_use(process(), digest); }
 
-uint64_t Store::purge(const uint64_t* fingerprints, uint32_t n, PurgeMode mode, PurgeFn more,
-                      void* context) noexcept {
+uint64_t Store::purge(const uint64_t* fingerprints, uint32_t n, PurgeMode mode, PurgeFn more, void* context) noexcept {
     return purge_fingerprints(&process(), fingerprints, n, mode, more, context);
 }
 
@@ -188,9 +177,7 @@ uint64_t Store::purge_all(PurgeMode mode, PurgeFn more, void* context) noexcept 
     return purge_everything(&process(), mode, more, context);
 }
 
-uint64_t Store::purge_all_now(PurgeMode mode) noexcept {
-    return purge_everything_now(&process(), mode);
-}
+uint64_t Store::purge_all_now(PurgeMode mode) noexcept { return purge_everything_now(&process(), mode); }
 
 uint64_t Store::advance() noexcept {
 #if defined(SLAB_BROKEN_TWIN) && SLAB_BROKEN_TWIN == 5
@@ -200,16 +187,11 @@ uint64_t Store::advance() noexcept {
 #endif
 }
 
-uint64_t Store::purged() const noexcept {
-    return counter_sum(static_cast<uint32_t>(Counter::kPurges));
-}
+uint64_t Store::purged() const noexcept { return counter_sum(static_cast<uint32_t>(Counter::kPurges)); }
 
-uint64_t Store::purge_seq() const noexcept {
-    return purge_counter(process());
-}
+uint64_t Store::purge_seq() const noexcept { return purge_counter(process()); }
 
-Validity Store::validity_of(const uint64_t* fingerprints, uint32_t n,
-                            uint64_t birth) const noexcept {
+Validity Store::validity_of(const uint64_t* fingerprints, uint32_t n, uint64_t birth) const noexcept {
     Context c = process();
     return catch_up(&c) ? judge(c, fingerprints, n, birth) : Validity::kPurged;
 }
@@ -250,8 +232,8 @@ bool Store::visit(uint64_t* cursor, uint32_t max_buckets, VisitFn fn, void* cont
     for (uint32_t n = 0; c.local != nullptr && n < max_buckets && *cursor < end; n++, ++*cursor) {
         const Shard& s = *shard_at(c, static_cast<uint32_t>(*cursor / per_shard));
         uint32_t last = 0;
-        for (const Bucket* b = bucket_at(c, s, static_cast<uint32_t>(*cursor % per_shard));
-             b != nullptr; b = next_bucket(c, s, b, &last)) {
+        for (const Bucket* b = bucket_at(c, s, static_cast<uint32_t>(*cursor % per_shard)); b != nullptr;
+             b = next_bucket(c, s, b, &last)) {
             for (const Atom<uint64_t>& slot : b->slot) {
                 const uint64_t word = slot.load_acquire();  // [index-publish]
                 const uint32_t ref = word_ref(word);

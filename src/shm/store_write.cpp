@@ -13,18 +13,17 @@
 namespace slab_cache::shm {
 namespace {
 
-constexpr uint32_t kLeastHeadInFirstRun = 4096;   // what tells facts from it needs no more
+constexpr uint32_t kLeastHeadInFirstRun = 4096;  // what tells facts from it needs no more
 
 // SLAB_BROKEN_TWIN is set only in modules that tests/history must find broken (make history-twins).
 #if defined(SLAB_BROKEN_TWIN) && SLAB_BROKEN_TWIN == 4
-constexpr bool kForgetsSoft = true;   // a soft purge that came while it was filled
+constexpr bool kForgetsSoft = true;  // a soft purge that came while it was filled
 #else
 constexpr bool kForgetsSoft = false;
 #endif
 
 bool is_sound(const NewEntry& what) noexcept {
-    return what.key.size() <= 0xffff && what.head.size() <= kMaxHeadBytes &&
-           what.selector_count <= kMaxSelectors;
+    return what.key.size() <= 0xffff && what.head.size() <= kMaxHeadBytes && what.selector_count <= kMaxSelectors;
 }
 
 // Selectors and key share one block, and with them the head's beginning: whoever looks at these gets them in one piece each.
@@ -64,17 +63,15 @@ uint64_t asked_at(const Entry& e) noexcept {
 }
 
 // A slow owner was overtaken: what is in place was born later and is still of use.
-bool is_outrun_locked(const Context& c, const Atom<uint64_t>* slot, const Entry& e,
-                      int64_t now_sec) noexcept {
+bool is_outrun_locked(const Context& c, const Atom<uint64_t>* slot, const Entry& e, int64_t now_sec) noexcept {
     const Entry* old = slot == nullptr ? nullptr : region(c).entry(word_ref(slot->load_relaxed()));
     return old != nullptr && asked_at(*old) > asked_at(e) && old->stale_until.load_relaxed() >= saturate_sec(now_sec);
 }
 
 // begin() has judged already: again only when a purge came since.
 Validity judge_unfinished(const Context& c, const Entry& e, uint64_t seq) noexcept {
-    return e.checked.load_relaxed() == seq
-               ? Validity::kValid
-               : judge(c, selectors_of(e), e.fixed.selector_count, e.birth.load_relaxed());
+    return e.checked.load_relaxed() == seq ? Validity::kValid
+                                           : judge(c, selectors_of(e), e.fixed.selector_count, e.birth.load_relaxed());
 }
 
 constexpr uint32_t kTrustMost = 7;
@@ -116,10 +113,8 @@ Status put_rest_of_head(Context* c, Writer* w, Bytes head, int64_t now_sec) noex
 
 bool is_chain_whole(const Context& c, const Shard& s, const Writer& w) noexcept {
     ChainSize size;
-    return c.local->unfinished[w.place].load_relaxed() ==
-               w.ref &&  // a repair takes it from nonsense
-           is_entry(c, s, w.ref) &&
-           measure_chain(c, s, w.ref, &size) &&
+    return c.local->unfinished[w.place].load_relaxed() == w.ref &&  // a repair takes it from nonsense
+           is_entry(c, s, w.ref) && measure_chain(c, s, w.ref, &size) &&
            size.payload >= front_bytes(region(c).entry(w.ref)->fixed) + w.written;
 }
 
@@ -138,9 +133,7 @@ void make_live_locked(const Context& c, Shard* s, uint32_t ref, Atom<uint64_t>* 
 
 }  // namespace
 
-uint64_t Store::birth_stamp() const noexcept {
-    return purge_counter(process());
-}
+uint64_t Store::birth_stamp() const noexcept { return purge_counter(process()); }
 
 void Store::prefetch_fill(const Digest& digest) const noexcept {
     const LocalPins* l = process().local;
@@ -172,9 +165,8 @@ Status Store::begin(const NewEntry& what, int64_t now_sec, Writer* writer) noexc
     }
     const uint64_t seq = purge_counter(process());
     // No purge since the birth: no record can be younger.
-    const Validity v = what.birth == seq
-                           ? Validity::kValid
-                           : judge(process(), what.selectors, what.selector_count, what.birth);
+    const Validity v =
+        what.birth == seq ? Validity::kValid : judge(process(), what.selectors, what.selector_count, what.birth);
     if (v == Validity::kPurged) {
         shm::count(process(), Counter::kPurgedInflight);
         return Status::kPurged;
@@ -219,8 +211,7 @@ Status Store::append(Writer* w, Bytes body, int64_t now_sec) noexcept {
     Entry* e = region(process()).entry(w->ref);
     const uint32_t total = e->body_total.load_relaxed();  // relaxed: ours
     const uint64_t object = uint64_t{e->fixed.key_bytes} + head_bytes(e->fixed) + w->written;
-    if (body.size() > process().geo.max_object ||
-        object + body.size() > process().geo.max_object ||
+    if (body.size() > process().geo.max_object || object + body.size() > process().geo.max_object ||
         (total != kUnknownLength && w->written + body.size() > total)) {
         shm::count(process(), Counter::kTooLargeSeen);
         return Status::kTooLarge;
@@ -299,8 +290,7 @@ Pin Store::pin_writer(const Writer& w) noexcept {
     return {region(process()).entry(w.ref), w.ref};
 }
 
-Status Store::refresh(const Pin& pin, int64_t fresh_until_sec, int64_t stale_until_sec,
-                      uint64_t birth) noexcept {
+Status Store::refresh(const Pin& pin, int64_t fresh_until_sec, int64_t stale_until_sec, uint64_t birth) noexcept {
     Entry* e = region(process()).entry(pin.ref);
     uint64_t old = e->birth.load_acquire();  // [entry-birth]
     const uint64_t since = known_valid_at(*e, purge_counter(process()));
@@ -337,8 +327,7 @@ Status Store::remove(const Digest& digest, Bytes key) noexcept {
     }
     Shard* s = shard_of(process(), digest);
     ShardLock lock(&process(), s, ShardLock::Patience::kUpkeep);
-    return lock ? unlink_found_locked(&process(), s, find_locked(process(), *s, digest, key))
-                : Status::kBusy;
+    return lock ? unlink_found_locked(&process(), s, find_locked(process(), *s, digest, key)) : Status::kBusy;
 }
 
 Status Store::remove(const Digest& digest) noexcept {
@@ -347,8 +336,7 @@ Status Store::remove(const Digest& digest) noexcept {
     }
     Shard* s = shard_of(process(), digest);
     ShardLock lock(&process(), s, ShardLock::Patience::kUpkeep);
-    return lock ? unlink_found_locked(&process(), s, find_digest_locked(process(), *s, digest))
-                : Status::kBusy;
+    return lock ? unlink_found_locked(&process(), s, find_digest_locked(process(), *s, digest)) : Status::kBusy;
 }
 
 }  // namespace slab_cache::shm

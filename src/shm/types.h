@@ -14,7 +14,7 @@ namespace slab_cache::shm {
 
 using base::Bytes;
 
-enum class [[nodiscard]] Status : uint8_t {
+enum class [[nodiscard]] Status : uint8_t{
     kOk,
     kMiss,         // no such object
     kBusy,         // a bound was reached (lock spin, slots, leases): do without the cache this time
@@ -30,9 +30,7 @@ enum class [[nodiscard]] Status : uint8_t {
 struct Digest {
     uint64_t hi = 0;
     uint64_t lo = 0;
-    friend bool operator==(const Digest& a, const Digest& b) noexcept {
-        return a.hi == b.hi && a.lo == b.lo;
-    }
+    friend bool operator==(const Digest& a, const Digest& b) noexcept { return a.hi == b.hi && a.lo == b.lo; }
 };
 
 // A row each in evict_policy.cpp.
@@ -41,24 +39,24 @@ enum class Eviction : uint8_t { kHits, kBalanced, kBytes };
 bool parse_eviction(std::string_view word, Eviction* out) noexcept;
 
 struct Config {
-    uint64_t max_object = 0;      // bytes of key + head + body; 0: 1/16 of a shard
-    uint64_t objects = 0;         // index sizing; 0: zone / 4 KB
-    uint32_t purge_records = 0;   // 0: a default in proportion to the zone
-    uint32_t workers = 0;         // worker_processes; the record table is 4 x this + 16, at least 64
-    uint32_t user_bytes = 0;      // opaque area for the layer above (histograms, sketches), zeroed at create
+    uint64_t max_object = 0;     // bytes of key + head + body; 0: 1/16 of a shard
+    uint64_t objects = 0;        // index sizing; 0: zone / 4 KB
+    uint32_t purge_records = 0;  // 0: a default in proportion to the zone
+    uint32_t workers = 0;        // worker_processes; the record table is 4 x this + 16, at least 64
+    uint32_t user_bytes = 0;     // opaque area for the layer above (histograms, sketches), zeroed at create
     Eviction eviction = Eviction::kHits;
 };
 
 // A process's identity: pid and start time in one word, never 0. pid alone is none (pids are reused).
 struct WorkerId {
     uint32_t pid = 0;
-    uint64_t start_time = 0;   // field 22 of /proc/<pid>/stat
+    uint64_t start_time = 0;  // field 22 of /proc/<pid>/stat
 };
 
 // Tells whether a process lives. Replaceable so that tests can declare threads dead; default: /proc.
 using IsAliveFn = bool (*)(const WorkerId&, void* context);
 
-struct Entry;   // layout.h
+struct Entry;  // layout.h
 
 // A pinned object: its bytes stay where they are, unchanged, until unpin(). Empty when entry is null.
 // Up to 1,024 distinct entries per worker; further pins of the same entry are free.
@@ -93,12 +91,12 @@ struct NewEntry {
 
 // A store in progress. Private to the process that began it until commit() or Ticket attach.
 struct Writer {
-    uint32_t ref = 0;          // entry reference, 0 = none
-    uint32_t place = 0;    // place in this worker's unfinished[] (internal)
-    uint64_t written = 0;      // body bytes so far
-    uint32_t tail_run = 0;     // internal
-    uint32_t tail_used = 0;    // internal
-    uint32_t head_left = 0;    // internal: of a head that goes on behind the first run
+    uint32_t ref = 0;        // entry reference, 0 = none
+    uint32_t place = 0;      // place in this worker's unfinished[] (internal)
+    uint64_t written = 0;    // body bytes so far
+    uint32_t tail_run = 0;   // internal
+    uint32_t tail_used = 0;  // internal
+    uint32_t head_left = 0;  // internal: of a head that goes on behind the first run
     explicit operator bool() const noexcept { return ref != 0; }
 };
 
@@ -109,46 +107,46 @@ struct Segment {
 
 enum class Validity : uint8_t {
     kValid,
-    kSoftPurged,   // stale, may be served while it is refreshed
-    kDoubted,      // perhaps purged: the origin is asked before it is served
-    kPurged,       // gone
+    kSoftPurged,  // stale, may be served while it is refreshed
+    kDoubted,     // perhaps purged: the origin is asked before it is served
+    kPurged,      // gone
 };
 
-inline constexpr uint64_t kLeastSeq = uint64_t{1} << 40;   // purge counters begin here or above, at random
-inline constexpr uint32_t kMaxUses = 15;   // bump_uses() counts so far
+inline constexpr uint64_t kLeastSeq = uint64_t{1} << 40;  // purge counters begin here or above, at random
+inline constexpr uint32_t kMaxUses = 15;                  // bump_uses() counts so far
 
 // kDoubt: of everything only (purge_all): what was purged meanwhile is not known.
 enum class PurgeMode : uint8_t { kHard, kSoft, kDoubt };
 
-class PurgeSection;   // store.h
+class PurgeSection;  // store.h
 using PurgeFn = void (*)(PurgeSection* section, void* context);
 
 // One right to ask the origin for one key. `gen` tells this tenancy of the cell from the next.
 struct Ticket {
     uint32_t cell = 0;
-    uint32_t gen = 0;   // 0: no ticket
+    uint32_t gen = 0;  // 0: no ticket
     explicit operator bool() const noexcept { return gen != 0; }
 };
 
 enum class LeaseAnswer : uint8_t {
-    kOwned,         // the caller is to fill
-    kWait,          // somebody else does: lease_watch() the ticket
-    kUnavailable,   // all cells of the set are taken: fill without a lease
+    kOwned,        // the caller is to fill
+    kWait,         // somebody else does: lease_watch() the ticket
+    kUnavailable,  // all cells of the set are taken: fill without a lease
 };
 
 enum class LeaseState : uint8_t {
-    kFetching,    // the origin has been asked; nothing usable yet
-    kStreaming,   // the entry can be pinned with lease_pin() and grows
-    kPublished,   // done: look it up
-    kFailed,      // the fill failed; `detail` says how
-    kPrivate,     // the response is nobody else's business (uncacheable); `detail` is the reason
-    kGone,        // another tenancy: look again
-    kSilent,      // owner dead (`detail` 1) or without progress for longer than allowed (0): may be overtaken
+    kFetching,   // the origin has been asked; nothing usable yet
+    kStreaming,  // the entry can be pinned with lease_pin() and grows
+    kPublished,  // done: look it up
+    kFailed,     // the fill failed; `detail` says how
+    kPrivate,    // the response is nobody else's business (uncacheable); `detail` is the reason
+    kGone,       // another tenancy: look again
+    kSilent,     // owner dead (`detail` 1) or without progress for longer than allowed (0): may be overtaken
 };
 
 struct LeaseView {
     LeaseState state = LeaseState::kGone;
-    uint32_t detail = 0;   // 16 bits of it are kept
+    uint32_t detail = 0;  // 16 bits of it are kept
 };
 
 // Which workers to wake: bit i = worker record i.
@@ -159,19 +157,19 @@ struct WakeSet {
 };
 
 struct Stats {
-    uint64_t zone_bytes, overhead_bytes;            // whole zone; fixed metadata in it
-    uint64_t capacity_bytes, used_bytes;            // block space; allocated in it
-    uint64_t live_bytes;                            // bytes the reachable objects' runs hold (exact payload)
-    uint64_t retired_bytes, filling_bytes;          // unlinked but pinned; being written
+    uint64_t zone_bytes, overhead_bytes;    // whole zone; fixed metadata in it
+    uint64_t capacity_bytes, used_bytes;    // block space; allocated in it
+    uint64_t live_bytes;                    // bytes the reachable objects' runs hold (exact payload)
+    uint64_t retired_bytes, filling_bytes;  // unlinked but pinned; being written
     uint64_t entries, index_slots, blocks_free, blocks_page, blocks_tail, shards;
     uint64_t purge_seq, purge_records, workers_live, workers_draining, pins;
-    uint64_t eviction_age_sec;                      // age of the newest eviction victim
+    uint64_t eviction_age_sec;  // age of the newest eviction victim
 };
 
 struct Audit {
     bool clean = false;
     uint64_t entries = 0, violations = 0;
-    char first[160] = {};   // the first violation, in words
+    char first[160] = {};  // the first violation, in words
 };
 
 // What carry() may do, and what it did.

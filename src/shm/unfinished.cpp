@@ -8,9 +8,7 @@
 namespace slab_cache::shm {
 namespace {
 
-constexpr uint32_t round_up(uint64_t x, uint32_t to) noexcept {
-    return static_cast<uint32_t>((x + to - 1) / to * to);
-}
+constexpr uint32_t round_up(uint64_t x, uint32_t to) noexcept { return static_cast<uint32_t>((x + to - 1) / to * to); }
 
 char* copy_part(char* to, Bytes part) noexcept {
     base::copy_in(to, part.data(), part.size());
@@ -31,29 +29,24 @@ Ask ask_for_more(const Entry& e, const Writer& w, uint64_t now) noexcept {
         return plan_next_run(w.head_left + body);
     }
     const uint64_t so_far = w.written > now ? w.written : now;
-    const uint64_t want = so_far < kPageBytes    ? kPageBytes
-                          : so_far > kBlockBytes ? kBlockBytes
-                                                 : so_far;
+    const uint64_t want = so_far < kPageBytes ? kPageBytes : so_far > kBlockBytes ? kBlockBytes : so_far;
     return {round_up(want, kPageBytes), kTailLimitBytes, Kind::kAny};
 }
 
 // Copies the last `bytes` payload bytes of a run into a tail run of their own; empty when there is no room.
-Run split_off_locked(const Context& c, Shard* s, uint32_t owner, uint32_t from, uint32_t at,
-                     uint32_t bytes) noexcept {
+Run split_off_locked(const Context& c, Shard* s, uint32_t owner, uint32_t from, uint32_t at, uint32_t bytes) noexcept {
     const uint32_t need = bytes + kRunHeaderBytes;
     const Run run = space_of(c, *s).alloc_run_locked(need, need, Kind::kTail);
     if (run) {
         write_run_header(c, run, owner);
-        base::copy_in(region(c).run(run.ref) + 1,
-                      reinterpret_cast<const char*>(region(c).run(from) + 1) + at, bytes);
+        base::copy_in(region(c).run(run.ref) + 1, reinterpret_cast<const char*>(region(c).run(from) + 1) + at, bytes);
     }
     return run;
 }
 
 void account_locked(const Context& c, Shard* s, uint32_t ref, int64_t delta) noexcept {
     Entry* e = region(c).entry(ref);
-    e->occupied.store_relaxed(
-        static_cast<uint32_t>(static_cast<int64_t>(e->occupied.load_relaxed()) + delta));
+    e->occupied.store_relaxed(static_cast<uint32_t>(static_cast<int64_t>(e->occupied.load_relaxed()) + delta));
     s->filling_bytes = static_cast<uint64_t>(static_cast<int64_t>(s->filling_bytes) + delta);
 }
 
@@ -61,8 +54,7 @@ void shrink_locked(const Context& c, Shard* s, const Writer& w, uint32_t to) noe
     RunHeader* run = region(c).run(w.tail_run);
     const uint32_t old = run->len.load_relaxed();
     const uint32_t now = space_of(c, *s).shrink_run_locked(w.tail_run, old, to);
-    run->len.store_relaxed(
-        now);  // relaxed: readers go by body_available, which this does not touch
+    run->len.store_relaxed(now);  // relaxed: readers go by body_available, which this does not touch
     account_locked(c, s, w.ref, int64_t{now} - int64_t{old});
 }
 
@@ -135,8 +127,8 @@ uint32_t free_place(const Context& c, uint32_t hint) noexcept {
 }
 
 Run first_run_locked(const Context& c, Shard* s, const NewEntry& what, int64_t now_sec) noexcept {
-    const auto front = static_cast<uint32_t>(sizeof(Entry) + what.selector_count * 8U +
-                                             what.key.size() + what.head.size());
+    const auto front =
+        static_cast<uint32_t>(sizeof(Entry) + what.selector_count * 8U + what.key.size() + what.head.size());
     const uint32_t least = front <= kMostInFirstRun ? front + kRunHeaderBytes : kBlockBytes;
     Ask ask = {round_up(least > kPageBytes ? least : kPageBytes, kPageBytes), least, Kind::kAny};
     if (what.body_bytes >= 0) {
@@ -152,8 +144,7 @@ Run first_run_locked(const Context& c, Shard* s, const NewEntry& what, int64_t n
     return may_be && may_grow_locked(c, *s, ask.want_bytes) ? make_room_locked(c, s, ask, now_sec) : Run{};
 }
 
-void write_front(const Context& c, Run run, const NewEntry& what, int64_t now_sec,
-                 uint64_t checked) noexcept {
+void write_front(const Context& c, Run run, const NewEntry& what, int64_t now_sec, uint64_t checked) noexcept {
     write_run_header(c, run, run.ref);
     EntryFixed f = {};
     f.digest_hi = what.digest.hi;
@@ -169,14 +160,12 @@ void write_front(const Context& c, Run run, const NewEntry& what, int64_t now_se
     f.checksum = checksum_of(f, run.ref);
     Entry* e = region(c).entry(run.ref);
     base::copy_in(&e->fixed, &f, sizeof(f));
-    e->birth.store_relaxed(
-        what.birth);  // relaxed, all of these: published by unfinished[], lease or index
+    e->birth.store_relaxed(what.birth);  // relaxed, all of these: published by unfinished[], lease or index
     e->checked.store_relaxed(checked);
     e->fresh_until.store_relaxed(saturate_sec(what.fresh_until_sec));
     e->stale_until.store_relaxed(saturate_sec(what.stale_until_sec));
     e->body_available.store_relaxed(0);
-    e->body_total.store_relaxed(what.body_bytes < 0 ? kUnknownLength
-                                                    : static_cast<uint32_t>(what.body_bytes));
+    e->body_total.store_relaxed(what.body_bytes < 0 ? kUnknownLength : static_cast<uint32_t>(what.body_bytes));
     e->state.store_relaxed(static_cast<uint8_t>(EntryState::kFilling));
     e->freq.store_relaxed(0);
     e->queue = 0;
@@ -202,8 +191,7 @@ Status grow(Context* c, Writer* w, uint64_t more, int64_t now_sec) noexcept {
         return Status::kCorrupt;  // a repair took it from nonsense
     }
     const Ask ask = ask_for_more(*region(*c).entry(w->ref), *w, more);
-    const Run run =
-        may_grow_locked(*c, *s, ask.want_bytes) ? make_room_locked(*c, s, ask, now_sec) : Run{};
+    const Run run = may_grow_locked(*c, *s, ask.want_bytes) ? make_room_locked(*c, s, ask, now_sec) : Run{};
     if (!run) {
         return Status::kNoSpace;
     }
@@ -239,7 +227,7 @@ Status put_piece(Context* c, Writer* w, Bytes bytes, int64_t now_sec, uint32_t* 
 void trim_locked(const Context& c, Shard* s, Writer* w) noexcept {
     Entry* e = region(c).entry(w->ref);
     if ((e->marks.load_relaxed() & kShared) != 0) {  // relaxed: only its writer sets it
-        hide_growing(c, digest_of(*e), w->ref);  // before the look for readers
+        hide_growing(c, digest_of(*e), w->ref);      // before the look for readers
     }
     const uint32_t used = w->tail_used + kRunHeaderBytes;
     const uint32_t len = region(c).run(w->tail_run)->len.load_relaxed();
@@ -255,10 +243,9 @@ void trim_locked(const Context& c, Shard* s, Writer* w) noexcept {
     uint32_t pages = used / kPageBytes;
     // What stays in front of the cut fills its pages to the last byte.
     const uint32_t rest = pages == 0 ? w->tail_used : used - pages * kPageBytes;
-    const bool front_is_cut = w->tail_run == w->ref && pages > 0 &&
-                              pages * kPageBytes < kRunHeaderBytes + front_bytes(e->fixed);
-    if (rest > 0 && rest + kRunHeaderBytes < kTailLimitBytes && !front_is_cut &&
-        !is_read_by_others(c, *e, w->ref)) {
+    const bool front_is_cut =
+        w->tail_run == w->ref && pages > 0 && pages * kPageBytes < kRunHeaderBytes + front_bytes(e->fixed);
+    if (rest > 0 && rest + kRunHeaderBytes < kTailLimitBytes && !front_is_cut && !is_read_by_others(c, *e, w->ref)) {
         const bool whole = pages == 0 && w->tail_run == w->ref;
         if (whole ? move_entry_locked(c, s, w) : move_tail_locked(c, s, w, pages)) {
             return;

@@ -21,8 +21,7 @@ uint32_t free_place(const Context& c, uint32_t hint) noexcept;
 
 Run first_run_locked(const Context& c, Shard* s, const NewEntry& what, int64_t now_sec) noexcept;
 // Run header, entry, selectors, key, and what the first run takes of the head; state kFilling. `checked`: the purge counter it was judged at.
-void write_front(const Context& c, Run run, const NewEntry& what, int64_t now_sec,
-                 uint64_t checked) noexcept;
+void write_front(const Context& c, Run run, const NewEntry& what, int64_t now_sec, uint64_t checked) noexcept;
 
 // Places as many of these bytes as the last run takes; where it is full, makes room for them and places none. kOk, kNoSpace,
 // kBusy, kCorrupt.

@@ -102,8 +102,7 @@ bool is_alive(const Context& c, uint64_t owner_word) noexcept {
     uint64_t start = 0;
     const Life life = look_at_process(id.pid, &start);
     const uint64_t kept = start & ((uint64_t{1} << 41) - 1);
-    return life == Life::kUnknown ||
-           (life == Life::kAlive && (id.start_time == 0 || kept == id.start_time));
+    return life == Life::kUnknown || (life == Life::kAlive && (id.start_time == 0 || kept == id.start_time));
 }
 
 bool is_gone(const Context& c, uint64_t owner_word) noexcept {

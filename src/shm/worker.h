@@ -30,9 +30,9 @@ constexpr WorkerId identity_of(uint64_t word) noexcept {
 }
 
 enum class Life : uint8_t {
-    kAlive,     // and its start time is known
-    kDead,      // no such process, or a zombie
-    kUnknown,   // could not be asked
+    kAlive,    // and its start time is known
+    kDead,     // no such process, or a zombie
+    kUnknown,  // could not be asked
 };
 // Field 22 of /proc/<pid>/stat.
 Life look_at_process(uint32_t pid, uint64_t* start_time) noexcept;

@@ -9,12 +9,8 @@ namespace {
 
 constexpr uint64_t kMiB = 1024 * 1024;
 
-constexpr uint64_t clamp(uint64_t x, uint64_t lo, uint64_t hi) noexcept {
-    return x < lo ? lo : x > hi ? hi : x;
-}
-constexpr uint64_t round_up(uint64_t x, uint64_t to) noexcept {
-    return (x + to - 1) / to * to;
-}
+constexpr uint64_t clamp(uint64_t x, uint64_t lo, uint64_t hi) noexcept { return x < lo ? lo : x > hi ? hi : x; }
+constexpr uint64_t round_up(uint64_t x, uint64_t to) noexcept { return (x + to - 1) / to * to; }
 
 uint64_t object_count(uint64_t zone_bytes, const Config& config) noexcept {
     const uint64_t n = config.objects != 0 ? config.objects : zone_bytes / 4096;
@@ -29,13 +25,12 @@ void size_tables(uint64_t bytes, const Config& config, ZoneHeader* z) noexcept {
     }
     z->slots_per_worker = slots;
     z->unfinished_per_worker = static_cast<uint32_t>(clamp(slots / 4, 32, 256));
-    z->worker_bytes = static_cast<uint32_t>(
-        sizeof(WorkerRecord) + round_up(z->unfinished_per_worker * 4, kLineBytes) + slots * 4);
-    z->worker_count =
-        static_cast<uint32_t>(clamp(uint64_t{config.workers} * 4 + 16, 64, kMaxWorkers));
+    z->worker_bytes =
+        static_cast<uint32_t>(sizeof(WorkerRecord) + round_up(z->unfinished_per_worker * 4, kLineBytes) + slots * 4);
+    z->worker_count = static_cast<uint32_t>(clamp(uint64_t{config.workers} * 4 + 16, 64, kMaxWorkers));
     z->lease_sets = static_cast<uint32_t>(clamp(bytes / kMiB, 4, 1024));
-    const uint64_t records = config.purge_records != 0 ? clamp(config.purge_records, 7, bytes / 64)
-                                                       : clamp(bytes / 8192, 896, 1 << 20);
+    const uint64_t records =
+        config.purge_records != 0 ? clamp(config.purge_records, 7, bytes / 64) : clamp(bytes / 8192, 896, 1 << 20);
     z->purge_sets = static_cast<uint32_t>((records + PurgeSet::kRecords - 1) / PurgeSet::kRecords);
     z->mark_groups = static_cast<uint32_t>(clamp(bytes / (128 * 1024), 32, 1 << 16));
     z->uses_lines = static_cast<uint32_t>(object_count(bytes, config) / 31 + 1);
@@ -61,7 +56,7 @@ uint64_t place_tables(uint32_t reserved, const Config& config, ZoneHeader* z) no
 // Places one shard's tables; returns the offset behind them.
 uint64_t place_shard(uint64_t at, uint64_t objects, uint32_t blocks, Shard* s) noexcept {
     s->bucket_count = static_cast<uint32_t>(objects * 2 / 9 + 1);  // 64 % of the slots at `objects`
-    s->overflow_count = s->bucket_count / 4 + 1;   // twice what must be full: each leaves its chain late
+    s->overflow_count = s->bucket_count / 4 + 1;  // twice what must be full: each leaves its chain late
     s->block_count = blocks;
     at += sizeof(Shard);
     s->buckets_offset = at;
@@ -77,8 +72,7 @@ uint64_t place_shard(uint64_t at, uint64_t objects, uint32_t blocks, Shard* s) n
 }
 
 // All shards with `blocks` blocks each; returns the zone bytes needed.
-uint64_t place_shards(uint64_t at, uint64_t objects, uint32_t blocks, ZoneHeader* z,
-                      Shard* shards) noexcept {
+uint64_t place_shards(uint64_t at, uint64_t objects, uint32_t blocks, ZoneHeader* z, Shard* shards) noexcept {
     for (uint32_t i = 0; i < z->shard_count; i++) {
         z->shard_offset[i] = at;
         at = place_shard(at, objects / z->shard_count + 1, blocks, &shards[i]);
@@ -98,19 +92,16 @@ bool shard_matches(const Shard& s, const Shard& want) noexcept {
            s.evict_offset == want.evict_offset && s.space_offset == want.space_offset &&
            s.blocks_offset == want.blocks_offset && s.evict_bytes == want.evict_bytes &&
            s.space_bytes == want.space_bytes && s.bucket_count == want.bucket_count &&
-           s.overflow_count == want.overflow_count && s.block_count == want.block_count &&
-           s.index == want.index;
+           s.overflow_count == want.overflow_count && s.block_count == want.block_count && s.index == want.index;
 }
 
 }  // namespace
 
-bool plan_zone(uint64_t bytes, uint32_t reserved, const Config& config, ZoneHeader* z,
-               Shard* shards) noexcept {
+bool plan_zone(uint64_t bytes, uint32_t reserved, const Config& config, ZoneHeader* z, Shard* shards) noexcept {
     // What a ref reaches, less a block: the ref behind the last one is still a 32-bit number.
     const uint64_t reach = (uint64_t{1} << 38) - kBlockBytes;
     const uint64_t usable = bytes < reach ? bytes : reach;
-    z->shard_count =
-        usable < 64 * kMiB ? 1 : static_cast<uint32_t>(clamp(usable / (64 * kMiB), 1, kMaxShards));
+    z->shard_count = usable < 64 * kMiB ? 1 : static_cast<uint32_t>(clamp(usable / (64 * kMiB), 1, kMaxShards));
     size_tables(usable, config, z);
     const uint64_t start = place_tables(reserved, config, z);
     if (start >= usable) {
@@ -118,8 +109,7 @@ bool plan_zone(uint64_t bytes, uint32_t reserved, const Config& config, ZoneHead
     }
     uint64_t blocks = (usable - start) / z->shard_count / kBlockBytes;
     const uint64_t objects = object_count(usable, config);
-    while (blocks >= kMinBlocks &&
-           place_shards(start, objects, static_cast<uint32_t>(blocks), z, shards) > usable) {
+    while (blocks >= kMinBlocks && place_shards(start, objects, static_cast<uint32_t>(blocks), z, shards) > usable) {
         const uint64_t step = blocks / 1024;
         blocks -= step > 0 ? step : 1;
     }
@@ -150,9 +140,7 @@ uint64_t Store::max_object(uint64_t bytes, const Config& config) noexcept {
     return plan_zone(bytes, 4096, config, &z, shards) ? z.max_object : 0;
 }
 
-uint32_t zone_fingerprint() noexcept {
-    return layout_fingerprint(base::mix64(kSpaceFingerprint, kEvictFingerprint));
-}
+uint32_t zone_fingerprint() noexcept { return layout_fingerprint(base::mix64(kSpaceFingerprint, kEvictFingerprint)); }
 
 Geometry geometry_of(const ZoneHeader& plan, const Shard& first) noexcept {
     Geometry g;
@@ -196,9 +184,8 @@ Geometry geometry_of(const ZoneHeader& plan, const Shard& first) noexcept {
 
 bool zone_matches(const ZoneHeader& z, uint64_t bytes, uint32_t reserved, const Config& config,
                   Geometry* geo) noexcept {
-    if (z.magic != kZoneMagic || z.version != kLayoutVersion ||
-        z.fingerprint != zone_fingerprint() || z.zone_bytes != bytes ||
-        z.reserved_bytes != reserved || z.config_max_object != config.max_object ||
+    if (z.magic != kZoneMagic || z.version != kLayoutVersion || z.fingerprint != zone_fingerprint() ||
+        z.zone_bytes != bytes || z.reserved_bytes != reserved || z.config_max_object != config.max_object ||
         z.config_objects != config.objects || z.config_purge_records != config.purge_records ||
         z.config_workers != config.workers || z.config_user_bytes != config.user_bytes ||
         z.config_eviction != static_cast<uint32_t>(config.eviction)) {
@@ -211,11 +198,10 @@ bool zone_matches(const ZoneHeader& z, uint64_t bytes, uint32_t reserved, const 
         want.overhead_bytes != z.overhead_bytes || want.worker_count != z.worker_count ||
         want.worker_bytes != z.worker_bytes || want.slots_per_worker != z.slots_per_worker ||
         want.lease_sets != z.lease_sets || want.unfinished_per_worker != z.unfinished_per_worker ||
-        want.purge_sets != z.purge_sets || want.mark_groups != z.mark_groups ||
-        want.uses_lines != z.uses_lines || want.user_offset != z.user_offset ||
-        want.workers_offset != z.workers_offset || want.leases_offset != z.leases_offset ||
-        want.purges_offset != z.purges_offset || want.marks_offset != z.marks_offset ||
-        want.uses_offset != z.uses_offset || want.max_object != z.max_object) {
+        want.purge_sets != z.purge_sets || want.mark_groups != z.mark_groups || want.uses_lines != z.uses_lines ||
+        want.user_offset != z.user_offset || want.workers_offset != z.workers_offset ||
+        want.leases_offset != z.leases_offset || want.purges_offset != z.purges_offset ||
+        want.marks_offset != z.marks_offset || want.uses_offset != z.uses_offset || want.max_object != z.max_object) {
         return false;
     }
     const char* base = reinterpret_cast<const char*>(&z) - reserved;

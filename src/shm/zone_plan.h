@@ -24,9 +24,7 @@ uint32_t zone_fingerprint() noexcept;
 bool zone_matches(const ZoneHeader& z, uint64_t zone_bytes, uint32_t reserved, const Config& config,
                   Geometry* geo) noexcept;
 
-inline Region region(const Context& c) noexcept {
-    return {c.base, c.bytes};
-}
+inline Region region(const Context& c) noexcept { return {c.base, c.bytes}; }
 
 inline Shard* shard_at(const Context& c, uint32_t i) noexcept {
     return region(c).at<Shard>(c.geo.shards_offset + i * c.geo.shard_stride);
@@ -68,10 +66,10 @@ inline uint32_t first_ref(const Context& c, const Shard& s) noexcept {
 inline bool owns(const Context& c, const Shard& s, uint32_t ref) noexcept {
     return ref - first_ref(c, s) < c.geo.shard_refs;
 }
-inline bool is_in_blocks(const Context& c, uint32_t ref) noexcept {   // of any shard
+inline bool is_in_blocks(const Context& c, uint32_t ref) noexcept {  // of any shard
     return ref - c.geo.first_ref < c.geo.all_refs;
 }
-inline uint64_t capacity(const Context& c) noexcept {   // of each shard
+inline uint64_t capacity(const Context& c) noexcept {  // of each shard
     return uint64_t{c.geo.block_count} * kBlockBytes;
 }
 

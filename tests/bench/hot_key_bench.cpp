@@ -35,12 +35,10 @@ void pin_to_core(uint32_t i) {
     sched_setaffinity(0, sizeof(set), &set);
 }
 
-void look_up(SharedRegion& zone, Board* board, uint32_t me, uint32_t processes, uint32_t keys,
-             uint64_t lookups) {
+void look_up(SharedRegion& zone, Board* board, uint32_t me, uint32_t processes, uint32_t keys, uint64_t lookups) {
     pin_to_core(me);
     Store s;
-    if (s.attach(zone.base(), zone.bytes(), 0, {}) != Status::kOk ||
-        s.join({1000 + me, 1}) != Status::kOk) {
+    if (s.attach(zone.base(), zone.bytes(), 0, {}) != Status::kOk || s.join({1000 + me, 1}) != Status::kOk) {
         _exit(1);
     }
     std::vector<std::string> names;
@@ -93,8 +91,7 @@ void lookups(benchmark::State& state, uint32_t keys) {
     const auto processes = static_cast<uint32_t>(state.range(0));
     SharedRegion zone(64 << 20);
     Store s;
-    if (s.create(zone.base(), zone.bytes(), 0, {}, kSeed) != Status::kOk ||
-        s.join({1, 1}) != Status::kOk) {
+    if (s.create(zone.base(), zone.bytes(), 0, {}, kSeed) != Status::kOk || s.join({1, 1}) != Status::kOk) {
         state.SkipWithError("no zone");
         return;
     }
@@ -126,12 +123,8 @@ void lookups(benchmark::State& state, uint32_t keys) {
     }
 }
 
-void BM_HotKey(benchmark::State& state) {
-    lookups(state, 1);
-}
-void BM_ManyKeys(benchmark::State& state) {
-    lookups(state, kMany);
-}
+void BM_HotKey(benchmark::State& state) { lookups(state, 1); }
+void BM_ManyKeys(benchmark::State& state) { lookups(state, kMany); }
 BENCHMARK(BM_HotKey)->ArgName("processes")->Arg(1)->Arg(2)->UseManualTime()->Iterations(5);
 BENCHMARK(BM_ManyKeys)->ArgName("processes")->Arg(1)->Arg(2)->UseManualTime()->Iterations(3);
 

@@ -109,33 +109,20 @@ void run(benchmark::State& state, bool purges, uint32_t hits) {
         }
     }
     if (hits != 0) {
-        state.counters["hits"] =
-            static_cast<double>(found) / static_cast<double>(state.iterations() * hits);
+        state.counters["hits"] = static_cast<double>(found) / static_cast<double>(state.iterations() * hits);
     }
 }
 
-void BM_Hits(benchmark::State& state) {
-    run(state, false, 100);
-}
-void BM_Purge(benchmark::State& state) {
-    run(state, true, 0);
-}
-void BM_HitsAndPurge(benchmark::State& state) {
-    run(state, true, 100);
-}
+void BM_Hits(benchmark::State& state) { run(state, false, 100); }
+void BM_Purge(benchmark::State& state) { run(state, true, 0); }
+void BM_HitsAndPurge(benchmark::State& state) { run(state, true, 100); }
 
 // One size after the other, since a zone is filled once.
 const int kRegistered = [] {
     for (const int64_t n : {1000, 100000, 2000000}) {
         benchmark::RegisterBenchmark("BM_Hits", BM_Hits)->ArgName("objects")->Arg(n);
-        benchmark::RegisterBenchmark("BM_HitsAndPurge", BM_HitsAndPurge)
-            ->ArgName("objects")
-            ->Arg(n)
-            ->Iterations(20000);
-        benchmark::RegisterBenchmark("BM_Purge", BM_Purge)
-            ->ArgName("objects")
-            ->Arg(n)
-            ->Iterations(200000);
+        benchmark::RegisterBenchmark("BM_HitsAndPurge", BM_HitsAndPurge)->ArgName("objects")->Arg(n)->Iterations(20000);
+        benchmark::RegisterBenchmark("BM_Purge", BM_Purge)->ArgName("objects")->Arg(n)->Iterations(200000);
     }
     return 0;
 }();

@@ -62,17 +62,15 @@ double replay_all(const std::string& path, uint64_t refuse_divisor) {
         return 0;
     }
     double sum = 0;
-    for (shm::Eviction policy :
-         {shm::Eviction::kHits, shm::Eviction::kBalanced, shm::Eviction::kBytes}) {
+    for (shm::Eviction policy : {shm::Eviction::kHits, shm::Eviction::kBalanced, shm::Eviction::kBytes}) {
         const Row* row = row_of(trace.name, policy);
         for (int c = 0; c < 3; c++) {
             const test::MissRatio got = test::replay(trace, policy, kCapacities[c], refuse_divisor);
-            std::printf("%-18s %-9s %3.0f%%  miss %.4f  bytes %.4f", trace.name.c_str(),
-                        name_of(policy), kCapacities[c] * 100, got.requests, got.bytes);
+            std::printf("%-18s %-9s %3.0f%%  miss %.4f  bytes %.4f", trace.name.c_str(), name_of(policy),
+                        kCapacities[c] * 100, got.requests, got.bytes);
             if (row != nullptr) {
-                std::printf("   study %.3f / %.3f   %+5.1f%% / %+5.1f%%", row->miss[c],
-                            row->byte_miss[c], 100 * (got.requests / row->miss[c] - 1),
-                            100 * (got.bytes / row->byte_miss[c] - 1));
+                std::printf("   study %.3f / %.3f   %+5.1f%% / %+5.1f%%", row->miss[c], row->byte_miss[c],
+                            100 * (got.requests / row->miss[c] - 1), 100 * (got.bytes / row->byte_miss[c] - 1));
                 sum += policy == shm::Eviction::kHits ? std::log(got.requests / row->miss[c]) : 0;
             }
             std::printf("   %.2f us/request\n", got.us_per_request);
@@ -90,13 +88,12 @@ int main(int argc, char** argv) {
     for (int i = 1; i < argc; i++) {
         if (std::strcmp(argv[i], "--no-refusal") == 0) {
             refuse_divisor = 1;
-        } else if (argv[i][0] != '-') {   // flags of other benchmark programs are let pass
+        } else if (argv[i][0] != '-') {  // flags of other benchmark programs are let pass
             paths.push_back(argv[i]);
         }
     }
     if (paths.empty()) {
-        for (const char* name : {"web_adaptsize", "web_apache", "keys_web07", "keys_scarab_recs",
-                                 "synth_zipf09"}) {
+        for (const char* name : {"web_adaptsize", "web_apache", "keys_web07", "keys_scarab_recs", "synth_zipf09"}) {
             paths.push_back(test::trace_path(name));
         }
     }

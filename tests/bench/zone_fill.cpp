@@ -52,12 +52,10 @@ bool open_zone(const char* path, shm::Store* store) {
     if (base == MAP_FAILED) {
         return false;
     }
-    const auto* z =
-        reinterpret_cast<const shm::ZoneHeader*>(static_cast<const char*>(base) + kReserved);
+    const auto* z = reinterpret_cast<const shm::ZoneHeader*>(static_cast<const char*>(base) + kReserved);
     shm::WorkerId self{static_cast<uint32_t>(getpid()), 0};
     return store->attach(base, size, kReserved, config_of(*z)) == shm::Status::kOk &&
-           shm::read_start_time(self.pid, &self.start_time) &&
-           store->join(self) == shm::Status::kOk;
+           shm::read_start_time(self.pid, &self.start_time) && store->join(self) == shm::Status::kOk;
 }
 
 // What all objects have in common, and the buffers that one after the other is made in.
@@ -89,8 +87,7 @@ struct Source {
     }
 
     uint32_t select(const std::string& path, uint64_t i, uint64_t* out) const {
-        uint32_t n =
-            cache::url_selectors({host, path, {}}, store->secret(), out, cache::kMaxSelectors);
+        uint32_t n = cache::url_selectors({host, path, {}}, store->secret(), out, cache::kMaxSelectors);
         uint64_t each[] = {10, 100, 1000, 10000, 100000, 1000000};
         for (uint64_t k = 0; k < tags; k++) {
             const std::string tag = std::to_string(k) + "-" + std::to_string(i % each[k % 6]);

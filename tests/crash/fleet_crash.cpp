@@ -114,7 +114,9 @@ void read(World& w, bool position_first) {
     }
 }
 
-bool counts(World& w, uint32_t key) { return get(w.store, kKey[key]) == "<purged>" || get(w.store, kKey[key]) == "<miss>"; }
+bool counts(World& w, uint32_t key) {
+    return get(w.store, kKey[key]) == "<purged>" || get(w.store, kKey[key]) == "<miss>";
+}
 
 bool is_at_server(const World& w, uint32_t key) {
     for (uint32_t i = 0; i < w.server->count; i++) {
@@ -213,7 +215,7 @@ void fill_ring(World& w) {
     OutboxRecord record;
     Outbox outbox = w.outbox();
     for (int i = 0; i < 60; i++) {
-        (void)outbox.put(one, 1, 1, 1, &place);
+        (void) outbox.put(one, 1, 1, 1, &place);
         if (outbox.read(outbox.tail(), &record)) {
             outbox.note_sent(record, {1, static_cast<uint64_t>(i)});
         }
@@ -232,9 +234,9 @@ bool is_doubted(World& w) {
 
 struct Deed {
     const char* name;
-    std::function<void(World&)> prepare;                // in the parent
-    std::function<void(World&)> deed;                   // in the child
-    std::function<std::string(World&, bool)> witness;   // in the parent; was it done? Empty, or what is wrong
+    std::function<void(World&)> prepare;               // in the parent
+    std::function<void(World&)> deed;                  // in the child
+    std::function<std::string(World&, bool)> witness;  // in the parent; was it done? Empty, or what is wrong
     bool must_fail = false;
 };
 
@@ -245,11 +247,22 @@ void four_entries(World& w) {
 }
 
 const Deed kDeeds[] = {
-    {"purge that is told", [](World&) {}, [](World& w) { purge(w, {0}); }, [](World& w, bool done) { return published(w, {0}, done); }},
-    {"purge of several that is told", [](World&) {}, [](World& w) { purge(w, {0, 1, 2}); },
-     [](World& w, bool done) { return published(w, {0, 1, 2}, done); }},
-    {"purge where the ring goes round", fill_ring, [](World& w) { purge(w, {0, 1}); },
-     [](World& w, bool done) { return published(w, {0, 1}, done); }},
+    {"purge that is told", [](World&) {}, [](World& w) { purge(w, {0}); },
+     [](World& w, bool done) { return published(w, {0}, done); }},
+    {"purge of several that is told", [](World&) {},
+     [](World& w) {
+         purge(w, {0, 1, 2});
+     },
+     [](World& w, bool done) {
+         return published(w, {0, 1, 2}, done);
+     }},
+    {"purge where the ring goes round", fill_ring,
+     [](World& w) {
+         purge(w, {0, 1});
+     },
+     [](World& w, bool done) {
+         return published(w, {0, 1}, done);
+     }},
     {"purge that does not fit",
      [](World& w) {
          const std::string text(cache::kMaxRecordText, 'x');
@@ -260,10 +273,12 @@ const Deed kDeeds[] = {
          w.outbox().note_told(w.outbox().missed(), {1, 0});
          const std::string fill(w.outbox().start() + cache::kOutboxBytes - w.outbox().head() - 100, 'y');
          const Bytes last[] = {fill};
-         (void)w.outbox().put(last, 1, 1, 1, &place);
+         (void) w.outbox().put(last, 1, 1, 1, &place);
          w.outbox().note_told(w.outbox().missed(), {1, 0});
      },
-     [](World& w) { purge(w, {0, 1, 2, 3}); },
+     [](World& w) {
+         purge(w, {0, 1, 2, 3});
+     },
      [](World& w, bool done) {
          w.store.reap();
          const bool is_told = w.outbox().untold() != 0;
@@ -272,7 +287,14 @@ const Deed kDeeds[] = {
          }
          return is_told && !counts(w, 0) ? std::string("others will doubt, and it is served here") : std::string();
      }},
-    {"publish", [](World& w) { purge(w, {0}); purge(w, {1}); purge(w, {2, 3}); w.outbox().miss(); }, publish,
+    {"publish",
+     [](World& w) {
+         purge(w, {0});
+         purge(w, {1});
+         purge(w, {2, 3});
+         w.outbox().miss();
+     },
+     publish,
      [](World& w, bool) {
          std::string e = published(w, {0, 1, 2, 3}, true);
          Server clean = *w.server;
@@ -289,25 +311,32 @@ const Deed kDeeds[] = {
     {"take the lease", [](World&) {},
      [](World& w) {
          uint64_t epoch = 0;
-         (void)cache::take_lease(w.area, shm::identity_word(me()), 50, is_dead, nullptr, &epoch);
+         (void) cache::take_lease(w.area, shm::identity_word(me()), 50, is_dead, nullptr, &epoch);
      },
      [](World& w, bool) { return takes_over(w); }},
     {"take the lease from the dead",
-     [](World& w) { w.area->lease.owner.store_relaxed(shm::identity_word({4194000, 1})); },
+     [](World& w) {
+         w.area->lease.owner.store_relaxed(shm::identity_word({4194000, 1}));
+     },
      [](World& w) {
          uint64_t epoch = 0;
-         (void)cache::take_lease(w.area, shm::identity_word(me()), 50, is_dead, nullptr, &epoch);
+         (void) cache::take_lease(w.area, shm::identity_word(me()), 50, is_dead, nullptr, &epoch);
      },
      [](World& w, bool) { return takes_over(w); }},
     {"note a node",
-     [](World& w) { (void)cache::note_node(w.area, "web2", {1, 0}, 5, cache::NodeState::kLive); },
-     [](World& w) { (void)cache::note_node(w.area, "web2", {2, 0}, 6, cache::NodeState::kSilent); },
+     [](World& w) {
+         (void) cache::note_node(w.area, "web2", {1, 0}, 5, cache::NodeState::kLive);
+     },
+     [](World& w) {
+         (void) cache::note_node(w.area, "web2", {2, 0}, 6, cache::NodeState::kSilent);
+     },
      [](World& w, bool) {
          cache::FleetNode node;
          if (cache::look_at_node(*w.area, 0, &node) == cache::NodeLook::kNone) {
              return std::string("a node is forgotten");
          }
-         if (cache::read_node(*w.area, 0, &node) && node.position != (StreamId{1, 0}) && node.position != (StreamId{2, 0})) {
+         if (cache::read_node(*w.area, 0, &node) && node.position != (StreamId{1, 0}) &&
+             node.position != (StreamId{2, 0})) {
              return std::string("half a node is read");
          }
          const bool noted = cache::note_node(w.area, "web2", {3, 0}, 7, cache::NodeState::kLive);
@@ -325,15 +354,17 @@ const Deed kDeeds[] = {
      [](World& w, bool) {
          w.store.reap();
          // Somebody else has to do it before it is a second late.
-         return is_doubted(w) || cache::must_doubt(w.area, 5200, 1000) ? std::string() : std::string("it was due, and nobody does it");
+         return is_doubted(w) || cache::must_doubt(w.area, 5200, 1000) ? std::string()
+                                                                       : std::string("it was due, and nobody does it");
      }},
-    {"twin: position before the purge", four_entries, [](World& w) { read(w, true); }, [](World& w, bool) { return read_to_the_end(w); },
-     true},
+    {"twin: position before the purge", four_entries, [](World& w) { read(w, true); },
+     [](World& w, bool) { return read_to_the_end(w); }, true},
 };
 
 bool act(const SharedRegion& zone, const SharedRegion& server, const Deed& d, long k) {
     World child;
-    return outlives(k, [&] { return child.join(zone, server); }, [&] { d.deed(child); });
+    return outlives(
+        k, [&] { return child.join(zone, server); }, [&] { d.deed(child); });
 }
 
 bool prepare(World* parent, const SharedRegion& zone, const SharedRegion& server) {

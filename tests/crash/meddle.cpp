@@ -13,7 +13,7 @@
 #include "support/zone_fixture.h"
 
 namespace {
-long g_left = 0;   // operations until the interruption, 0: none is wanted
+long g_left = 0;  // operations until the interruption, 0: none is wanted
 std::function<void()> g_interruption;
 }  // namespace
 
@@ -33,7 +33,7 @@ struct Deed {
     virtual bool prepare() = 0;
     virtual void deed() = 0;
     virtual void meddle() = 0;
-    virtual std::string look() = 0;   // empty, or what is wrong
+    virtual std::string look() = 0;  // empty, or what is wrong
 };
 
 // Worker 2 died on its way out of commit(): its place in unfinished[] names what is no filling entry any more. Worker 1 reaps
@@ -71,7 +71,7 @@ struct ReapAndRefill : Deed {
     }
     std::string look() override {
         if (!began) {
-            return "";   // the reaper held the lock
+            return "";  // the reaper held the lock
         }
         if (other->append(&mine_writer, mine.body, kNow) != Status::kOk ||
             other->commit(&mine_writer, kNow) != Status::kOk) {
@@ -98,11 +98,12 @@ struct Patterns {
         auto* section = static_cast<Section*>(context);
         section->purge = purge;
         for (const std::string& p : section->patterns) {
-            cache::add_glob(section->table, {"h", p, false}, purge->seq(),
-                            [](base::Bytes, bool, void* s) {
-                                static_cast<Section*>(s)->purge->add(fingerprint("h"), PurgeMode::kHard);
-                            },
-                            section);
+            cache::add_glob(
+                section->table, {"h", p, false}, purge->seq(),
+                [](base::Bytes, bool, void* s) {
+                    static_cast<Section*>(s)->purge->add(fingerprint("h"), PurgeMode::kHard);
+                },
+                section);
         }
     }
     void purge(Store* store, std::vector<std::string> patterns) {
@@ -142,7 +143,7 @@ struct PurgeByPatterns : Deed {
     void deed() override { patterns.purge(&zone.store, {"/x*", "/a*"}); }
     void meddle() override {
         const auto* z = static_cast<const shm::ZoneHeader*>(zone.region.base());
-        if (z->purge_lock.owner.load_relaxed() == 0) {   // else it would wait for the one it interrupts
+        if (z->purge_lock.owner.load_relaxed() == 0) {  // else it would wait for the one it interrupts
             patterns.purge(other.get(), {"/b*"});
         }
         static_cast<void>(patterns.is_purged(*other, "/a1", &birth));

@@ -11,7 +11,7 @@
 #include "support/zone_fixture.h"
 
 namespace {
-long g_left = 0;   // operations until the interruption, 0: none is wanted
+long g_left = 0;  // operations until the interruption, 0: none is wanted
 std::function<void()> g_interruption;
 }  // namespace
 
@@ -103,7 +103,11 @@ int main_of_all() {
         {"release", attached,
          [](Scene& s) { s.zone.store.lease_release(s.mine, shm::LeaseState::kFailed, 0, &s.wake); }},
         {"progress", attached, [](Scene& s) { s.zone.store.lease_progress(s.mine, 3500, &s.wake); }},
-        {"reap", [](Scene& s) { s.attach_mine(); s.zone.lives.dead[1] = true; },
+        {"reap",
+         [](Scene& s) {
+             s.attach_mine();
+             s.zone.lives.dead[1] = true;
+         },
          [](Scene& s) { s.third->reap(&s.wake); }},
     };
     int failed = 0, ran = 0;
@@ -118,6 +122,4 @@ int main_of_all() {
 }  // namespace
 }  // namespace slab_cache::test
 
-int main() {
-    return slab_cache::test::main_of_all();
-}
+int main() { return slab_cache::test::main_of_all(); }

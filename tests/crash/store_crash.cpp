@@ -23,7 +23,7 @@ constexpr size_t kBytes = 1 << 20;
 
 shm::Config config() {
     shm::Config c;
-    c.max_object = 128 * 1024;   // for a head longer than a block
+    c.max_object = 128 * 1024;  // for a head longer than a block
     return c;
 }
 
@@ -54,8 +54,7 @@ std::string expect_one_of(Store& s, const std::string& key, std::vector<std::str
             return "";
         }
     }
-    return "key " + key + ": a body that was never stored, " + std::to_string(got.size()) +
-           " bytes";
+    return "key " + key + ": a body that was never stored, " + std::to_string(got.size()) + " bytes";
 }
 
 void fill_up(Store& s) {
@@ -66,8 +65,7 @@ void fill_up(Store& s) {
 
 std::string others_are_right(Store& s) {
     for (uint32_t i = 0; i < 250; i += 7) {
-        const std::string e =
-            expect_one_of(s, "k" + std::to_string(i), {"<miss>", "<purged>", pattern(3000, i)});
+        const std::string e = expect_one_of(s, "k" + std::to_string(i), {"<miss>", "<purged>", pattern(3000, i)});
         if (!e.empty()) {
             return e;
         }
@@ -77,8 +75,7 @@ std::string others_are_right(Store& s) {
 
 // A dead writer's lock, found dirty: whoever comes next repairs.
 void break_lock(Store& s) {
-    auto* z = reinterpret_cast<shm::ZoneHeader*>(static_cast<char*>(s.user_area()) -
-                                                 sizeof(shm::ZoneHeader));
+    auto* z = reinterpret_cast<shm::ZoneHeader*>(static_cast<char*>(s.user_area()) - sizeof(shm::ZoneHeader));
     auto* shard = reinterpret_cast<shm::Shard*>(reinterpret_cast<char*>(z) + z->shard_offset[0]);
     shard->lock.dirty.store_release(1);
     shard->lock.owner.store_release(shm::identity_word({1 << 20, 1}));
@@ -86,8 +83,7 @@ void break_lock(Store& s) {
 
 // A dead process's record with a pin, a fill and a lease in it: made by a child that just ends.
 void leave_a_body(Store& s) {
-    const auto* z = reinterpret_cast<shm::ZoneHeader*>(static_cast<char*>(s.user_area()) -
-                                                       sizeof(shm::ZoneHeader));
+    const auto* z = reinterpret_cast<shm::ZoneHeader*>(static_cast<char*>(s.user_area()) - sizeof(shm::ZoneHeader));
     if (const pid_t pid = fork(); pid != 0) {
         waitpid(pid, nullptr, 0);
         return;
@@ -118,13 +114,19 @@ void purge_pattern(Store& s, const std::string& text) {
         const std::string* text;
         shm::PurgeSection* section;
     } call{&text, nullptr};
-    const uint64_t seq = s.purge(nullptr, 0, shm::PurgeMode::kHard, [](shm::PurgeSection* section, void* at) {
-        auto* c = static_cast<Call*>(at);
-        c->section = section;
-        cache::add_glob(rules(), {"h", *c->text, false}, section->seq(), [](base::Bytes, bool, void* to) {
-            static_cast<Call*>(to)->section->add(fingerprint("host"), shm::PurgeMode::kHard);
-        }, c);
-    }, &call);
+    const uint64_t seq = s.purge(
+        nullptr, 0, shm::PurgeMode::kHard,
+        [](shm::PurgeSection* section, void* at) {
+            auto* c = static_cast<Call*>(at);
+            c->section = section;
+            cache::add_glob(
+                rules(), {"h", *c->text, false}, section->seq(),
+                [](base::Bytes, bool, void* to) {
+                    static_cast<Call*>(to)->section->add(fingerprint("host"), shm::PurgeMode::kHard);
+                },
+                c);
+        },
+        &call);
     cache::publish_globs(rules(), seq);
 }
 
@@ -141,9 +143,8 @@ std::vector<Deed> deeds() {
     return {
         {"store", nothing, [](Store& s) { static_cast<void>(put(s, object("a", 2, 20000), 7000)); },
          [](Store& s, bool done) {
-             return expect_one_of(s, "a",
-                                  done ? std::vector{pattern(20000, 2)}
-                                       : std::vector{std::string("<miss>"), pattern(20000, 2)});
+             return expect_one_of(
+                 s, "a", done ? std::vector{pattern(20000, 2)} : std::vector{std::string("<miss>"), pattern(20000, 2)});
          }},
         {"store of unknown length", nothing,
          [](Store& s) {
@@ -152,9 +153,8 @@ std::vector<Deed> deeds() {
              static_cast<void>(put(s, o, 9000));
          },
          [](Store& s, bool done) {
-             return expect_one_of(s, "a",
-                                  done ? std::vector{pattern(17000, 2)}
-                                       : std::vector{std::string("<miss>"), pattern(17000, 2)});
+             return expect_one_of(
+                 s, "a", done ? std::vector{pattern(17000, 2)} : std::vector{std::string("<miss>"), pattern(17000, 2)});
          }},
         {"store with a head longer than a block", nothing,
          [](Store& s) {
@@ -166,16 +166,15 @@ std::vector<Deed> deeds() {
              shm::Pin pin;
              if (s.find(digest_of("a"), "a", &pin) == Status::kOk) {
                  std::string head(Store::head_length(pin), '\0');
-                 const bool whole = s.copy_head(pin, head.data()) &&
-                                    head == std::string(60000, 'h') + std::string(10000, 'i');
+                 const bool whole =
+                     s.copy_head(pin, head.data()) && head == std::string(60000, 'h') + std::string(10000, 'i');
                  s.unpin(&pin);
                  if (!whole) {
                      return std::string("half a head was published");
                  }
              }
-             return expect_one_of(s, "a",
-                                  done ? std::vector{pattern(9000, 2)}
-                                       : std::vector{std::string("<miss>"), pattern(9000, 2)});
+             return expect_one_of(
+                 s, "a", done ? std::vector{pattern(9000, 2)} : std::vector{std::string("<miss>"), pattern(9000, 2)});
          }},
         {"small store of unknown length", nothing,
          [](Store& s) {
@@ -188,15 +187,14 @@ std::vector<Deed> deeds() {
          }},
         {"replace", one, [](Store& s) { static_cast<void>(put(s, object("a", 2))); },
          [](Store& s, bool done) {
-             return expect_one_of(s, "a",
-                                  done ? std::vector{pattern(3000, 2)}
-                                       : std::vector{pattern(3000, 1), pattern(3000, 2)});
+             return expect_one_of(
+                 s, "a", done ? std::vector{pattern(3000, 2)} : std::vector{pattern(3000, 1), pattern(3000, 2)});
          }},
         {"remove", one, [](Store& s) { static_cast<void>(s.remove(digest_of("a"), "a")); },
          [](Store& s, bool done) {
-             return expect_one_of(s, "a",
-                                  done ? std::vector{std::string("<miss>")}
-                                       : std::vector{std::string("<miss>"), pattern(3000, 1)});
+             return expect_one_of(
+                 s, "a",
+                 done ? std::vector{std::string("<miss>")} : std::vector{std::string("<miss>"), pattern(3000, 1)});
          }},
         {"purge", one,
          [](Store& s) {
@@ -204,18 +202,15 @@ std::vector<Deed> deeds() {
              s.purge(fps, 3, shm::PurgeMode::kHard);
          },
          [](Store& s, bool done) {
-             std::string e =
-                 expect_one_of(s, "a",
-                               done ? std::vector{std::string("<purged>")}
-                                    : std::vector{std::string("<purged>"), pattern(3000, 1)});
+             std::string e = expect_one_of(
+                 s, "a",
+                 done ? std::vector{std::string("<purged>")} : std::vector{std::string("<purged>"), pattern(3000, 1)});
              const uint64_t fp = fingerprint("a");
              s.purge(&fp, 1, shm::PurgeMode::kHard);
              if (e.empty()) {
                  e = expect_one_of(s, "a", {"<purged>"});
              }
-             return e.empty() && put(s, object("a", 3)) != Status::kOk
-                        ? "a store after the purge fails"
-                        : e;
+             return e.empty() && put(s, object("a", 3)) != Status::kOk ? "a store after the purge fails" : e;
          }},
         {"purge by a pattern that takes the place of another",
          [](Store& s) {
@@ -232,15 +227,15 @@ std::vector<Deed> deeds() {
              const uint64_t birth = s.birth_stamp();
              purge_pattern(s, "/again*");
              return cache::judge_globs(*rules(), {"h", "/again", {}}, birth) == cache::GlobAnswer::kHard
-                        ? "" : "no purge by pattern after the death of one";
+                        ? ""
+                        : "no purge by pattern after the death of one";
          }},
         {"purge, and nobody purges after it", one, [](Store& s) { s.purge_all(shm::PurgeMode::kHard); },
          [](Store& s, bool) {
              s.reap();
              return put(s, object("a", 3)) == Status::kOk ? "" : "nothing can be stored after the reap";
          }},
-        {"evict", fill_up,
-         [](Store& s) { static_cast<void>(put(s, object("new", 9, 40000), 40000)); },
+        {"evict", fill_up, [](Store& s) { static_cast<void>(put(s, object("new", 9, 40000), 40000)); },
          [](Store& s, bool) {
              const std::string e = expect_one_of(s, "new", {"<miss>", pattern(40000, 9)});
              return e.empty() ? others_are_right(s) : e;
@@ -285,8 +280,7 @@ std::vector<Deed> deeds() {
              if (s.lease_acquire(digest_of("a"), 100, 5000, &t) == shm::LeaseAnswer::kOwned &&
                  s.begin(describe(o, s.birth_stamp()), kNow, &w) == Status::kOk) {
                  s.lease_attach(t, w, &wake);
-                 if (s.append(&w, o.body, kNow) == Status::kOk &&
-                     s.commit(&w, kNow) == Status::kOk) {
+                 if (s.append(&w, o.body, kNow) == Status::kOk && s.commit(&w, kNow) == Status::kOk) {
                      s.lease_progress(t, 101, &wake);
                      s.lease_release(t, shm::LeaseState::kPublished, 0, &wake);
                  }
@@ -341,7 +335,8 @@ std::string goes_on(Store& s) {
 // Runs the deed in a child that dies at its k-th operation. True when it was done before.
 bool act(const SharedRegion& zone, const Deed& d, long k) {
     Store child;
-    return outlives(k, [&] { return attach(child, zone); }, [&] { d.deed(child); });
+    return outlives(
+        k, [&] { return attach(child, zone); }, [&] { d.deed(child); });
 }
 
 int run(const Deed& d) {
@@ -350,8 +345,7 @@ int run(const Deed& d) {
     for (bool finished = false; !finished; k++) {
         std::memset(zone.base(), 0, kBytes);
         Store parent;
-        if (parent.create(zone.base(), kBytes, 0, config(), kSeed) != Status::kOk ||
-            parent.join(me()) != Status::kOk) {
+        if (parent.create(zone.base(), kBytes, 0, config(), kSeed) != Status::kOk || parent.join(me()) != Status::kOk) {
             return 1;
         }
         d.prepare(parent);

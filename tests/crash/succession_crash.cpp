@@ -36,16 +36,16 @@ struct Both {
     Store old, next;
 
     bool join(const SharedRegion& a, const SharedRegion& b) {
-        return old.attach(a.base(), kOldBytes, 0, {}) == Status::kOk && old.join(me()) == Status::kOk
-               && next.attach(b.base(), kNewBytes, 0, {}) == Status::kOk && next.join(me()) == Status::kOk;
+        return old.attach(a.base(), kOldBytes, 0, {}) == Status::kOk && old.join(me()) == Status::kOk &&
+               next.attach(b.base(), kNewBytes, 0, {}) == Status::kOk && next.join(me()) == Status::kOk;
     }
 };
 
 struct Deed {
     const char* name;
-    std::function<void(Both&)> prepare;             // in the parent
-    std::function<void(Both&)> deed;                // in the child
-    std::function<std::string(Both&, bool)> witness;   // in the parent; was it done? Empty, or what is wrong
+    std::function<void(Both&)> prepare;               // in the parent
+    std::function<void(Both&)> deed;                  // in the child
+    std::function<std::string(Both&, bool)> witness;  // in the parent; was it done? Empty, or what is wrong
 };
 
 std::string purged_in_both(Both& b, const char* when) {
@@ -91,7 +91,8 @@ std::string goes_on(Store& s, const char* which) {
 bool act(Both& parent, const SharedRegion& a, const SharedRegion& b, const Deed& d, long k) {
     Both child;
     return outlives(
-        k, [&] { return child.join(a, b) && child.next.keep_prior(parent.next, 0, a.base()) == Status::kOk; }, [&] { d.deed(child); });
+        k, [&] { return child.join(a, b) && child.next.keep_prior(parent.next, 0, a.base()) == Status::kOk; },
+        [&] { d.deed(child); });
 }
 
 int run(const Deed& d) {
@@ -102,11 +103,11 @@ int run(const Deed& d) {
         std::memset(a.base(), 0, kOldBytes);
         std::memset(b.base(), 0, kNewBytes);
         Both parent;
-        if (parent.old.create(a.base(), kOldBytes, 0, {}, kSeed) != Status::kOk || parent.old.join(me()) != Status::kOk
-            || put(parent.old, object("a")) != Status::kOk
-            || parent.next.create(b.base(), kNewBytes, 0, {}, kSeed) != Status::kOk
-            || parent.next.succeed(parent.old, a.base()) != Status::kOk || parent.next.join(me()) != Status::kOk
-            || parent.next.carry(&parent.old, {nullptr, nullptr, kNow}).entries != 1) {
+        if (parent.old.create(a.base(), kOldBytes, 0, {}, kSeed) != Status::kOk ||
+            parent.old.join(me()) != Status::kOk || put(parent.old, object("a")) != Status::kOk ||
+            parent.next.create(b.base(), kNewBytes, 0, {}, kSeed) != Status::kOk ||
+            parent.next.succeed(parent.old, a.base()) != Status::kOk || parent.next.join(me()) != Status::kOk ||
+            parent.next.carry(&parent.old, {nullptr, nullptr, kNow}).entries != 1) {
             std::printf("FAILED  %s: cannot be prepared\n", d.name);
             return 1;
         }

@@ -33,14 +33,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     Problem problem;
     const bool ok = read_purge_json(body, &s, &problem);
     test::check_selection(s);
-    http::check(ok ? !is_empty(s) && problem.size == 0
-                   : problem.size != 0 && problem.size <= sizeof(problem.text));
+    http::check(ok ? !is_empty(s) && problem.size == 0 : problem.size != 0 && problem.size <= sizeof(problem.text));
     if (ok) {
         test::Memory more;
         Selection again = test::selection_in(&more);
-        http::check(read_purge_json(body, &again, &problem) && again.count == s.count &&
-                    again.all == s.all && again.soft == s.soft && again.accepted == s.accepted &&
-                    again.glob_count == s.glob_count &&
+        http::check(read_purge_json(body, &again, &problem) && again.count == s.count && again.all == s.all &&
+                    again.soft == s.soft && again.accepted == s.accepted && again.glob_count == s.glob_count &&
                     std::memcmp(again.selector, s.selector, s.count * sizeof(uint64_t)) == 0);
     }
     test::Memory few;

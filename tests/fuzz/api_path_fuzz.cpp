@@ -17,28 +17,27 @@ void check_path(Bytes path) {
     check(route.zone_name.find('/') == Bytes::npos && (route.has_zone || !route.any_zone));
     check(!cache::allowed_methods(route.resource).empty());
     switch (route.resource) {
-        case cache::Resource::kZone:
-        case cache::Resource::kPurge:
-        case cache::Resource::kEntry:
-        case cache::Resource::kEntries:
-        case cache::Resource::kTop:
-            check(route.has_zone && !route.any_zone && !route.zone_name.empty() &&
-                  route.rest.empty());
-            break;
-        case cache::Resource::kFastlyPurge:
-        case cache::Resource::kFastlyPurgeAll:
-        case cache::Resource::kCloudflarePurge:
-        case cache::Resource::kCloudflareInvalidate:
-            check(route.has_zone && route.any_zone);
-            break;
-        case cache::Resource::kPage:
-        case cache::Resource::kMetrics:
-        case cache::Resource::kZones:
-        case cache::Resource::kFleet:
-            check(!route.has_zone);
-            break;
-        case cache::Resource::kNone:
-            break;
+    case cache::Resource::kZone:
+    case cache::Resource::kPurge:
+    case cache::Resource::kEntry:
+    case cache::Resource::kEntries:
+    case cache::Resource::kTop:
+        check(route.has_zone && !route.any_zone && !route.zone_name.empty() && route.rest.empty());
+        break;
+    case cache::Resource::kFastlyPurge:
+    case cache::Resource::kFastlyPurgeAll:
+    case cache::Resource::kCloudflarePurge:
+    case cache::Resource::kCloudflareInvalidate:
+        check(route.has_zone && route.any_zone);
+        break;
+    case cache::Resource::kPage:
+    case cache::Resource::kMetrics:
+    case cache::Resource::kZones:
+    case cache::Resource::kFleet:
+        check(!route.has_zone);
+        break;
+    case cache::Resource::kNone:
+        break;
     }
 }
 
@@ -49,8 +48,8 @@ void check_query(Bytes query) {
         Bytes value;
         if (find_argument(query, name, &value)) {
             check(is_inside(value, query) && value.find('&') == Bytes::npos);
-            (void)read_pushed_status(value, &status);
-            (void)read_pushed_ttl(value, &ttl);
+            (void) read_pushed_status(value, &status);
+            (void) read_pushed_ttl(value, &ttl);
         }
     }
     check(status >= 200 && status <= 599 && ttl >= 1 && ttl <= static_cast<int64_t>(kMaxPushedTtl));

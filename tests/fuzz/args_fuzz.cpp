@@ -19,7 +19,7 @@ std::string run(size_t (*write)(Bytes, const ArgsPolicy&, char*, size_t) noexcep
     return out;
 }
 
-}   // namespace
+}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const std::vector<Field> lines = lines_of(input(data, size), "");

@@ -11,9 +11,7 @@
 
 namespace slab_cache::http {
 
-inline std::string_view input(const uint8_t* data, size_t size) {
-    return {reinterpret_cast<const char*>(data), size};
-}
+inline std::string_view input(const uint8_t* data, size_t size) { return {reinterpret_cast<const char*>(data), size}; }
 
 inline void check(bool holds) {
     if (!holds) {
@@ -22,8 +20,7 @@ inline void check(bool holds) {
 }
 
 inline bool is_inside(std::string_view part, std::string_view whole) {
-    return part.empty() || (part.data() >= whole.data() &&
-                            part.data() + part.size() <= whole.data() + whole.size());
+    return part.empty() || (part.data() >= whole.data() && part.data() + part.size() <= whole.data() + whole.size());
 }
 
 // Each line of the input is a value of `name`.
@@ -50,4 +47,4 @@ inline std::vector<Field> fields_of(std::string_view text) {
     return out;
 }
 
-}   // namespace slab_cache::http
+}  // namespace slab_cache::http

@@ -58,8 +58,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     auto table = std::make_unique<GlobTable>();
     std::memcpy(static_cast<void*>(table.get()), pristine.get(), sizeof(GlobTable));
     for (size_t i = 0; i < changes && rest.size() >= 3; i++, rest.remove_prefix(3)) {
-        const size_t where =
-            static_cast<unsigned char>(rest[0]) << 8 | static_cast<unsigned char>(rest[1]);
+        const size_t where = static_cast<unsigned char>(rest[0]) << 8 | static_cast<unsigned char>(rest[1]);
         reinterpret_cast<char*>(table.get())[where % sizeof(GlobTable)] = rest[2];
     }
     const std::vector<http::Field> lines = http::lines_of(rest, "");
@@ -67,10 +66,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const Bytes path = lines.size() > 1 ? lines[1].value : Bytes("/x");
     const Bytes args = lines.size() > 2 ? lines[2].value : Bytes{};
     const bool matches = slow_match(pattern, path);
-    http::check(glob_matches(pattern, path) == matches &&
-                http::glob_match(pattern, path) == matches);
+    http::check(glob_matches(pattern, path) == matches && http::glob_match(pattern, path) == matches);
 
-    (void)judge_globs(*table, {"host", path, args}, 3);
+    (void) judge_globs(*table, {"host", path, args}, 3);
     int raised = 0;
     const Glob glob{"host", pattern, false};
     const uint64_t seq = uint64_t{1} << 62;

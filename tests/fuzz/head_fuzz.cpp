@@ -28,10 +28,8 @@ void encode_response(Bytes head) {
     }
     StoredResponse again;
     http::check(decode_head(builder.head(), &again) && again.status == stored.status &&
-                again.field_count == stored.field_count &&
-                again.last_modified_time == stored.last_modified_time &&
-                again.facts.fresh_until == stored.facts.fresh_until &&
-                again.facts.born_at == stored.facts.born_at);
+                again.field_count == stored.field_count && again.last_modified_time == stored.last_modified_time &&
+                again.facts.fresh_until == stored.facts.fresh_until && again.facts.born_at == stored.facts.born_at);
     Bytes a = stored.fields;
     Bytes b = again.fields;
     StoredField one, two;
@@ -55,19 +53,17 @@ void encode_marker_again(Bytes head, uint32_t max) {
     const shm::Digest digest{7, 8};
     std::vector<char> buffer(head.size() + 64);
     Dropped dropped;
-    const size_t n =
-        encode_marker(old, "accept-encoding", digest, max, buffer.data(), buffer.size(), &dropped);
+    const size_t n = encode_marker(old, "accept-encoding", digest, max, buffer.data(), buffer.size(), &dropped);
     http::check(n <= buffer.size() && dropped.count <= kMaxVariants && (n != 0) == (max != 0));
     if (n == 0) {
         return;
     }
     Marker marker;
-    http::check(decode_marker({buffer.data(), n}, &marker) &&
-                marker_knows(marker, "accept-encoding", digest) && marker.variant_count <= max);
+    http::check(decode_marker({buffer.data(), n}, &marker) && marker_knows(marker, "accept-encoding", digest) &&
+                marker.variant_count <= max);
     Dropped none;
     std::vector<char> tight(n - 1);
-    http::check(
-        encode_marker(old, "accept-encoding", digest, max, tight.data(), tight.size(), &none) == 0);
+    http::check(encode_marker(old, "accept-encoding", digest, max, tight.data(), tight.size(), &none) == 0);
 }
 
 }  // namespace
@@ -79,8 +75,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     // An exact copy, for AddressSanitizer.
     const std::vector<char> copy(data + 1, data + size);
     const Bytes head{copy.data(), copy.size()};
-    (void)test::read_head(head);
-    (void)test::read_marker(head);
+    (void) test::read_head(head);
+    (void) test::read_marker(head);
     encode_response(head);
     encode_marker_again(head, data[0]);
     return 0;

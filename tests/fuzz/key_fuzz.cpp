@@ -34,8 +34,8 @@ void check_fields(const std::vector<http::Field>& fields, size_t size) {
     Bytes rest = builder.key();
     check_printable(rest);
     for (const http::Field& f : fields) {
-        const size_t n = static_cast<size_t>(static_cast<unsigned char>(rest[0])) << 8 |
-                         static_cast<unsigned char>(rest[1]);
+        const size_t n =
+            static_cast<size_t>(static_cast<unsigned char>(rest[0])) << 8 | static_cast<unsigned char>(rest[1]);
         http::check(base::slice(rest, 2, n) == f.value);
         rest = base::slice(rest, 2 + n);
     }
@@ -50,8 +50,7 @@ void check_fields(const std::vector<http::Field>& fields, size_t size) {
 
 void check_selectors(Bytes text) {
     const size_t mark = text.find('?');
-    Url url{"host", base::slice(text, 0, mark),
-            mark == Bytes::npos ? Bytes{} : base::slice(text, mark + 1)};
+    Url url{"host", base::slice(text, 0, mark), mark == Bytes::npos ? Bytes{} : base::slice(text, mark + 1)};
     uint64_t selector[kMaxUrlSelectors];
     for (const uint32_t cap : {0u, 1u, 3u, kMaxUrlSelectors}) {
         const uint32_t n = url_selectors(url, kSecret, selector, cap);
@@ -62,10 +61,9 @@ void check_selectors(Bytes text) {
     }
     const size_t first = url.args.find('&');
     if (first != Bytes::npos) {
-        const std::string turned = std::string(base::slice(url.args, first + 1)) + "&" +
-                                   std::string(base::slice(url.args, 0, first));
-        http::check(url_selector({url.host, url.path, turned}, kSecret) ==
-                    url_selector(url, kSecret));
+        const std::string turned =
+            std::string(base::slice(url.args, first + 1)) + "&" + std::string(base::slice(url.args, 0, first));
+        http::check(url_selector({url.host, url.path, turned}, kSecret) == url_selector(url, kSecret));
     }
 }
 
@@ -76,6 +74,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     check_fields(http::lines_of(text, ""), size);
     check_printable(text);
     check_selectors(text);
-    (void)digest(text, kSecret);
+    (void) digest(text, kSecret);
     return 0;
 }

@@ -31,21 +31,19 @@ void check_url(const Selection& s, Bytes host, Bytes uri) {
         http::check(glob_matches(s.glob[0].pattern, s.glob[0].pattern));
         return;
     }
-    const bool is_prefix = text.size() > 2 && text.find('*') == text.size() - 1 &&
-                           text[text.size() - 2] == '/' &&
+    const bool is_prefix = text.size() > 2 && text.find('*') == text.size() - 1 && text[text.size() - 2] == '/' &&
                            text.find_first_of("?%") == std::string::npos;
     if (is_prefix) {
         const std::string below = text.substr(0, text.size() - 1);
-        http::check(covers(s, host, below) && covers(s, host, below + "x") &&
-                    covers(s, host, below + "x/y?z"));
+        http::check(covers(s, host, below) && covers(s, host, below + "x") && covers(s, host, below + "x/y?z"));
     } else if (text.find_first_of("*%") == std::string::npos) {
         http::check(covers(s, host, uri));
         const size_t mark = text.find('?');
         const size_t first = text.find('&', mark == std::string::npos ? text.size() : mark);
         if (first != std::string::npos && mark < first) {
-            http::check(covers(s, host,
-                               text.substr(0, mark + 1) + text.substr(first + 1) + "&" +
-                                   text.substr(mark + 1, first - mark - 1)));
+            http::check(covers(
+                s, host,
+                text.substr(0, mark + 1) + text.substr(first + 1) + "&" + text.substr(mark + 1, first - mark - 1)));
         }
     }
 }
@@ -59,7 +57,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
     const Bytes method = lines[0].value;
     const Bytes uri = lines[3].value;
-    (void)is_purge_method(method, lines[1].value);
+    (void) is_purge_method(method, lines[1].value);
     test::Memory memory(size % 4 == 3 ? size / 4 % 4 : static_cast<size_t>(-1));
     Selection s = test::selection_in(&memory);
     if (!make_room(&s, 64)) {
@@ -80,21 +78,21 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
     Url understood;
     switch (purge_names(purge)) {
-        case PurgeNames::kTags:
-            http::check(!is_empty(s));
-            break;
-        case PurgeNames::kNothing:
-            http::check(is_empty(s) && method == "PURGEKEYS");
-            break;
-        case PurgeNames::kUrl:
-            if (select_own_url(&purge, lines[2].value, uri, &understood)) {
-                if (!s.all && !purge.is_by_pattern) {
-                    check_url(s, lines[2].value, uri);
-                }
-            } else {
-                http::check(is_empty(s));
+    case PurgeNames::kTags:
+        http::check(!is_empty(s));
+        break;
+    case PurgeNames::kNothing:
+        http::check(is_empty(s) && method == "PURGEKEYS");
+        break;
+    case PurgeNames::kUrl:
+        if (select_own_url(&purge, lines[2].value, uri, &understood)) {
+            if (!s.all && !purge.is_by_pattern) {
+                check_url(s, lines[2].value, uri);
             }
-            break;
+        } else {
+            http::check(is_empty(s));
+        }
+        break;
     }
     test::check_selection(s);
     return 0;

@@ -20,7 +20,8 @@ struct Seen {
 void look(const Reply& r, Seen* seen, int depth) {
     http::check(depth < 16);
     seen->values++;
-    seen->text += std::to_string(static_cast<int>(r.kind)) + ":" + std::to_string(r.integer) + ":" + std::string(r.text) + ";";
+    seen->text +=
+        std::to_string(static_cast<int>(r.kind)) + ":" + std::to_string(r.integer) + ":" + std::string(r.text) + ";";
     for (uint32_t i = 0; i < r.count; i++) {
         look(r.at(i), seen, depth + 1);
     }
@@ -55,6 +56,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const Bytes bytes = base::slice(http::input(data, size), 1);
     const std::string whole = read_all(base::slice(bytes, 0, 2048), 4096);
     http::check(whole == read_all(base::slice(bytes, 0, 2048), 1 + data[0]));
-    (void)read_all(bytes, 1 + data[0]);   // larger than its bounds, perhaps
+    (void) read_all(bytes, 1 + data[0]);  // larger than its bounds, perhaps
     return 0;
 }

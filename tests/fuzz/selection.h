@@ -8,8 +8,7 @@
 namespace slab_cache::test {
 
 inline void check_selection(const cache::Selection& s) {
-    http::check(s.count <= s.capacity && s.glob_count <= cache::kMaxGlobs &&
-                s.glob_count <= s.count);
+    http::check(s.count <= s.capacity && s.glob_count <= cache::kMaxGlobs && s.glob_count <= s.count);
     http::check(s.accepted <= s.count + (s.all ? 1u : 0u) && s.accepted * 2 >= s.count);
     for (uint32_t i = 0; i < s.count; i++) {
         http::check(s.selector[i] != 0);

@@ -28,13 +28,11 @@ inline unsigned read_head(cache::Bytes head) {
     uint32_t count = 0;
     cache::Bytes rest = stored.fields;
     for (cache::StoredField field; cache::next_field(&rest, &field); count++) {
-        http::check(http::is_inside(field.value, head) &&
-                    field.name.size() == field.lowcase.size());
+        http::check(http::is_inside(field.value, head) && field.name.size() == field.lowcase.size());
         sum += sum_of(field.name) + sum_of(field.lowcase) + sum_of(field.value);
     }
     http::check(count == stored.field_count && rest.empty());
-    for (const cache::Bytes view :
-         {stored.etag, stored.last_modified, stored.content_type, stored.date, stored.vary}) {
+    for (const cache::Bytes view : {stored.etag, stored.last_modified, stored.content_type, stored.date, stored.vary}) {
         http::check(http::is_inside(view, head));
     }
     return sum;

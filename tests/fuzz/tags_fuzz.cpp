@@ -26,6 +26,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         check(!path.empty() && path[0] == '/' && path.find('#') == std::string_view::npos);
     }
     const Field condition[] = {{"If-None-Match", text}};
-    (void)evaluate_preconditions({condition, 1}, Method::kGet, 200, {text, text, 0}, 0);
+    (void) evaluate_preconditions({condition, 1}, Method::kGet, 200, {text, text, 0}, 0);
     return 0;
 }

@@ -27,12 +27,10 @@ void check_target(const Target& t, const base::Arena& arena, const Asker& asker)
     http::check(!t.url.path.empty() && t.url.path[0] == '/' && t.url.path.size() <= t.uri.size());
     check_text(t.authority);
     check_text(t.uri);
-    const std::string whole =
-        std::string(t.scheme) + "://" + std::string(t.authority) + std::string(t.uri);
+    const std::string whole = std::string(t.scheme) + "://" + std::string(t.authority) + std::string(t.uri);
     Target again;
     // A Host that no URL can name is left to the request that sent it; of several ports the last counts.
-    const bool is_plain =
-        t.authority.find_first_of("/?#") == Bytes::npos && t.url.host.find(':') == Bytes::npos;
+    const bool is_plain = t.authority.find_first_of("/?#") == Bytes::npos && t.url.host.find(':') == Bytes::npos;
     if (whole.size() > kMaxUrlBytes || !is_plain) {
         return;
     }

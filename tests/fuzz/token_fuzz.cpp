@@ -29,11 +29,9 @@ void check_signed(Bytes expiry, const SignedRequest& request) {
     }
     const std::string more = std::string(request.target) + "x";
     http::check(judge(token, {request.method, more, request.body}, kNow) == TokenVerdict::kWrong);
-    http::check(judge(token, {request.method, request.target, more}, kNow) ==
-                    TokenVerdict::kWrong ||
+    http::check(judge(token, {request.method, request.target, more}, kNow) == TokenVerdict::kWrong ||
                 more == request.body);
-    http::check(check_token(token, "another secret, long enough", request, kNow) ==
-                TokenVerdict::kWrong);
+    http::check(check_token(token, "another secret, long enough", request, kNow) == TokenVerdict::kWrong);
     http::check(check_token(token, "short", request, kNow) == TokenVerdict::kWrong);
     token.back() = token.back() == '0' ? '1' : '0';
     http::check(judge(token, request, kNow) == TokenVerdict::kWrong);

@@ -22,9 +22,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const Field again[] = {{"Vary", {spec.data(), found.length}}};
     std::vector<char> spec_again(size + 1);
     const VarySpec same = build_vary_spec({again, 1}, policy, spec_again.data(), spec_again.size());
-    check(found.star || (!same.star && same.length == found.length &&
-                         std::string_view(spec.data(), found.length) ==
-                             std::string_view(spec_again.data(), same.length)));
+    check(found.star ||
+          (!same.star && same.length == found.length &&
+           std::string_view(spec.data(), found.length) == std::string_view(spec_again.data(), same.length)));
 
     // The spec as built, and as a damaged zone might hold it.
     for (const Bytes from : {Bytes{spec.data(), found.length}, first}) {

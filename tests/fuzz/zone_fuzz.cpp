@@ -26,15 +26,15 @@ uint64_t place(const Zone& zone, uint32_t where) {
     const uint64_t at = where & 0x3fffffffU;
     const auto* z = reinterpret_cast<const ZoneHeader*>(zone.pristine + kReserved);
     switch (part) {
-        case 0:
-            return at % zone.bytes;
-        case 1:
-            return zone.is_full && (at & 0x20000000U) != 0 ? z->user_offset + at % sizeof(Area)
-                                                           : kReserved + at % sizeof(ZoneHeader);
-        case 2:
-            return z->shard_offset[0] + at % (96 * 1024);
-        default:
-            return z->shard_offset[0] + at % (zone.bytes - z->shard_offset[0]);
+    case 0:
+        return at % zone.bytes;
+    case 1:
+        return zone.is_full && (at & 0x20000000U) != 0 ? z->user_offset + at % sizeof(Area)
+                                                       : kReserved + at % sizeof(ZoneHeader);
+    case 2:
+        return z->shard_offset[0] + at % (96 * 1024);
+    default:
+        return z->shard_offset[0] + at % (zone.bytes - z->shard_offset[0]);
     }
 }
 
@@ -57,12 +57,9 @@ void change(Zone& zone, const uint8_t* data, size_t size) {
 }
 
 void read_facts(Store& store, const Pin& pin) {
-    sink = Store::flags(pin) + Store::hits(pin) + Store::fill_cost_us(pin) +
-           static_cast<unsigned>(Store::birth(pin)) +
-           static_cast<unsigned>(Store::fresh_until(pin)) +
-           static_cast<unsigned>(Store::stale_until(pin)) +
-           static_cast<unsigned>(Store::body_length(pin)) +
-           static_cast<unsigned>(Store::body_available(pin)) +
+    sink = Store::flags(pin) + Store::hits(pin) + Store::fill_cost_us(pin) + static_cast<unsigned>(Store::birth(pin)) +
+           static_cast<unsigned>(Store::fresh_until(pin)) + static_cast<unsigned>(Store::stale_until(pin)) +
+           static_cast<unsigned>(Store::body_length(pin)) + static_cast<unsigned>(Store::body_available(pin)) +
            static_cast<unsigned>(store.occupied_bytes(pin)) + (Store::is_complete(pin) ? 1 : 0);
     uint32_t count = 0;
     const uint64_t* selectors = Store::selectors(pin, &count);
@@ -107,11 +104,11 @@ void look_up(Store& store) {
             if (Store::key(pin) != key) {
                 __builtin_trap();  // an answer for another key
             }
-            (void)store.validity(pin);
+            (void) store.validity(pin);
             store.touch(pin);
             Pin second = store.repin(pin);
             read_all(store, pin);
-            (void)store.refresh(pin, kNow + 5, kNow + 6, store.birth_stamp());
+            (void) store.refresh(pin, kNow + 5, kNow + 6, store.birth_stamp());
             store.unpin(&pin);
             store.unpin(&second);
         }
@@ -119,8 +116,7 @@ void look_up(Store& store) {
     uint64_t cursor = 0;
     for (int turn = 0; turn < 100; turn++) {
         store.visit(
-            &cursor, 64, [](const Pin& pin, void* s) { read_all(*static_cast<Store*>(s), pin); },
-            &store);
+            &cursor, 64, [](const Pin& pin, void* s) { read_all(*static_cast<Store*>(s), pin); }, &store);
         if (cursor == 0) {
             break;
         }
@@ -138,8 +134,8 @@ void stream(Store& store, Store& other, uint64_t number, const std::string& key)
     if (answer == LeaseAnswer::kUnavailable) {
         return;
     }
-    (void)other.lease_acquire(digest, 20'001, 5000, &theirs);
-    (void)other.lease_watch(theirs, 20'001, 5000);
+    (void) other.lease_acquire(digest, 20'001, 5000, &theirs);
+    (void) other.lease_watch(theirs, 20'001, 5000);
     if (begin(store, true, static_cast<int>(number), -1, key, &writer) == Status::kOk) {
         bool ok = store.append(&writer, std::string(3000, 'x'), kNow) == Status::kOk;
         store.lease_attach(mine, writer, &wake);
@@ -157,7 +153,7 @@ void stream(Store& store, Store& other, uint64_t number, const std::string& key)
         }
     }
     store.lease_release(mine, LeaseState::kPublished, 0, &wake);
-    (void)other.lease_watch(theirs, 20'004, 5000);
+    (void) other.lease_watch(theirs, 20'004, 5000);
     other.unpin(&pin);
     store.unpin(&own);
 }
@@ -168,11 +164,10 @@ void take_over(Store& store, uint64_t number, const char* key) {
     Ticket ticket;
     Pin pin;
     for (const uint64_t now : {uint64_t{2000}, uint64_t{20'000}}) {
-        if (store.lease_acquire(digest_of(number), now, 5000, &ticket) ==
-            LeaseAnswer::kUnavailable) {
+        if (store.lease_acquire(digest_of(number), now, 5000, &ticket) == LeaseAnswer::kUnavailable) {
             return;
         }
-        (void)store.lease_watch(ticket, now, 5000);
+        (void) store.lease_watch(ticket, now, 5000);
         for (const uint64_t asked : {uint64_t{0}, now}) {
             if (store.lease_pin(ticket, digest_of(number), key, &pin, asked) == Status::kOk) {
                 read_all(store, pin);
@@ -185,11 +180,9 @@ void take_over(Store& store, uint64_t number, const char* key) {
 
 // As the layer above remembers patterns: under the purge's lock and counter.
 void add_rule(PurgeSection* section, void* area) {
-    (void)cache::add_glob(
+    (void) cache::add_glob(
         &static_cast<Area*>(area)->globs, {"host", "/new*", false}, section->seq(),
-        [](Bytes host, bool, void* s) {
-            static_cast<PurgeSection*>(s)->add(sum_of(host) | 1, PurgeMode::kSoft);
-        },
+        [](Bytes host, bool, void* s) { static_cast<PurgeSection*>(s)->add(sum_of(host) | 1, PurgeMode::kSoft); },
         section);
 }
 
@@ -197,7 +190,7 @@ void use_area(Store& store, Area* area) {
     if (area == nullptr) {
         return;
     }
-    (void)cache::judge_globs(area->globs, {"host", "/3x.html", "a=b"}, 2);
+    (void) cache::judge_globs(area->globs, {"host", "/3x.html", "a=b"}, 2);
     const uint64_t selector = selector_of(4);
     store.purge(&selector, 1, PurgeMode::kHard, add_rule, area);
     cache::publish_globs(&area->globs, store.purge_seq());
@@ -223,8 +216,7 @@ void fill_up(Store& store, bool is_full) {
         Pin& one = pin[i % 20];
         const std::string key = key_of(2000 + i - i % 3);
         store.unpin(&one);
-        if (store.find(digest_of(static_cast<uint64_t>(2000 + i - i % 3)), key, &one) ==
-            Status::kOk) {
+        if (store.find(digest_of(static_cast<uint64_t>(2000 + i - i % 3)), key, &one) == Status::kOk) {
             store.touch(one);
         }
     }
@@ -234,7 +226,7 @@ void fill_up(Store& store, bool is_full) {
     Writer writer;  // given up: one by us, one is left to leave()
     for (const int i : {2500, 2501}) {
         if (begin(store, is_full, i, -1, key_of(i), &writer) == Status::kOk) {
-            (void)store.append(&writer, std::string(2000, 'z'), kNow);
+            (void) store.append(&writer, std::string(2000, 'z'), kNow);
         }
         if (i == 2500) {
             store.abort(&writer);
@@ -249,8 +241,8 @@ void change_things(Store& store, Store& other, bool is_full) {
     }
     const uint64_t selectors[] = {selector_of(1), selector_of(2), selector_of(5)};
     store.purge(selectors, 3, PurgeMode::kHard);
-    (void)store.remove(digest_of(9), key_of(9));
-    (void)store.remove(digest_of(11));
+    (void) store.remove(digest_of(9), key_of(9));
+    (void) store.remove(digest_of(11));
     take_over(store, 500, "unfinished");
     take_over(other, kStreaming, kStreamingKey);
     stream(store, other, 600, "a stream");
@@ -268,8 +260,8 @@ void change_things(Store& store, Store& other, bool is_full) {
         sink = store.worker_at(i).pid;
     }
     fill_up(store, is_full);
-    sink = static_cast<unsigned>(store.stats().entries + store.zone_id()) + store.worker_index() +
-           store.secret()[0] + (store.joined() ? 1 : 0);
+    sink = static_cast<unsigned>(store.stats().entries + store.zone_id()) + store.worker_index() + store.secret()[0] +
+           (store.joined() ? 1 : 0);
 }
 
 void work(Zone& zone, Store& store, Store& other, uint8_t mode) {
@@ -277,7 +269,7 @@ void work(Zone& zone, Store& store, Store& other, uint8_t mode) {
     change_things(store, other, zone.is_full);
     use_area(store, zone.area(store));
     if ((mode & 4) != 0) {
-        (void)store.audit();
+        (void) store.audit();
     }
     look_up(other);
     store.purge_all(PurgeMode::kHard);
@@ -305,7 +297,7 @@ void use(Zone& zone, uint8_t mode) {
     }
     store.leave();
     store.recover();
-    (void)store.audit();
+    (void) store.audit();
 }
 
 }  // namespace

@@ -43,37 +43,27 @@ struct Zone {
     char* pristine = nullptr;
     uint64_t bytes = 0;
     Config config;
-    Area* area(Store& store) const {
-        return is_full ? static_cast<Area*>(store.user_area()) : nullptr;
-    }
+    Area* area(Store& store) const { return is_full ? static_cast<Area*>(store.user_area()) : nullptr; }
 };
 
-inline std::string key_of(int i) {
-    return "key/" + std::to_string(i);
-}
-inline Digest digest_of(uint64_t i) {
-    return {(i + 1) * 0x9e3779b97f4a7c15ULL, (i + 7) * 0xc2b2ae3d27d4eb4fULL};
-}
-inline uint64_t selector_of(int i) {
-    return 0x1234567 + static_cast<uint64_t>(i % 10);
-}
+inline std::string key_of(int i) { return "key/" + std::to_string(i); }
+inline Digest digest_of(uint64_t i) { return {(i + 1) * 0x9e3779b97f4a7c15ULL, (i + 7) * 0xc2b2ae3d27d4eb4fULL}; }
+inline uint64_t selector_of(int i) { return 0x1234567 + static_cast<uint64_t>(i % 10); }
 
 // The head of a response, or of a marker where the number says so.
-inline bool is_marker_number(int i) {
-    return i % 5 == 4;
-}
+inline bool is_marker_number(int i) { return i % 5 == 4; }
 inline std::string full_head(int i) {
     std::vector<char> buffer(1024);
     if (is_marker_number(i)) {
         cache::Marker marker;
         cache::Dropped dropped;
         const std::string spec = "accept-language, x-" + std::to_string(i);
-        size_t n = cache::encode_marker(marker, spec, digest_of(static_cast<uint64_t>(i) - 1), 8,
-                                        buffer.data(), 1024, &dropped);
+        size_t n = cache::encode_marker(marker, spec, digest_of(static_cast<uint64_t>(i) - 1), 8, buffer.data(), 1024,
+                                        &dropped);
         std::vector<char> more(1024);
         if (cache::decode_marker({buffer.data(), n}, &marker)) {
-            n = cache::encode_marker(marker, "cookie", digest_of(static_cast<uint64_t>(i) + 1), 8,
-                                     more.data(), 1024, &dropped);
+            n = cache::encode_marker(marker, "cookie", digest_of(static_cast<uint64_t>(i) + 1), 8, more.data(), 1024,
+                                     &dropped);
         }
         return {more.data(), n};
     }
@@ -85,8 +75,7 @@ inline std::string full_head(int i) {
     return builder.finish(200, kNow - 100, facts) ? std::string(builder.head()) : std::string();
 }
 
-inline Status begin(Store& store, bool is_full, int i, int64_t body_bytes, const std::string& key,
-                    Writer* writer) {
+inline Status begin(Store& store, bool is_full, int i, int64_t body_bytes, const std::string& key, Writer* writer) {
     const uint64_t selectors[] = {selector_of(i), selector_of(i + 1)};
     const std::string head = is_full ? full_head(i) : "head of the object";
     NewEntry what;
@@ -118,9 +107,7 @@ inline void put(Store& store, bool is_full, int i, size_t body_bytes) {
     }
 }
 
-inline cache::Sample sample_of(uint64_t i) {
-    return {digest_of(i).hi | 1, "host/some/route", 100 + i, 1, 3};
-}
+inline cache::Sample sample_of(uint64_t i) { return {digest_of(i).hi | 1, "host/some/route", 100 + i, 1, 3}; }
 
 inline void populate_more(Zone* zone, Store& store) {
     Area* area = zone->area(store);
@@ -138,12 +125,12 @@ inline void populate_more(Zone* zone, Store& store) {
     WakeSet wake;
     if (store.lease_acquire(digest_of(kStreaming), 1000, 5000, &ticket) == LeaseAnswer::kOwned &&
         begin(store, true, kStreaming, -1, kStreamingKey, &writer) == Status::kOk) {
-        (void)store.append(&writer, std::string(9000, 's'), kNow);
+        (void) store.append(&writer, std::string(9000, 's'), kNow);
         store.lease_attach(ticket, writer, &wake);
     }
     Pin pin;  // never unpinned: its entry stays retired
     if (store.find(digest_of(7), key_of(7), &pin) == Status::kOk) {
-        (void)store.remove(digest_of(7), key_of(7));
+        (void) store.remove(digest_of(7), key_of(7));
     }
 }
 
@@ -159,16 +146,15 @@ inline void populate(Zone* zone) {
     }
     const uint64_t gone[] = {selector_of(3)};
     store.purge(gone, 1, PurgeMode::kSoft);
-    Ticket
-        ticket;  // a lease and an unfinished fill of a process that is dead by the time of the test
-    (void)store.lease_acquire(digest_of(500), 1000, 5000, &ticket);
+    Ticket ticket;  // a lease and an unfinished fill of a process that is dead by the time of the test
+    (void) store.lease_acquire(digest_of(500), 1000, 5000, &ticket);
     NewEntry what;
     what.digest = digest_of(500);
     what.key = "unfinished";
     what.birth = store.birth_stamp();
     Writer writer;
     if (store.begin(what, kNow, &writer) == Status::kOk) {
-        (void)store.append(&writer, "part of a body", kNow);
+        (void) store.append(&writer, "part of a body", kNow);
     }
     if (zone->is_full) {
         populate_more(zone, store);
@@ -181,11 +167,11 @@ inline Zone make_zone(bool is_full) {
     zone.config.workers = 1;
     zone.config.max_object = 64 * 1024;
     zone.config.objects = 500;
-    zone.config.eviction = is_full ? Eviction::kBytes : Eviction::kHits;   // their queues differ
+    zone.config.eviction = is_full ? Eviction::kBytes : Eviction::kHits;  // their queues differ
     zone.config.user_bytes = is_full ? sizeof(Area) : 0;
     zone.bytes = (Store::min_bytes(zone.config) + (size_t{1} << 20) + 0xffff) & ~uint64_t{0xffff};
-    char* all = static_cast<char*>(mmap(nullptr, zone.bytes + 2 * kGuardBytes, PROT_NONE,
-                                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+    char* all = static_cast<char*>(
+        mmap(nullptr, zone.bytes + 2 * kGuardBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
     if (all == MAP_FAILED || mprotect(all + kGuardBytes, zone.bytes, PROT_READ | PROT_WRITE) != 0) {
         std::abort();
     }

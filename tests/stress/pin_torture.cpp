@@ -54,9 +54,7 @@ bool join_as_myself(Store& s, const Stage& stage) {
            shm::read_start_time(id.pid, &id.start_time) && s.join(id) == Status::kOk;
 }
 
-std::string key_name(uint32_t k) {
-    return "key " + std::to_string(k);
-}
+std::string key_name(uint32_t k) { return "key " + std::to_string(k); }
 
 #if defined(SLAB_CRASH_POINTS)
 bool dawdles = false;
@@ -106,8 +104,7 @@ void read_for_ever(const Stage& stage) {
         digests[k] = digest_of(keys[k]);
     }
     for (uint64_t i = 0;; i++) {
-        const uint32_t k =
-            static_cast<uint32_t>(f->version.load(std::memory_order_relaxed)) % kKeys;
+        const uint32_t k = static_cast<uint32_t>(f->version.load(std::memory_order_relaxed)) % kKeys;
         if (i % 4 != 0) {
             make_noise(f, i);
         }
@@ -196,8 +193,8 @@ void end(pid_t pid) {
 int run(double seconds) {
     Stage stage;
     Store s;
-    if (s.create(stage.zone.base(), stage.zone.bytes(), 0, {}, kSeed) != Status::kOk ||
-        !join_as_myself(s, stage) || !hold_many_retired(s)) {
+    if (s.create(stage.zone.base(), stage.zone.bytes(), 0, {}, kSeed) != Status::kOk || !join_as_myself(s, stage) ||
+        !hold_many_retired(s)) {
         return 2;
     }
     const uint32_t seed = std::random_device{}();
@@ -207,7 +204,8 @@ int run(double seconds) {
         children[i] = start(stage, i);
     }
     uint64_t kills = 0;
-    const auto until = std::chrono::steady_clock::now() + std::chrono::duration<double>(kIsTwin ? seconds * 40 : seconds);
+    const auto until =
+        std::chrono::steady_clock::now() + std::chrono::duration<double>(kIsTwin ? seconds * 40 : seconds);
     while (std::chrono::steady_clock::now() < until && (!kIsTwin || stage.figures()->violations == 0)) {
         usleep(2000 + random() % 4000);
         const uint32_t i = random() % (kReaders + 1);
@@ -247,6 +245,4 @@ extern "C" void slab_crash_point() noexcept {
 }
 #endif
 
-int main(int argc, char** argv) {
-    return slab_cache::test::run(argc > 1 ? std::atof(argv[1]) : 3);
-}
+int main(int argc, char** argv) { return slab_cache::test::run(argc > 1 ? std::atof(argv[1]) : 3); }

@@ -17,9 +17,7 @@ constexpr uint32_t kTags = 10;
 uint32_t g_objects = 1'000'000;
 
 // Tag k of object i is one of the 10^(k mod 6 + 1) there are of its kind: some are on a tenth of all, some on one.
-uint64_t tag_of(uint32_t k, uint64_t number) {
-    return base::mix64(uint64_t{k} << 40 | number) | 2;
-}
+uint64_t tag_of(uint32_t k, uint64_t number) { return base::mix64(uint64_t{k} << 40 | number) | 2; }
 uint64_t number_of(uint32_t k, uint32_t i) {
     constexpr uint32_t kMany[] = {10, 100, 1000, 10000, 100000, 1000000};
     return i % kMany[k % 6];
@@ -49,10 +47,9 @@ bool put(Store& store, uint32_t i) {
     object.what.fresh_until_sec = object.what.stale_until_sec = kNow + 3600;
     object.what.body_bytes = sizeof(i);
     shm::Writer w;
-    const bool ok =
-        store.begin(object.what, kNow, &w) == Status::kOk &&
-        store.append(&w, {reinterpret_cast<const char*>(&i), sizeof(i)}, kNow) == Status::kOk &&
-        store.commit(&w, kNow) == Status::kOk;
+    const bool ok = store.begin(object.what, kNow, &w) == Status::kOk &&
+                    store.append(&w, {reinterpret_cast<const char*>(&i), sizeof(i)}, kNow) == Status::kOk &&
+                    store.commit(&w, kNow) == Status::kOk;
     store.abort(&w);
     return ok;
 }
@@ -70,8 +67,7 @@ uint64_t purge(Store& store, uint32_t k, uint64_t number, shm::PurgeMode mode) {
     const uint64_t tag = tag_of(k, number);
     const auto start = std::chrono::steady_clock::now();
     store.purge(&tag, 1, mode);
-    return static_cast<uint64_t>(
-        std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count());
+    return static_cast<uint64_t>(std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count());
 }
 
 TEST(TagPurge, takes_exactly_the_objects_that_carry_the_tag) {
@@ -98,9 +94,8 @@ TEST(TagPurge, takes_exactly_the_objects_that_carry_the_tag) {
     EXPECT_EQ(hard, g_objects / 10);
     EXPECT_EQ(soft, g_objects / 100);
     EXPECT_AUDIT(zone.store);
-    std::printf("%u of %u objects gone, %u stale; the purges took %llu and %llu ns\n", hard,
-                g_objects, soft, static_cast<unsigned long long>(hard_ns),
-                static_cast<unsigned long long>(soft_ns));
+    std::printf("%u of %u objects gone, %u stale; the purges took %llu and %llu ns\n", hard, g_objects, soft,
+                static_cast<unsigned long long>(hard_ns), static_cast<unsigned long long>(soft_ns));
 }
 
 }  // namespace

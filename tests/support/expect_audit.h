@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#define EXPECT_AUDIT(store)                                                             \
-    do {                                                                                \
-        const ::slab_cache::shm::Audit audit_ = (store).audit();                        \
-        EXPECT_TRUE(audit_.clean) << audit_.first << " (" << audit_.violations << ")";  \
+#define EXPECT_AUDIT(store)                                                            \
+    do {                                                                               \
+        const ::slab_cache::shm::Audit audit_ = (store).audit();                       \
+        EXPECT_TRUE(audit_.clean) << audit_.first << " (" << audit_.violations << ")"; \
     } while (0)

@@ -21,8 +21,7 @@ public:
     Memory& operator=(const Memory&) = delete;
 
     base::Arena arena() {
-        return {this,
-                [](void* self, size_t n) noexcept { return static_cast<Memory*>(self)->take(n); }};
+        return {this, [](void* self, size_t n) noexcept { return static_cast<Memory*>(self)->take(n); }};
     }
 
 private:

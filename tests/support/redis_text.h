@@ -9,9 +9,7 @@
 
 namespace slab_cache::test {
 
-inline std::string bulk(const std::string& text) {
-    return "$" + std::to_string(text.size()) + "\r\n" + text + "\r\n";
-}
+inline std::string bulk(const std::string& text) { return "$" + std::to_string(text.size()) + "\r\n" + text + "\r\n"; }
 
 using Fields = std::vector<std::pair<std::string, std::string>>;
 
@@ -30,7 +28,7 @@ public:
     explicit Told(const std::string& text) {
         if (reader_.open({})) {
             reader_.feed(text);
-            (void)reader_.next(&reply_);
+            (void) reader_.next(&reply_);
         }
     }
     ~Told() { reader_.close(); }

@@ -26,7 +26,7 @@ struct Trace {
     uint32_t keys = 0;
 };
 
-inline constexpr uint32_t kReplayOverheadBytes = 16;   // as the study's model was run
+inline constexpr uint32_t kReplayOverheadBytes = 16;  // as the study's model was run
 
 // Tests run in the repository's root. SLAB_TRACES names another directory.
 inline std::string trace_path(const std::string& name) {
@@ -74,28 +74,19 @@ public:
         : metadata_bytes_(shm::EvictQueues::metadata_bytes(expected_objects)),
           blocks_((entries + 1) / kPerBlock + 1),
           blocks_offset_((shm::kLineBytes + metadata_bytes_ + 4095) / 4096 * 4096),
-          memory_(
-              new char[blocks_offset_ + uint64_t{blocks_} * shm::kBlockBytes + shm::kLineBytes]()),
-          base_(memory_.get() +
-                (shm::kLineBytes - reinterpret_cast<uintptr_t>(memory_.get()) % shm::kLineBytes)),
+          memory_(new char[blocks_offset_ + uint64_t{blocks_} * shm::kBlockBytes + shm::kLineBytes]()),
+          base_(memory_.get() + (shm::kLineBytes - reinterpret_cast<uintptr_t>(memory_.get()) % shm::kLineBytes)),
           queues_(base_, {shm::kLineBytes, metadata_bytes_, blocks_offset_, blocks_}, policy) {
         queues_.format_locked(metadata_bytes_);
     }
 
-    uint32_t ref(uint32_t i) const {
-        return static_cast<uint32_t>(blocks_offset_ / shm::kRefBytes + uint64_t{i} * 2);
-    }
-    uint32_t number(uint32_t ref) const {
-        return static_cast<uint32_t>((ref - blocks_offset_ / shm::kRefBytes) / 2);
-    }
+    uint32_t ref(uint32_t i) const { return static_cast<uint32_t>(blocks_offset_ / shm::kRefBytes + uint64_t{i} * 2); }
+    uint32_t number(uint32_t ref) const { return static_cast<uint32_t>((ref - blocks_offset_ / shm::kRefBytes) / 2); }
     shm::Entry& entry(uint32_t i) const {
-        return *reinterpret_cast<shm::Entry*>(base_ + uint64_t{ref(i)} * shm::kRefBytes +
-                                              shm::kRunHeaderBytes);
+        return *reinterpret_cast<shm::Entry*>(base_ + uint64_t{ref(i)} * shm::kRefBytes + shm::kRunHeaderBytes);
     }
     shm::EvictQueues& queues() { return queues_; }
-    shm::EvictHeader& header() const {
-        return *reinterpret_cast<shm::EvictHeader*>(base_ + shm::kLineBytes);
-    }
+    shm::EvictHeader& header() const { return *reinterpret_cast<shm::EvictHeader*>(base_ + shm::kLineBytes); }
 
     // Entry i as the store would present it to push_locked().
     void prepare(uint32_t i, uint32_t bytes) {
@@ -109,7 +100,7 @@ public:
         prepare(i, bytes);
         queues_.push_locked(ref(i));
     }
-    void use(uint32_t i) {   // as Store::touch does
+    void use(uint32_t i) {  // as Store::touch does
         shm::Entry& e = entry(i);
         const uint8_t f = e.freq.load_relaxed();
         if (f < 3) {
@@ -138,8 +129,7 @@ struct MissRatio {
     double us_per_request = 0;
 };
 
-inline MissRatio replay(const Trace& t, shm::Eviction policy, double capacity_share,
-                        uint64_t refuse_divisor) {
+inline MissRatio replay(const Trace& t, shm::Eviction policy, double capacity_share, uint64_t refuse_divisor) {
     const uint64_t all = footprint(t);
     const auto capacity = static_cast<uint64_t>(static_cast<double>(all) * capacity_share);
     // As a zone would size the table: one object for each 4 KB.
@@ -162,11 +152,10 @@ inline MissRatio replay(const Trace& t, shm::Eviction policy, double capacity_sh
         }
         field.push(r.key, r.bytes);
     }
-    const std::chrono::duration<double, std::micro> spent =
-        std::chrono::steady_clock::now() - start;
+    const std::chrono::duration<double, std::micro> spent = std::chrono::steady_clock::now() - start;
     const auto n = static_cast<double>(t.requests.size());
-    return {static_cast<double>(misses) / n,
-            static_cast<double>(miss_bytes) / static_cast<double>(bytes), spent.count() / n};
+    return {static_cast<double>(misses) / n, static_cast<double>(miss_bytes) / static_cast<double>(bytes),
+            spent.count() / n};
 }
 
 }  // namespace slab_cache::test

@@ -27,9 +27,8 @@ public:
           evict_bytes_(shm::EvictQueues::metadata_bytes(blocks * 16)),
           blocks_offset_(evict_offset_ + evict_bytes_),
           memory_(new char[blocks_offset_ + uint64_t{blocks} * shm::kBlockBytes + shm::kLineBytes]),
-          base_(memory_.get() +
-                (shm::kLineBytes - reinterpret_cast<uintptr_t>(memory_.get()) % shm::kLineBytes)) {
-        std::memset(base_, 0x5a, blocks_offset_);   // format must not rely on zeroes
+          base_(memory_.get() + (shm::kLineBytes - reinterpret_cast<uintptr_t>(memory_.get()) % shm::kLineBytes)) {
+        std::memset(base_, 0x5a, blocks_offset_);  // format must not rely on zeroes
         space().format_locked();
     }
 
@@ -49,8 +48,7 @@ public:
         return *reinterpret_cast<shm::RunHeader*>(base_ + uint64_t{ref} * shm::kRefBytes);
     }
     shm::Entry& entry(uint32_t ref) const {
-        return *reinterpret_cast<shm::Entry*>(base_ + uint64_t{ref} * shm::kRefBytes +
-                                              shm::kRunHeaderBytes);
+        return *reinterpret_cast<shm::Entry*>(base_ + uint64_t{ref} * shm::kRefBytes + shm::kRunHeaderBytes);
     }
     void write_header(const shm::Run& run, uint32_t owner, uint32_t next = 0) const {
         shm::RunHeader& h = header(run.ref);
@@ -131,8 +129,8 @@ public:
     const SpaceField& field() const { return field_; }
     shm::Space& space() { return space_; }
     shm::EvictQueues& queues() { return queues_; }
-    uint64_t payload_bytes() const { return payload_bytes_; }   // of all objects
-    uint32_t evictions() const { return evictions_; }   // by the latest store()
+    uint64_t payload_bytes() const { return payload_bytes_; }  // of all objects
+    uint32_t evictions() const { return evictions_; }          // by the latest store()
     bool is_live(uint32_t ref) const { return live_.count(ref) != 0; }
     const std::unordered_set<uint32_t>& live() const { return live_; }
     uint64_t cleanings() const { return cleanings_; }
@@ -144,8 +142,7 @@ private:
         e.fixed.digest_hi = base::mix64(++born_);
         e.occupied.store_relaxed(occupied);
         e.stale_until.store_relaxed(~0U);
-        e.birth.store_relaxed(
-            payload);   // unused by space and eviction: remembers what to subtract
+        e.birth.store_relaxed(payload);  // unused by space and eviction: remembers what to subtract
         payload_bytes_ += payload;
         live_.insert(ref);
         queues_.push_locked(ref);
@@ -165,9 +162,7 @@ private:
         }
     }
 
-    static bool is_pinned(uint32_t ref, void* self) {
-        return static_cast<ObjectField*>(self)->pins_.count(ref) != 0;
-    }
+    static bool is_pinned(uint32_t ref, void* self) { return static_cast<ObjectField*>(self)->pins_.count(ref) != 0; }
 
     bool make_room() { return (space_.is_worth_cleaning_locked() && clean_block()) || evict_one(); }
 
@@ -229,8 +224,8 @@ inline constexpr SizeMix kMixShift[] = {
 };
 
 struct PhaseResult {
-    double utilisation = 0;   // mean of the second half: payload of live objects / blocks
-    double pieces = 0;   // runs per object
+    double utilisation = 0;  // mean of the second half: payload of live objects / blocks
+    double pieces = 0;       // runs per object
     uint32_t max_pieces = 0, max_evictions = 0;
     uint64_t stores = 0, failures = 0, evictions = 0;
 };
@@ -238,8 +233,7 @@ struct PhaseResult {
 // One phase of the mix shift: 64 slow clients hold pins, a quarter of the stores free some younger object.
 class MixShift {
 public:
-    MixShift(uint32_t blocks, shm::Eviction policy, uint64_t max_body)
-        : objects(blocks, policy), max_body_(max_body) {}
+    MixShift(uint32_t blocks, shm::Eviction policy, uint64_t max_body) : objects(blocks, policy), max_body_(max_body) {}
 
     PhaseResult run(const SizeMix& mix) {
         PhaseResult r;
@@ -247,8 +241,8 @@ public:
         const uint64_t capacity = objects.space().capacity_bytes();
         uint64_t stored = 0, samples = 0, counted = 0;
         while (stored < mix.turnovers * capacity) {
-            const auto body = static_cast<uint64_t>(
-                std::min(static_cast<double>(max_body_), std::max(300.0, draw(rng_))));
+            const auto body =
+                static_cast<uint64_t>(std::min(static_cast<double>(max_body_), std::max(300.0, draw(rng_))));
             const uint32_t ref = objects.store(body, 4000);
             stored += body + ObjectField::kHeadBytes;
             const bool is_second_half = stored > mix.turnovers * capacity / 2;
@@ -266,8 +260,7 @@ public:
                 counted++;
             }
             if (is_second_half && r.stores % 16 == 0) {
-                r.utilisation +=
-                    static_cast<double>(objects.payload_bytes()) / static_cast<double>(capacity);
+                r.utilisation += static_cast<double>(objects.payload_bytes()) / static_cast<double>(capacity);
                 samples++;
             }
         }

@@ -64,15 +64,13 @@ inline Digest digest_of(const std::string& key) {
     return {base::mix64(a), base::mix64(a ^ 0x5bd1e995)};
 }
 
-inline uint64_t fingerprint(const std::string& what) {
-    return base::mix64(digest_of(what).hi ^ 77);
-}
+inline uint64_t fingerprint(const std::string& what) { return base::mix64(digest_of(what).hi ^ 77); }
 
 struct Object {
     std::string key, head = "HTTP/1.1 200\r\nContent-Type: text/html\r\n";
     std::string body;
     std::vector<uint64_t> selectors;
-    uint64_t birth = 0;   // 0: now
+    uint64_t birth = 0;  // 0: now
     int64_t fresh = kNow + 60, stale = kNow + 3600;
     bool known_length = true;
 };
@@ -141,8 +139,7 @@ inline std::string get(Store& store, const std::string& key) {
     if (store.find(digest_of(key), key, &pin) != Status::kOk) {
         return "<miss>";
     }
-    const std::string body = store.validity(pin) == shm::Validity::kPurged ? "<purged>"
-                                                                           : read_body(store, pin);
+    const std::string body = store.validity(pin) == shm::Validity::kPurged ? "<purged>" : read_body(store, pin);
     store.unpin(&pin);
     return body;
 }

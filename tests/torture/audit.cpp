@@ -16,7 +16,7 @@ using namespace slab_cache::shm;
 
 namespace {
 
-constexpr uint32_t kReserved = 4096;   // ngx/zone/zone.h
+constexpr uint32_t kReserved = 4096;  // ngx/zone/zone.h
 
 // What the configuration said is in the header: the file is audited under its own.
 Config config_of(const ZoneHeader& z) {
@@ -68,11 +68,12 @@ int main(int argc, char** argv) {
     }
     const Audit audit = store.audit();
     const Stats s = store.stats();
-    std::printf("%s, %llu violations, %llu entries, used %llu, live %llu, retired %llu, filling %llu, pins %llu%s%s%s\n",
-                audit.clean ? "clean" : "NOT CLEAN", static_cast<unsigned long long>(audit.violations),
-                static_cast<unsigned long long>(audit.entries), static_cast<unsigned long long>(s.used_bytes),
-                static_cast<unsigned long long>(s.live_bytes), static_cast<unsigned long long>(s.retired_bytes),
-                static_cast<unsigned long long>(s.filling_bytes), static_cast<unsigned long long>(s.pins),
-                unclean ? ", marked unclean" : "", audit.violations != 0 ? ": " : "", audit.first);
+    std::printf(
+        "%s, %llu violations, %llu entries, used %llu, live %llu, retired %llu, filling %llu, pins %llu%s%s%s\n",
+        audit.clean ? "clean" : "NOT CLEAN", static_cast<unsigned long long>(audit.violations),
+        static_cast<unsigned long long>(audit.entries), static_cast<unsigned long long>(s.used_bytes),
+        static_cast<unsigned long long>(s.live_bytes), static_cast<unsigned long long>(s.retired_bytes),
+        static_cast<unsigned long long>(s.filling_bytes), static_cast<unsigned long long>(s.pins),
+        unclean ? ", marked unclean" : "", audit.violations != 0 ? ": " : "", audit.first);
     return audit.clean ? 0 : 1;
 }

@@ -25,8 +25,8 @@ void take_front(ngx_chain_t** in, ngx_buf_t* to) noexcept {
 }  // namespace
 
 ngx_chain_t* join_first_piece(ngx_http_request_t* r, ngx_chain_t* in) noexcept {
-    if (!is_header_held(r) || in == nullptr || in->next == nullptr
-        || in->buf->last - in->buf->pos >= static_cast<ssize_t>(kFirstPiece)) {
+    if (!is_header_held(r) || in == nullptr || in->next == nullptr ||
+        in->buf->last - in->buf->pos >= static_cast<ssize_t>(kFirstPiece)) {
         return in;
     }
     ngx_chain_t* out = ngx_alloc_chain_link(r->pool);

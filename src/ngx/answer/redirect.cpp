@@ -104,7 +104,7 @@ ngx_int_t redirect_handler(ngx_http_request_t* r) noexcept {
 ngx_int_t act_on_stored(ngx_http_request_t* r, Ctx* ctx) noexcept {
     const cache::StoredResponse* stored = stored_response(ctx);
     http::Fields fields;
-    if (stored == nullptr || !stored_fields(r->pool, *stored, &fields)) {   // pinned as long as the request lives
+    if (stored == nullptr || !stored_fields(r->pool, *stored, &fields)) {  // pinned as long as the request lives
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
     ctx->ttl = stored->facts.fresh_until - now_sec();
@@ -114,8 +114,8 @@ ngx_int_t act_on_stored(ngx_http_request_t* r, Ctx* ctx) noexcept {
     }
     const bool intercepted = (shm::Store::flags(ctx->pin) & cache::kInterceptedFlag) != 0;
     for (const http::Field& field : fields) {
-        const bool is_kept = !intercepted || (stored->status == NGX_HTTP_UNAUTHORIZED
-                                              && base::equal_nocase(field.name, "WWW-Authenticate"));
+        const bool is_kept = !intercepted || (stored->status == NGX_HTTP_UNAUTHORIZED &&
+                                              base::equal_nocase(field.name, "WWW-Authenticate"));
         if (is_kept && !put_status_line(r, field.name, field.value)) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }

@@ -72,18 +72,18 @@ void send_more(ngx_http_request_t* r, Ctx* ctx) noexcept {
                 finish(r, ctx, ngx_http_send_special(r, NGX_HTTP_LAST));
             } else {
                 r->keepalive = 0;
-                (void) ngx_http_send_special(r, NGX_HTTP_FLUSH);   // what there was, as nginx does
+                (void) ngx_http_send_special(r, NGX_HTTP_FLUSH);  // what there was, as nginx does
                 finish(r, ctx, NGX_ERROR);
             }
             return;
         }
         if (is_header_waiting(r) && ngx_http_send_special(r, NGX_HTTP_FLUSH) == NGX_ERROR) {
-            finish(r, ctx, NGX_ERROR);   // the header goes at once, even if the body takes its time
+            finish(r, ctx, NGX_ERROR);  // the header goes at once, even if the body takes its time
             return;
         }
         if (ctx->fill != nullptr && ctx->fill->pending != nullptr) {
             if (relay->queued >= relay->bound / 2) {
-                relay->bound = relay->queued + kRelayQueueBytes;   // no socket holds it: some filter wants more
+                relay->bound = relay->queued + kRelayQueueBytes;  // no socket holds it: some filter wants more
             }
             continue_fill(ctx->fill);
         }
@@ -133,13 +133,13 @@ ngx_int_t relay_handler(ngx_http_request_t* r) noexcept {
     }
     // The fill asked for the whole; the client's own conditions and range are answered here, by nginx's filters.
     const auto& out = r->headers_out;
-    r->allow_ranges = range_allowed(r, {out.etag != nullptr ? view(out.etag->value) : Bytes{},
-                                        out.last_modified != nullptr ? view(out.last_modified->value) : Bytes{},
-                                        wall_sec()});
+    r->allow_ranges =
+        range_allowed(r, {out.etag != nullptr ? view(out.etag->value) : Bytes{},
+                          out.last_modified != nullptr ? view(out.last_modified->value) : Bytes{}, wall_sec()});
     r->single_range = 1;
     const ngx_int_t rc = ngx_http_send_header(r);
     if (rc == NGX_ERROR || rc > NGX_OK || r->header_only || r->filter_finalize) {
-        return rc;   // filter_finalize: a filter has answered with an error page, of which NGX_AGAIN is left
+        return rc;  // filter_finalize: a filter has answered with an error page, of which NGX_AGAIN is left
     }
     ctx->relay->header_sent = true;
     set_step(ctx, Step::kRelaying);

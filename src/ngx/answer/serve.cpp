@@ -16,7 +16,7 @@
 namespace slab_cache::ngx {
 namespace {
 
-constexpr uint32_t kSegmentsPerCall = 64;   // what one writev() of nginx takes
+constexpr uint32_t kSegmentsPerCall = 64;  // what one writev() of nginx takes
 
 ngx_chain_t* new_link(ngx_http_request_t* r, const shm::Segment& s) noexcept {
     ngx_chain_t* link = ngx_alloc_chain_link(r->pool);
@@ -26,7 +26,7 @@ ngx_chain_t* new_link(ngx_http_request_t* r, const shm::Segment& s) noexcept {
     }
     b->start = b->pos = reinterpret_cast<u_char*>(const_cast<char*>(s.data));
     b->end = b->last = b->pos + s.len;
-    b->memory = 1;   // read-only: no filter may write into the zone
+    b->memory = 1;  // read-only: no filter may write into the zone
     link->buf = b;
     link->next = nullptr;
     return link;
@@ -45,8 +45,7 @@ bool body_chain(ngx_http_request_t* r, Ctx* ctx, ngx_chain_t** chain) noexcept {
     uint64_t cursor = 0;
     while (offset < end) {
         shm::Segment segment[kSegmentsPerCall];
-        const uint32_t n =
-            ctx->zone->store.segments(ctx->pin, offset, &cursor, segment, kSegmentsPerCall);
+        const uint32_t n = ctx->zone->store.segments(ctx->pin, offset, &cursor, segment, kSegmentsPerCall);
         if (n == 0) {
             return false;
         }
@@ -98,8 +97,8 @@ bool memory_chain(ngx_http_request_t* r, Ctx* ctx, ngx_chain_t** chain) noexcept
     uint64_t cursor = 0;
     while (static_cast<size_t>(b->last - b->pos) < length) {
         shm::Segment segment[kSegmentsPerCall];
-        const uint32_t n = ctx->zone->store.segments(
-            ctx->pin, static_cast<uint64_t>(b->last - b->pos), &cursor, segment, kSegmentsPerCall);
+        const uint32_t n = ctx->zone->store.segments(ctx->pin, static_cast<uint64_t>(b->last - b->pos), &cursor,
+                                                     segment, kSegmentsPerCall);
         if (n == 0) {
             return false;
         }
@@ -125,7 +124,7 @@ bool copied_chain(ngx_http_request_t* r, Ctx* ctx, ngx_chain_t** chain) noexcept
 // Several ranges want the body in one piece: nginx's range filter cuts single bufs.
 ngx_int_t send_parts(ngx_http_request_t* r, Ctx* ctx) noexcept {
     ngx_chain_t* out = nullptr;
-    note_reader(ctx);   // the header's fields are views of the object
+    note_reader(ctx);  // the header's fields are views of the object
     return copied_chain(r, ctx, &out) || memory_chain(r, ctx, &out) ? ngx_http_output_filter(r, out) : NGX_ERROR;
 }
 
@@ -173,7 +172,7 @@ ngx_int_t serve_handler(ngx_http_request_t* r) noexcept {
         if (copied) {
             release_object(ctx);
         }
-        return rc;   // as in relay_handler()
+        return rc;  // as in relay_handler()
     }
     if (!complete || ctx->is_part) {
         ctx->is_spooled = copied;

@@ -13,6 +13,6 @@
 
 namespace slab_cache::ngx {
 
-ngx_int_t serve_handler(ngx_http_request_t* r) noexcept;   // content handler; REQUIRES ctx->pin
+ngx_int_t serve_handler(ngx_http_request_t* r) noexcept;  // content handler; REQUIRES ctx->pin
 
 }  // namespace slab_cache::ngx

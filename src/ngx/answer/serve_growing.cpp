@@ -33,8 +33,7 @@ Growth look(Ctx* ctx) noexcept {
     shm::LeaseView view;
     const bool leased = static_cast<bool>(ctx->ticket);
     if (leased) {
-        view = ctx->zone->store.lease_watch(ctx->ticket, now_ms(),
-                                            static_cast<uint32_t>(ctx->conf->lock_age));
+        view = ctx->zone->store.lease_watch(ctx->ticket, now_ms(), static_cast<uint32_t>(ctx->conf->lock_age));
     }
     // Completeness before length: what is complete cannot grow any more.
     const bool complete = shm::Store::is_complete(ctx->pin);
@@ -46,16 +45,15 @@ Growth look(Ctx* ctx) noexcept {
         return Growth::kComplete;
     }
     if (ctx->fill != nullptr) {
-        return Growth::kWait;   // our own fill: it posts us
+        return Growth::kWait;  // our own fill: it posts us
     }
-    if (leased
-        && (view.state == shm::LeaseState::kFetching || view.state == shm::LeaseState::kStreaming)) {
+    if (leased && (view.state == shm::LeaseState::kFetching || view.state == shm::LeaseState::kStreaming)) {
         return Growth::kWait;
     }
     // An owner who pauses for longer than lock_age may be overtaken, and its object grows on for those who read it; nobody
     // tells them of it then, they look again and again.
-    const bool paused = view.state == shm::LeaseState::kGone
-                        || (view.state == shm::LeaseState::kSilent && view.detail == 0);
+    const bool paused =
+        view.state == shm::LeaseState::kGone || (view.state == shm::LeaseState::kSilent && view.detail == 0);
     if (leased && paused && shm::Store::is_filling(ctx->pin)) {
         return Growth::kWait;
     }
@@ -69,8 +67,8 @@ Growth look(Ctx* ctx) noexcept {
 
 ngx_chain_t* pieces(ngx_http_request_t* r, Ctx* ctx) noexcept {
     shm::Segment segment[kSegmentsPerTurn];
-    const uint32_t n = ctx->zone->store.segments(ctx->pin, ctx->stream_offset, &ctx->stream_cursor,
-                                                 segment, kSegmentsPerTurn);
+    const uint32_t n =
+        ctx->zone->store.segments(ctx->pin, ctx->stream_offset, &ctx->stream_cursor, segment, kSegmentsPerTurn);
     ngx_chain_t* out = nullptr;
     ngx_chain_t** last = &out;
     for (uint32_t i = 0; i < n; i++) {
@@ -112,7 +110,7 @@ void release_part(Ctx* ctx) noexcept {
     ngx_chain_t* none = nullptr;
     ngx_chain_update_chains(ctx->request->pool, &ctx->free_bufs, &ctx->busy_bufs, &none, kTag);
     if (ctx->busy_bufs == nullptr) {
-        release_object(ctx);   // its head was copied (serve.cpp)
+        release_object(ctx);  // its head was copied (serve.cpp)
     }
 }
 
@@ -208,7 +206,7 @@ void run(ngx_http_request_t* r, Ctx* ctx) noexcept {
             ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                           "slab_cache: the fill failed while its response was being sent");
             r->keepalive = 0;
-            (void) ngx_http_send_special(r, NGX_HTTP_FLUSH);   // what there was, as nginx does
+            (void) ngx_http_send_special(r, NGX_HTTP_FLUSH);  // what there was, as nginx does
             finish(r, ctx, NGX_ERROR);
             return;
         case Growth::kWait:
@@ -217,7 +215,7 @@ void run(ngx_http_request_t* r, Ctx* ctx) noexcept {
                 return;
             }
             if (is_header_waiting(r) && ngx_http_send_special(r, NGX_HTTP_FLUSH) == NGX_ERROR) {
-                finish(r, ctx, NGX_ERROR);   // the header goes at once, even if the body takes its time
+                finish(r, ctx, NGX_ERROR);  // the header goes at once, even if the body takes its time
                 return;
             }
             if (waits_for_socket(r, ctx) && !watch_client(r, ctx)) {
@@ -247,7 +245,7 @@ void on_writable(ngx_http_request_t* r) noexcept {
         return;
     }
     if (ctx->is_spooled && wev->timer_set) {
-        ngx_del_timer(wev);   // it has taken something
+        ngx_del_timer(wev);  // it has taken something
     }
     if (is_socket_full(r) || r->buffered != 0) {
         if (send(r, ctx, nullptr) == NGX_ERROR) {

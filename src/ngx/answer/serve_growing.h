@@ -15,7 +15,7 @@ namespace slab_cache::ngx {
 // UINT64_MAX: with the body. Once nginx's range filter has seen the header.
 uint64_t end_of_answer(const Ctx* ctx) noexcept;
 
-ngx_int_t start_stream(ngx_http_request_t* r, Ctx* ctx) noexcept;   // NGX_DONE, or an error
-void resume_stream(Ctx* ctx) noexcept;                              // from the waiter's event
+ngx_int_t start_stream(ngx_http_request_t* r, Ctx* ctx) noexcept;  // NGX_DONE, or an error
+void resume_stream(Ctx* ctx) noexcept;                             // from the waiter's event
 
 }  // namespace slab_cache::ngx

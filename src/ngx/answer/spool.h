@@ -14,8 +14,8 @@
 
 namespace slab_cache::ngx {
 
-inline constexpr int64_t kSmallBody = 32 * 1024;   // copied to memory
-inline constexpr int64_t kHeldBody = 8 * 1024;     // above it bytes count, below it pins
+inline constexpr int64_t kSmallBody = 32 * 1024;  // copied to memory
+inline constexpr int64_t kHeldBody = 8 * 1024;    // above it bytes count, below it pins
 
 // Of ctx->pin, before the header is built.
 bool must_copy(ngx_http_request_t* r, Ctx* ctx) noexcept;

@@ -70,9 +70,8 @@ Bytes request_header(ngx_http_request_t* r, Bytes name) noexcept {
 }
 
 bool is_foreign(ngx_http_request_t* r) noexcept {
-    return http::is_foreign(
-        request_header(r, "Sec-Fetch-Site"), request_header(r, "Origin"),
-        r->headers_in.host != nullptr ? view(r->headers_in.host->value) : Bytes{});
+    return http::is_foreign(request_header(r, "Sec-Fetch-Site"), request_header(r, "Origin"),
+                            r->headers_in.host != nullptr ? view(r->headers_in.host->value) : Bytes{});
 }
 
 bool is_known_name(ngx_http_request_t* r, Bytes host) noexcept {
@@ -82,8 +81,8 @@ bool is_known_name(ngx_http_request_t* r, Bytes host) noexcept {
     }
     ngx_http_virtual_names_t* names = r->http_connection->addr_conf->virtual_names;
     const ngx_str_t text = to_str(host);
-    return names != nullptr
-           && ngx_hash_find_combined(&names->names, ngx_hash_key(text.data, text.len), text.data, text.len) != nullptr;
+    return names != nullptr &&
+           ngx_hash_find_combined(&names->names, ngx_hash_key(text.data, text.len), text.data, text.len) != nullptr;
 }
 
 // Whoever owns a name can let it point here once his page is loaded: to the browser that page and we are one origin then.
@@ -120,7 +119,8 @@ ngx_int_t send_no_zone(ngx_http_request_t* r) noexcept {
         out.put(i == 0 ? Bytes{} : Bytes{", "});
         out.put(view(zones[i]->name));
     }
-    return send_two(r, NGX_HTTP_NOT_FOUND, "no such zone", "there are: ", {text, out.fits() ? out.length() : sizeof(text)});
+    return send_two(r, NGX_HTTP_NOT_FOUND, "no such zone",
+                    "there are: ", {text, out.fits() ? out.length() : sizeof(text)});
 }
 
 // False: it has been answered, with *rc. Most of all a URL that is not encoded, and is cut at its first '&'.
@@ -154,13 +154,11 @@ ngx_int_t send_unknown_name(ngx_http_request_t* r) noexcept {
 // False: it has been answered, with *rc.
 bool may_write(ngx_http_request_t* r, const LocConf* conf, const Action& action, ngx_int_t* rc) noexcept {
     if (!conf->api_write) {
-        *rc = send_problem(r, NGX_HTTP_FORBIDDEN, "read only",
-                           "this location has no slab_cache_api write=on");
+        *rc = send_problem(r, NGX_HTTP_FORBIDDEN, "read only", "this location has no slab_cache_api write=on");
         return false;
     }
     if (is_foreign(r)) {
-        *rc = send_problem(r, NGX_HTTP_FORBIDDEN, "cross-origin request",
-                           "a page of another origin must not write");
+        *rc = send_problem(r, NGX_HTTP_FORBIDDEN, "cross-origin request", "a page of another origin must not write");
         return false;
     }
     if (!request_header(r, "Origin").empty() && is_rebound(r)) {
@@ -179,8 +177,7 @@ void on_body(ngx_http_request_t* r) noexcept {
     Call* call = find_call(r);
     ngx_int_t rc = NGX_ERROR;
     if (call != nullptr && !whole_body(r, call->body_limit, &call->body)) {
-        rc = send_problem(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "body too large",
-                          "longer than this resource takes");
+        rc = send_problem(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "body too large", "longer than this resource takes");
     } else if (call != nullptr) {
         const auto proof = call->is_unproven ? proof_of(r, call->conf, call->body) : cache::TokenVerdict::kGood;
         rc = proof != cache::TokenVerdict::kGood ? send_unproven(r, proof) : call->answer(call);
@@ -213,23 +210,23 @@ ngx_int_t start_call(ngx_http_request_t* r, const LocConf* conf, const Action& a
     call->is_unproven = signature_covers_body(r, conf);
     call->body_limit = body_limit_of(zone, action);
     if (r->headers_in.content_length_n > static_cast<off_t>(call->body_limit)) {
-        return send_problem(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "body too large",
-                            "longer than this resource takes");
+        return send_problem(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "body too large", "longer than this resource takes");
     }
     const ngx_int_t rc = ngx_http_read_client_request_body(r, on_body);
     return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
 }
 
 bool exists(ngx_http_request_t* r, const Route& route) noexcept {
-    return route.resource != Resource::kNone && (!route.has_zone || zone_of(r, route) != nullptr)
-           && action_of(r, route.resource) != nullptr;
+    return route.resource != Resource::kNone && (!route.has_zone || zone_of(r, route) != nullptr) &&
+           action_of(r, route.resource) != nullptr;
 }
 
 // Who asks is known, or will be when the body is there.
 ngx_int_t answer_route(ngx_http_request_t* r, const LocConf* conf, const Route& route) noexcept {
     if (route.resource == Resource::kNone) {
         return send_problem(r, NGX_HTTP_NOT_FOUND, "not found",
-                            "no such resource in this API: there are metrics, v1/fleet, v1/zones, v1/zones/{zone}, and below that purge, entry, entries, top");
+                            "no such resource in this API: there are metrics, v1/fleet, v1/zones, v1/zones/{zone}, and "
+                            "below that purge, entry, entries, top");
     }
     Zone* zone = route.has_zone ? zone_of(r, route) : nullptr;
     if (route.has_zone && zone == nullptr) {
@@ -238,7 +235,7 @@ ngx_int_t answer_route(ngx_http_request_t* r, const LocConf* conf, const Route& 
     const Action* action = action_of(r, route.resource);
     if (action == nullptr) {
         const Bytes methods = cache::allowed_methods(route.resource);
-        (void)add_answer_header(r, "Allow", methods);
+        (void) add_answer_header(r, "Allow", methods);
         return send_two(r, NGX_HTTP_NOT_ALLOWED, "method not allowed", "allowed here: ", methods);
     }
     if (zone != nullptr && !usable(zone) && action->resource != Resource::kZone) {
@@ -278,8 +275,8 @@ ngx_int_t api_handler(ngx_http_request_t* r) noexcept {
     } else if (!is_trusted(r)) {
         return send_problem(r, NGX_HTTP_FORBIDDEN, "forbidden",
                             "not from loopback, and the location has no access rule");
-    } else if ((r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) != 0 && r->connection->sockaddr->sa_family != AF_UNIX
-               && is_loopback(r->connection->sockaddr) && is_rebound(r)) {
+    } else if ((r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) != 0 && r->connection->sockaddr->sa_family != AF_UNIX &&
+               is_loopback(r->connection->sockaddr) && is_rebound(r)) {
         // A browser on this machine sends no Origin when it reads what it takes for its page's own.
         return send_unknown_name(r);
     }

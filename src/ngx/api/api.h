@@ -20,12 +20,12 @@ using Answer = ngx_int_t (*)(Call* call) noexcept;
 struct Call {
     ngx_http_request_t* request;
     const LocConf* conf;
-    Zone* zone;          // nullptr where the resource has none
-    Bytes rest;          // of the path, behind the resource's name
-    Bytes body;          // where the method has one
-    uint64_t birth;      // the purge counter when the request began
+    Zone* zone;      // nullptr where the resource has none
+    Bytes rest;      // of the path, behind the resource's name
+    Bytes body;      // where the method has one
+    uint64_t birth;  // the purge counter when the request began
     size_t body_limit;
-    bool is_unproven;    // signed, and the signature covers a body that is still to come
+    bool is_unproven;  // signed, and the signature covers a body that is still to come
     Answer answer;
 };
 

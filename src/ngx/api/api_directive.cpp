@@ -31,8 +31,7 @@ char* set_api(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
             return invalid_parameter(cf, value[i]);
         }
     }
-    auto* clcf = static_cast<ngx_http_core_loc_conf_t*>(
-        ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+    auto* clcf = static_cast<ngx_http_core_loc_conf_t*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
     if (clcf->handler != nullptr) {
         return const_cast<char*>("conflicts with another content handler of this location");
     }

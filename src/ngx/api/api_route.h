@@ -12,11 +12,11 @@ using cache::Resource;
 using cache::Route;
 
 Route route_of(ngx_http_request_t* r, const LocConf* conf) noexcept;
-Zone* zone_of(ngx_http_request_t* r, const Route& route) noexcept;   // nullptr: none of that name
+Zone* zone_of(ngx_http_request_t* r, const Route& route) noexcept;  // nullptr: none of that name
 
 struct Action {
     Resource resource;
-    ngx_uint_t methods;     // NGX_HTTP_…
+    ngx_uint_t methods;  // NGX_HTTP_…
     bool writes;
     bool needs_type;        // a browser's form could send it: its body must say that it is JSON
     const char* arguments;  // names with spaces between them; nullptr: any

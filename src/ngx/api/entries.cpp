@@ -17,7 +17,7 @@ namespace {
 constexpr ngx_int_t kDefaultRows = 20;
 constexpr ngx_int_t kMaxRows = 100;
 constexpr uint64_t kWalkUs = 20000;
-constexpr uint32_t kLooksPerClock = 256;   // buckets between two looks at the clock
+constexpr uint32_t kLooksPerClock = 256;  // buckets between two looks at the clock
 
 struct Listing {
     Call* call;
@@ -45,7 +45,8 @@ bool read_prefix(Listing* l, ngx_int_t* rc) noexcept {
     if (!parse_target(l->call->request, text, &target) || !target.url.args.empty() || target.url.path.back() != '/') {
         return bad(l, "prefix= is a URL that ends in \"/\", percent-encoded", rc);
     }
-    l->selector[l->selectors++] = cache::prefix_selector(target.url.host, target.url.path, l->call->zone->store.secret());
+    l->selector[l->selectors++] =
+        cache::prefix_selector(target.url.host, target.url.path, l->call->zone->store.secret());
     return true;
 }
 
@@ -90,8 +91,8 @@ void walk(Listing* l) noexcept {
     uint32_t looks = 0;
     do {
         (void) l->call->zone->store.visit(&l->cursor, 1, list_one, l);
-    } while (l->cursor != 0 && static_cast<ngx_int_t>(json_array_size(l->list)) < l->rows
-             && (++looks % kLooksPerClock != 0 || clock_us() < end));
+    } while (l->cursor != 0 && static_cast<ngx_int_t>(json_array_size(l->list)) < l->rows &&
+             (++looks % kLooksPerClock != 0 || clock_us() < end));
 }
 
 }  // namespace
@@ -107,9 +108,9 @@ ngx_int_t send_entries(Call* call) noexcept {
     u_char next[NGX_INT64_LEN + 1];
     const u_char* end = ngx_sprintf(next, "%uL", listing.cursor);
     const Bytes text{reinterpret_cast<char*>(next), static_cast<size_t>(end - next)};
-    return send_json(call->request, NGX_HTTP_OK,
-                     json_pack("{s:o, s:o}", "entries", listing.list, "next",
-                               listing.cursor != 0 ? json_text(text) : json_null()));
+    return send_json(
+        call->request, NGX_HTTP_OK,
+        json_pack("{s:o, s:o}", "entries", listing.list, "next", listing.cursor != 0 ? json_text(text) : json_null()));
 }
 
 }  // namespace slab_cache::ngx

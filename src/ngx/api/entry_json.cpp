@@ -17,9 +17,7 @@ namespace {
 
 constexpr size_t kKeyShown = 1024;
 
-void put(json_t* to, const char* name, int64_t value) noexcept {
-    json_object_set_new(to, name, json_integer(value));
-}
+void put(json_t* to, const char* name, int64_t value) noexcept { json_object_set_new(to, name, json_integer(value)); }
 
 void put_header(json_t* list, const cache::StoredField& field, const uint8_t* secret) noexcept {
     char text[kKeyShown];
@@ -51,7 +49,7 @@ json_t* headers_json(const cache::StoredResponse& stored, const uint8_t* secret)
     Bytes rest = stored.fields;
     cache::StoredField field;
     for (uint16_t i = 0; i < stored.field_count && cache::next_field(&rest, &field); i++) {
-        if (!base::starts_with(field.name, ":")) {   // controls.h
+        if (!base::starts_with(field.name, ":")) {  // controls.h
             put_header(list, field, secret);
         }
     }

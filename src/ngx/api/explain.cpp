@@ -20,7 +20,7 @@
 namespace slab_cache::ngx {
 namespace {
 
-constexpr uint64_t kScanUs = 20000;        // a turn of the event loop in which others wait
+constexpr uint64_t kScanUs = 20000;  // a turn of the event loop in which others wait
 constexpr uint32_t kBucketsPerStep = 256;
 constexpr size_t kMaxListed = 64;
 
@@ -41,11 +41,11 @@ struct Scan {
     Zone* zone;
     UrlOf url;
     uint64_t selector;
-    uint64_t inner;      // what it is called behind another URL
+    uint64_t inner;  // what it is called behind another URL
     json_t* list;
     bool is_complete;
-    bool is_stored;      // something that is no marker and may be served
-    bool was_purged;     // such a thing lies there, and a purge took it
+    bool is_stored;   // something that is no marker and may be served
+    bool was_purged;  // such a thing lies there, and a purge took it
 };
 
 void look_at(const shm::Pin& pin, void* data) noexcept {
@@ -101,13 +101,13 @@ bool look_up(Scan* scan, Bytes key) noexcept {
         store.unpin(&pin);
     }
     if (has_marker) {
-        json_array_clear(scan->list);   // the walk comes by them again
+        json_array_clear(scan->list);  // the walk comes by them again
     }
     return found && !has_marker;
 }
 
 struct RouteRows {
-    cache::SketchRow lost;       // zeroed where the route was not seen
+    cache::SketchRow lost;  // zeroed where the route was not seen
     cache::SketchRow served;
 };
 
@@ -125,8 +125,8 @@ void find_route(Call* call, const Target& target, RouteRows* out) noexcept {
 
 json_t* route_json(const RouteRows& rows) noexcept {
     return json_pack("{s:I, s:I, s:I, s:I}", "hits", json_int_t{rows.served.count}, "saved_us",
-                     static_cast<json_int_t>(rows.served.weight), "misses", json_int_t{rows.lost.count},
-                     "lost_us", static_cast<json_int_t>(rows.lost.weight));
+                     static_cast<json_int_t>(rows.served.weight), "misses", json_int_t{rows.lost.count}, "lost_us",
+                     static_cast<json_int_t>(rows.lost.weight));
 }
 
 // What the marks of one identity say, for whatever kind of request.
@@ -181,8 +181,14 @@ json_t* tag_json(Call* call, const Target& target) noexcept {
 json_t* explanation(Call* call, const Target& target, Bytes key) noexcept {
     const uint8_t* secret = call->zone->store.secret();
     const shm::Digest digest = cache::digest(key, secret);
-    Scan scan{call->zone, {call->request->pool, target.url.host, target.uri}, cache::url_selector(target.url, secret),
-              cache::inner_url_selector(target.url, secret), json_array(), true, false, false};
+    Scan scan{call->zone,
+              {call->request->pool, target.url.host, target.uri},
+              cache::url_selector(target.url, secret),
+              cache::inner_url_selector(target.url, secret),
+              json_array(),
+              true,
+              false,
+              false};
     if (!look_up(&scan, key)) {
         scan_zone(&scan);
     }
@@ -193,8 +199,7 @@ json_t* explanation(Call* call, const Target& target, Bytes key) noexcept {
     json_object_set_new(answer, "stored", json_boolean(scan.is_stored));
     json_object_set_new(answer, "entries", scan.list);
     json_object_set_new(answer, "complete", json_boolean(scan.is_complete));
-    json_object_set_new(answer, "purge_seq",
-                        json_integer(static_cast<json_int_t>(call->zone->store.purge_seq())));
+    json_object_set_new(answer, "purge_seq", json_integer(static_cast<json_int_t>(call->zone->store.purge_seq())));
     RouteRows rows;
     find_route(call, target, &rows);
     json_object_set_new(answer, "route", route_json(rows));

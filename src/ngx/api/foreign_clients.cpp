@@ -12,7 +12,7 @@
 namespace slab_cache::ngx {
 namespace {
 
-constexpr size_t kMaxKeys = 256;   // as Fastly has it
+constexpr size_t kMaxKeys = 256;  // as Fastly has it
 
 // ---- Fastly --------------------------------------------------------------------------------------------------
 
@@ -60,8 +60,7 @@ bool put_key(Bytes key, void* data) noexcept {
     }
     ngx_memcpy(name, key.data(), key.size());
     name[key.size()] = '\0';
-    return json_object_set_new_nocheck(keys->answer, name,
-                                       purge_id(zone, zone->store.purge_seq() + 1)) == 0;
+    return json_object_set_new_nocheck(keys->answer, name, purge_id(zone, zone->store.purge_seq() + 1)) == 0;
 }
 
 bool put_field(Keys* keys, Bytes field) noexcept {
@@ -78,12 +77,10 @@ bool put_field(Keys* keys, Bytes field) noexcept {
 ngx_int_t purge_keys(Call* call, Selection* to) noexcept {
     Keys keys{to, json_object()};
     const Bytes field = field_of(call->request, "Surrogate-Key");
-    const bool ok = field.empty() ? cache::read_surrogate_keys(call->body, put_key, &keys)
-                                  : put_field(&keys, field);
+    const bool ok = field.empty() ? cache::read_surrogate_keys(call->body, put_key, &keys) : put_field(&keys, field);
     if (!ok || cache::is_empty(*to)) {
         json_decref(keys.answer);
-        return bad_keys(call,
-                        "name up to 256 keys in Surrogate-Key, or in {\"surrogate_keys\":[…]}");
+        return bad_keys(call, "name up to 256 keys in Surrogate-Key, or in {\"surrogate_keys\":[…]}");
     }
     if (purge_selection(to) == 0) {
         json_decref(keys.answer);
@@ -96,8 +93,8 @@ ngx_int_t purge_keys(Call* call, Selection* to) noexcept {
 
 ngx_int_t cloudflare_error(Call* call, Bytes problem) noexcept {
     return send_json(call->request, NGX_HTTP_BAD_REQUEST,
-                     json_pack("{s:b, s:[{s:i, s:o}], s:[], s:n}", "success", 0, "errors", "code", 1012,
-                               "message", json_text(problem), "messages", "result"));
+                     json_pack("{s:b, s:[{s:i, s:o}], s:[], s:n}", "success", 0, "errors", "code", 1012, "message",
+                               json_text(problem), "messages", "result"));
 }
 
 ngx_int_t cloudflare_purge(Call* call, bool soft) noexcept {
@@ -111,8 +108,8 @@ ngx_int_t cloudflare_purge(Call* call, bool soft) noexcept {
         return send_not_purged(call->request);
     }
     return send_json(call->request, NGX_HTTP_OK,
-                     json_pack("{s:b, s:[], s:[], s:{s:o}}", "success", 1, "errors", "messages", "result",
-                               "id", json_text(view(call->zone->name))));
+                     json_pack("{s:b, s:[], s:[], s:{s:o}}", "success", 1, "errors", "messages", "result", "id",
+                               json_text(view(call->zone->name))));
 }
 
 }  // namespace

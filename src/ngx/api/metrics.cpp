@@ -16,7 +16,7 @@ namespace {
 
 constexpr size_t kBytesPerZone = 28 * 1024;
 constexpr size_t kBytesOfHelp = 32 * 1024;
-constexpr ngx_uint_t kMostMembers = 16;      // zones of fleets that are shown
+constexpr ngx_uint_t kMostMembers = 16;  // zones of fleets that are shown
 
 // Text that is written once, in order; what does not fit is remembered as such.
 struct Text {
@@ -57,7 +57,7 @@ struct Family {
     const char* help;
     const Sample* sample;
     size_t count;
-    uint32_t per;          // what is counted in seconds is kept in 1/per of them; 1: a plain number
+    uint32_t per;  // what is counted in seconds is kept in 1/per of them; 1: a plain number
 };
 
 #define SLAB_STAT(field) [](Zone*, const shm::Stats& s) noexcept -> uint64_t { return s.field; }
@@ -85,10 +85,13 @@ constexpr Sample kServed[] = {{"source", "cache", value_of<Counter::kBytesFromCa
 constexpr Sample kOrigin[] = {{nullptr, nullptr, value_of<Counter::kOriginMs>}};
 constexpr Sample kSaved[] = {{nullptr, nullptr, value_of<Counter::kSavedUs>}};
 constexpr Sample kBytes[] = {
-    {"state", "live", SLAB_STAT(live_bytes)},         {"state", "retired", SLAB_STAT(retired_bytes)},
-    {"state", "filling", SLAB_STAT(filling_bytes)},   {"state", "overhead", SLAB_STAT(overhead_bytes)},
+    {"state", "live", SLAB_STAT(live_bytes)},
+    {"state", "retired", SLAB_STAT(retired_bytes)},
+    {"state", "filling", SLAB_STAT(filling_bytes)},
+    {"state", "overhead", SLAB_STAT(overhead_bytes)},
     {"state", "allocated", SLAB_STAT(used_bytes)},
-    {"state", "free", [](Zone*, const shm::Stats& s) noexcept -> uint64_t {
+    {"state", "free",
+     [](Zone*, const shm::Stats& s) noexcept -> uint64_t {
          return s.capacity_bytes > s.used_bytes ? s.capacity_bytes - s.used_bytes : 0;
      }},
 };
@@ -122,7 +125,8 @@ constexpr Family kFamilies[] = {
     family("origin_seconds_total", "counter", "Time until origins answered fetches.", kOrigin, 1000),
     family("saved_origin_seconds_total", "counter", "Origin time that hits saved.", kSaved, 1000000),
     family("zone_bytes", "gauge", "Size of the zone.", kZoneBytes),
-    family("memory_bytes", "gauge", "Memory of the zone by state; live, retired and filling are parts of allocated.", kBytes),
+    family("memory_bytes", "gauge", "Memory of the zone by state; live, retired and filling are parts of allocated.",
+           kBytes),
     family("entries", "gauge", "Objects stored.", kEntries),
     family("index_slots", "gauge", "Objects that the index has room for.", kSlots),
     family("pins", "gauge", "Objects being sent.", kPins),
@@ -136,7 +140,8 @@ void add_head(Text* t, const char* name, const char* type, const char* help) noe
 }
 
 void add_build(Text* t) noexcept {
-    add_head(t, "build_info", "gauge", "Version of the module, of its zones' layout, and of the nginx it was built for.");
+    add_head(t, "build_info", "gauge",
+             "Version of the module, of its zones' layout, and of the nginx it was built for.");
     t->add("slab_cache_build_info{version=\"%s\",layout=\"%uD\",nginx=\"%s\"} 1\n", base::kVersion, shm::kLayoutVersion,
            NGINX_VERSION);
 }
@@ -178,8 +183,8 @@ void add_reasons(Text* t, const Zones& zones) noexcept {
 void add_store_counters(Text* t, const Zones& zones) noexcept {
     for (uint32_t i = 0; i < static_cast<uint32_t>(shm::Counter::kEnd); i++) {
         const shm::CounterRow& row = shm::kCounterRows[i];
-        t->add("# HELP slab_cache_store_%s_total Store: %s.\n# TYPE slab_cache_store_%s_total counter\n",
-               row.word, row.sentence, row.word);
+        t->add("# HELP slab_cache_store_%s_total Store: %s.\n# TYPE slab_cache_store_%s_total counter\n", row.word,
+               row.sentence, row.word);
         for (ngx_uint_t z = 0; z < zones.count; z++) {
             t->add("slab_cache_store_%s_total{zone=\"%V\"} %uL\n", row.word, &zones.zone[z]->name,
                    zones.zone[z]->store.counter_sum(i));
@@ -195,8 +200,8 @@ void add_histogram(Text* t, const Zones& zones, const char* name, const char* he
         uint64_t below = 0;
         for (uint32_t i = 0; i < cache::kBounds; i++) {
             below += counter_sum(zones.zone[z], first, i);
-            t->add("slab_cache_%s_bucket{zone=\"%V\",le=\"%uD.%06uD\"} %uL\n", name, zone,
-                   bounds[i] / 1000000, bounds[i] % 1000000, below);
+            t->add("slab_cache_%s_bucket{zone=\"%V\",le=\"%uD.%06uD\"} %uL\n", name, zone, bounds[i] / 1000000,
+                   bounds[i] % 1000000, below);
         }
         below += counter_sum(zones.zone[z], first, cache::kBounds);
         t->add("slab_cache_%s_bucket{zone=\"%V\",le=\"+Inf\"} %uL\n", name, zone, below);
@@ -213,11 +218,14 @@ struct FleetGauge {
     uint32_t per;
 };
 constexpr FleetGauge kFleetGauges[] = {
-    {"connected", "1 while the zone's fleet is connected.", [](const FleetState& s) noexcept -> uint64_t { return s.is_connected; }, 1},
-    {"lag_seconds", "What was put into the stream so long ago is purged here.", [](const FleetState& s) noexcept { return s.lag_ms; }, 1000},
+    {"connected", "1 while the zone's fleet is connected.",
+     [](const FleetState& s) noexcept -> uint64_t { return s.is_connected; }, 1},
+    {"lag_seconds", "What was put into the stream so long ago is purged here.",
+     [](const FleetState& s) noexcept { return s.lag_ms; }, 1000},
     {"unheard_seconds", "What any node purged longer ago is purged here; beyond blind= everything stored is in doubt.",
      [](const FleetState& s) noexcept { return s.unheard_ms; }, 1000},
-    {"queued", "Purges that wait to be published.", [](const FleetState& s) noexcept -> uint64_t { return s.waiting + s.untold; }, 1},
+    {"queued", "Purges that wait to be published.",
+     [](const FleetState& s) noexcept -> uint64_t { return s.waiting + s.untold; }, 1},
 };
 
 struct Members {
@@ -243,7 +251,8 @@ void add_fleet_nodes(Text* t, const Members& members) noexcept {
 }
 
 void add_fleet_gaps(Text* t, const Members& members) noexcept {
-    add_head(t, "fleet_gaps_total", "counter", "Gaps in what was read of the stream, by reason: everything stored was in doubt.");
+    add_head(t, "fleet_gaps_total", "counter",
+             "Gaps in what was read of the stream, by reason: everything stored was in doubt.");
     for (ngx_uint_t m = 0; m < members.count; m++) {
         for (uint32_t i = 0; i < cache::kGaps; i++) {
             t->add("slab_cache_fleet_gaps_total{zone=\"%V\",reason=\"%s\"} %uL\n", &members.zone[m]->name,
@@ -270,7 +279,8 @@ void add_fleets(Text* t, const Zones& zones, Members* members) noexcept {
         }
     }
     for (const FleetFigure& f : kFleetFigures) {
-        t->add("# HELP slab_cache_fleet_%s_total %s\n# TYPE slab_cache_fleet_%s_total counter\n", f.name, f.help, f.name);
+        t->add("# HELP slab_cache_fleet_%s_total %s\n# TYPE slab_cache_fleet_%s_total counter\n", f.name, f.help,
+               f.name);
         for (ngx_uint_t m = 0; m < members->count; m++) {
             t->add("slab_cache_fleet_%s_total{zone=\"%V\"} %uL\n", f.name, &members->zone[m]->name,
                    f.value(*members->state[m].area).load_relaxed());
@@ -319,8 +329,9 @@ ngx_int_t send_metrics(Call* call) noexcept {
         add_family(&text, f, zones);
     }
     add_reasons(&text, zones);
-    add_histogram(&text, zones, "hit_seconds", "Time from a request's arrival at the cache to its answer from the zone.",
-                  cache::kHitBoundsUs, Counter::kHitBucketFirst, Counter::kHitUs);
+    add_histogram(&text, zones, "hit_seconds",
+                  "Time from a request's arrival at the cache to its answer from the zone.", cache::kHitBoundsUs,
+                  Counter::kHitBucketFirst, Counter::kHitUs);
     add_histogram(&text, zones, "miss_seconds", "The same where the origin was asked, until its answer.",
                   cache::kMissBoundsUs, Counter::kMissBucketFirst, Counter::kMissUs);
     add_store_counters(&text, zones);

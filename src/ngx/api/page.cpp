@@ -14,9 +14,8 @@ namespace {
 
 ngx_int_t send_page(Call* call) noexcept {
     ngx_http_request_t* r = call->request;
-    if (!add_answer_header(r, "Content-Security-Policy", kPagePolicy)
-        || !add_answer_header(r, "Referrer-Policy", "no-referrer")
-        || !add_answer_header(r, "X-Frame-Options", "DENY")) {
+    if (!add_answer_header(r, "Content-Security-Policy", kPagePolicy) ||
+        !add_answer_header(r, "Referrer-Policy", "no-referrer") || !add_answer_header(r, "X-Frame-Options", "DENY")) {
         return NGX_ERROR;
     }
     return send_reply(r, NGX_HTTP_OK, "text/html; charset=utf-8", {kPage, sizeof(kPage) - 1});

@@ -17,8 +17,7 @@ ngx_int_t purge_by_json(Call* call) noexcept {
     cache::Problem problem;
     return read_purge(call, &selection, &problem)
                ? purge_and_answer(&selection)
-               : send_problem(call->request, NGX_HTTP_BAD_REQUEST, "invalid purge request",
-                              problem.view());
+               : send_problem(call->request, NGX_HTTP_BAD_REQUEST, "invalid purge request", problem.view());
 }
 
 }  // namespace slab_cache::ngx

@@ -52,13 +52,10 @@ bool refuse(Push* p, ngx_uint_t status, Bytes title, Bytes detail, Bytes reason 
     return false;
 }
 
-bool bad(Push* p, Bytes detail) noexcept {
-    return refuse(p, NGX_HTTP_BAD_REQUEST, "invalid push", detail);
-}
+bool bad(Push* p, Bytes detail) noexcept { return refuse(p, NGX_HTTP_BAD_REQUEST, "invalid push", detail); }
 
 bool has_prefix(Bytes name, Bytes prefix) noexcept {
-    return name.size() > prefix.size() &&
-           base::equal_nocase(base::slice(name, 0, prefix.size()), prefix);
+    return name.size() > prefix.size() && base::equal_nocase(base::slice(name, 0, prefix.size()), prefix);
 }
 
 // What curl says of every body that it was given on its command line.
@@ -88,8 +85,7 @@ bool read_fields(Push* p) noexcept {
         if (const Bytes name = http::pushed_name(field.name); !name.empty()) {
             p->line[p->lines++] = {name, field.value};
         } else if (has_prefix(field.name, kRequestPrefix)) {
-            p->asked[p->asked_count++] = {base::slice(field.name, kRequestPrefix.size()),
-                                          field.value};
+            p->asked[p->asked_count++] = {base::slice(field.name, kRequestPrefix.size()), field.value};
         }
     }
     return true;
@@ -108,8 +104,7 @@ bool read_response(Push* p) noexcept {
         return bad(p, "ttl= is a positive number of seconds");
     }
     p->response = {status, {p->line, p->lines}, wall_sec(), wall_sec()};
-    p->freshness = http::evaluate_freshness(p->response, p->call->conf->policy,
-                                            static_cast<uint32_t>(ngx_random()));
+    p->freshness = http::evaluate_freshness(p->response, p->call->conf->policy, static_cast<uint32_t>(ngx_random()));
     if (has_ttl) {
         p->freshness.lifetime_sec = ttl;
         p->freshness.fresh_until = wall_sec() + ttl - p->freshness.age_at_response;
@@ -117,10 +112,9 @@ bool read_response(Push* p) noexcept {
         p->freshness.source = http::Source::kAccel;
     }
     http::Request request;
-    const http::Verdict verdict =
-        http::storable(request, p->response, p->freshness, p->call->conf->policy);
-    return verdict || refuse(p, 422, "not storable", http::reason_sentence(verdict.reason),
-                             http::reason_word(verdict.reason));
+    const http::Verdict verdict = http::storable(request, p->response, p->freshness, p->call->conf->policy);
+    return verdict ||
+           refuse(p, 422, "not storable", http::reason_sentence(verdict.reason), http::reason_word(verdict.reason));
 }
 
 VariantOf variant_of(Push* p, Bytes key) noexcept {
@@ -135,9 +129,8 @@ VariantOf variant_of(Push* p, Bytes key) noexcept {
 bool is_encoding_asked_for(const Push* p) noexcept {
     for (const http::Field& line : p->response.fields.lines("Content-Encoding")) {
         const Bytes coding = http::trim(line.value);
-        if (!base::equal_nocase(coding, "identity") &&
-            !(http::list_has(p->place.spec, "accept-encoding") &&
-              http::takes_encoding({p->asked, p->asked_count}, coding))) {
+        if (!base::equal_nocase(coding, "identity") && !(http::list_has(p->place.spec, "accept-encoding") &&
+                                                         http::takes_encoding({p->asked, p->asked_count}, coding))) {
             return false;
         }
     }
@@ -151,8 +144,7 @@ bool find_key(Push* p) noexcept {
         return bad(p, "the URL is too long for a key");
     }
     if (!find_place(variant_of(p, key), p->response.fields, &p->place, &reason)) {
-        return refuse(p, 422, "not storable", http::reason_sentence(reason),
-                      http::reason_word(reason));
+        return refuse(p, 422, "not storable", http::reason_sentence(reason), http::reason_word(reason));
     }
     return is_encoding_asked_for(p) || bad(p,
                                            "Content-Encoding needs Vary: Accept-Encoding, and an "
@@ -199,9 +191,10 @@ bool read_position(Push* p) noexcept {
     }
     const uint64_t birth = cache::birth_at(*area, id);
     if (birth == 0 || !p->call->zone->store.is_own_seq(birth, p->call->birth)) {
-        return refuse(p, NGX_HTTP_PRECONDITION_FAILED, "not a position of this zone",
-                      "this zone does not remember which purges came before that position: take a newer one, and begin again",
-                      http::reason_word(http::Reason::kPurgedInflight));
+        return refuse(
+            p, NGX_HTTP_PRECONDITION_FAILED, "not a position of this zone",
+            "this zone does not remember which purges came before that position: take a newer one, and begin again",
+            http::reason_word(http::Reason::kPurgedInflight));
     }
     p->birth = ngx_min(p->birth, birth);
     p->is_fenced = true;
@@ -210,7 +203,7 @@ bool read_position(Push* p) noexcept {
 
 bool read_selectors(Push* p) noexcept {
     const uint8_t* secret = p->call->zone->store.secret();
-    p->selectors->add(kPushedIdentity);   // identity.h
+    p->selectors->add(kPushedIdentity);  // identity.h
     p->selectors->add_url(p->target.url, secret);
     const http::Fields fields = request_fields(p->call->request);
     for (const http::Field& field : fields) {
@@ -263,8 +256,7 @@ bool build_head(Push* p) noexcept {
         http::format_date(p->freshness.date, date);
         builder.add("Date", {date, sizeof(date)});
     }
-    const int64_t modified =
-        http::parse_date(p->response.fields.get("Last-Modified"), wall_sec()).value_or(-1);
+    const int64_t modified = http::parse_date(p->response.fields.get("Last-Modified"), wall_sec()).value_or(-1);
     if (!builder.finish(p->response.status, modified, stored_facts(p->response, p->freshness))) {
         return bad(p, "a header field is too long");
     }
@@ -274,20 +266,19 @@ bool build_head(Push* p) noexcept {
 
 bool explain_failure(Push* p, shm::Status status) noexcept {
     switch (status) {
-        case shm::Status::kPurged:
-            return refuse(p, NGX_HTTP_PRECONDITION_FAILED, "purged since",
-                          "a purge of this URL, its host, a prefix or a tag came since",
-                          http::reason_word(http::Reason::kPurgedInflight));
-        case shm::Status::kTooLarge:
-            return refuse(p, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "not storable",
-                          "larger than max_object", http::reason_word(http::Reason::kTooBig));
-        case shm::Status::kNoSpace:
-            return refuse(p, 507, "not stored", "nothing could be evicted to make room",
-                          http::reason_word(http::Reason::kNoSpace));
-        default:
-            return refuse(p, NGX_HTTP_SERVICE_UNAVAILABLE, "not stored",
-                          "a bound of the zone was reached",
-                          http::reason_word(http::Reason::kBusy));
+    case shm::Status::kPurged:
+        return refuse(p, NGX_HTTP_PRECONDITION_FAILED, "purged since",
+                      "a purge of this URL, its host, a prefix or a tag came since",
+                      http::reason_word(http::Reason::kPurgedInflight));
+    case shm::Status::kTooLarge:
+        return refuse(p, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "not storable", "larger than max_object",
+                      http::reason_word(http::Reason::kTooBig));
+    case shm::Status::kNoSpace:
+        return refuse(p, 507, "not stored", "nothing could be evicted to make room",
+                      http::reason_word(http::Reason::kNoSpace));
+    default:
+        return refuse(p, NGX_HTTP_SERVICE_UNAVAILABLE, "not stored", "a bound of the zone was reached",
+                      http::reason_word(http::Reason::kBusy));
     }
 }
 
@@ -295,8 +286,9 @@ bool explain_failure(Push* p, shm::Status status) noexcept {
 bool purged_by_glob(const Push* p) noexcept {
     const UserArea* area = user_area(p->call->zone);
     const cache::Url& url = p->target.url;
-    return area != nullptr && cache::judge_globs(area->globs, {url.host, url.path, url.args, p->selectors->data(), p->selectors->size()}, p->birth) !=
-                                  cache::GlobAnswer::kNone;
+    return area != nullptr &&
+           cache::judge_globs(area->globs, {url.host, url.path, url.args, p->selectors->data(), p->selectors->size()},
+                              p->birth) != cache::GlobAnswer::kNone;
 }
 
 // Then what was invalidated since the fence has a record, as long as that lives.
@@ -313,9 +305,7 @@ bool was_stored_before(Push* p) noexcept {
 
 // Workers of another zone of this name run too (succession.h): those of the one that this zone took the place of, or of the one
 // that took its. What they have of the URL is older than the push, and only a purge reaches it.
-bool has_others(Zone* zone) noexcept {
-    return zone->store.has_open_prior() || has_successor(zone);
-}
+bool has_others(Zone* zone) noexcept { return zone->store.has_open_prior() || has_successor(zone); }
 
 // The URL goes in all zones of this name, and the push is born at that very purge. False: one came in between, and whether it
 // was of this URL cannot be told any more.
@@ -360,7 +350,7 @@ bool is_known_elsewhere(Push* p) noexcept {
     if (p->is_purged_elsewhere || !has_successor(p->call->zone)) {
         return true;
     }
-    (void)purge_elsewhere(p);
+    (void) purge_elsewhere(p);
     return explain_failure(p, shm::Status::kBusy);
 }
 
@@ -405,9 +395,8 @@ bool store(Push* p) noexcept {
 }  // namespace
 
 bool is_push_field(Bytes name) noexcept {
-    return !http::pushed_name(name).empty() || has_prefix(name, kRequestPrefix)
-           || http::is_tag_field(name) || base::equal_nocase(name, "If-Purge-Seq")
-           || base::equal_nocase(name, "Slab-Position");
+    return !http::pushed_name(name).empty() || has_prefix(name, kRequestPrefix) || http::is_tag_field(name) ||
+           base::equal_nocase(name, "If-Purge-Seq") || base::equal_nocase(name, "Slab-Position");
 }
 
 ngx_int_t push_entry(Call* call) noexcept {
@@ -420,11 +409,11 @@ ngx_int_t push_entry(Call* call) noexcept {
     p->selectors = &selectors;
     p->call = call;
     if (!query_argument(call->request, "url", &url) || url.empty()) {
-        (void)bad(p, kNoTarget);
+        (void) bad(p, kNoTarget);
         return p->answered;
     }
     if (!parse_target(call->request, url, &p->target)) {
-        (void)bad(p, kBadTarget);
+        (void) bad(p, kBadTarget);
         return p->answered;
     }
     if (!read_fields(p) || !read_response(p) || !find_key(p) || !read_fence(p) || !read_position(p) ||
@@ -433,8 +422,8 @@ ngx_int_t push_entry(Call* call) noexcept {
     }
     count(call->zone, Counter::kPushes);
     return send_json(call->request, NGX_HTTP_CREATED,
-                     json_pack("{s:b, s:I, s:I, s:o}", "stored", 1, "birth", static_cast<json_int_t>(p->birth), "ttl_sec",
-                               static_cast<json_int_t>(p->freshness.fresh_until - wall_sec()), "key",
+                     json_pack("{s:b, s:I, s:I, s:o}", "stored", 1, "birth", static_cast<json_int_t>(p->birth),
+                               "ttl_sec", static_cast<json_int_t>(p->freshness.fresh_until - wall_sec()), "key",
                                key_json(p->place.key, call->zone->store.secret())));
 }
 

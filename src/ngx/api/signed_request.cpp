@@ -29,9 +29,8 @@ Bytes without_line_end(Bytes text) noexcept {
 
 // Fields that say what is to be done: who could change them could do other than what was signed.
 bool is_signed_field(ngx_http_request_t* r, Bytes name) noexcept {
-    return r->method == NGX_HTTP_PUT
-               ? is_push_field(name)
-               : http::is_tag_field(name) || base::equal_nocase(name, "Fastly-Soft-Purge");
+    return r->method == NGX_HTTP_PUT ? is_push_field(name)
+                                     : http::is_tag_field(name) || base::equal_nocase(name, "Fastly-Soft-Purge");
 }
 
 // "name:value" of each, in the order sent, the name in lower case, each behind a line feed. False: out of memory.

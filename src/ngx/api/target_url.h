@@ -10,7 +10,8 @@ namespace slab_cache::ngx {
 using cache::Target;
 
 inline constexpr Bytes kNoTarget = "say entry?url=http%3A%2F%2Fhost%2Fpath";
-inline constexpr Bytes kBadTarget = "url= is scheme://host/path, host/path or, unsigned, /path, percent-encoded, up to 16 KB";
+inline constexpr Bytes kBadTarget =
+    "url= is scheme://host/path, host/path or, unsigned, /path, percent-encoded, up to 16 KB";
 
 // False for what is no URL, or when memory ran out.
 bool parse_target(ngx_http_request_t* r, Bytes text, Target* out) noexcept;

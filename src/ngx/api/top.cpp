@@ -45,13 +45,11 @@ json_t* row_json(const cache::SketchRow& row, bool is_lost) noexcept {
 json_t* routes_json(Call* call, bool is_lost, cache::WeighFn weigh, uint32_t n) noexcept {
     json_t* list = json_array();
     UserArea* area = user_area(call->zone);
-    auto* row = static_cast<cache::SketchRow*>(
-        ngx_palloc(call->request->pool, kMaxRows * sizeof(cache::SketchRow)));
+    auto* row = static_cast<cache::SketchRow*>(ngx_palloc(call->request->pool, kMaxRows * sizeof(cache::SketchRow)));
     if (area == nullptr || row == nullptr) {
         return list;
     }
-    const uint32_t found =
-        cache::sketch_top(is_lost ? &area->lost : &area->served, now_ms(), weigh, row, n);
+    const uint32_t found = cache::sketch_top(is_lost ? &area->lost : &area->served, now_ms(), weigh, row, n);
     for (uint32_t i = 0; i < found; i++) {
         json_array_append_new(list, row_json(row[i], is_lost));
     }
@@ -105,7 +103,8 @@ json_t* largest_json(Call* call, uint32_t n, bool* is_complete) noexcept {
     } while (cursor != 0 && clock_us() < end);
     *is_complete = cursor == 0;
     for (uint32_t i = 0; i < top->count; i++) {
-        json_array_append_new(list, entry_json(call->request->pool, call->zone, top->pin[i], call->zone->store.validity(top->pin[i])));
+        json_array_append_new(
+            list, entry_json(call->request->pool, call->zone, top->pin[i], call->zone->store.validity(top->pin[i])));
         call->zone->store.unpin(&top->pin[i]);
     }
     return list;

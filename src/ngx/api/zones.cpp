@@ -126,8 +126,6 @@ ngx_int_t send_zones(Call* call) noexcept {
     return send_json(call->request, NGX_HTTP_OK, json_pack("{s:s,s:o}", "version", base::kVersion, "zones", list));
 }
 
-ngx_int_t send_zone(Call* call) noexcept {
-    return send_json(call->request, NGX_HTTP_OK, zone_json(call->zone));
-}
+ngx_int_t send_zone(Call* call) noexcept { return send_json(call->request, NGX_HTTP_OK, zone_json(call->zone)); }
 
 }  // namespace slab_cache::ngx

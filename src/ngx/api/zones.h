@@ -7,7 +7,7 @@ namespace slab_cache::ngx {
 
 struct Call;
 
-ngx_int_t send_zones(Call* call) noexcept;   // all
+ngx_int_t send_zones(Call* call) noexcept;  // all
 ngx_int_t send_zone(Call* call) noexcept;
 
 }  // namespace slab_cache::ngx

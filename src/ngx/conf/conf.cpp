@@ -60,15 +60,15 @@ void build_policy(LocConf* conf) noexcept {
 
 // What a POST asks for is in its body: nobody but the operator knows which of them have the same answer.
 bool check_methods(ngx_conf_t* cf, const LocConf* conf) noexcept {
-    auto* clcf = static_cast<ngx_http_core_loc_conf_t*>(
-        ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+    auto* clcf = static_cast<ngx_http_core_loc_conf_t*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
     const bool is_level = clcf->name.len != 0 || clcf->noname;
-    if ((conf->methods & bit(http::kCachePost)) == 0 || conf->key != nullptr || !is_level
-        || (conf->zone == nullptr && conf->zone_value == nullptr)) {
+    if ((conf->methods & bit(http::kCachePost)) == 0 || conf->key != nullptr || !is_level ||
+        (conf->zone == nullptr && conf->zone_value == nullptr)) {
         return true;
     }
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "\"slab_cache_methods POST\" in location \"%V\" needs a \"slab_cache_key\" that says which of them have the same "
+                       "\"slab_cache_methods POST\" in location \"%V\" needs a \"slab_cache_key\" that says which of "
+                       "them have the same "
                        "answer, such as \"$scheme$host$request_uri$request_body\"",
                        &clcf->name);
     return false;
@@ -78,9 +78,10 @@ bool check_methods(ngx_conf_t* cf, const LocConf* conf) noexcept {
 
 void* create_main_conf(ngx_conf_t* cf) noexcept {
     auto* conf = pool_new<MainConf>(cf->pool);
-    if (conf == nullptr || ngx_array_init(&conf->zones, cf->pool, 2, sizeof(Zone*)) != NGX_OK
-        || ngx_array_init(&conf->fleets, cf->pool, 1, sizeof(FleetConf*)) != NGX_OK
-        || ngx_array_init(&conf->identities, cf->pool, 16, sizeof(uint64_t)) != NGX_OK || !begin_leftovers(cf) || !watch_directives(cf)) {
+    if (conf == nullptr || ngx_array_init(&conf->zones, cf->pool, 2, sizeof(Zone*)) != NGX_OK ||
+        ngx_array_init(&conf->fleets, cf->pool, 1, sizeof(FleetConf*)) != NGX_OK ||
+        ngx_array_init(&conf->identities, cf->pool, 16, sizeof(uint64_t)) != NGX_OK || !begin_leftovers(cf) ||
+        !watch_directives(cf)) {
         return nullptr;
     }
     conf->lua_index = -1;
@@ -162,7 +163,7 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
     ngx_conf_merge_bitmask_value(conf->methods, prev->methods,
                                  (NGX_CONF_BITMASK_SET | bit(http::kCacheGet) | bit(http::kCacheHead)));
     if ((conf->methods & (bit(http::kCacheGet) | bit(http::kCacheHead))) == 0) {
-        conf->methods |= bit(http::kCacheGet) | bit(http::kCacheHead);   // as proxy_cache_methods adds them
+        conf->methods |= bit(http::kCacheGet) | bit(http::kCacheHead);  // as proxy_cache_methods adds them
     }
     ngx_conf_merge_value(conf->convert_head, prev->convert_head, 1);
     conf->head_apart = conf->convert_head == 0 && names_variable(conf->key, "request_method");
@@ -170,30 +171,27 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
     ngx_conf_merge_uint_value(conf->authorization, prev->authorization, kAuthorizationRefuse);
     ngx_conf_merge_value(conf->auth_basic, prev->auth_basic, 0);
     ngx_conf_merge_bitmask_value(conf->ignore_headers, prev->ignore_headers, NGX_CONF_BITMASK_SET);
-    ngx_conf_merge_uint_value(conf->set_cookie, prev->set_cookie,
-                              static_cast<ngx_uint_t>(http::SetCookie::kRefuse));
+    ngx_conf_merge_uint_value(conf->set_cookie, prev->set_cookie, static_cast<ngx_uint_t>(http::SetCookie::kRefuse));
     ngx_conf_merge_uint_value(conf->min_uses, prev->min_uses, 1);
     ngx_conf_merge_value(conf->lock, prev->lock, 1);
     ngx_conf_merge_msec_value(conf->lock_timeout, prev->lock_timeout, 5000);
     ngx_conf_merge_msec_value(conf->lock_age, prev->lock_age, 5000);
-    ngx_conf_merge_bitmask_value(conf->use_stale, prev->use_stale,
-                                 (NGX_CONF_BITMASK_SET | bit(http::kStaleDefault)));
+    ngx_conf_merge_bitmask_value(conf->use_stale, prev->use_stale, (NGX_CONF_BITMASK_SET | bit(http::kStaleDefault)));
     if ((conf->use_stale & ~NGX_CONF_BITMASK_SET) == kStaleForceBit) {
-        conf->use_stale |= bit(http::kStaleDefault);   // the word alone
+        conf->use_stale |= bit(http::kStaleDefault);  // the word alone
     }
     ngx_conf_merge_value(conf->background_update, prev->background_update, 1);
     ngx_conf_merge_value(conf->revalidate, prev->revalidate, 1);
     ngx_conf_merge_value(conf->refresh_beta, prev->refresh_beta, 0);
     ngx_conf_merge_uint_value(conf->tags_mode, prev->tags_mode, kTagsFromResponse);
-    ngx_conf_merge_bitmask_value(
-        conf->invalidate, prev->invalidate,
-        (NGX_CONF_BITMASK_SET | kInvalidateUnsafe | kInvalidateGroups));
+    ngx_conf_merge_bitmask_value(conf->invalidate, prev->invalidate,
+                                 (NGX_CONF_BITMASK_SET | kInvalidateUnsafe | kInvalidateGroups));
     ngx_conf_merge_value(conf->early_hints, prev->early_hints, 0);
-    ngx_conf_merge_uint_value(conf->status_header, prev->status_header,
-                              static_cast<ngx_uint_t>(StatusHeader::kOff));
+    ngx_conf_merge_uint_value(conf->status_header, prev->status_header, static_cast<ngx_uint_t>(StatusHeader::kOff));
     merge_slice(prev, conf);
     build_policy(conf);
-    const bool ok = check_methods(cf, conf) && check_credentials(cf, conf) && merge_identity(cf, prev, conf) && merge_beside(cf, prev, conf);
+    const bool ok = check_methods(cf, conf) && check_credentials(cf, conf) && merge_identity(cf, prev, conf) &&
+                    merge_beside(cf, prev, conf);
     return ok ? NGX_CONF_OK : static_cast<char*>(NGX_CONF_ERROR);
 }
 

@@ -13,9 +13,9 @@
 
 namespace slab_cache::ngx {
 
-struct FleetConf;   // ngx/fleet/fleet_conf.h
-struct Zone;     // zone.h
-struct Beside;   // leftovers.h
+struct FleetConf;  // ngx/fleet/fleet_conf.h
+struct Zone;       // zone.h
+struct Beside;     // leftovers.h
 
 enum class StatusHeader : ngx_uint_t { kOff, kOn, kDetail };
 
@@ -36,12 +36,12 @@ inline constexpr ngx_uint_t kAuthorizationKeyed = 1;
 enum class KeyedBy : uint8_t { kNothing, kField, kUser };
 
 struct Cidrs {
-    ngx_array_t list;      // of ngx_cidr_t
-    bool unix_sockets;     // "from unix:"
+    ngx_array_t list;   // of ngx_cidr_t
+    bool unix_sockets;  // "from unix:"
 };
 
 struct PurgeConf {
-    PurgeConf* next;       // of another method
+    PurgeConf* next;  // of another method
     ngx_str_t method;
     bool soft;
     Cidrs from;
@@ -56,34 +56,34 @@ inline const PurgeConf* find_purge(const PurgeConf* list, Bytes method) noexcept
 }
 
 struct MainConf {
-    ngx_array_t zones;             // of Zone*
-    ngx_array_t fleets;            // of FleetConf*
-    Zone* awaited;                 // used by slab_cache before their slab_cache_zone, linked by Zone::next_awaited
+    ngx_array_t zones;   // of Zone*
+    ngx_array_t fleets;  // of FleetConf*
+    Zone* awaited;       // used by slab_cache before their slab_cache_zone, linked by Zone::next_awaited
     // Indices of variables, see clone.h
     ngx_array_t carried_variables;
     ngx_array_t settable_variables;
-    bool has_zone_by_name;         // slab_cache with variables: any zone may be meant
-    ngx_int_t slice_range;         // of $slice_range; -1 where no directive uses it
-    ngx_int_t slice_index;         // of the slice module's context; -1: it is not there
-    ngx_array_t identities;        // uint64_t of each location (identity.h)
-    bool has_foreign_balancer;     // some upstream's peers are chosen by code that may look into a request's contexts
-    bool has_precompressed;        // gzip_static and its kind are written somewhere
-    ngx_int_t lua_index;           // of that code's context; -1: none
-    ngx_http_handler_pt redirecting[2];   // content handlers that only send elsewhere: index, random_index
-    bool has_foreign_content;      // where no content handler is set, one that is not nginx's own may answer (fancyindex)
+    bool has_zone_by_name;      // slab_cache with variables: any zone may be meant
+    ngx_int_t slice_range;      // of $slice_range; -1 where no directive uses it
+    ngx_int_t slice_index;      // of the slice module's context; -1: it is not there
+    ngx_array_t identities;     // uint64_t of each location (identity.h)
+    bool has_foreign_balancer;  // some upstream's peers are chosen by code that may look into a request's contexts
+    bool has_precompressed;     // gzip_static and its kind are written somewhere
+    ngx_int_t lua_index;        // of that code's context; -1: none
+    ngx_http_handler_pt redirecting[2];  // content handlers that only send elsewhere: index, random_index
+    bool has_foreign_content;  // where no content handler is set, one that is not nginx's own may answer (fancyindex)
 };
 
 // A field of slab_cache_key, or where it has something to hide, a part of one.
 struct KeyPart {
     ngx_http_complex_value_t value;
-    uint16_t marks;                // cache/key.h
+    uint16_t marks;  // cache/key.h
 };
 
 // What a worker has seen of a location's answers lately (direct_fill.h). The one part that workers write: each has its own copy.
 struct AnswerHistory {
     uint32_t whole_in_row;
     uint32_t needed;
-    bool copies_in_passing;     // an answer that no clone could have asked for was stored: others may wait for the next
+    bool copies_in_passing;  // an answer that no clone could have asked for was stored: others may wait for the next
 };
 
 struct LocConf {
@@ -91,26 +91,26 @@ struct LocConf {
     Zone* zone;
     ngx_http_complex_value_t* zone_value;
 
-    ngx_array_t* key;              // of KeyPart; nullptr = default key
-    http::ArgsPolicy* key_args;    // nullptr = all
+    ngx_array_t* key;            // of KeyPart; nullptr = default key
+    http::ArgsPolicy* key_args;  // nullptr = all
     ngx_uint_t methods;
     ngx_flag_t convert_head;
-    bool head_apart;               // a HEAD is asked as one, and kept under a key of its own
-    ngx_uint_t authorization;      // kAuthorization…
-    ngx_flag_t auth_basic;         // nginx's, where it surely checks
+    bool head_apart;           // a HEAD is asked as one, and kept under a key of its own
+    ngx_uint_t authorization;  // kAuthorization…
+    ngx_flag_t auth_basic;     // nginx's, where it surely checks
     KeyedBy keyed_by;
-    bool post_fills_get;           // POSTs are answered by a key that is known for a GET, too
+    bool post_fills_get;  // POSTs are answered by a key that is known for a GET, too
 
-    ngx_array_t* valid;            // of http::ValidRule
+    ngx_array_t* valid;  // of http::ValidRule
     ngx_int_t ttl_set;
     time_t ttl_min;
     time_t ttl_max;
     ngx_int_t ttl_jitter;
     ngx_int_t heuristic;
-    ngx_array_t* bypass;           // predicates
-    ngx_array_t* no_cache;         // predicates
+    ngx_array_t* bypass;    // predicates
+    ngx_array_t* no_cache;  // predicates
     ngx_uint_t ignore_headers;
-    ngx_uint_t set_cookie;         // http::SetCookie
+    ngx_uint_t set_cookie;  // http::SetCookie
     ngx_uint_t min_uses;
     http::VaryPolicy* vary;
 
@@ -118,44 +118,44 @@ struct LocConf {
     ngx_msec_t lock_timeout;
     ngx_msec_t lock_age;
 
-    ngx_uint_t use_stale;          // mask of http::StaleOn
+    ngx_uint_t use_stale;  // mask of http::StaleOn
     ngx_int_t stale_set;
     time_t stale_while;
     time_t stale_if_error;
     ngx_flag_t background_update;
     ngx_flag_t revalidate;
-    ngx_int_t refresh_beta;        // thousandths; 0 = off
+    ngx_int_t refresh_beta;  // thousandths; 0 = off
 
-    ngx_array_t* tags;             // of ngx_http_complex_value_t; nullptr with tags_mode
-    http::TagPolicy* tag_fields;   // of slab_cache_tags field=…; nullptr: none
-    ngx_uint_t tags_mode;          // kTags…
+    ngx_array_t* tags;            // of ngx_http_complex_value_t; nullptr with tags_mode
+    http::TagPolicy* tag_fields;  // of slab_cache_tags field=…; nullptr: none
+    ngx_uint_t tags_mode;         // kTags…
     ngx_uint_t invalidate;
-    PurgeConf* purge;              // nullptr = off
-    ngx_uint_t status_header;      // StatusHeader
+    PurgeConf* purge;          // nullptr = off
+    ngx_uint_t status_header;  // StatusHeader
     ngx_flag_t early_hints;
 
     ngx_flag_t api;
     ngx_flag_t api_write;
-    ngx_str_t api_prefix;          // the location's name
-    ngx_str_t api_secret;          // of signed requests; empty: there are none
+    ngx_str_t api_prefix;  // the location's name
+    ngx_str_t api_secret;  // of signed requests; empty: there are none
 
     // identity.h
     uint64_t identity;
-    uint64_t written;              // what proxy_pass and its kind say here, hashed; 0: nothing
-    uint32_t parts;                // `if` and limit_except blocks counted at merge
-    bool identity_varies;          // there are inputs, or variables in root: to be evaluated for each request
-    ngx_http_handler_pt pass_handler;     // of proxy_pass and its kind
-    ngx_array_t* inputs;           // of ngx_http_complex_value_t: what the answer hangs on beside the URL
+    uint64_t written;                  // what proxy_pass and its kind say here, hashed; 0: nothing
+    uint32_t parts;                    // `if` and limit_except blocks counted at merge
+    bool identity_varies;              // there are inputs, or variables in root: to be evaluated for each request
+    ngx_http_handler_pt pass_handler;  // of proxy_pass and its kind
+    ngx_array_t* inputs;               // of ngx_http_complex_value_t: what the answer hangs on beside the URL
 
     // slice_directive.h
-    size_t slice_size;             // nginx's `slice`
-    uint8_t shaped;                // kinds of directives at this level that make the origin's request
-    uint8_t shaped_by_slice;       // ... of which one in force names $slice_range
-    bool is_sliced;                // the origin may be asked for a part
+    size_t slice_size;        // nginx's `slice`
+    uint8_t shaped;           // kinds of directives at this level that make the origin's request
+    uint8_t shaped_by_slice;  // ... of which one in force names $slice_range
+    bool is_sliced;           // the origin may be asked for a part
 
-    AnswerHistory* history;        // this worker's
-    Beside* beside;                // nginx's own caches; means something while the configuration is read
-    http::Policy policy;           // the rules above in the form src/http reads, built at merge
+    AnswerHistory* history;  // this worker's
+    Beside* beside;          // nginx's own caches; means something while the configuration is read
+    http::Policy policy;     // the rules above in the form src/http reads, built at merge
 };
 
 void* create_main_conf(ngx_conf_t* cf) noexcept;
@@ -163,8 +163,7 @@ void* create_loc_conf(ngx_conf_t* cf) noexcept;
 char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept;
 
 inline MainConf* main_conf(ngx_conf_t* cf) noexcept {
-    return static_cast<MainConf*>(
-        ngx_http_conf_get_module_main_conf(cf, ngx_http_slab_cache_module));
+    return static_cast<MainConf*>(ngx_http_conf_get_module_main_conf(cf, ngx_http_slab_cache_module));
 }
 
 inline MainConf* main_conf(ngx_http_request_t* r) noexcept {

@@ -16,12 +16,11 @@ bool is_password_checked(const LocConf* conf, const ngx_http_core_loc_conf_t* cl
 void note_auth_basic(ngx_conf_t* cf) noexcept {
     auto* conf = static_cast<LocConf*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_slab_cache_module));
     const Bytes realm = view(static_cast<ngx_str_t*>(cf->args->elts)[1]);
-    conf->auth_basic = realm != "off" && realm.find('$') == Bytes::npos ? 1 : 0;   // a variable may come to "off"
+    conf->auth_basic = realm != "off" && realm.find('$') == Bytes::npos ? 1 : 0;  // a variable may come to "off"
 }
 
 bool check_credentials(ngx_conf_t* cf, LocConf* conf) noexcept {
-    auto* clcf = static_cast<ngx_http_core_loc_conf_t*>(
-        ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+    auto* clcf = static_cast<ngx_http_core_loc_conf_t*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
     conf->keyed_by = KeyedBy::kNothing;
     if (conf->authorization != kAuthorizationKeyed || (conf->zone == nullptr && conf->zone_value == nullptr)) {
         return true;
@@ -33,13 +32,14 @@ bool check_credentials(ngx_conf_t* cf, LocConf* conf) noexcept {
         conf->keyed_by = KeyedBy::kUser;
     }
     if (conf->keyed_by != KeyedBy::kNothing || (clcf->name.len == 0 && !clcf->noname)) {
-        return true;   // a server's own level is what its locations start from: there nothing is shared
+        return true;  // a server's own level is what its locations start from: there nothing is shared
     }
     if (by_name) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"slab_cache_authorization keyed\" in location \"%V\": $remote_user in \"slab_cache_key\" is the name "
-                           "that a client gives where \"auth_basic\" does not check each; write $http_authorization",
-                           &clcf->name);
+        ngx_conf_log_error(
+            NGX_LOG_EMERG, cf, 0,
+            "\"slab_cache_authorization keyed\" in location \"%V\": $remote_user in \"slab_cache_key\" is the name "
+            "that a client gives where \"auth_basic\" does not check each; write $http_authorization",
+            &clcf->name);
     } else {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"slab_cache_authorization keyed\" in location \"%V\" needs a \"slab_cache_key\" with "

@@ -11,10 +11,9 @@
 namespace slab_cache::ngx {
 namespace {
 
-using Setter = char* (*) (ngx_conf_t * cf, ngx_command_t* cmd, void* conf);
+using Setter = char* (*) (ngx_conf_t* cf, ngx_command_t* cmd, void* conf);
 
-constexpr Bytes kPass[] = {"proxy_pass", "fastcgi_pass",  "uwsgi_pass",
-                           "scgi_pass",  "memcached_pass", "grpc_pass"};
+constexpr Bytes kPass[] = {"proxy_pass", "fastcgi_pass", "uwsgi_pass", "scgi_pass", "memcached_pass", "grpc_pass"};
 constexpr Bytes kAuthBasic = "auth_basic";
 constexpr Bytes kSlice = "slice";
 constexpr Bytes kBalancer[] = {"balancer_by_lua", "balancer_by_lua_block", "balancer_by_lua_file"};
@@ -23,8 +22,8 @@ constexpr Bytes kBalancer[] = {"balancer_by_lua", "balancer_by_lua_block", "bala
 constexpr Bytes kPrecompressed[] = {"gzip_static", "brotli_static", "zstd_static"};
 
 // What is done to each client's answer with values of its request, and which script a gateway is told to run.
-constexpr Bytes kInputs[] = {"proxy_redirect", "proxy_cookie_domain", "proxy_cookie_path",
-                             "proxy_cookie_flags", "fastcgi_param", "uwsgi_param", "scgi_param"};
+constexpr Bytes kInputs[] = {"proxy_redirect", "proxy_cookie_domain", "proxy_cookie_path", "proxy_cookie_flags",
+                             "fastcgi_param",  "uwsgi_param",         "scgi_param"};
 
 struct Watched {
     ngx_command_t* command;
@@ -98,12 +97,12 @@ bool watch_directives(ngx_conf_t* cf) noexcept {
         }
         for (ngx_command_t* c = module->commands; c->name.len != 0; c++) {
             const Bytes name = view(c->name);
-            const bool wanted = is_one_of(name, kPass, sizeof(kPass) / sizeof(kPass[0]))
-                                || is_one_of(name, kBalancer, sizeof(kBalancer) / sizeof(kBalancer[0]))
-                                || is_one_of(name, kInputs, sizeof(kInputs) / sizeof(kInputs[0]))
-                                || is_one_of(name, kPrecompressed, sizeof(kPrecompressed) / sizeof(kPrecompressed[0]))
-                                || name == kAuthBasic || name == kSlice || shapes_origin_request(name)
-                                || is_of_leftovers(name);
+            const bool wanted = is_one_of(name, kPass, sizeof(kPass) / sizeof(kPass[0])) ||
+                                is_one_of(name, kBalancer, sizeof(kBalancer) / sizeof(kBalancer[0])) ||
+                                is_one_of(name, kInputs, sizeof(kInputs) / sizeof(kInputs[0])) ||
+                                is_one_of(name, kPrecompressed, sizeof(kPrecompressed) / sizeof(kPrecompressed[0])) ||
+                                name == kAuthBasic || name == kSlice || shapes_origin_request(name) ||
+                                is_of_leftovers(name);
             if (wanted && watched_count < kMostWatched) {
                 watched[watched_count++] = {c, c->set};
                 c->set = call_and_look;

@@ -12,10 +12,11 @@ namespace {
 // What a URL, this server or the configuration say. All other variables may hold what a client is known by, also by way of
 // map, set, if or auth_request_set: they are hidden.
 constexpr Bytes kShown[] = {
-    "args", "document_root", "document_uri", "fastcgi_path_info", "fastcgi_script_name", "host", "hostname", "http_host",
-    "https", "is_args", "nginx_version", "proxy_host", "proxy_port", "query_string", "realpath_root", "request_filename",
-    "request_method", "request_uri", "scheme", "server_addr", "server_name", "server_port", "server_protocol",
-    "slab_cache_uri", "slice_range", "uri",
+    "args",        "document_root", "document_uri",  "fastcgi_path_info", "fastcgi_script_name", "host",
+    "hostname",    "http_host",     "https",         "is_args",           "nginx_version",       "proxy_host",
+    "proxy_port",  "query_string",  "realpath_root", "request_filename",  "request_method",      "request_uri",
+    "scheme",      "server_addr",   "server_name",   "server_port",       "server_protocol",     "slab_cache_uri",
+    "slice_range", "uri",
 };
 constexpr Bytes kShownPrefix = "arg_";
 
@@ -119,8 +120,8 @@ bool names_variable(const ngx_array_t* key, Bytes name) noexcept {
 bool is_known_for_get(const ngx_array_t* key) noexcept {
     bool known = key != nullptr;
     each_name(key, [&](Bytes n) {
-        const bool is_field = (base::starts_with(n, "http_") && !base::starts_with(n, "http_content_"))
-                              || base::starts_with(n, "cookie_");
+        const bool is_field = (base::starts_with(n, "http_") && !base::starts_with(n, "http_content_")) ||
+                              base::starts_with(n, "cookie_");
         known = known && (is_shown(n) || is_field || n == "request_body");
     });
     return known;

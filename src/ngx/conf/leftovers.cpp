@@ -20,19 +20,31 @@ struct Row {
 
 constexpr Row kRows[] = {
     {"slab_cache", Kind::kSlabCache, 0},
-    {"proxy_cache_bypass", Kind::kBypass, 0},   {"proxy_no_cache", Kind::kNoCache, 0},
-    {"proxy_cache", Kind::kCache, 0},           {"proxy_pass", Kind::kPass, 0},
-    {"fastcgi_cache_bypass", Kind::kBypass, 1}, {"fastcgi_no_cache", Kind::kNoCache, 1},
-    {"fastcgi_cache", Kind::kCache, 1},         {"fastcgi_pass", Kind::kPass, 1},
-    {"uwsgi_cache_bypass", Kind::kBypass, 2},   {"uwsgi_no_cache", Kind::kNoCache, 2},
-    {"uwsgi_cache", Kind::kCache, 2},           {"uwsgi_pass", Kind::kPass, 2},
-    {"scgi_cache_bypass", Kind::kBypass, 3},    {"scgi_no_cache", Kind::kNoCache, 3},
-    {"scgi_cache", Kind::kCache, 3},            {"scgi_pass", Kind::kPass, 3},
+    {"proxy_cache_bypass", Kind::kBypass, 0},
+    {"proxy_no_cache", Kind::kNoCache, 0},
+    {"proxy_cache", Kind::kCache, 0},
+    {"proxy_pass", Kind::kPass, 0},
+    {"fastcgi_cache_bypass", Kind::kBypass, 1},
+    {"fastcgi_no_cache", Kind::kNoCache, 1},
+    {"fastcgi_cache", Kind::kCache, 1},
+    {"fastcgi_pass", Kind::kPass, 1},
+    {"uwsgi_cache_bypass", Kind::kBypass, 2},
+    {"uwsgi_no_cache", Kind::kNoCache, 2},
+    {"uwsgi_cache", Kind::kCache, 2},
+    {"uwsgi_pass", Kind::kPass, 2},
+    {"scgi_cache_bypass", Kind::kBypass, 3},
+    {"scgi_no_cache", Kind::kNoCache, 3},
+    {"scgi_cache", Kind::kCache, 3},
+    {"scgi_pass", Kind::kPass, 3},
     // What may show $upstream_cache_status.
-    {"add_header", Kind::kShows, 0},            {"add_trailer", Kind::kShows, 0},
-    {"more_set_headers", Kind::kShows, 0},      {"log_format", Kind::kShows, 0},
-    {"map", Kind::kShows, 0},                   {"set", Kind::kShows, 0},
-    {"if", Kind::kShows, 0},                    {"return", Kind::kShows, 0},
+    {"add_header", Kind::kShows, 0},
+    {"add_trailer", Kind::kShows, 0},
+    {"more_set_headers", Kind::kShows, 0},
+    {"log_format", Kind::kShows, 0},
+    {"map", Kind::kShows, 0},
+    {"set", Kind::kShows, 0},
+    {"if", Kind::kShows, 0},
+    {"return", Kind::kShows, 0},
     {"auth_request_set", Kind::kShows, 0},
 };
 
@@ -42,8 +54,8 @@ constexpr const char* kRisk[kPairs] = {"requests that it names are answered from
                                        "what it names is stored, and shown to others"};
 
 // Of the http block that is being read.
-ngx_array_t* shown;        // of Written*
-ngx_array_t* candidates;   // of Candidate
+ngx_array_t* shown;       // of Written*
+ngx_array_t* candidates;  // of Candidate
 bool is_ours_on;
 bool is_nginx_on;
 
@@ -51,7 +63,7 @@ struct Candidate {
     Written* left;
     const Written* beside;
     uint32_t pair;
-    bool is_sure;       // written in the same location, or for the module that the location passes to
+    bool is_sure;  // written in the same location, or for the module that the location passes to
 };
 
 Written* write_down(ngx_conf_t* cf, const ngx_command_t* command) noexcept {
@@ -182,7 +194,8 @@ void tell_candidates(ngx_log_t* log) noexcept {
         }
         one.left->is_told = true;
         ngx_log_error(NGX_LOG_WARN, log, 0,
-                      "\"%V\" in %V:%ui says nothing to \"slab_cache\" in %V:%ui: %s; \"%s\" with the same values is what it takes",
+                      "\"%V\" in %V:%ui says nothing to \"slab_cache\" in %V:%ui: %s; \"%s\" with the same values is "
+                      "what it takes",
                       &one.left->name, &one.left->file, one.left->line, &one.beside->file, one.beside->line,
                       kRisk[one.pair], kOurs[one.pair]);
     }
@@ -220,10 +233,10 @@ bool merge_beside(ngx_conf_t* cf, const LocConf* prev, LocConf* conf) noexcept {
     Beside* beside = conf->beside;
     inherit(*prev->beside, beside);
     if (clcf->noname != 0 && beside->passes_to == NGX_CONF_UNSET) {
-        beside->passes_to = prev->beside->passes_to;   // if, limit_except: the location's content handler is theirs
+        beside->passes_to = prev->beside->passes_to;  // if, limit_except: the location's content handler is theirs
     }
     if (clcf->name.len == 0 && clcf->noname == 0) {
-        return true;                                   // a server: what counts is in its locations
+        return true;  // a server: what counts is in its locations
     }
     const bool ours = conf->zone != nullptr || conf->zone_value != nullptr;
     const bool nginxs = is_any_on(*beside);

@@ -14,8 +14,8 @@ namespace slab_cache::ngx {
 
 struct LocConf;
 
-inline constexpr uint32_t kFamilies = 4;   // of upstream modules that have a cache
-inline constexpr uint32_t kPairs = 2;      // bypass, no_cache
+inline constexpr uint32_t kFamilies = 4;  // of upstream modules that have a cache
+inline constexpr uint32_t kPairs = 2;     // bypass, no_cache
 inline constexpr uint32_t kUses = 4;
 
 // A directive as it stands in the configuration.
@@ -23,7 +23,7 @@ struct Written {
     ngx_str_t name;
     ngx_str_t file;
     ngx_uint_t line;
-    bool is_used;      // its own cache is on somewhere
+    bool is_used;  // its own cache is on somewhere
     bool is_told;
 };
 
@@ -31,10 +31,10 @@ struct Written {
 struct Beside {
     Written* slab_cache;
     Written* left[kFamilies][kPairs];
-    bool is_own[kFamilies][kPairs];    // written at this very level
-    Written* status[kUses];            // of $upstream_cache_status at this very level, the first few
-    ngx_flag_t is_on[kFamilies];       // X_cache
-    ngx_int_t passes_to;               // a family
+    bool is_own[kFamilies][kPairs];  // written at this very level
+    Written* status[kUses];          // of $upstream_cache_status at this very level, the first few
+    ngx_flag_t is_on[kFamilies];     // X_cache
+    ngx_int_t passes_to;             // a family
 };
 
 // Of a new http block. False when memory ran out.

@@ -13,16 +13,14 @@ uint64_t add_number(uint64_t to, uint64_t n) noexcept {
 
 // Names and addresses of the server block: what tells it from the others, however the file around it changes.
 uint64_t server_identity(ngx_conf_t* cf) noexcept {
-    auto* cscf = static_cast<ngx_http_core_srv_conf_t*>(
-        ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module));
-    auto* cmcf = static_cast<ngx_http_core_main_conf_t*>(
-        ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module));
+    auto* cscf = static_cast<ngx_http_core_srv_conf_t*>(ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module));
+    auto* cmcf = static_cast<ngx_http_core_main_conf_t*>(ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module));
     uint64_t id = 0;
     auto* name = static_cast<ngx_http_server_name_t*>(cscf->server_names.elts);
     for (ngx_uint_t i = 0; i < cscf->server_names.nelts; i++) {
         id = cache::stable_hash(view(name[i].name), id);
     }
-    uint64_t addresses = 0;   // a sum: their order in the file plays no part
+    uint64_t addresses = 0;  // a sum: their order in the file plays no part
     auto* port = cmcf->ports != nullptr ? static_cast<ngx_http_conf_port_t*>(cmcf->ports->elts) : nullptr;
     for (ngx_uint_t p = 0; port != nullptr && p < cmcf->ports->nelts; p++) {
         auto* addr = static_cast<ngx_http_conf_addr_t*>(port[p].addrs.elts);
@@ -39,8 +37,8 @@ uint64_t server_identity(ngx_conf_t* cf) noexcept {
 }
 
 uint64_t kind_of(const ngx_http_core_loc_conf_t* clcf) noexcept {
-    uint64_t kind = (clcf->exact_match ? 1U : 0U) | (clcf->noregex ? 2U : 0U) | (clcf->named ? 4U : 0U)
-                    | (clcf->noname ? 8U : 0U) | (clcf->lmt_excpt ? 16U : 0U);
+    uint64_t kind = (clcf->exact_match ? 1U : 0U) | (clcf->noregex ? 2U : 0U) | (clcf->named ? 4U : 0U) |
+                    (clcf->noname ? 8U : 0U) | (clcf->lmt_excpt ? 16U : 0U);
 #if (NGX_PCRE)
     kind |= clcf->regex != nullptr ? 32U : 0U;
 #endif
@@ -49,10 +47,24 @@ uint64_t kind_of(const ngx_http_core_loc_conf_t* clcf) noexcept {
 
 // The client's URL, or the inner one and the root, which identity and key have already.
 bool is_decided_by_url(Bytes variable) noexcept {
-    static constexpr Bytes kNames[] = {
-        "scheme",       "host",           "request_uri",  "uri",          "document_uri",        "args",
-        "query_string", "is_args",        "document_root", "realpath_root", "fastcgi_script_name", "fastcgi_path_info",
-        "server_name",  "request_method", "https",        "request_filename", "hostname",        "nginx_version"};
+    static constexpr Bytes kNames[] = {"scheme",
+                                       "host",
+                                       "request_uri",
+                                       "uri",
+                                       "document_uri",
+                                       "args",
+                                       "query_string",
+                                       "is_args",
+                                       "document_root",
+                                       "realpath_root",
+                                       "fastcgi_script_name",
+                                       "fastcgi_path_info",
+                                       "server_name",
+                                       "request_method",
+                                       "https",
+                                       "request_filename",
+                                       "hostname",
+                                       "nginx_version"};
     for (Bytes name : kNames) {
         if (variable == name) {
             return true;
@@ -70,8 +82,8 @@ bool has_input(Bytes text, Captures captures) noexcept {
         size_t from = at + 1;
         from += from < text.size() && text[from] == '{' ? 1 : 0;
         size_t to = from;
-        while (to < text.size() && (text[to] == '_' || (text[to] >= 'a' && text[to] <= 'z')
-                                    || (text[to] >= 'A' && text[to] <= 'Z') || (text[to] >= '0' && text[to] <= '9'))) {
+        while (to < text.size() && (text[to] == '_' || (text[to] >= 'a' && text[to] <= 'z') ||
+                                    (text[to] >= 'A' && text[to] <= 'Z') || (text[to] >= '0' && text[to] <= '9'))) {
             to++;
         }
         const Bytes name = base::slice(text, from, to - from);
@@ -90,7 +102,8 @@ bool note_input(ngx_conf_t* cf, LocConf* conf, const ngx_str_t& text, Captures c
     if (conf->inputs == nullptr) {
         conf->inputs = ngx_array_create(cf->pool, 2, sizeof(ngx_http_complex_value_t));
     }
-    auto* value = conf->inputs != nullptr ? static_cast<ngx_http_complex_value_t*>(ngx_array_push(conf->inputs)) : nullptr;
+    auto* value =
+        conf->inputs != nullptr ? static_cast<ngx_http_complex_value_t*>(ngx_array_push(conf->inputs)) : nullptr;
     ngx_str_t copy = text;
     if (value == nullptr) {
         return false;
@@ -114,9 +127,10 @@ void add_written(ngx_conf_t* cf, LocConf* conf) noexcept {
 
 // Of a gateway's parameters those that say which program runs, and on what.
 bool names_script(Bytes param) noexcept {
-    static constexpr Bytes kNames[] = {"SCRIPT_FILENAME", "SCRIPT_NAME",  "DOCUMENT_ROOT", "DOCUMENT_URI", "PATH_INFO",
-                                       "PATH_TRANSLATED", "QUERY_STRING", "REQUEST_URI",   "UWSGI_SCRIPT", "UWSGI_FILE",
-                                       "UWSGI_MODULE",    "UWSGI_APPID",  "UWSGI_CHDIR",   "HTTP_HOST",    "SERVER_NAME"};
+    static constexpr Bytes kNames[] = {"SCRIPT_FILENAME", "SCRIPT_NAME",     "DOCUMENT_ROOT", "DOCUMENT_URI",
+                                       "PATH_INFO",       "PATH_TRANSLATED", "QUERY_STRING",  "REQUEST_URI",
+                                       "UWSGI_SCRIPT",    "UWSGI_FILE",      "UWSGI_MODULE",  "UWSGI_APPID",
+                                       "UWSGI_CHDIR",     "HTTP_HOST",       "SERVER_NAME"};
     for (Bytes name : kNames) {
         if (param == name) {
             return true;
@@ -146,8 +160,7 @@ bool inherit_inputs(ngx_conf_t* cf, const LocConf* prev, LocConf* conf) noexcept
 }  // namespace
 
 bool note_pass(ngx_conf_t* cf) noexcept {
-    auto* clcf = static_cast<ngx_http_core_loc_conf_t*>(
-        ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+    auto* clcf = static_cast<ngx_http_core_loc_conf_t*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
     auto* conf = static_cast<LocConf*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_slab_cache_module));
     conf->pass_handler = clcf->handler;
     add_written(cf, conf);
@@ -172,15 +185,14 @@ bool note_inputs(ngx_conf_t* cf) noexcept {
 }
 
 bool merge_identity(ngx_conf_t* cf, LocConf* prev, LocConf* conf) noexcept {
-    auto* clcf = static_cast<ngx_http_core_loc_conf_t*>(
-        ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
-    const bool is_server = prev->identity == 0;   // the http block's own has none
+    auto* clcf = static_cast<ngx_http_core_loc_conf_t*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+    const bool is_server = prev->identity == 0;  // the http block's own has none
     if (is_server) {
         conf->identity = server_identity(cf);
     } else {
         conf->identity = add_number(cache::stable_hash(view(clcf->name), prev->identity), kind_of(clcf));
     }
-    if (clcf->noname) {   // if, limit_except: parts of a location, told apart by their order
+    if (clcf->noname) {  // if, limit_except: parts of a location, told apart by their order
         conf->identity = add_number(conf->identity, ++prev->parts);
         if (conf->pass_handler == nullptr) {
             conf->pass_handler = prev->pass_handler;

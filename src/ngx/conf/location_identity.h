@@ -16,7 +16,7 @@ inline constexpr uint64_t kPushedIdentity = 2;
 inline constexpr uint64_t kHeadIdentity = 3;
 inline constexpr uint64_t kPostIdentity = 4;
 inline constexpr uint64_t kSliceIdentity = 5;
-inline constexpr uint64_t kReservedIdentities = 6;   // no location's is below
+inline constexpr uint64_t kReservedIdentities = 6;  // no location's is below
 
 // Behind the setter of proxy_pass and its kind: who answers this location, and where the words have variables that the
 // URL does not decide, what they come to for a request. False when memory ran out.

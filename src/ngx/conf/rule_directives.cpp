@@ -209,8 +209,7 @@ char* set_cookie_mode(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
         mode = http::SetCookie::kStrip;
     } else if (view(value) == "store") {
         mode = http::SetCookie::kStore;
-        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                           "\"slab_cache_set_cookie store\" replays one client's cookies to all");
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0, "\"slab_cache_set_cookie store\" replays one client's cookies to all");
     } else {
         return fail(cf, "invalid value \"%V\"", value);
     }
@@ -263,10 +262,9 @@ char* set_stale(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
     const ngx_str_t* value = args(cf);
     for (ngx_uint_t i = 1; i < cf->args->nelts; i++) {
         ngx_str_t rest;
-        const bool ok = parameter(value[i], "while=", &rest) ? read_seconds(rest, &lcf->stale_while)
-                        : parameter(value[i], "if_error=", &rest)
-                            ? read_seconds(rest, &lcf->stale_if_error)
-                            : false;
+        const bool ok = parameter(value[i], "while=", &rest)      ? read_seconds(rest, &lcf->stale_while)
+                        : parameter(value[i], "if_error=", &rest) ? read_seconds(rest, &lcf->stale_if_error)
+                                                                  : false;
         if (!ok) {
             return invalid_parameter(cf, value[i]);
         }

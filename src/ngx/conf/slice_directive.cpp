@@ -28,7 +28,7 @@ LocConf* loc_conf_of(ngx_conf_t* cf) noexcept {
 
 void note_slice(ngx_conf_t* cf) noexcept {
     auto* word = static_cast<ngx_str_t*>(cf->args->elts);
-    const ssize_t size = ngx_parse_size(&word[1]);   // its setter took it
+    const ssize_t size = ngx_parse_size(&word[1]);  // its setter took it
     loc_conf_of(cf)->slice_size = size > 0 ? static_cast<size_t>(size) : 0;
 }
 

@@ -40,14 +40,14 @@ void refuse_big_header(Fill* fill, OriginResponse* origin) noexcept {
 bool wants_far_range(const Fill* fill) noexcept {
     const Ctx* leader = fill->leader;
     const ngx_http_request_t* r = leader->request;
-    if (leader->pin || leader->is_sliced || r->method != NGX_HTTP_GET || r->headers_in.range == nullptr
-        || fill->expected < kWorthSkipping) {
+    if (leader->pin || leader->is_sliced || r->method != NGX_HTTP_GET || r->headers_in.range == nullptr ||
+        fill->expected < kWorthSkipping) {
         return false;
     }
     http::RangeSet set;
     http::parse_ranges(view(r->headers_in.range->value), static_cast<uint64_t>(fill->expected), &set);
-    return set.answer == http::RangeAnswer::kPartial && set.count == 1
-           && set.ranges[0].first > static_cast<uint64_t>(kWorthSkipping);
+    return set.answer == http::RangeAnswer::kPartial && set.count == 1 &&
+           set.ranges[0].first > static_cast<uint64_t>(kWorthSkipping);
 }
 
 // Not for the cache: the leader gets it as it comes, everybody else goes by themselves.
@@ -69,7 +69,7 @@ void refuse(Fill* fill, http::Reason reason) noexcept {
         return;
     }
     if (fill->leader->pin) {
-        post_waiter(&fill->leader->waiter);   // it serves from the zone, and goes on by relay
+        post_waiter(&fill->leader->waiter);  // it serves from the zone, and goes on by relay
     } else {
         tell_leader(fill, FillNews::kRelay);
     }
@@ -137,8 +137,7 @@ bool store_file(Fill* fill, ngx_buf_t* b) noexcept {
     }
     while (b->file_pos < b->file_last && fill->phase == FillPhase::kStoring) {
         const off_t left = b->file_last - b->file_pos;
-        const size_t want = left < static_cast<off_t>(kFileBuffer) ? static_cast<size_t>(left)
-                                                                      : kFileBuffer;
+        const size_t want = left < static_cast<off_t>(kFileBuffer) ? static_cast<size_t>(left) : kFileBuffer;
         const ssize_t n = read_file(b->file, fill->read_buffer, want, b->file_pos);
         if (n <= 0) {
             return false;
@@ -161,7 +160,7 @@ ngx_int_t store_chain(Fill* fill, ngx_chain_t* in) noexcept {
                 grew = true;
             }
             if (fill->phase != FillPhase::kStoring) {
-                break;   // what follows goes by relay, this buf's last_buf included
+                break;  // what follows goes by relay, this buf's last_buf included
             }
         } else if (b->in_file) {
             grew = true;
@@ -210,8 +209,8 @@ void refuse_bodyless(Fill* fill, const OriginResponse& origin, http::Reason reas
     }
     leader->reason = reason;
     if (origin.kind == AnswerKind::kStatus) {
-        const bool failed = !keep_status_lines(leader, fill->request)
-                            || (origin.intercepted && !keep_redirect(leader, origin.response.fields));
+        const bool failed = !keep_status_lines(leader, fill->request) ||
+                            (origin.intercepted && !keep_redirect(leader, origin.response.fields));
         leader->error_status = failed ? NGX_HTTP_INTERNAL_SERVER_ERROR : origin.response.status;
         tell_leader(fill, FillNews::kError);
     } else if (keep_redirect(leader, origin.response.fields)) {
@@ -224,7 +223,7 @@ void refuse_bodyless(Fill* fill, const OriginResponse& origin, http::Reason reas
 
 void take_bodyless(Fill* fill, const OriginResponse& origin) noexcept {
     if (fill->leader != nullptr) {
-        copy_upstream_states(fill, fill->leader);   // it may be gone, and logged, before the fill has ended
+        copy_upstream_states(fill, fill->leader);  // it may be gone, and logged, before the fill has ended
     }
     http::Reason no = why_not_stored(fill, origin);
     shm::Pin pin;
@@ -232,9 +231,9 @@ void take_bodyless(Fill* fill, const OriginResponse& origin) noexcept {
         no = store_bodyless(fill, origin, &pin);
     }
     if (no != http::Reason::kNone) {
-        const bool failed = origin.kind == AnswerKind::kStatus && !origin.intercepted
-                            && origin.response.status >= NGX_HTTP_INTERNAL_SERVER_ERROR
-                            && fill->request->upstream != nullptr;
+        const bool failed = origin.kind == AnswerKind::kStatus && !origin.intercepted &&
+                            origin.response.status >= NGX_HTTP_INTERNAL_SERVER_ERROR &&
+                            fill->request->upstream != nullptr;
         refuse_bodyless(fill, origin, failed ? http::Reason::kOriginError : no);
         return;
     }
@@ -275,7 +274,8 @@ void validated(Fill* fill, const OriginResponse& origin) noexcept {
 void note_refusal(Fill* fill, http::Reason reason) noexcept {
     count(fill->zone, Counter::kFillsRefused);
     count(fill->zone, reason);
-    if (!fill->marks_nothing && fill->request->headers_out.status < NGX_HTTP_INTERNAL_SERVER_ERROR && leaves_mark(reason)) {
+    if (!fill->marks_nothing && fill->request->headers_out.status < NGX_HTTP_INTERNAL_SERVER_ERROR &&
+        leaves_mark(reason)) {
         mark_uncacheable(fill->zone, mark_digest(fill->digest, fill->identity, fill->kind), reason);
     }
     end_lease(fill, shm::LeaseState::kPrivate, static_cast<uint32_t>(reason));
@@ -313,7 +313,7 @@ ngx_int_t capture_header(Fill* fill) noexcept {
         return NGX_OK;
     }
     if (fill->request->method == NGX_HTTP_HEAD) {
-        fill->request->header_only = 1;   // else nginx's header filter sets it: not all gateways know that no body comes
+        fill->request->header_only = 1;  // else nginx's header filter sets it: not all gateways know that no body comes
     }
     note_history(fill);
     unbuffer(fill);
@@ -393,7 +393,7 @@ ngx_int_t capture_body(Fill* fill, ngx_chain_t* in) noexcept {
     case FillPhase::kDone:
         break;
     }
-    for (; in != nullptr; in = in->next) {   // nobody's: consumed unread
+    for (; in != nullptr; in = in->next) {  // nobody's: consumed unread
         in->buf->pos = in->buf->last;
         in->buf->file_pos = in->buf->file_last;
     }

@@ -11,17 +11,28 @@ namespace slab_cache::ngx {
 namespace {
 
 bool depends_on_connection(Bytes name) noexcept {
-    static constexpr Bytes kNames[] = {
-        "scheme",      "https",           "connection", "connection_requests", "connection_time",
-        "server_addr", "server_port",     "pipe",       "http2",               "http3",
-        "request_id",  "server_protocol", "quic",       "realip_remote_addr",  "realip_remote_port"};
+    static constexpr Bytes kNames[] = {"scheme",
+                                       "https",
+                                       "connection",
+                                       "connection_requests",
+                                       "connection_time",
+                                       "server_addr",
+                                       "server_port",
+                                       "pipe",
+                                       "http2",
+                                       "http3",
+                                       "request_id",
+                                       "server_protocol",
+                                       "quic",
+                                       "realip_remote_addr",
+                                       "realip_remote_port"};
     for (Bytes n : kNames) {
         if (name == n) {
             return true;
         }
     }
-    return base::starts_with(name, "ssl_") || base::starts_with(name, "proxy_protocol_")
-           || base::starts_with(name, "tcpinfo_");
+    return base::starts_with(name, "ssl_") || base::starts_with(name, "proxy_protocol_") ||
+           base::starts_with(name, "tcpinfo_");
 }
 
 bool is_settable(const ngx_http_variable_t& v) noexcept {
@@ -31,10 +42,10 @@ bool is_settable(const ngx_http_variable_t& v) noexcept {
 }  // namespace
 
 ngx_int_t find_carried_variables(ngx_cycle_t* cycle, MainConf* mcf) noexcept {
-    auto* cmcf = static_cast<ngx_http_core_main_conf_t*>(
-        ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module));
-    if (ngx_array_init(&mcf->carried_variables, cycle->pool, 8, sizeof(ngx_uint_t)) != NGX_OK
-        || ngx_array_init(&mcf->settable_variables, cycle->pool, 8, sizeof(ngx_uint_t)) != NGX_OK) {
+    auto* cmcf =
+        static_cast<ngx_http_core_main_conf_t*>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module));
+    if (ngx_array_init(&mcf->carried_variables, cycle->pool, 8, sizeof(ngx_uint_t)) != NGX_OK ||
+        ngx_array_init(&mcf->settable_variables, cycle->pool, 8, sizeof(ngx_uint_t)) != NGX_OK) {
         return NGX_ERROR;
     }
     mcf->slice_range = -1;
@@ -56,8 +67,8 @@ ngx_int_t find_carried_variables(ngx_cycle_t* cycle, MainConf* mcf) noexcept {
         if (!carried && !is_settable(v[i])) {
             continue;
         }
-        auto* slot = static_cast<ngx_uint_t*>(
-            ngx_array_push(carried ? &mcf->carried_variables : &mcf->settable_variables));
+        auto* slot =
+            static_cast<ngx_uint_t*>(ngx_array_push(carried ? &mcf->carried_variables : &mcf->settable_variables));
         if (slot == nullptr) {
             return NGX_ERROR;
         }
@@ -83,8 +94,8 @@ bool carries_unkeyed_args(const Ctx* ctx) noexcept {
             continue;
         }
         const Bytes value{reinterpret_cast<const char*>(v.data), v.len};
-        if (http::shows_unkeyed(value, view(r->args), *ctx->conf->key_args)
-            || http::shows_unkeyed(value, written_args, *ctx->conf->key_args)) {
+        if (http::shows_unkeyed(value, view(r->args), *ctx->conf->key_args) ||
+            http::shows_unkeyed(value, written_args, *ctx->conf->key_args)) {
             return true;
         }
     }

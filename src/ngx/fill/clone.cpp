@@ -13,7 +13,7 @@ namespace slab_cache::ngx {
 namespace {
 
 struct CloneLog {
-    ngx_http_log_ctx_t http;   // first: nginx reads log->data as this
+    ngx_http_log_ctx_t http;  // first: nginx reads log->data as this
     Fill* fill;
 };
 
@@ -35,14 +35,14 @@ void on_clone_event(ngx_event_t* ev) noexcept {
     auto* c = static_cast<ngx_connection_t*>(ev->data);
     auto* r = static_cast<ngx_http_request_t*>(c->data);
     ngx_http_set_log_request(c->log, r);
-    if (c->close) {   // worker_shutdown_timeout
-        r->main->count++;   // as on_go_on() in fill.cpp
+    if (c->close) {        // worker_shutdown_timeout
+        r->main->count++;  // as on_go_on() in fill.cpp
         ngx_http_finalize_request(r, NGX_ERROR);
         ngx_http_run_posted_requests(c);
         return;
     }
     if (ev->write && ev->timedout) {
-        ev->timedout = 0;   // nobody's socket: how long to wait for the leader's is its own business
+        ev->timedout = 0;  // nobody's socket: how long to wait for the leader's is its own business
         return;
     }
     if (ev->write) {
@@ -72,7 +72,7 @@ void fake_events(ngx_connection_t* c) noexcept {
     c->tcp_nodelay = NGX_TCP_NODELAY_DISABLED;
     c->tcp_nopush = NGX_TCP_NOPUSH_DISABLED;
     c->read->active = 1;
-    c->read->eof = 1;       // no keep-alive, no lingering close
+    c->read->eof = 1;  // no keep-alive, no lingering close
     c->write->active = (ngx_event_flags & NGX_USE_CLEAR_EVENT) ? 1 : 0;
     c->write->ready = 1;
     c->read->handler = on_clone_event;
@@ -118,8 +118,7 @@ ngx_connection_t* fake_connection(ngx_http_request_t* from) noexcept {
     auto* log = pool_new<ngx_log_t>(c->pool);
     auto* ctx = pool_new<CloneLog>(c->pool);
     auto* hc = pool_new<ngx_http_connection_t>(c->pool);
-    if (log == nullptr || ctx == nullptr || hc == nullptr
-        || !copy_addresses(c, from->connection)) {
+    if (log == nullptr || ctx == nullptr || hc == nullptr || !copy_addresses(c, from->connection)) {
         ngx_destroy_pool(c->pool);
         ngx_free_connection(c);
         return nullptr;
@@ -134,7 +133,7 @@ ngx_connection_t* fake_connection(ngx_http_request_t* from) noexcept {
     c->pool->log = log;
     c->number = ngx_atomic_fetch_add(ngx_connection_counter, 1);
     log->connection = c->number;
-    *hc = *from->main->http_connection;   // subrequests have none
+    *hc = *from->main->http_connection;  // subrequests have none
     hc->busy = nullptr;
     hc->nbusy = 0;
     hc->free = nullptr;
@@ -145,9 +144,17 @@ ngx_connection_t* fake_connection(ngx_http_request_t* from) noexcept {
 
 // With these a client could shape or empty the answer that everybody gets.
 bool shapes_answer(const ngx_table_elt_t& h) noexcept {
-    static constexpr Bytes kNames[] = {"range", "if-range", "if-match", "if-none-match", "expect",
-                                       "if-modified-since", "if-unmodified-since", "content-length",
-                                       "transfer-encoding", "te", "upgrade"};
+    static constexpr Bytes kNames[] = {"range",
+                                       "if-range",
+                                       "if-match",
+                                       "if-none-match",
+                                       "expect",
+                                       "if-modified-since",
+                                       "if-unmodified-since",
+                                       "content-length",
+                                       "transfer-encoding",
+                                       "te",
+                                       "upgrade"};
     for (Bytes shaping : kNames) {
         if (base::equal_nocase(view(h.key), shaping)) {
             return true;
@@ -158,8 +165,8 @@ bool shapes_answer(const ngx_table_elt_t& h) noexcept {
 
 // Puts `h`, already in headers_in.headers, into its typed field, as nginx's own parser does.
 bool index_header(ngx_http_request_t* r, ngx_table_elt_t* h) noexcept {
-    auto* known = static_cast<ngx_http_header_t*>(ngx_hash_find(
-        &core_main_conf(r)->headers_in_hash, h->hash, h->lowcase_key, h->key.len));
+    auto* known = static_cast<ngx_http_header_t*>(
+        ngx_hash_find(&core_main_conf(r)->headers_in_hash, h->hash, h->lowcase_key, h->key.len));
     if (known == nullptr || known->offset == 0) {
         return true;
     }
@@ -171,8 +178,7 @@ bool index_header(ngx_http_request_t* r, ngx_table_elt_t* h) noexcept {
     if (name == "cookie" || name == "x-forwarded-for") {
         return append_multi(r->pool, &r->headers_in, known->offset, h);
     }
-    auto** slot = reinterpret_cast<ngx_table_elt_t**>(reinterpret_cast<char*>(&r->headers_in)
-                                                      + known->offset);
+    auto** slot = reinterpret_cast<ngx_table_elt_t**>(reinterpret_cast<char*>(&r->headers_in) + known->offset);
     if (*slot == nullptr) {
         *slot = h;
     }
@@ -196,7 +202,7 @@ bool copy_header(ngx_http_request_t* r, const ngx_table_elt_t& from) noexcept {
     p = ngx_cpymem(p, from.key.data, key);
     *p++ = '\0';
     h->lowcase_key = p;
-    h->hash = ngx_hash_strlow(p, from.key.data, key);   // modules that add fields need not have set theirs
+    h->hash = ngx_hash_strlow(p, from.key.data, key);  // modules that add fields need not have set theirs
     p += key;
     *p++ = '\0';
     h->value = {value, p};
@@ -208,14 +214,13 @@ bool copy_header(ngx_http_request_t* r, const ngx_table_elt_t& from) noexcept {
 // What the key says of it, and nothing else.
 bool copy_encodings(ngx_http_request_t* r, ngx_http_request_t* from) noexcept {
     const http::Fields fields = request_fields(from);
-    return !fields.has("Accept-Encoding")
-           || add_request_header(r, "Accept-Encoding", "accept-encoding",
-                                 http::encodings_text(http::accepted_encodings(fields)));
+    return !fields.has("Accept-Encoding") || add_request_header(r, "Accept-Encoding", "accept-encoding",
+                                                                http::encodings_text(http::accepted_encodings(fields)));
 }
 
 bool copy_headers_in(ngx_http_request_t* r, ngx_http_request_t* from, bool keep_body) noexcept {
     auto& in = r->headers_in;
-    ngx_uint_t lines = 2;   // conditions of a revalidation
+    ngx_uint_t lines = 2;  // conditions of a revalidation
     for (ngx_list_part_t* part = &from->headers_in.headers.part; part != nullptr; part = part->next) {
         lines += part->nelts;
     }
@@ -249,7 +254,7 @@ bool copy_headers_in(ngx_http_request_t* r, ngx_http_request_t* from, bool keep_
 // ncaptures tells how many numbers a match gave. A pattern without groups gives 2, and leaves `captures` as it was, or
 // unwritten: only numbers from 2 on are ever read (ngx_http_regex_exec, ngx_http_script_copy_capture_code).
 bool copy_captures(ngx_http_request_t* r, ngx_http_request_t* from) noexcept {
-    r->realloc_captures = 1;   // the next match has room of its own
+    r->realloc_captures = 1;  // the next match has room of its own
     if (from->ncaptures <= 2 || from->captures == nullptr || from->captures_data == nullptr) {
         return true;
     }
@@ -275,7 +280,7 @@ bool copy_captures(ngx_http_request_t* r, ngx_http_request_t* from) noexcept {
 bool copy_value(ngx_http_request_t* r, ngx_uint_t index, const ngx_http_variable_value_t& v) noexcept {
     ngx_http_variable_value_t& to = r->variables[index];
     to = v;
-    to.no_cacheable = 0;   // it cannot be computed again without the client's connection
+    to.no_cacheable = 0;  // it cannot be computed again without the client's connection
     to.data = static_cast<u_char*>(ngx_pnalloc(r->pool, v.len + 1));
     if (to.data == nullptr) {
         to.valid = 0;
@@ -328,8 +333,8 @@ bool copy_uri(ngx_http_request_t* r, Ctx* ctx) noexcept {
     r->args = to_str(args);
     if (!ctx->fill_args_differ) {
         r->valid_unparsed_uri = from->valid_unparsed_uri;
-        return pool_copy(r->pool, from->unparsed_uri, &r->unparsed_uri)
-               && pool_copy(r->pool, from->request_line, &r->request_line);
+        return pool_copy(r->pool, from->unparsed_uri, &r->unparsed_uri) &&
+               pool_copy(r->pool, from->request_line, &r->request_line);
     }
     // What is not in the key must not be in the request either: $request_uri and $request lose it too.
     const Bytes raw = view(from->unparsed_uri);
@@ -350,8 +355,7 @@ bool copy_uri(ngx_http_request_t* r, Ctx* ctx) noexcept {
     r->unparsed_uri.len = static_cast<size_t>(p - r->unparsed_uri.data);
     *p = '\0';
     r->request_line.data = line;
-    r->request_line.len =
-        static_cast<size_t>(ngx_sprintf(line, "GET %V HTTP/1.1", &r->unparsed_uri) - line);
+    r->request_line.len = static_cast<size_t>(ngx_sprintf(line, "GET %V HTTP/1.1", &r->unparsed_uri) - line);
     r->valid_unparsed_uri = from->valid_unparsed_uri;
     return true;
 }
@@ -368,9 +372,10 @@ bool copy_body(ngx_http_request_t* r, ngx_http_request_t* from) noexcept {
         return false;
     }
     ngx_chain_t** last = &body->bufs;
-    for (ngx_chain_t* cl = from->request_body != nullptr ? from->request_body->bufs : nullptr; cl != nullptr; cl = cl->next) {
+    for (ngx_chain_t* cl = from->request_body != nullptr ? from->request_body->bufs : nullptr; cl != nullptr;
+         cl = cl->next) {
         const size_t size = static_cast<size_t>(cl->buf->last - cl->buf->pos);
-        if (size == 0 && !cl->buf->in_file) {   // the end of an empty body, say
+        if (size == 0 && !cl->buf->in_file) {  // the end of an empty body, say
             continue;
         }
         ngx_buf_t* b = ngx_create_temp_buf(r->pool, size + 1);
@@ -394,14 +399,14 @@ void copy_request(ngx_http_request_t* r, ngx_http_request_t* from, bool keep_bod
     r->srv_conf = from->srv_conf;
     r->loc_conf = from->loc_conf;
     r->content_handler = from->content_handler;
-    r->phase_handler = from->phase_handler;   // where the content handler is called (phases.h)
-    r->error_page = 1;                        // a status is an answer: each client's request looks for a page itself
+    r->phase_handler = from->phase_handler;  // where the content handler is called (phases.h)
+    r->error_page = 1;                       // a status is an answer: each client's request looks for a page itself
     if (keep_body) {
         r->method = from->method;
         if (from->method == NGX_HTTP_POST) {
             ngx_str_set(&r->method_name, "POST");
         } else {
-            ngx_str_set(&r->method_name, "QUERY");   // the client's lies in its header buffer
+            ngx_str_set(&r->method_name, "QUERY");  // the client's lies in its header buffer
         }
     } else if (is_head_apart(from, loc_conf<LocConf>(from))) {
         r->method = NGX_HTTP_HEAD;
@@ -418,11 +423,11 @@ void copy_request(ngx_http_request_t* r, ngx_http_request_t* from, bool keep_bod
     r->read_event_handler = ngx_http_block_reading;
     r->start_sec = from->start_sec;
     r->start_msec = from->start_msec;
-    r->logged = 1;   // no line of its own in the access log
+    r->logged = 1;  // no line of its own in the access log
     r->subrequest_ranges = 1;
-    r->headers_out.status = from->headers_out.status;   // of an error that led here: variables look at it
+    r->headers_out.status = from->headers_out.status;  // of an error that led here: variables look at it
 #if (NGX_STAT_STUB)
-    (void) ngx_atomic_fetch_add(ngx_stat_active, 1);   // ngx_http_close_connection() takes it back
+    (void) ngx_atomic_fetch_add(ngx_stat_active, 1);  // ngx_http_close_connection() takes it back
     (void) ngx_atomic_fetch_add(ngx_stat_requests, -1);
 #endif
 }
@@ -466,9 +471,7 @@ void discard_clone(ngx_http_request_t* r) noexcept {
 
 bool is_clone(const ngx_connection_t* c) noexcept { return c->log->handler == log_fill; }
 
-Fill*& fill_on(ngx_connection_t* c) noexcept {
-    return reinterpret_cast<CloneLog*>(c->log->data)->fill;
-}
+Fill*& fill_on(ngx_connection_t* c) noexcept { return reinterpret_cast<CloneLog*>(c->log->data)->fill; }
 
 bool add_request_header(ngx_http_request_t* r, Bytes name, Bytes lowcase, Bytes value) noexcept {
     ngx_table_elt_t h;

@@ -26,7 +26,7 @@ void discard_clone(ngx_http_request_t* r) noexcept;
 
 // True for connections made here.
 bool is_clone(const ngx_connection_t* c) noexcept;
-Fill*& fill_on(ngx_connection_t* c) noexcept;   // REQUIRES is_clone(c)
+Fill*& fill_on(ngx_connection_t* c) noexcept;  // REQUIRES is_clone(c)
 
 // Adds a request header line to a clone: a revalidation's conditions.
 bool add_request_header(ngx_http_request_t* r, Bytes name, Bytes lowcase, Bytes value) noexcept;

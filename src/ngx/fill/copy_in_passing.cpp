@@ -59,7 +59,7 @@ void publish_copy(Fill* fill) noexcept {
 
 void progress(Fill* fill) noexcept {
     if (fill->ticket) {
-        shm::WakeSet wake;   // nobody reads it yet: none is woken
+        shm::WakeSet wake;  // nobody reads it yet: none is woken
         fill->zone->store.lease_progress(fill->ticket, now_ms(), &wake);
     }
 }
@@ -74,7 +74,7 @@ http::Reason begin_copying(Fill* fill, const OriginResponse& origin) noexcept {
     }
     set_phase(fill, FillPhase::kStoring);
     if (has_no_body(origin.response.status)) {
-        publish_copy(fill);   // nginx sends nothing behind such a header, nor an end
+        publish_copy(fill);  // nginx sends nothing behind such a header, nor an end
     }
     return http::Reason::kNone;
 }

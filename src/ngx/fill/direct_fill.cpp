@@ -25,10 +25,9 @@ constexpr uint32_t kMostNeeded = 1U << 16;
 
 // With one of these the answer would be to this client alone; a clone leaves them out (clone.cpp).
 bool shapes_answer(const ngx_http_headers_in_t& in) noexcept {
-    return in.range != nullptr || in.if_range != nullptr || in.if_match != nullptr || in.if_none_match != nullptr
-           || in.if_modified_since != nullptr || in.if_unmodified_since != nullptr || in.expect != nullptr
-           || in.content_length != nullptr || in.transfer_encoding != nullptr || in.te != nullptr
-           || in.upgrade != nullptr;
+    return in.range != nullptr || in.if_range != nullptr || in.if_match != nullptr || in.if_none_match != nullptr ||
+           in.if_modified_since != nullptr || in.if_unmodified_since != nullptr || in.expect != nullptr ||
+           in.content_length != nullptr || in.transfer_encoding != nullptr || in.te != nullptr || in.upgrade != nullptr;
 }
 
 // Those of an answer that redirected here are this client's, and no part of what is stored.
@@ -55,21 +54,21 @@ bool is_plain_protocol(const ngx_http_upstream_t& u) noexcept {
 
 // What follows the header; -1: nobody knows. The length that a 204 or a 304 names is not it.
 off_t body_length(const ngx_http_upstream_t& u) noexcept {
-    return has_no_body(u.headers_in.status_n) || u.headers_in.status_n == NGX_HTTP_NOT_MODIFIED ? 0
-                                                                                               : u.headers_in.content_length_n;
+    return has_no_body(u.headers_in.status_n) || u.headers_in.status_n == NGX_HTTP_NOT_MODIFIED
+               ? 0
+               : u.headers_in.content_length_n;
 }
 
 // The header has been read: the body will lie behind it in the same buffer, and can be taken from there as it is.
 bool fits_buffer(const ngx_http_request_t* r) noexcept {
     const ngx_http_upstream_t* u = r->upstream;
-    if (u == nullptr || u->conf == nullptr || !u->buffering || u->cacheable || u->store || u->upgrade
-        || u->conf->intercept_errors || u->buffer.start == nullptr
-        || !is_plain_protocol(*u) || u->headers_in.chunked) {
+    if (u == nullptr || u->conf == nullptr || !u->buffering || u->cacheable || u->store || u->upgrade ||
+        u->conf->intercept_errors || u->buffer.start == nullptr || !is_plain_protocol(*u) || u->headers_in.chunked) {
         return false;
     }
 #if (NGX_HTTP_CACHE)
     if (r->cache != nullptr) {
-        return false;   // a proxy_cache below us: what lies in the buffer may come from its file
+        return false;  // a proxy_cache below us: what lies in the buffer may come from its file
     }
 #endif
     const off_t length = body_length(*u);
@@ -78,9 +77,9 @@ bool fits_buffer(const ngx_http_request_t* r) noexcept {
 
 // All of the body is there, and nothing behind it.
 bool is_whole(const ngx_http_request_t* r) noexcept {
-    return fits_buffer(r)
-           && body_length(*r->upstream) == static_cast<off_t>(r->upstream->buffer.last - r->upstream->buffer.pos)
-           && r->headers_out.content_length_n == r->upstream->headers_in.content_length_n;
+    return fits_buffer(r) &&
+           body_length(*r->upstream) == static_cast<off_t>(r->upstream->buffer.last - r->upstream->buffer.pos) &&
+           r->headers_out.content_length_n == r->upstream->headers_in.content_length_n;
 }
 
 void settle(Fill* fill) noexcept {
@@ -108,7 +107,7 @@ void count_answered(Ctx* ctx) noexcept {
 void refuse(Ctx* ctx, http::Reason reason) noexcept {
     watch_client_again(ctx->direct);
     ctx->reason = reason;
-    if (!ctx->is_passing) {   // else it was counted when it went, and the mark that it goes under runs out
+    if (!ctx->is_passing) {  // else it was counted when it went, and the mark that it goes under runs out
         note_refusal(ctx->direct, reason);
     }
 }
@@ -155,7 +154,7 @@ http::Reason store_whole(Fill* fill, const OriginResponse& origin, bool* taken) 
 ngx_int_t show_stored(ngx_http_request_t* r, Ctx* ctx, const OriginResponse& origin) noexcept {
     ctx->stored = {};
     if (!cache::decode_head(ctx->direct->head, &ctx->stored)) {
-        return NGX_ERROR;   // written a moment ago: cannot happen
+        return NGX_ERROR;  // written a moment ago: cannot happen
     }
     ctx->origin_age = origin.response.fields.has("Age") ? http::received_age(origin.response.fields) : -1;
     const bool own_location = is_location_ours(r->headers_out);
@@ -235,25 +234,23 @@ ngx_int_t await_whole(ngx_http_request_t* r) noexcept {
     return NGX_AGAIN;
 }
 
-bool is_asking(const Ctx* ctx) noexcept {
-    return ctx->direct != nullptr && ctx->direct->phase == FillPhase::kFetching;
-}
+bool is_asking(const Ctx* ctx) noexcept { return ctx->direct != nullptr && ctx->direct->phase == FillPhase::kFetching; }
 
 bool may_copy_in_passing(const Ctx* ctx) noexcept {
     const ngx_http_request_t* r = ctx->request;
-    return ctx->direct == nullptr && r == r->main && r->method == NGX_HTTP_GET && r->err_status == 0
-           && !ctx->fill_args_differ && !has_fields(r->headers_out);
+    return ctx->direct == nullptr && r == r->main && r->method == NGX_HTTP_GET && r->err_status == 0 &&
+           !ctx->fill_args_differ && !has_fields(r->headers_out);
 }
 
 bool may_fill_whole(const Ctx* ctx, const shm::Ticket& lease) noexcept {
     const AnswerHistory& history = *ctx->conf->history;
     ngx_http_request_t* r = ctx->request;
-    return history.whole_in_row >= history.needed && lease && !ctx->stale && ctx->direct == nullptr
-           && ctx->status == CacheStatus::kMiss && r == r->main && r->method == NGX_HTTP_GET
-           && r->http_version == NGX_HTTP_VERSION_11 && r->content_handler != nullptr && !r->post_action
-           && !ctx->fill_args_differ && !has_fields(r->headers_out)
-           && r->limit_rate == 0 && core_loc_conf(r)->limit_rate == nullptr
-           && core_loc_conf(r)->error_pages == nullptr && is_clonable(ctx) && !shapes_answer(r->headers_in);
+    return history.whole_in_row >= history.needed && lease && !ctx->stale && ctx->direct == nullptr &&
+           ctx->status == CacheStatus::kMiss && r == r->main && r->method == NGX_HTTP_GET &&
+           r->http_version == NGX_HTTP_VERSION_11 && r->content_handler != nullptr && !r->post_action &&
+           !ctx->fill_args_differ && !has_fields(r->headers_out) && r->limit_rate == 0 &&
+           core_loc_conf(r)->limit_rate == nullptr && core_loc_conf(r)->error_pages == nullptr && is_clonable(ctx) &&
+           !shapes_answer(r->headers_in);
 }
 
 bool begin_direct_fill(Ctx* ctx, const shm::Ticket& lease, Trust trust) noexcept {
@@ -272,8 +269,8 @@ bool begin_direct_fill(Ctx* ctx, const shm::Ticket& lease, Trust trust) noexcept
         count(fill->zone, Counter::kFills);
     }
     list_under_way(fill->zone, &fill->listed, fill->request->pool, fill->host, fill->uri, fill->stale);
-    fill->birth = fill->zone->store.birth_stamp();   // before the origin is asked, as in fill.cpp
-    fill->zone->store.unpin(&ctx->stale);            // it is not asked about
+    fill->birth = fill->zone->store.birth_stamp();  // before the origin is asked, as in fill.cpp
+    fill->zone->store.unpin(&ctx->stale);           // it is not asked about
     ctx->stale_servable = false;
     ctx->direct = fill;
     ctx->leave_fills = leave_fills;
@@ -282,12 +279,11 @@ bool begin_direct_fill(Ctx* ctx, const shm::Ticket& lease, Trust trust) noexcept
 
 ngx_int_t run_direct_fill(ngx_http_request_t* r, Ctx* ctx) noexcept {
     Fill* fill = ctx->direct;
-    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0, "slab_cache: direct fill, trusted:%d",
-                   fill->is_trusted);
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0, "slab_cache: direct fill, trusted:%d", fill->is_trusted);
     bool over = false;
     fill->over = &over;
     set_step(ctx, Step::kAsking);
-    ngx_http_core_run_phases(r);   // from where we stand: it is let by now
+    ngx_http_core_run_phases(r);  // from where we stand: it is let by now
     if (over) {
         return NGX_DONE;
     }
@@ -320,7 +316,7 @@ ngx_int_t direct_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
         count(fill->zone, Counter::kFillsFailed);
         mark_failed(fill->zone, with_identity(fill->digest, fill->identity));
         end_lease(fill, shm::LeaseState::kFailed, NGX_HTTP_BAD_GATEWAY);
-        ngx_http_clean_header(r);   // nothing of it is for the error page
+        ngx_http_clean_header(r);  // nothing of it is for the error page
         return NGX_HTTP_BAD_GATEWAY;
     }
     if (!whole && !restore_buffer(fill)) {
@@ -347,7 +343,7 @@ ngx_int_t direct_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
 
 void direct_body(ngx_http_request_t* r, Ctx* ctx, ngx_chain_t* in) noexcept {
     Fill* fill = ctx->direct;
-    if (r->postponed != nullptr && !is_one_piece(ctx)) {   // parts of it are still to come, in between
+    if (r->postponed != nullptr && !is_one_piece(ctx)) {  // parts of it are still to come, in between
         fill->is_broken = true;
         stop_copying(fill, http::Reason::kSubrequest);
     }

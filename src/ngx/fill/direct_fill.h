@@ -40,10 +40,10 @@ ngx_int_t direct_header(ngx_http_request_t* r, Ctx* ctx) noexcept;
 void direct_body(ngx_http_request_t* r, Ctx* ctx, ngx_chain_t* in) noexcept;
 // A subrequest of `r->main` sends something.
 void note_subrequest(ngx_http_request_t* r) noexcept;
-bool is_asking(const Ctx* ctx) noexcept;   // directly, and no answer yet
+bool is_asking(const Ctx* ctx) noexcept;  // directly, and no answer yet
 // The request is sent to another location before its answer came: it ends there as a fill.
 void leave_direct_location(ngx_http_request_t* r) noexcept;
-void leave_fills(Ctx* ctx) noexcept;   // Ctx::leave_fills, of both kinds: the request ends; idempotent
+void leave_fills(Ctx* ctx) noexcept;  // Ctx::leave_fills, of both kinds: the request ends; idempotent
 
 // The upstream hooks' part (upstream_hooks.h): the header is read. NGX_AGAIN: a short body is waited for, nginx goes on when it is
 // all there.

@@ -21,8 +21,8 @@
 namespace slab_cache::ngx {
 namespace {
 
-constexpr ngx_uint_t kLeastFree = 32;       // one connection in so many is left to clients
-constexpr ngx_uint_t kAbandonedShare = 8;   // of the fills
+constexpr ngx_uint_t kLeastFree = 32;      // one connection in so many is left to clients
+constexpr ngx_uint_t kAbandonedShare = 8;  // of the fills
 
 // Somebody waits for it, here or in another worker. Those are woken: that is how they are found.
 bool is_awaited(Fill* fill) noexcept {
@@ -35,7 +35,7 @@ bool is_awaited(Fill* fill) noexcept {
     const uint32_t self = fill->zone->store.worker_index();
     shm::WakeSet wake;
     fill->zone->store.lease_progress(fill->ticket, now_ms(), &wake);
-    wake.bits[self / 64] &= ~(uint64_t{1} << self % 64);   // who waited here has gone
+    wake.bits[self / 64] &= ~(uint64_t{1} << self % 64);  // who waited here has gone
     wake_workers(fill->zone, wake, fill->ticket.cell);
     return wake.any();
 }
@@ -55,15 +55,15 @@ void on_fill_end(void* data) noexcept {
         ngx_delete_posted_event(&fill->go_on);
     }
     if (fill->phase == FillPhase::kStoring) {
-        finish_capture(fill);   // complete after all (a response without a body), or truncated
+        finish_capture(fill);  // complete after all (a response without a body), or truncated
     }
     if (fill->phase == FillPhase::kFetching) {
         fail_fill(fill, failure_status(fill));
     }
     if (fill->leader != nullptr) {
-        end_relay(fill->leader, false);   // unless it has ended, or there is none
+        end_relay(fill->leader, false);  // unless it has ended, or there is none
     }
-    end_lease(fill, shm::LeaseState::kFailed, NGX_HTTP_BAD_GATEWAY);   // no-op when it has ended
+    end_lease(fill, shm::LeaseState::kFailed, NGX_HTTP_BAD_GATEWAY);  // no-op when it has ended
     fill->zone->store.abort(&fill->writer);
     end_for_get(fill);
     fill->zone->store.unpin(&fill->stale);
@@ -78,7 +78,7 @@ void on_fill_end(void* data) noexcept {
         fill->leader = nullptr;
     }
     fill_on(fill->connection) = nullptr;
-    fill->connection->timedout = 0;   // after a 444: no socket to be reset
+    fill->connection->timedout = 0;  // after a 444: no socket to be reset
     if (fill->over != nullptr) {
         *fill->over = true;
     }
@@ -102,26 +102,24 @@ void on_go_on(ngx_event_t* ev) noexcept {
 
 bool copy_names(Fill* fill, Ctx* ctx) noexcept {
     ngx_pool_t* pool = fill->request->pool;
-    return pool_copy(pool, ctx->key, &fill->key)
-           && pool_copy(pool, ctx->variant_key, &fill->variant_key)
-           && pool_copy(pool, ctx->host, &fill->host) && pool_copy(pool, ctx->uri, &fill->uri)
-           && (!ctx->inner_differs || (pool_copy(pool, ctx->inner_path, &fill->inner_path)
-                                       && pool_copy(pool, ctx->inner_args, &fill->inner_args)));
+    return pool_copy(pool, ctx->key, &fill->key) && pool_copy(pool, ctx->variant_key, &fill->variant_key) &&
+           pool_copy(pool, ctx->host, &fill->host) && pool_copy(pool, ctx->uri, &fill->uri) &&
+           (!ctx->inner_differs || (pool_copy(pool, ctx->inner_path, &fill->inner_path) &&
+                                    pool_copy(pool, ctx->inner_args, &fill->inner_args)));
 }
 
 // Asks the origin whether what we have is still right.
 bool add_conditions(Fill* fill) noexcept {
     cache::StoredResponse stored;
-    if (!cache::decode_head(whole_head(fill->request->pool, fill->zone->store, fill->stale), &stored) || !may_be_confirmed(stored.status)) {
+    if (!cache::decode_head(whole_head(fill->request->pool, fill->zone->store, fill->stale), &stored) ||
+        !may_be_confirmed(stored.status)) {
         return true;
     }
-    if (!stored.etag.empty()
-        && !add_request_header(fill->request, "If-None-Match", "if-none-match", stored.etag)) {
+    if (!stored.etag.empty() && !add_request_header(fill->request, "If-None-Match", "if-none-match", stored.etag)) {
         return false;
     }
-    return stored.last_modified.empty()
-           || add_request_header(fill->request, "If-Modified-Since", "if-modified-since",
-                                 stored.last_modified);
+    return stored.last_modified.empty() ||
+           add_request_header(fill->request, "If-Modified-Since", "if-modified-since", stored.last_modified);
 }
 
 // For ctx's key; `r` asks the origin.
@@ -185,9 +183,7 @@ Fill* make_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
 
 }  // namespace
 
-Fill* fill_of(ngx_http_request_t* r) noexcept {
-    return is_clone(r->connection) ? fill_on(r->connection) : nullptr;
-}
+Fill* fill_of(ngx_http_request_t* r) noexcept { return is_clone(r->connection) ? fill_on(r->connection) : nullptr; }
 
 Fill* new_direct_fill(Ctx* ctx) noexcept {
     ngx_http_request_t* r = ctx->request;
@@ -196,7 +192,7 @@ Fill* new_direct_fill(Ctx* ctx) noexcept {
         return nullptr;
     }
     begin(fill, ctx, r);
-    fill->host = ctx->host;   // on the same pool
+    fill->host = ctx->host;  // on the same pool
     fill->uri = ctx->uri;
     fill->inner_path = ctx->inner_path;
     fill->inner_args = ctx->inner_args;
@@ -225,8 +221,8 @@ bool start_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
         return false;
     }
     // A hard purge between our look and the birth: a 304 must not revive what it took. Later ones commit() sees.
-    if (ctx->stale
-        && validity_of(ctx->zone, {ctx->request->pool, ctx->host, ctx->uri}, ctx->stale) == shm::Validity::kPurged) {
+    if (ctx->stale &&
+        validity_of(ctx->zone, {ctx->request->pool, ctx->host, ctx->uri}, ctx->stale) == shm::Validity::kPurged) {
         ctx->zone->store.unpin(&ctx->stale);
         ctx->zone->store.unpin(&fill->stale);
         ctx->stale_servable = false;
@@ -248,8 +244,8 @@ bool start_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
         ngx_http_run_posted_requests(c);
         return true;
     }
-    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
-                   "slab_cache: fill on *%uA, background:%d", c->number, fill->background);
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0, "slab_cache: fill on *%uA, background:%d",
+                   c->number, fill->background);
     bool over = false;
     fill->over = &over;
     ngx_http_core_run_phases(r);
@@ -275,7 +271,7 @@ void give_back(Zone* zone, const shm::Ticket& lease) noexcept {
 void leave_location(ngx_http_request_t* r) noexcept {
     Fill* fill = fill_of(r);
     if (fill == nullptr) {
-        return;   // it is over: its connection goes
+        return;  // it is over: its connection goes
     }
     if (fill->phase == FillPhase::kFetching) {
         capture_redirect(fill);
@@ -313,7 +309,7 @@ void leader_left(Fill* fill) noexcept {
     }
     Zone* zone = fill->zone;
     if ((limited || zone->abandoned >= zone->max_clones / kAbandonedShare) && !is_awaited(fill)) {
-        give_back(zone, fill->ticket);   // who comes at this very moment looks again
+        give_back(zone, fill->ticket);  // who comes at this very moment looks again
         fill->ticket = {};
         drop_fill(fill);
         return;
@@ -382,7 +378,7 @@ void copy_upstream_states(Fill* fill, Ctx* leader) noexcept {
             return;
         }
         *state = states[i];
-        if (state->response_time == static_cast<ngx_msec_t>(-1) && fill->request->upstream != nullptr) {   // it goes on
+        if (state->response_time == static_cast<ngx_msec_t>(-1) && fill->request->upstream != nullptr) {  // it goes on
             state->response_time = ngx_current_msec - fill->request->upstream->start_time;
         }
         if (state->peer != nullptr) {

@@ -30,54 +30,55 @@ struct Fill {
     ngx_connection_t* connection;
     LocConf* conf;
     Zone* zone;
-    Listed listed;               // listing.h
-    Ctx* leader;                 // who waits for it in this worker; nullptr in the background
-    FillPhase phase;             // written by set_phase() alone
+    Listed listed;    // listing.h
+    Ctx* leader;      // who waits for it in this worker; nullptr in the background
+    FillPhase phase;  // written by set_phase() alone
     bool background;
-    bool is_abandoned;           // counted in Zone::abandoned
-    bool has_authorization;      // that the key leaves out
-    bool marks_nothing;               // its request was not like others: what becomes of it marks nothing
-    uint8_t kind;                // MarkKind
+    bool is_abandoned;       // counted in Zone::abandoned
+    bool has_authorization;  // that the key leaves out
+    bool marks_nothing;      // its request was not like others: what becomes of it marks nothing
+    uint8_t kind;            // MarkKind
     bool stale_servable;
     bool upstream_resized;
     bool buffer_enlarged;
-    bool body_ended;             // the last buf has been seen
+    bool body_ended;  // the last buf has been seen
 
-    Bytes host, uri;             // of the client's URL, for selectors
-    Bytes inner_path, inner_args; // what it is inside, where that differs
+    Bytes host, uri;               // of the client's URL, for selectors
+    Bytes inner_path, inner_args;  // what it is inside, where that differs
     bool inner_differs;
-    uint32_t published_ref;      // of what was published last; 0: nothing
-    bool is_lease_moved;         // the lease is younger than the question to the origin
-    bool is_sliced;              // the origin is asked for a part (slice.h)
+    uint32_t published_ref;  // of what was published last; 0: nothing
+    bool is_lease_moved;     // the lease is younger than the question to the origin
+    bool is_sliced;          // the origin is asked for a part (slice.h)
     http::ByteRange slice;
-    uint64_t identity;           // identity.h
-    Bytes key;                   // primary
+    uint64_t identity;  // identity.h
+    Bytes key;          // primary
     shm::Digest primary;
     Bytes variant_key;
-    shm::Digest digest;          // of what the lease is on
+    shm::Digest digest;  // of what the lease is on
     uint64_t birth;
     shm::Ticket ticket;
-    Bytes head;                  // as stored, on the request's pool
+    Bytes head;  // as stored, on the request's pool
     shm::Writer writer;
-    shm::Pin stale;              // being revalidated
-    PostForGet* for_get;         // post_for_get.h
+    shm::Pin stale;       // being revalidated
+    PostForGet* for_get;  // post_for_get.h
 
     int64_t started_sec;
     uint64_t started_ms;
-    uint64_t received;           // body bytes
-    int64_t expected;            // Content-Length, or -1
-    ngx_chain_t* pending;        // not consumed yet: the leader is slow (kRelaying)
-    u_char* read_buffer;         // for bodies that come as files
-    bool is_trusted;             // direct_fill.h: the answer is likely to be whole
-    bool is_broken;              // ... parts of it went by elsewhere
+    uint64_t received;     // body bytes
+    int64_t expected;      // Content-Length, or -1
+    ngx_chain_t* pending;  // not consumed yet: the leader is slow (kRelaying)
+    u_char* read_buffer;   // for bodies that come as files
+    bool is_trusted;       // direct_fill.h: the answer is likely to be whole
+    bool is_broken;        // ... parts of it went by elsewhere
     bool header_read;
-    void (*watch_client)(ngx_http_request_t* r);   // nginx's own, over the connection that asks directly
-    ngx_event_t go_on;           // posted when the leader has room again
-    bool* over;                  // set when the fill ends; nullptr while nobody asks
+    void (*watch_client)(ngx_http_request_t* r);  // nginx's own, over the connection that asks directly
+    ngx_event_t go_on;                            // posted when the leader has room again
+    bool* over;                                   // set when the fill ends; nullptr while nobody asks
 };
 
 // The only place where Fill::phase changes; as set_step().
-inline void set_phase(Fill* fill, FillPhase to, [[maybe_unused]] const char* from_where = __builtin_FUNCTION()) noexcept {
+inline void set_phase(Fill* fill, FillPhase to,
+                      [[maybe_unused]] const char* from_where = __builtin_FUNCTION()) noexcept {
     [[maybe_unused]] ngx_log_t* log = fill->request->connection->log;
 #if defined(SLAB_DEBUG)
     if (!is_legal_move(fill->phase, to)) {
@@ -86,8 +87,7 @@ inline void set_phase(Fill* fill, FillPhase to, [[maybe_unused]] const char* fro
         SLAB_DCHECK(false);
     }
 #endif
-    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, log, 0, "slab_cache: fill: %s -> %s", row_of(fill->phase).name,
-                   row_of(to).name);
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, log, 0, "slab_cache: fill: %s -> %s", row_of(fill->phase).name, row_of(to).name);
     fill->phase = to;
 }
 
@@ -110,9 +110,9 @@ Fill* fill_of(ngx_http_request_t* r) noexcept;
 
 // A fill's request is sent to another location: it ends there, before anybody is asked.
 void leave_location(ngx_http_request_t* r) noexcept;
-void leader_left(Fill* fill) noexcept;   // the leading client is gone
+void leader_left(Fill* fill) noexcept;  // the leading client is gone
 void tell_leader(Fill* fill, FillNews news) noexcept;
-void continue_fill(Fill* fill) noexcept; // the leader has room again (kRelaying)
+void continue_fill(Fill* fill) noexcept;  // the leader has room again (kRelaying)
 
 // A lease that came to nothing: whoever waits looks again.
 void give_back(Zone* zone, const shm::Ticket& lease) noexcept;

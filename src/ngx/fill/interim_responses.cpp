@@ -21,15 +21,12 @@ ngx_http_request_t* reader_of(ngx_http_request_t* r) noexcept {
         }
         r = fill->leader->request;
     }
-    const bool can = r == r->main && !r->header_sent && r->http_version == NGX_HTTP_VERSION_11 &&
-                     !r->connection->error;
+    const bool can = r == r->main && !r->header_sent && r->http_version == NGX_HTTP_VERSION_11 && !r->connection->error;
     return can ? r : nullptr;
 }
 
-bool goes_on(const ngx_http_upstream_t& u, const ngx_table_elt_t& h,
-             const http::Fields& fields) noexcept {
-    return h.hash != 0 && h.value.data != nullptr &&
-           http::is_forwarded_interim_field(view(h.key), fields) &&
+bool goes_on(const ngx_http_upstream_t& u, const ngx_table_elt_t& h, const http::Fields& fields) noexcept {
+    return h.hash != 0 && h.value.data != nullptr && http::is_forwarded_interim_field(view(h.key), fields) &&
            ngx_hash_find(&u.conf->hide_headers_hash, h.hash, h.lowcase_key, h.key.len) == nullptr;
 }
 
@@ -59,9 +56,7 @@ ngx_buf_t* interim_head(ngx_http_request_t* to, ngx_http_upstream_t* u) noexcept
 
 }  // namespace
 
-bool may_send_interim_first(const ngx_http_upstream_t& u) noexcept {
-    return view(u.conf->module) == "proxy";
-}
+bool may_send_interim_first(const ngx_http_upstream_t& u) noexcept { return view(u.conf->module) == "proxy"; }
 
 bool is_interim_response(ngx_http_request_t* r, ngx_int_t rc) noexcept {
     const ngx_http_upstream_t* u = r->upstream;
@@ -78,8 +73,8 @@ bool is_interim_response(ngx_http_request_t* r, ngx_int_t rc) noexcept {
 
 void forward_interim(ngx_http_request_t* r) noexcept {
     ngx_http_upstream_t* u = r->upstream;
-    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
-                   "slab_cache: interim response %ui", u->headers_in.status_n);
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0, "slab_cache: interim response %ui",
+                   u->headers_in.status_n);
     ngx_http_request_t* to = reader_of(r);
     if (to == nullptr || !may_send_interim(to) ||
         !http::is_forwarded_interim(static_cast<uint16_t>(u->headers_in.status_n))) {

@@ -23,7 +23,7 @@ bool put_status_line(ngx_http_request_t* r, Bytes name, Bytes value) noexcept {
     h->lowcase_key = h->key.data;
     h->value = to_str(value);
     if (base::equal_nocase(name, "Location")) {
-        r->headers_out.location = h;   // made absolute for this client
+        r->headers_out.location = h;  // made absolute for this client
     } else {
         r->headers_out.www_authenticate = h;
     }
@@ -56,8 +56,8 @@ bool keep_status_lines(Ctx* leader, ngx_http_request_t* from) noexcept {
         Bytes name;
         Bytes value;
         if (h.hash != 0 && is_status_line(view(h.key))) {
-            ok = pool_copy(r->pool, view(h.key), &name) && pool_copy(r->pool, view(h.value), &value)
-                 && put_status_line(r, name, value);
+            ok = pool_copy(r->pool, view(h.key), &name) && pool_copy(r->pool, view(h.value), &value) &&
+                 put_status_line(r, name, value);
         }
         return ok;
     });

@@ -12,8 +12,8 @@ namespace {
 
 bool merge_lines(Fill* fill, const http::Fields& stored, const http::Fields& update, Lines* out) noexcept {
     const http::Policy& policy = fill->conf->policy;
-    out->data = static_cast<http::Field*>(ngx_palloc(
-        fill->request->pool, (stored.size + update.size + 4) * sizeof(http::Field)));
+    out->data = static_cast<http::Field*>(
+        ngx_palloc(fill->request->pool, (stored.size + update.size + 4) * sizeof(http::Field)));
     out->size = 0;
     if (out->data == nullptr) {
         return false;
@@ -33,7 +33,7 @@ bool passed_lines(Fill* fill, const http::Fields& raw, Lines* out) noexcept {
     if (out->data == nullptr) {
         return false;
     }
-    out->size = 0;   // filtered in place
+    out->size = 0;  // filtered in place
     for (const http::Field& line : passed) {
         if (http::is_updatable_field(line.name, raw, fill->conf->policy)) {
             const http::Field copy = line;
@@ -49,8 +49,7 @@ bool passed_lines(Fill* fill, const http::Fields& raw, Lines* out) noexcept {
 }  // namespace
 
 bool stored_fields(ngx_pool_t* pool, const cache::StoredResponse& stored, http::Fields* out) noexcept {
-    auto* lines = static_cast<http::Field*>(
-        ngx_palloc(pool, (stored.field_count + size_t{1}) * sizeof(http::Field)));
+    auto* lines = static_cast<http::Field*>(ngx_palloc(pool, (stored.field_count + size_t{1}) * sizeof(http::Field)));
     if (lines == nullptr) {
         return false;
     }
@@ -67,18 +66,19 @@ bool stored_fields(ngx_pool_t* pool, const cache::StoredResponse& stored, http::
 bool merge_header(Fill* fill, const OriginResponse& origin, const cache::StoredResponse& stored, Merge* out) noexcept {
     Lines update;
     Lines all;
-    if (!passed_lines(fill, origin.response.fields, &update) || !stored_fields(fill->request->pool, stored, &out->stored)
-        || !merge_lines(fill, out->stored, origin.response.fields, &out->evaluated)
-        || !merge_lines(fill, out->stored, {update.data, update.size}, &all)) {
+    if (!passed_lines(fill, origin.response.fields, &update) ||
+        !stored_fields(fill->request->pool, stored, &out->stored) ||
+        !merge_lines(fill, out->stored, origin.response.fields, &out->evaluated) ||
+        !merge_lines(fill, out->stored, {update.data, update.size}, &all)) {
         return false;
     }
     // By the merged header's own word: the 304's Connection speaks of the 304, and what it lists is gone already.
     const http::Fields result{out->evaluated.data, out->evaluated.size};
-    out->lines = {all.data, 0};   // filtered in place
+    out->lines = {all.data, 0};  // filtered in place
     for (size_t i = 0; i < all.size; i++) {
         const http::Field field = all.data[i];
-        if (http::is_storable_field(field.name, result, fill->conf->policy)
-            && !http::is_tag_field(field.name, fill->conf->policy.tags)) {
+        if (http::is_storable_field(field.name, result, fill->conf->policy) &&
+            !http::is_tag_field(field.name, fill->conf->policy.tags)) {
             out->lines.add(field.name, field.value);
         }
     }

@@ -20,7 +20,7 @@ ngx_str_t* find_in(const ngx_http_request_t* asking, const LocConf* conf, const 
     }
     each_header(u->headers_in.headers, [&](ngx_table_elt_t& h) {
         if (base::equal_nocase(view(h.key), c.field)) {
-            value = &h.value;   // the last one counts, as in nginx
+            value = &h.value;  // the last one counts, as in nginx
         }
         return true;
     });

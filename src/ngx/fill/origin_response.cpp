@@ -27,43 +27,41 @@ bool is_special(const ngx_http_request_t* r) noexcept { return r->err_status != 
 // The status is the origin's, and proxy_intercept_errors took the rest of its answer away.
 bool is_intercepted(ngx_http_request_t* r) noexcept {
     ngx_http_upstream_t* u = r->upstream;
-    return is_special(r) && u != nullptr && u->cleanup == nullptr && u->headers_in.status_n >= NGX_HTTP_SPECIAL_RESPONSE
-           && u->headers_in.status_n == r->headers_out.status && !is_redirecting(r)
-           && last_upstream_status(r) == u->headers_in.status_n;   // else it began as this error, and then failed in earnest
+    return is_special(r) && u != nullptr && u->cleanup == nullptr &&
+           u->headers_in.status_n >= NGX_HTTP_SPECIAL_RESPONSE && u->headers_in.status_n == r->headers_out.status &&
+           !is_redirecting(r) &&
+           last_upstream_status(r) ==
+               u->headers_in.status_n;  // else it began as this error, and then failed in earnest
 }
 
 bool read_response(ngx_http_request_t* r, int64_t asked_sec, OriginResponse* out) noexcept {
     ngx_http_upstream_t* u = r->upstream;
     *out = {};
     out->kind = is_special(r) ? AnswerKind::kStatus : AnswerKind::kBody;
-    out->from_upstream = u != nullptr && !is_special(r) && !is_redirecting(r)
-                         && u->headers_in.status_n == r->headers_out.status;
+    out->from_upstream =
+        u != nullptr && !is_special(r) && !is_redirecting(r) && u->headers_in.status_n == r->headers_out.status;
     out->response.status = static_cast<uint16_t>(r->headers_out.status);
     out->response.request_time = by_wall(asked_sec);
     out->response.response_time = wall_sec();
     out->intercepted = is_intercepted(r);
     const bool origins = out->from_upstream || out->intercepted;
     http::Field* lines = nullptr;
-    http::Fields fields =
-        list_fields(r->pool, origins ? &u->headers_in.headers : &r->headers_out.headers, 1, &lines);
+    http::Fields fields = list_fields(r->pool, origins ? &u->headers_in.headers : &r->headers_out.headers, 1, &lines);
     if (lines == nullptr) {
         return false;
     }
-    if (!origins && r->headers_out.last_modified_time != -1
-        && !fields.has("Last-Modified")) {
+    if (!origins && r->headers_out.last_modified_time != -1 && !fields.has("Last-Modified")) {
         auto* date = static_cast<u_char*>(ngx_pnalloc(r->pool, sizeof("Mon, 28 Sep 1970 06:00:00 GMT")));
         if (date == nullptr) {
             return false;
         }
         u_char* end = ngx_http_time(date, r->headers_out.last_modified_time);
         fields.names |= http::name_bit("Last-Modified");
-        lines[fields.size++] = {"Last-Modified", {reinterpret_cast<char*>(date),
-                                                  static_cast<size_t>(end - date)}};
+        lines[fields.size++] = {"Last-Modified", {reinterpret_cast<char*>(date), static_cast<size_t>(end - date)}};
     }
     out->response.fields = fields;
     const ngx_uint_t upstream_status = last_upstream_status(r);
-    out->origin_status = out->from_upstream || upstream_status == 0 ? r->headers_out.status
-                                                                    : upstream_status;
+    out->origin_status = out->from_upstream || upstream_status == 0 ? r->headers_out.status : upstream_status;
     return true;
 }
 
@@ -73,7 +71,7 @@ uint32_t failure_bits(Fill* fill, const OriginResponse& origin) noexcept {
     }
     ngx_http_upstream_t* u = fill->request->upstream;
     if (u->headers_in.status_n == origin.origin_status && u->headers_in.status_n != 0) {
-        return http::stale_on_status(static_cast<uint16_t>(origin.origin_status));   // intercepted
+        return http::stale_on_status(static_cast<uint16_t>(origin.origin_status));  // intercepted
     }
     if (origin.origin_status == NGX_HTTP_GATEWAY_TIME_OUT) {
         return http::kStaleTimeout;
@@ -88,16 +86,16 @@ uint32_t failure_bits(Fill* fill, const OriginResponse& origin) noexcept {
 // nginx's own page, since the origin was dead, slow or made no sense.
 bool is_about_a_failure(const Fill* fill, const OriginResponse& origin) noexcept {
     const ngx_http_upstream_t* u = fill->request->upstream;
-    return u != nullptr && !origin.from_upstream && origin.origin_status >= NGX_HTTP_INTERNAL_SERVER_ERROR
-           && u->headers_in.status_n != origin.origin_status;
+    return u != nullptr && !origin.from_upstream && origin.origin_status >= NGX_HTTP_INTERNAL_SERVER_ERROR &&
+           u->headers_in.status_n != origin.origin_status;
 }
 
 // Of a part Content-Range says it too.
 int64_t body_length(const Fill* fill, const OriginResponse& origin) noexcept {
     const off_t told = fill->request->headers_out.content_length_n;
     http::ContentRange part;
-    const bool is_part = told < 0 && fill->is_sliced && origin.response.status == NGX_HTTP_PARTIAL_CONTENT
-                         && http::answers_slice(fill->slice, origin.response.fields, &part);
+    const bool is_part = told < 0 && fill->is_sliced && origin.response.status == NGX_HTTP_PARTIAL_CONTENT &&
+                         http::answers_slice(fill->slice, origin.response.fields, &part);
     return is_part ? static_cast<int64_t>(part.range.length()) : told;
 }
 
@@ -105,8 +103,8 @@ int64_t body_length(const Fill* fill, const OriginResponse& origin) noexcept {
 
 bool is_redirecting(const ngx_http_request_t* r) noexcept {
     const ngx_http_upstream_t* u = r->upstream;
-    return u != nullptr && u->headers_in.x_accel_redirect != nullptr
-           && (u->conf->ignore_headers & NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT) == 0;
+    return u != nullptr && u->headers_in.x_accel_redirect != nullptr &&
+           (u->conf->ignore_headers & NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT) == 0;
 }
 
 // Before nginx obeys it looks at the status, which it may intercept.
@@ -126,11 +124,10 @@ bool read_origin(Fill* fill, OriginResponse* out) noexcept {
     if (!read_response(r, fill->started_sec, out)) {
         return false;
     }
-    const bool has_body = out->kind == AnswerKind::kBody && fill->identity != kHeadIdentity
-                          && !has_no_body(r->headers_out.status);
+    const bool has_body =
+        out->kind == AnswerKind::kBody && fill->identity != kHeadIdentity && !has_no_body(r->headers_out.status);
     fill->expected = has_body ? body_length(fill, *out) : 0;
-    out->freshness =
-        http::evaluate_freshness(out->response, fill->conf->policy, static_cast<uint32_t>(ngx_random()));
+    out->freshness = http::evaluate_freshness(out->response, fill->conf->policy, static_cast<uint32_t>(ngx_random()));
     // Only what is kept with its body can be asked about.
     out->freshness.has_validator = out->freshness.has_validator && out->kind == AnswerKind::kBody;
     return true;
@@ -151,15 +148,14 @@ bool read_redirect(Fill* fill, OriginResponse* out) noexcept {
     out->response.response_time = wall_sec();
     out->response.fields = list_fields(r->pool, &u->headers_in.headers, 0, nullptr);
     fill->expected = 0;
-    out->freshness =
-        http::evaluate_freshness(out->response, fill->conf->policy, static_cast<uint32_t>(ngx_random()));
+    out->freshness = http::evaluate_freshness(out->response, fill->conf->policy, static_cast<uint32_t>(ngx_random()));
     return true;
 }
 
 bool confirms_stored(Fill* fill, const OriginResponse& origin) noexcept {
     cache::HeadFixed stored;
-    return origin.response.status == NGX_HTTP_NOT_MODIFIED && origin.from_upstream && fill->stale
-           && cache::decode_facts(shm::Store::head(fill->stale), &stored) && may_be_confirmed(stored.facts.status);
+    return origin.response.status == NGX_HTTP_NOT_MODIFIED && origin.from_upstream && fill->stale &&
+           cache::decode_facts(shm::Store::head(fill->stale), &stored) && may_be_confirmed(stored.facts.status);
 }
 
 bool stale_instead(Fill* fill, const OriginResponse& origin) noexcept {
@@ -171,14 +167,13 @@ bool stale_instead(Fill* fill, const OriginResponse& origin) noexcept {
     if (bits == 0 || !cache::decode_facts(shm::Store::head(fill->stale), &stored)) {
         return false;
     }
-    return http::may_serve_stale(stored.facts, static_cast<http::StaleOn>(bits), fill->conf->policy,
-                                 now_sec());
+    return http::may_serve_stale(stored.facts, static_cast<http::StaleOn>(bits), fill->conf->policy, now_sec());
 }
 
 http::Reason why_not_stored(Fill* fill, const OriginResponse& origin) noexcept {
     ngx_http_request_t* r = fill->request;
     if (r->http_version < NGX_HTTP_VERSION_10) {
-        return http::Reason::kStatus;   // no header at all: nginx takes that for HTTP/0.9
+        return http::Reason::kStatus;  // no header at all: nginx takes that for HTTP/0.9
     }
     const http::Verdict verdict =
         http::storable(asked_facts(fill), origin.response, origin.freshness, fill->conf->policy);
@@ -191,9 +186,8 @@ http::Reason why_not_stored(Fill* fill, const OriginResponse& origin) noexcept {
     }
     if (fill->stale) {
         cache::HeadFixed stored;
-        if (cache::decode_facts(shm::Store::head(fill->stale), &stored)
-            && !http::may_replace(origin.response.status, origin.freshness, stored.facts,
-                                  fill->conf->policy, now_sec())) {
+        if (cache::decode_facts(shm::Store::head(fill->stale), &stored) &&
+            !http::may_replace(origin.response.status, origin.freshness, stored.facts, fill->conf->policy, now_sec())) {
             return http::Reason::kKeepsBetter;
         }
     }
@@ -218,7 +212,7 @@ bool leaves_mark(http::Reason reason) noexcept {
     case http::Reason::kTooBig:
     case http::Reason::kHeadersTooBig:
     case http::Reason::kTooManyTags:
-    case http::Reason::kKeyTooLong:   // of a variant
+    case http::Reason::kKeyTooLong:  // of a variant
         return true;
     default:
         return false;

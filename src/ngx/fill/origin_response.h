@@ -14,18 +14,18 @@ namespace slab_cache::ngx {
 
 // What is kept of it.
 enum class AnswerKind : uint8_t {
-    kBody,       // header and body
-    kStatus,     // nginx's own page, or the answer of an origin whose status it intercepts: the page is each client's own
-    kRedirect,   // X-Accel-Redirect: the way is each client's own
+    kBody,    // header and body
+    kStatus,  // nginx's own page, or the answer of an origin whose status it intercepts: the page is each client's own
+    kRedirect,  // X-Accel-Redirect: the way is each client's own
 };
 
 struct OriginResponse {
     AnswerKind kind;
-    http::Response response;      // raw fields where an upstream sent it
+    http::Response response;  // raw fields where an upstream sent it
     http::Freshness freshness;
-    bool from_upstream;           // the origin's own answer, not nginx's page about its failure
-    bool intercepted;             // kStatus: the origin's own status: `fields` are the origin's
-    ngx_uint_t origin_status;     // what the origin made of it, whatever error_page shows
+    bool from_upstream;        // the origin's own answer, not nginx's page about its failure
+    bool intercepted;          // kStatus: the origin's own status: `fields` are the origin's
+    ngx_uint_t origin_status;  // what the origin made of it, whatever error_page shows
 };
 
 // It ends with its header (RFC 9110 §15.3.5), whatever length that names.

@@ -12,8 +12,8 @@
 namespace slab_cache::ngx {
 
 struct PostForGet {
-    Fill fill;             // as of a GET; asks nobody
-    http::TargetUri target;   // of the POST
+    Fill fill;               // as of a GET; asks nobody
+    http::TargetUri target;  // of the POST
 };
 
 namespace {
@@ -77,9 +77,9 @@ void plan_get(Ctx* ctx, Fill* post) noexcept {
     auto* plan = pool_new<PostForGet>(pool);
     Bytes authority;
     Bytes path;
-    if (plan == nullptr || !key_of_get(ctx, &get) || !pool_copy(pool, get.key, &plan->fill.key)
-        || !pool_copy(pool, r->headers_in.host != nullptr ? view(r->headers_in.host->value) : ctx->host, &authority)
-        || !pool_copy(pool, view(r->unparsed_uri), &path)) {
+    if (plan == nullptr || !key_of_get(ctx, &get) || !pool_copy(pool, get.key, &plan->fill.key) ||
+        !pool_copy(pool, r->headers_in.host != nullptr ? view(r->headers_in.host->value) : ctx->host, &authority) ||
+        !pool_copy(pool, view(r->unparsed_uri), &path)) {
         return;
     }
     plan->fill.variant_key = plan->fill.key;
@@ -114,19 +114,20 @@ void begin_for_get(Fill* post, const OriginResponse& origin) noexcept {
 }
 
 void copy_for_get(Fill* post, const ngx_chain_t* in) noexcept {
-    for (; in != nullptr && post->for_get != nullptr && post->for_get->fill.phase == FillPhase::kStoring; in = in->next) {
+    for (; in != nullptr && post->for_get != nullptr && post->for_get->fill.phase == FillPhase::kStoring;
+         in = in->next) {
         Fill& get = post->for_get->fill;
         const ngx_buf_t* b = in->buf;
         const Bytes bytes{reinterpret_cast<const char*>(b->pos), static_cast<size_t>(b->last - b->pos)};
         get.received += bytes.size();
-        if (b->in_file
-            || (!bytes.empty() && get.zone->store.append(&get.writer, bytes, now_sec()) != shm::Status::kOk)) {
+        if (b->in_file ||
+            (!bytes.empty() && get.zone->store.append(&get.writer, bytes, now_sec()) != shm::Status::kOk)) {
             end_for_get(post);
             return;
         }
         if (b->last_buf) {
             const bool whole = get.expected < 0 || get.received == static_cast<uint64_t>(get.expected);
-            get.listed = post->listed;   // the URL is the same
+            get.listed = post->listed;  // the URL is the same
             if (whole && publish(&get) == shm::Status::kOk) {
                 count(get.zone, Counter::kFillsStored);
             }

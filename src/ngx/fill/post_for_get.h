@@ -21,6 +21,6 @@ void plan_get(Ctx* ctx, Fill* post) noexcept;
 void begin_for_get(Fill* post, const OriginResponse& origin) noexcept;
 // Before the body is consumed.
 void copy_for_get(Fill* post, const ngx_chain_t* in) noexcept;
-void end_for_get(Fill* post) noexcept;   // idempotent; what is not whole is dropped
+void end_for_get(Fill* post) noexcept;  // idempotent; what is not whole is dropped
 
 }  // namespace slab_cache::ngx

@@ -14,7 +14,7 @@ const ngx_buf_tag_t kRelayTag = reinterpret_cast<ngx_buf_tag_t>(&start_relay);
 namespace {
 
 constexpr size_t kBufferBytes = 16 * 1024;
-constexpr unsigned kFillBuffered = 0x08;   // r->buffered bit of a fill with pending bufs
+constexpr unsigned kFillBuffered = 0x08;  // r->buffered bit of a fill with pending bufs
 
 // A buffer to copy into, appended to the queue.
 ngx_buf_t* new_buffer(Ctx* leader) noexcept {
@@ -62,7 +62,7 @@ bool copy_header(Ctx* leader, Fill* fill) noexcept {
     ngx_http_request_t* r = leader->request;
     auto& in = from->headers_out;
     auto& out = r->headers_out;
-    if (from->http_version < NGX_HTTP_VERSION_10) {   // HTTP/0.9: no header, and the end is the close
+    if (from->http_version < NGX_HTTP_VERSION_10) {  // HTTP/0.9: no header, and the end is the close
         r->http_version = from->http_version;
         r->keepalive = 0;
     }
@@ -80,8 +80,8 @@ bool copy_header(Ctx* leader, Fill* fill) noexcept {
         if (h.hash == 0 || is_stand_in(h) || base::equal_nocase(view(h.key), "Content-Length")) {
             return true;
         }
-        ok = pool_copy(r->pool, view(h.key), &name) && pool_copy(r->pool, name, &lowcase)
-             && pool_copy(r->pool, view(h.value), &value);
+        ok = pool_copy(r->pool, view(h.key), &name) && pool_copy(r->pool, name, &lowcase) &&
+             pool_copy(r->pool, view(h.value), &value);
         if (ok) {
             ngx_strlow(mutable_data(lowcase), mutable_data(lowcase), lowcase.size());
             ok = set_header_out(r, name, lowcase, value);
@@ -115,8 +115,7 @@ bool take_buf(Ctx* leader, Fill* fill, ngx_buf_t* b) noexcept {
                 return false;
             }
             const off_t left = b->file_last - b->file_pos;
-            const size_t n = left < static_cast<off_t>(kBufferBytes) ? static_cast<size_t>(left)
-                                                                    : kBufferBytes;
+            const size_t n = left < static_cast<off_t>(kBufferBytes) ? static_cast<size_t>(left) : kBufferBytes;
             const ssize_t got = read_file(b->file, to->pos, n, b->file_pos);
             if (got <= 0) {
                 drop_fill(fill);
@@ -135,7 +134,7 @@ bool take_buf(Ctx* leader, Fill* fill, ngx_buf_t* b) noexcept {
 }  // namespace
 
 bool start_relay(Ctx* leader, Fill* fill) noexcept {
-    const bool header_sent = static_cast<bool>(leader->pin);   // the head came from the zone
+    const bool header_sent = static_cast<bool>(leader->pin);  // the head came from the zone
     auto* relay = pool_new<Relay>(leader->request->pool);
     if (relay == nullptr || (!header_sent && !copy_header(leader, fill))) {
         return false;
@@ -154,7 +153,7 @@ void relay_bytes(Ctx* leader, Bytes bytes) noexcept {
         if (b == nullptr || b->last == b->end) {
             b = new_buffer(leader);
             if (b == nullptr) {
-                relay->ended = true;   // out of memory: the client sees a truncated response
+                relay->ended = true;  // out of memory: the client sees a truncated response
                 return;
             }
         }

@@ -17,21 +17,21 @@ inline constexpr size_t kRelayQueueBytes = 128 * 1024;
 extern const ngx_buf_tag_t kRelayTag;
 
 struct Relay {
-    ngx_chain_t* queue;          // filled, not yet given to nginx
+    ngx_chain_t* queue;  // filled, not yet given to nginx
     ngx_chain_t** queue_end;
     ngx_chain_t* free;
     ngx_chain_t* busy;
-    size_t queued;               // bytes in queue and busy
-    size_t bound;                // of these: more than the queue's own where a filter holds on to what it gets
-    bool ended;                  // the fill is over
-    bool whole;                  // ... and the response complete
+    size_t queued;  // bytes in queue and busy
+    size_t bound;   // of these: more than the queue's own where a filter holds on to what it gets
+    bool ended;     // the fill is over
+    bool whole;     // ... and the response complete
     bool header_sent;
-    bool flush;                  // the origin paused: do not hold back what there is
+    bool flush;  // the origin paused: do not hold back what there is
 };
 
 bool start_relay(Ctx* leader, Fill* fill) noexcept;
-void relay_bytes(Ctx* leader, Bytes bytes) noexcept;              // copies; the queue may go over its bound by this much
-ngx_int_t relay_chain(Fill* fill, ngx_chain_t* in) noexcept;      // a body filter's work; what does not fit stays pending
+void relay_bytes(Ctx* leader, Bytes bytes) noexcept;          // copies; the queue may go over its bound by this much
+ngx_int_t relay_chain(Fill* fill, ngx_chain_t* in) noexcept;  // a body filter's work; what does not fit stays pending
 void end_relay(Ctx* leader, bool whole) noexcept;
 
 inline size_t chain_bytes(ngx_chain_t* cl) noexcept {

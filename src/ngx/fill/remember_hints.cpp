@@ -17,15 +17,15 @@ constexpr int64_t kHintsSec = 7 * 24 * 3600;
 bool is_same(const shm::Pin& pin, const shm::NewEntry& what) noexcept {
     uint32_t n = 0;
     const uint64_t* selectors = shm::Store::selectors(pin, &n);
-    return shm::Store::head(pin) == what.head && n == what.selector_count
-           && std::memcmp(selectors, what.selectors, n * sizeof(uint64_t)) == 0
-           && shm::Store::stale_until(pin) > what.stale_until_sec - kHintsSec / 7;
+    return shm::Store::head(pin) == what.head && n == what.selector_count &&
+           std::memcmp(selectors, what.selectors, n * sizeof(uint64_t)) == 0 &&
+           shm::Store::stale_until(pin) > what.stale_until_sec - kHintsSec / 7;
 }
 
 bool store_hints(shm::Store* store, const shm::NewEntry& what) noexcept {
     shm::Writer writer;
-    const bool done = store->begin(what, now_sec(), &writer) == shm::Status::kOk
-                      && store->commit(&writer, now_sec()) == shm::Status::kOk;
+    const bool done = store->begin(what, now_sec(), &writer) == shm::Status::kOk &&
+                      store->commit(&writer, now_sec()) == shm::Status::kOk;
     store->abort(&writer);
     return done;
 }
@@ -52,7 +52,8 @@ void remember_hints(Fill* fill, const http::Fields& fields, const shm::NewEntry&
     const UrlOf url{fill->request->pool, fill->host, fill->uri};
     shm::Pin old;
     const bool is_known = store.find(what.digest, what.key, &old) == shm::Status::kOk;
-    const bool is_done = is_known && size != 0 && is_same(old, what) && validity_of(fill->zone, url, old) == shm::Validity::kValid;
+    const bool is_done =
+        is_known && size != 0 && is_same(old, what) && validity_of(fill->zone, url, old) == shm::Validity::kValid;
     store.unpin(&old);
     // Where the new ones find no room, the old must not stay for the truth.
     if (!is_done && (size == 0 || !store_hints(&store, what)) && is_known) {

@@ -90,8 +90,8 @@ bool give_to_leader(Ctx* leader, const http::Field& field, size_t room) noexcept
         leader->own_count = 0;
     }
     http::Field copy;
-    if (leader->own_fields == nullptr || !pool_copy(pool, field.name, &copy.name)
-        || !pool_copy(pool, field.value, &copy.value)) {
+    if (leader->own_fields == nullptr || !pool_copy(pool, field.name, &copy.name) ||
+        !pool_copy(pool, field.value, &copy.value)) {
         return false;
     }
     leader->own_fields[leader->own_count++] = copy;
@@ -106,7 +106,7 @@ bool status_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexce
     if (all == nullptr) {
         return false;
     }
-    *lines = {all, 0};   // filtered in place
+    *lines = {all, 0};  // filtered in place
     for (const http::Field& field : out) {
         if (base::equal_nocase(field.name, "Location") || base::equal_nocase(field.name, "WWW-Authenticate")) {
             const http::Field copy = field;
@@ -120,16 +120,16 @@ bool status_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexce
 // new location is taken on each way there, and variables find the rest.
 bool raw_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexcept {
     ngx_http_request_t* r = fill->request;
-    lines->data = static_cast<http::Field*>(
-        ngx_palloc(r->pool, (origin.response.fields.size + 2) * sizeof(http::Field)));
+    lines->data =
+        static_cast<http::Field*>(ngx_palloc(r->pool, (origin.response.fields.size + 2) * sizeof(http::Field)));
     lines->size = 0;
     if (lines->data == nullptr) {
         return false;
     }
     const http::FieldJudge judge(origin.response.fields, fill->conf->policy);
     for (const http::Field& field : origin.response.fields) {
-        if (!base::equal_nocase(field.name, "Content-Length") && !http::is_tag_field(field.name, fill->conf->policy.tags)
-            && judge.may_store(field.name)) {
+        if (!base::equal_nocase(field.name, "Content-Length") &&
+            !http::is_tag_field(field.name, fill->conf->policy.tags) && judge.may_store(field.name)) {
             lines->add(field.name, field.value);
         }
     }
@@ -147,16 +147,15 @@ bool stored_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexce
     }
     http::Field* all = nullptr;
     const http::Fields out = list_fields(r->pool, &r->headers_out.headers, 4, &all);
-    lines->data = static_cast<http::Field*>(
-        ngx_palloc(r->pool, (out.size + 5 + kMostControls) * sizeof(http::Field)));
+    lines->data = static_cast<http::Field*>(ngx_palloc(r->pool, (out.size + 5 + kMostControls) * sizeof(http::Field)));
     lines->size = 0;
     if (all == nullptr || lines->data == nullptr || !copy_content_type(r, lines)) {
         return false;
     }
     const http::FieldJudge judge(origin.response.fields, fill->conf->policy);
     for (const http::Field& field : out) {
-        if (base::equal_nocase(field.name, "Content-Length")
-            || base::equal_nocase(field.name, "Content-Type") || http::is_tag_field(field.name, fill->conf->policy.tags)) {
+        if (base::equal_nocase(field.name, "Content-Length") || base::equal_nocase(field.name, "Content-Type") ||
+            http::is_tag_field(field.name, fill->conf->policy.tags)) {
             continue;
         }
         if (!judge.may_store(field.name)) {
@@ -178,8 +177,8 @@ bool stored_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexce
     return add_date(r, origin.response, origin.freshness.date, lines);
 }
 
-bool build_head(Fill* fill, const Lines& lines, const http::Response& response,
-                const http::Freshness& freshness, Bytes* head) noexcept {
+bool build_head(Fill* fill, const Lines& lines, const http::Response& response, const http::Freshness& freshness,
+                Bytes* head) noexcept {
     size_t size = sizeof(cache::HeadFixed) + kHeadSlack;
     size_t wire = 0;
     int64_t last_modified = -1;
@@ -238,10 +237,10 @@ uint32_t kind_flags(const Fill* fill, const OriginResponse& origin) noexcept {
     case AnswerKind::kBody:
         break;
     }
-    return (fill->identity == kHeadIdentity ? cache::kHeadFlag : 0)
-           | (leaves_vary_to_nginx(fill->request) || is_file_perhaps_precompressed(fill) ? cache::kGzipVaryFlag : 0)
-           | (is_location_ours(fill->request->headers_out) ? cache::kOwnLocationFlag : 0)
-           | (is_server_withheld(fill->request->headers_out) ? cache::kNoServerFlag : 0);
+    return (fill->identity == kHeadIdentity ? cache::kHeadFlag : 0) |
+           (leaves_vary_to_nginx(fill->request) || is_file_perhaps_precompressed(fill) ? cache::kGzipVaryFlag : 0) |
+           (is_location_ours(fill->request->headers_out) ? cache::kOwnLocationFlag : 0) |
+           (is_server_withheld(fill->request->headers_out) ? cache::kNoServerFlag : 0);
 }
 
 // The fields that decide about variants: those of the response, and what nginx would say for its content handler.
@@ -275,7 +274,7 @@ bool is_coding_taken(Fill* fill, const http::Fields& fields, const Lines& lines)
         return true;
     }
     const http::Fields request = request_fields(fill->request);
-    return !request.has("Accept-Encoding")   // then any will do (RFC 9110 §12.5.3), and that is a variant of its own
+    return !request.has("Accept-Encoding")  // then any will do (RFC 9110 §12.5.3), and that is a variant of its own
            || http::takes_encoding(request, http::trim(coding->value));
 }
 
@@ -303,7 +302,7 @@ shm::Status begin_object(Fill* fill, const OriginResponse& origin, http::Reason*
     }
     if (!is_coding_taken(fill, varying, lines)) {
         *reason = http::Reason::kVariant;
-        fill->marks_nothing = true;   // it says nothing of what others get
+        fill->marks_nothing = true;  // it says nothing of what others get
         return shm::Status::kTooLarge;
     }
     fill->head = head;
@@ -345,8 +344,7 @@ shm::Status copy_body(Fill* fill) noexcept {
             return shm::Status::kCorrupt;
         }
         for (uint32_t i = 0; i < n; i++) {
-            const shm::Status status =
-                store.append(&fill->writer, {segment[i].data, segment[i].len}, now_sec());
+            const shm::Status status = store.append(&fill->writer, {segment[i].data, segment[i].len}, now_sec());
             if (status != shm::Status::kOk) {
                 return status;
             }
@@ -379,8 +377,8 @@ bool give_askers_fields(Fill* fill, const OriginResponse& origin, const http::Fi
     ngx_http_request_t* r = fill->request;
     const http::Fields passed = list_fields(r->pool, &r->headers_out.headers, 0, nullptr);
     for (const http::Field& field : passed) {
-        if (http::is_for_asker(field.name, origin.response.fields, result, fill->conf->policy)
-            && !give_to_leader(fill->leader, field, passed.size)) {
+        if (http::is_for_asker(field.name, origin.response.fields, result, fill->conf->policy) &&
+            !give_to_leader(fill->leader, field, passed.size)) {
             return false;
         }
     }
@@ -402,8 +400,8 @@ uint32_t selector_count_of(const shm::Pin& pin) noexcept {
 
 shm::Status write_renewed(Fill* fill, const Renewed& renewed, Lines* lines, shm::Pin* pin) noexcept {
     Bytes head;
-    if (!add_date(fill->request, renewed.response, renewed.freshness.date, lines)
-        || !build_head(fill, *lines, renewed.response, renewed.freshness, &head)) {
+    if (!add_date(fill->request, renewed.response, renewed.freshness.date, lines) ||
+        !build_head(fill, *lines, renewed.response, renewed.freshness, &head)) {
         return shm::Status::kTooLarge;
     }
     shm::NewEntry what;
@@ -413,11 +411,12 @@ shm::Status write_renewed(Fill* fill, const Renewed& renewed, Lines* lines, shm:
     what.digest = fill->primary;
     what.head = head;
     what.body_bytes = shm::Store::body_length(fill->stale);
-    what.flags = (shm::Store::flags(fill->stale) & cache::kKindFlags) | (renewed.has_controls ? cache::kControlsFlag : 0);
+    what.flags =
+        (shm::Store::flags(fill->stale) & cache::kKindFlags) | (renewed.has_controls ? cache::kControlsFlag : 0);
     set_times(&what, fill, renewed.response, renewed.freshness);
-    what.fill_cost_us = shm::Store::fill_cost_us(fill->stale);   // of the whole thing, not of the 304
+    what.fill_cost_us = shm::Store::fill_cost_us(fill->stale);  // of the whole thing, not of the 304
     http::Reason reason = http::Reason::kNone;
-    if (!choose_variant(fill, renewed.response.fields, &what, &reason)) {   // the 304 may name another Vary
+    if (!choose_variant(fill, renewed.response.fields, &what, &reason)) {  // the 304 may name another Vary
         return shm::Status::kTooLarge;
     }
     remember_hints(fill, {lines->data, lines->size}, what);
@@ -429,8 +428,8 @@ shm::Status write_renewed(Fill* fill, const Renewed& renewed, Lines* lines, shm:
 shm::Status publish_validated(Fill* fill, const OriginResponse& origin, shm::Pin* pin) noexcept {
     cache::StoredResponse stored;
     Merge merged;
-    if (!cache::decode_head(whole_head(fill->request->pool, fill->zone->store, fill->stale), &stored)
-        || !merge_header(fill, origin, stored, &merged)) {
+    if (!cache::decode_head(whole_head(fill->request->pool, fill->zone->store, fill->stale), &stored) ||
+        !merge_header(fill, origin, stored, &merged)) {
         return shm::Status::kCorrupt;
     }
     http::Response response = origin.response;
@@ -444,10 +443,10 @@ shm::Status publish_validated(Fill* fill, const OriginResponse& origin, shm::Pin
         (void) fill->zone->store.remove(fill->digest, shm::Store::key(fill->stale));
         return shm::Status::kPurged;
     }
-    const http::Freshness freshness = http::evaluate_freshness(
-        response, fill->conf->policy, static_cast<uint32_t>(ngx_random()));
+    const http::Freshness freshness =
+        http::evaluate_freshness(response, fill->conf->policy, static_cast<uint32_t>(ngx_random()));
     if (const auto may = http::storable(asked_facts(fill), response, freshness, fill->conf->policy); !may) {
-        if (may.reason != http::Reason::kNoFreshness) {   // else it stays as it is, to be asked about again
+        if (may.reason != http::Reason::kNoFreshness) {  // else it stays as it is, to be asked about again
             (void) fill->zone->store.remove(fill->digest, shm::Store::key(fill->stale));
         }
         return shm::Status::kPurged;
@@ -457,8 +456,8 @@ shm::Status publish_validated(Fill* fill, const OriginResponse& origin, shm::Pin
     const Renewed renewed = {response, freshness, selectors, keep_controls(fill, origin, &merged.lines)};
     const bool has_new_tags = no != http::Reason::kNone || selectors.size() > selector_count_of(fill->stale);
     const shm::Digest digest = fill->digest;
-    const shm::Status status = no == http::Reason::kNone ? write_renewed(fill, renewed, &merged.lines, pin)
-                                                         : shm::Status::kTooLarge;
+    const shm::Status status =
+        no == http::Reason::kNone ? write_renewed(fill, renewed, &merged.lines, pin) : shm::Status::kTooLarge;
     if (status != shm::Status::kOk && has_new_tags) {
         // As it was it does not carry them: a purge of one would miss it.
         (void) fill->zone->store.remove(digest, shm::Store::key(fill->stale));

@@ -12,15 +12,16 @@ void hand_on_trailers(Fill* fill) noexcept {
         return;
     }
     ngx_http_request_t* r = fill->leader->request;
-    if (r == fill->request || r != r->main || r->headers_in.range != nullptr) {   // of the whole alone
+    if (r == fill->request || r != r->main || r->headers_in.range != nullptr) {  // of the whole alone
         return;
     }
     each_header(from, [&](ngx_table_elt_t& line) {
         Bytes name;
         Bytes lowcase;
         Bytes value;
-        const bool has_memory = pool_copy(r->pool, view(line.key), &name) && pool_copy(r->pool, view(line.key), &lowcase)
-                                && pool_copy(r->pool, view(line.value), &value);
+        const bool has_memory = pool_copy(r->pool, view(line.key), &name) &&
+                                pool_copy(r->pool, view(line.key), &lowcase) &&
+                                pool_copy(r->pool, view(line.value), &value);
         ngx_table_elt_t* to = has_memory ? push_header(&r->headers_out.trailers) : nullptr;
         if (to != nullptr) {
             ngx_strlow(mutable_data(lowcase), mutable_data(lowcase), lowcase.size());
@@ -31,7 +32,7 @@ void hand_on_trailers(Fill* fill) noexcept {
         }
         return to != nullptr;
     });
-    r->expect_trailers = 1;   // where its header is still to be sent: there is room for them only without a length
+    r->expect_trailers = 1;  // where its header is still to be sent: there is room for them only without a length
 }
 
 }  // namespace slab_cache::ngx

@@ -13,8 +13,8 @@ void enlarge_buffer(Fill* fill) noexcept {
     ngx_http_request_t* r = fill->request;
     ngx_http_upstream_t* u = r->upstream;
     auto* p = static_cast<u_char*>(ngx_palloc(r->pool, kFirstBuffer));
-    if (p == nullptr || ngx_list_init(&u->headers_in.headers, r->pool, 8, sizeof(ngx_table_elt_t)) != NGX_OK
-        || ngx_list_init(&u->headers_in.trailers, r->pool, 2, sizeof(ngx_table_elt_t)) != NGX_OK) {
+    if (p == nullptr || ngx_list_init(&u->headers_in.headers, r->pool, 8, sizeof(ngx_table_elt_t)) != NGX_OK ||
+        ngx_list_init(&u->headers_in.trailers, r->pool, 2, sizeof(ngx_table_elt_t)) != NGX_OK) {
         return;
     }
     u->buffer.start = u->buffer.pos = u->buffer.last = p;
@@ -28,15 +28,16 @@ void enlarge_buffer(Fill* fill) noexcept {
 
 bool may_enlarge_buffer(const ngx_http_upstream_t& u) noexcept {
     // FastCGI's stderr comes in the same buffer, and is no header.
-    return u.conf != nullptr && view(u.conf->module) != "fastcgi" && u.buffer.start == nullptr && !u.cacheable && !u.store && u.buffering
-           && !u.conf->limit_rate && u.conf->buffer_size < kFirstBuffer && u.peer.connection != nullptr;
+    return u.conf != nullptr && view(u.conf->module) != "fastcgi" && u.buffer.start == nullptr && !u.cacheable &&
+           !u.store && u.buffering && !u.conf->limit_rate && u.conf->buffer_size < kFirstBuffer &&
+           u.peer.connection != nullptr;
 }
 
 void prepare_buffer(Fill* fill) noexcept {
     const ngx_http_upstream_t* u = fill->request->upstream;
     fill->zone->store.prefetch_fill(fill->digest);
-    if (u->buffer.start == nullptr && u->request_sent && u->peer.connection != nullptr
-        && !u->peer.connection->read->timedout) {
+    if (u->buffer.start == nullptr && u->request_sent && u->peer.connection != nullptr &&
+        !u->peer.connection->read->timedout) {
         enlarge_buffer(fill);
     }
 }
@@ -44,8 +45,8 @@ void prepare_buffer(Fill* fill) noexcept {
 void unbuffer(Fill* fill) noexcept {
     ngx_http_upstream_t* u = fill->request->upstream;
     // proxy_limit_rate works where nginx buffers.
-    if (u == nullptr || !u->buffering || u->conf->limit_rate || fill->upstream_resized || u->cacheable || u->store
-        || u->buffer.start == nullptr) {   // nothing was read: the answer is nginx's own
+    if (u == nullptr || !u->buffering || u->conf->limit_rate || fill->upstream_resized || u->cacheable || u->store ||
+        u->buffer.start == nullptr) {  // nothing was read: the answer is nginx's own
         return;
     }
     u->buffering = 0;
@@ -56,15 +57,14 @@ void unbuffer(Fill* fill) noexcept {
     fill->upstream_resized = true;
     const size_t have = static_cast<size_t>(u->buffer.last - u->buffer.pos);
     const size_t room = static_cast<size_t>(u->buffer.end - u->buffer.start);
-    const off_t rest = u->headers_in.content_length_n < 0
-                           ? static_cast<off_t>(kUpstreamBuffer)
-                           : u->headers_in.content_length_n - static_cast<off_t>(have);
+    const off_t rest = u->headers_in.content_length_n < 0 ? static_cast<off_t>(kUpstreamBuffer)
+                                                          : u->headers_in.content_length_n - static_cast<off_t>(have);
     if (rest <= static_cast<off_t>(room) || room >= kUpstreamBuffer) {
         return;
     }
     auto* p = static_cast<u_char*>(ngx_palloc(fill->request->pool, kUpstreamBuffer));
     if (p == nullptr) {
-        return;   // slower, not wrong
+        return;  // slower, not wrong
     }
     ngx_memcpy(p, u->buffer.pos, have);
     u->buffer.start = u->buffer.pos = p;
@@ -98,8 +98,8 @@ bool restore_buffer(Fill* fill) noexcept {
 
 bool is_header_too_big(const Fill* fill) noexcept {
     const ngx_http_upstream_t* u = fill->request->upstream;
-    return fill->buffer_enlarged && u != nullptr && u->headers_in.status_n != 0 && u->buffer.start != nullptr
-           && static_cast<size_t>(u->buffer.pos - u->buffer.start) > u->conf->buffer_size;
+    return fill->buffer_enlarged && u != nullptr && u->headers_in.status_n != 0 && u->buffer.start != nullptr &&
+           static_cast<size_t>(u->buffer.pos - u->buffer.start) > u->conf->buffer_size;
 }
 
 }  // namespace slab_cache::ngx

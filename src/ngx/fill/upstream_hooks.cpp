@@ -17,7 +17,7 @@ struct UpstreamHooks {
     ngx_int_t (*reinit_request)(ngx_http_request_t* r);
     ngx_http_upstream_handler_pt read_event_handler;
     uint32_t interim_left;
-    bool header_read;   // the final one: what is called again waits for the body
+    bool header_read;  // the final one: what is called again waits for the body
 };
 
 void clean_hooks(void* data) noexcept {
@@ -107,7 +107,7 @@ void on_first_read(ngx_http_request_t* r, ngx_http_upstream_t* u) noexcept {
     UpstreamHooks* hooks = find_hooks(r);
     Fill* fill = asking_fill(r);
     if (hooks == nullptr || fill == nullptr) {
-        return;   // the fill's end ends the upstream first: cannot happen
+        return;  // the fill's end ends the upstream first: cannot happen
     }
     const ngx_http_upstream_handler_pt own = hooks->read_event_handler;
     u->read_event_handler = own;
@@ -131,9 +131,7 @@ void hook_header(UpstreamHooks* hooks) noexcept {
     u->reinit_request = on_reinit_request;
 }
 
-void on_upstream_made(ngx_event_t* ev) noexcept {
-    hook_header(static_cast<UpstreamHooks*>(ev->data));
-}
+void on_upstream_made(ngx_event_t* ev) noexcept { hook_header(static_cast<UpstreamHooks*>(ev->data)); }
 
 // Those of the location that the request was in before are used again.
 UpstreamHooks* hooks_of(ngx_http_request_t* r) noexcept {
@@ -185,8 +183,8 @@ void hook_upstream(ngx_http_request_t* r) noexcept {
 
 void hook_first_read(Fill* fill) noexcept {
     ngx_http_upstream_t* u = fill->request->upstream;
-    if (u == nullptr || u->read_event_handler == nullptr || u->read_event_handler == on_first_read
-        || !may_enlarge_buffer(*u)) {
+    if (u == nullptr || u->read_event_handler == nullptr || u->read_event_handler == on_first_read ||
+        !may_enlarge_buffer(*u)) {
         return;
     }
     if (UpstreamHooks* hooks = hooks_of(fill->request)) {

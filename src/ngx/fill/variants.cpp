@@ -37,7 +37,7 @@ void move_lease(Fill* fill) noexcept {
 
 void drop_variants(Zone* zone, const cache::Dropped& dropped) noexcept {
     for (uint32_t i = 0; i < dropped.count; i++) {
-        (void)zone->store.remove(dropped.digest[i]);
+        (void) zone->store.remove(dropped.digest[i]);
     }
 }
 
@@ -72,8 +72,8 @@ void write_marker(const VariantOf& of, Bytes spec, const shm::NewEntry& variant)
     auto* buffer = static_cast<char*>(ngx_palloc(of.url.pool, kMarkerBytes));
     auto* dropped = pool_new<cache::Dropped>(of.url.pool);
     if (buffer != nullptr && dropped != nullptr) {
-        const size_t n = cache::encode_marker(old, spec, variant.digest, of.policy->vary.max,
-                                              buffer, kMarkerBytes, dropped);
+        const size_t n =
+            cache::encode_marker(old, spec, variant.digest, of.policy->vary.max, buffer, kMarkerBytes, dropped);
         shm::NewEntry what = variant;
         what.key = of.key;
         what.digest = primary;
@@ -85,7 +85,7 @@ void write_marker(const VariantOf& of, Bytes spec, const shm::NewEntry& variant)
         what.fresh_until_sec = what.stale_until_sec;
         shm::Writer writer;
         if (n != 0 && store.begin(what, now_sec(), &writer) == shm::Status::kOk) {
-            (void)store.commit(&writer, now_sec());
+            (void) store.commit(&writer, now_sec());
             store.abort(&writer);
         }
         drop_variants(of.zone, *dropped);
@@ -93,8 +93,7 @@ void write_marker(const VariantOf& of, Bytes spec, const shm::NewEntry& variant)
     store.unpin(&pin);
 }
 
-bool find_place(const VariantOf& of, const http::Fields& response, VariantPlace* place,
-                http::Reason* reason) noexcept {
+bool find_place(const VariantOf& of, const http::Fields& response, VariantPlace* place, http::Reason* reason) noexcept {
     *place = {{}, of.key};
     const http::VaryPolicy& policy = of.policy->vary;
     if (http::ignores(*of.policy, http::ignore::kVary) || policy.off) {
@@ -119,8 +118,7 @@ bool find_place(const VariantOf& of, const http::Fields& response, VariantPlace*
     return true;
 }
 
-bool choose_variant(Fill* fill, const http::Fields& response, shm::NewEntry* what,
-                    http::Reason* reason) noexcept {
+bool choose_variant(Fill* fill, const http::Fields& response, shm::NewEntry* what, http::Reason* reason) noexcept {
     if (!response.has("Vary")) {
         return true;
     }

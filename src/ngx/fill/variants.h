@@ -15,8 +15,7 @@ namespace slab_cache::ngx {
 
 // Where the response varies: gives `what` the variant's key and digest, writes the marker under the primary key, and moves the
 // fill's lease to the variant, so that who waits on the URL looks again and finds out whose variant this is.
-bool choose_variant(Fill* fill, const http::Fields& response, shm::NewEntry* what,
-                    http::Reason* reason) noexcept;
+bool choose_variant(Fill* fill, const http::Fields& response, shm::NewEntry* what, http::Reason* reason) noexcept;
 
 // A response and the request it answers.
 struct VariantOf {
@@ -31,8 +30,7 @@ struct VariantPlace {
     Bytes key;
 };
 // False with the reason why it cannot be stored.
-bool find_place(const VariantOf& of, const http::Fields& response, VariantPlace* place,
-                http::Reason* reason) noexcept;
+bool find_place(const VariantOf& of, const http::Fields& response, VariantPlace* place, http::Reason* reason) noexcept;
 
 // Best effort: without a marker the variant is merely not found.
 void write_marker(const VariantOf& of, Bytes spec, const shm::NewEntry& variant) noexcept;

@@ -8,15 +8,15 @@
 namespace slab_cache::ngx {
 namespace {
 
-constexpr uint32_t kLeastRoom = 4096;   // selectors
+constexpr uint32_t kLeastRoom = 4096;  // selectors
 constexpr uint32_t kMostInvalidated = 256;
 
 // What is collected of several entries, by mode.
 struct Batch {
     FleetMember* member;
     ngx_pool_t* pool;
-    cache::Selection of[2];      // hard, soft
-    bool doubt;                  // everything
+    cache::Selection of[2];  // hard, soft
+    bool doubt;              // everything
     uint64_t invalidated[kMostInvalidated];
     uint32_t invalidations;
 
@@ -47,8 +47,8 @@ bool has_room(Batch* b, bool soft, uint32_t values) noexcept {
     if (values > UINT32_MAX / 4) {
         return false;
     }
-    if (s->selector != nullptr && s->capacity - s->count >= 2 * values
-        && (s->glob_count == 0 || s->glob_count + values <= cache::kMaxGlobs)) {
+    if (s->selector != nullptr && s->capacity - s->count >= 2 * values &&
+        (s->glob_count == 0 || s->glob_count + values <= cache::kMaxGlobs)) {
         return true;
     }
     purge_surely(b->member->zone, s);
@@ -57,7 +57,8 @@ bool has_room(Batch* b, bool soft, uint32_t values) noexcept {
 
 void flush_invalidated(Batch* b) noexcept {
     shm::Store& store = b->member->zone->store;
-    if (b->invalidations != 0 && store.invalidate(b->invalidated, b->invalidations, shm::PurgeMode::kHard, now_sec()) == 0) {
+    if (b->invalidations != 0 &&
+        store.invalidate(b->invalidated, b->invalidations, shm::PurgeMode::kHard, now_sec()) == 0) {
         (void) store.purge_all_now(shm::PurgeMode::kHard);
     }
     b->invalidations = 0;

@@ -16,9 +16,9 @@
 namespace slab_cache::ngx {
 namespace {
 
-constexpr uint64_t kPublishMs = 100;        // an answer waits so long for the server, unasked
+constexpr uint64_t kPublishMs = 100;  // an answer waits so long for the server, unasked
 constexpr int64_t kMostWaitSec = 60;
-constexpr uint64_t kWatchMs = 500;          // the nodes are asked for so long after somebody looked
+constexpr uint64_t kWatchMs = 500;  // the nodes are asked for so long after somebody looked
 
 struct FleetWait {
     ngx_http_request_t* request;
@@ -28,7 +28,7 @@ struct FleetWait {
     void* data;
     bool wants_all;
     uint64_t deadline_ms;
-    uint64_t taken_ms;          // it was seen then that the server has taken it; 0: not yet
+    uint64_t taken_ms;  // it was seen then that the server has taken it; 0: not yet
     cache::StreamId id;
     Waiter waiter;
 };
@@ -96,7 +96,7 @@ void note_taken(FleetWait* w, const cache::FleetArea& area) noexcept {
     if (w->taken_ms == 0 && !w->told.is_missed && outbox.is_sent(w->told.place.number)) {
         w->taken_ms = now_ms();
     }
-    if (w->taken_ms != 0) {   // it may be added again, and has another id then; none where its place was needed since
+    if (w->taken_ms != 0) {  // it may be added again, and has another id then; none where its place was needed since
         (void) outbox.id_of(w->told.place, &w->id);
     }
 }

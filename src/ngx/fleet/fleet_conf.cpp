@@ -78,8 +78,9 @@ char* read_parameter(ngx_conf_t* cf, const ngx_str_t& value, FleetConf* fleet) n
     }
     if (parameter(value, "node=", &rest)) {
         fleet->node = rest;
-        return is_node_name(view(rest)) ? NGX_CONF_OK
-                                        : fail(cf, "invalid node \"%V\", it must be a name of at most 64 characters without \"/\"", rest);
+        return is_node_name(view(rest))
+                   ? NGX_CONF_OK
+                   : fail(cf, "invalid node \"%V\", it must be a name of at most 64 characters without \"/\"", rest);
     }
     if (parameter(value, "maxlen=", &rest)) {
         return read_maxlen(rest, &fleet->maxlen)
@@ -123,8 +124,8 @@ bool name_nodes_key(ngx_conf_t* cf, FleetConf* fleet) noexcept {
 
 FleetConf* make_fleet(ngx_conf_t* cf, const ngx_str_t& name) noexcept {
     auto* fleet = pool_new<FleetConf>(cf->pool);
-    if (fleet == nullptr || !init_peers(cf, &fleet->peers)
-        || ngx_array_init(&fleet->zones, cf->pool, 2, sizeof(Zone*)) != NGX_OK) {
+    if (fleet == nullptr || !init_peers(cf, &fleet->peers) ||
+        ngx_array_init(&fleet->zones, cf->pool, 2, sizeof(Zone*)) != NGX_OK) {
         return nullptr;
     }
     fleet->name = name;
@@ -193,8 +194,9 @@ char* check_fleets(ngx_conf_t* cf, void* conf) noexcept {
         }
         FleetConf* fleet = fleet_by_name(mcf, view(zone->fleet_name));
         if (fleet == nullptr) {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "slab_cache zone \"%V\" names fleet=%V, and there is no slab_cache_fleet %V",
-                          &zone->name, &zone->fleet_name, &zone->fleet_name);
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "slab_cache zone \"%V\" names fleet=%V, and there is no slab_cache_fleet %V", &zone->name,
+                          &zone->fleet_name, &zone->fleet_name);
             return error();
         }
         if (!add_member(fleet, zone)) {
@@ -204,8 +206,9 @@ char* check_fleets(ngx_conf_t* cf, void* conf) noexcept {
     auto** fleets = static_cast<FleetConf**>(mcf->fleets.elts);
     for (ngx_uint_t i = 0; i < mcf->fleets.nelts; i++) {
         if (fleets[i]->zones.nelts == 0) {
-            ngx_log_error(NGX_LOG_WARN, cf->log, 0, "slab_cache_fleet \"%V\" in %V:%ui has no slab_cache_zone with fleet=%V",
-                          &fleets[i]->name, &fleets[i]->file, fleets[i]->line, &fleets[i]->name);
+            ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                          "slab_cache_fleet \"%V\" in %V:%ui has no slab_cache_zone with fleet=%V", &fleets[i]->name,
+                          &fleets[i]->file, fleets[i]->line, &fleets[i]->name);
         }
     }
     return NGX_CONF_OK;

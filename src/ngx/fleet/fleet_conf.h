@@ -13,14 +13,14 @@ namespace slab_cache::ngx {
 struct FleetConf {
     ngx_str_t name;
     Peers peers;
-    ngx_str_t stream;            // the key
-    ngx_str_t nodes;             // the key of the hash that nodes write to; in a cluster it lies where the stream lies
-    ngx_str_t node;              // what this machine is called
-    uint64_t maxlen;             // entries that the stream keeps, about
-    ngx_msec_t blind;            // 0: off
+    ngx_str_t stream;  // the key
+    ngx_str_t nodes;   // the key of the hash that nodes write to; in a cluster it lies where the stream lies
+    ngx_str_t node;    // what this machine is called
+    uint64_t maxlen;   // entries that the stream keeps, about
+    ngx_msec_t blind;  // 0: off
     bool is_hard_on_gap;
-    ngx_array_t zones;           // of Zone*: its members here
-    ngx_str_t file;              // where it was defined
+    ngx_array_t zones;  // of Zone*: its members here
+    ngx_str_t file;     // where it was defined
     ngx_uint_t line;
 };
 

@@ -35,7 +35,8 @@ bool read_fleet_state(Zone* zone, FleetState* out) noexcept {
     out->area = area;
     out->now_ms = now_ms();
     const uint64_t owner = area->lease.owner.load_acquire();  // [fleet-lease]
-    const bool is_held = owner != 0 && since(out->now_ms, area->lease.heartbeat_ms.load_acquire()) <= cache::kLeaseSilenceMs;  // [fleet-lease]
+    const bool is_held = owner != 0 && since(out->now_ms, area->lease.heartbeat_ms.load_acquire()) <=
+                                           cache::kLeaseSilenceMs;  // [fleet-lease]
     out->holder = is_held ? shm::identity_of(owner).pid : 0;
     out->is_connected = is_held && area->connected.load_acquire() != 0;
     out->server = cache::get_text(area->server, 8, out->server_text);

@@ -10,17 +10,17 @@
 namespace slab_cache::ngx {
 
 struct FleetState {
-    const cache::FleetArea* area = nullptr;   // nullptr: this worker cannot use the zone
+    const cache::FleetArea* area = nullptr;  // nullptr: this worker cannot use the zone
     uint64_t now_ms = 0;
     bool is_connected = false;
     char server_text[64];
     Bytes server;
-    uint32_t holder = 0;                      // pid; 0: nobody
+    uint32_t holder = 0;  // pid; 0: nobody
     cache::FleetPosition position;
-    uint64_t lag_ms = 0;                      // what was put into the stream so long ago is done here
-    uint64_t unheard_ms = 0;                  // what anybody purged longer ago is done here
-    uint32_t waiting = 0;                     // records of the outbox
-    uint64_t oldest_ms = 0;                   // the first of them waits so long
+    uint64_t lag_ms = 0;      // what was put into the stream so long ago is done here
+    uint64_t unheard_ms = 0;  // what anybody purged longer ago is done here
+    uint32_t waiting = 0;     // records of the outbox
+    uint64_t oldest_ms = 0;   // the first of them waits so long
     uint64_t untold = 0;
 };
 
@@ -35,7 +35,8 @@ struct FleetFigure {
     const char* help;
     const base::Atom<uint64_t>& (*value)(const cache::FleetArea& area) noexcept;
 };
-#define SLAB_FIGURE(field) [](const cache::FleetArea& a) noexcept -> const base::Atom<uint64_t>& { return a.figures.field; }
+#define SLAB_FIGURE(field) \
+    [](const cache::FleetArea& a) noexcept -> const base::Atom<uint64_t>& { return a.figures.field; }
 inline constexpr FleetFigure kFleetFigures[] = {
     {"applied", "Entries of other nodes and of applications that were purged here.", SLAB_FIGURE(applied)},
     {"own", "Entries of this node that were read back.", SLAB_FIGURE(own)},

@@ -20,8 +20,8 @@ namespace slab_cache::ngx {
 namespace {
 
 constexpr ngx_msec_t kTickMs = 100;
-constexpr ngx_uint_t kLookEvery = 10;      // ticks: the holder's process is looked at closely
-constexpr ngx_uint_t kFreeTicks = 10;      // a worker that exits publishes what waits, where nobody else does for so long
+constexpr ngx_uint_t kLookEvery = 10;  // ticks: the holder's process is looked at closely
+constexpr ngx_uint_t kFreeTicks = 10;  // a worker that exits publishes what waits, where nobody else does for so long
 
 MainConf* cycle_conf(ngx_cycle_t* cycle) noexcept {
     if (cycle->conf_ctx[ngx_http_module.index] == nullptr) {
@@ -60,15 +60,13 @@ bool is_gone(uint64_t owner, void* data) noexcept {
     return life == shm::Life::kDead || (life == shm::Life::kAlive && id.start_time != 0 && start != id.start_time);
 }
 
-uint64_t identify(Zone* zone) noexcept {
-    return shm::identity_word(zone->store.worker_at(zone->store.worker_index()));
-}
+uint64_t identify(Zone* zone) noexcept { return shm::identity_word(zone->store.worker_at(zone->store.worker_index())); }
 
 void become_holder(FleetMember* m) noexcept {
     m->is_holder = true;
     m->publishes_only = ngx_exiting != 0;
-    ngx_log_error(NGX_LOG_INFO, ngx_cycle->log, 0, "slab_cache zone \"%V\": this worker talks to %V now", &m->zone->name,
-                  &m->conf->peers.label);
+    ngx_log_error(NGX_LOG_INFO, ngx_cycle->log, 0, "slab_cache zone \"%V\": this worker talks to %V now",
+                  &m->zone->name, &m->conf->peers.label);
     if (!m->publishes_only) {
         start_reader(m);
     }
@@ -120,9 +118,7 @@ void try_to_hold(FleetMember* m) noexcept {
 // ---- doubt ---------------------------------------------------------------------------------------------------
 
 // What may have gone unheard for so long is told a little early: what is known of others is a second old at most.
-uint64_t bound_of(const FleetConf& conf) noexcept {
-    return conf.blind - ngx_min(conf.blind / 4, 1000);
-}
+uint64_t bound_of(const FleetConf& conf) noexcept { return conf.blind - ngx_min(conf.blind / 4, 1000); }
 
 void doubt_if_blind(FleetMember* m) noexcept {
     const uint64_t now = now_ms();
@@ -132,9 +128,10 @@ void doubt_if_blind(FleetMember* m) noexcept {
     purge_all_surely(m->zone, shm::PurgeMode::kDoubt);
     cache::note_doubted(m->area, now);
     if (!m->is_blind) {
-        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
-                      "slab_cache zone \"%V\": purges of %V may not have been heard of for %M ms: everything stored is in doubt",
-                      &m->zone->name, &m->conf->peers.label, m->conf->blind);
+        ngx_log_error(
+            NGX_LOG_WARN, ngx_cycle->log, 0,
+            "slab_cache zone \"%V\": purges of %V may not have been heard of for %M ms: everything stored is in doubt",
+            &m->zone->name, &m->conf->peers.label, m->conf->blind);
     }
     m->is_blind = true;
 }
@@ -153,7 +150,8 @@ bool prepare(FleetMember* m) noexcept {
         m->area = fleet_of(m->zone);
         m->self = identify(m->zone);
         // A zone that was formatted a moment ago has nothing in it that could be doubted.
-        if (m->area != nullptr && m->area->doubted_ms.load_acquire() == 0 && m->area->clear_ms.load_acquire() == 0) {  // [fleet-ms]
+        if (m->area != nullptr && m->area->doubted_ms.load_acquire() == 0 &&
+            m->area->clear_ms.load_acquire() == 0) {  // [fleet-ms]
             cache::raise_ms(&m->area->doubted_ms, now_ms());
         }
     }
@@ -273,9 +271,7 @@ void count_fleet_cycle(ngx_cycle_t* cycle) noexcept {
     });
 }
 
-bool has_successor(const FleetMember& m) noexcept {
-    return m.area->cycles.load_relaxed() != m.zone->fleet_cycle;
-}
+bool has_successor(const FleetMember& m) noexcept { return m.area->cycles.load_relaxed() != m.zone->fleet_cycle; }
 
 bool is_holder_still(FleetMember* m) noexcept {
     if (!m->is_holder) {
@@ -284,8 +280,8 @@ bool is_holder_still(FleetMember* m) noexcept {
     if (usable(m->zone) && cache::keep_lease(m->area, m->self, m->epoch, now_ms())) {
         return true;
     }
-    ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0, "slab_cache zone \"%V\": another worker talks to %V now", &m->zone->name,
-                  &m->conf->peers.label);
+    ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0, "slab_cache zone \"%V\": another worker talks to %V now",
+                  &m->zone->name, &m->conf->peers.label);
     stop_holding(m);
     return false;
 }
@@ -293,7 +289,7 @@ bool is_holder_still(FleetMember* m) noexcept {
 void announce_outbox(Zone* zone) noexcept {
     FleetMember* m = zone->member;
     if (m == nullptr || m->area == nullptr) {
-        return;   // the holder looks by itself
+        return;  // the holder looks by itself
     }
     if (m->is_holder) {
         on_poke(zone);
@@ -311,7 +307,7 @@ void announce_outbox(Zone* zone) noexcept {
 void wake_waiting(FleetMember* m) noexcept {
     shm::WakeSet wake;
     for (uint32_t i = 0; i < shm::WakeSet::kWords; i++) {
-        if (m->area->waiting[i].load_acquire() != 0) {  // [fleet-waiting]
+        if (m->area->waiting[i].load_acquire() != 0) {               // [fleet-waiting]
             wake.bits[i] = m->area->waiting[i].exchange_seq_cst(0);  // [fleet-waiting]
         }
     }

@@ -22,38 +22,38 @@ namespace slab_cache::ngx {
 struct StreamReader {
     RedisLink link;
     bool has_position;
-    cache::FleetPosition position;   // up to there all is done
-    cache::FleetPosition reached;    // the last entry of the reply at hand, whose purges are done
-    bool has_news;                   // there was one
-    bool is_whole;                   // the reply had all there was
-    uint32_t batch;                  // entries asked for at once; less where a reply was too large
+    cache::FleetPosition position;  // up to there all is done
+    cache::FleetPosition reached;   // the last entry of the reply at hand, whose purges are done
+    bool has_news;                  // there was one
+    bool is_whole;                  // the reply had all there was
+    uint32_t batch;                 // entries asked for at once; less where a reply was too large
     uint64_t asked_ms;
     uint64_t nodes_asked_ms;
-    bool is_in_gap;                  // told of already; counted when it is covered
-    cache::Gap gap;                  // this one
-    bool has_lost_end;               // this gap: the position is gone, and was not trimmed away
+    bool is_in_gap;     // told of already; counted when it is covered
+    cache::Gap gap;     // this one
+    bool has_lost_end;  // this gap: the position is gone, and was not trimmed away
     bool has_first;
-    cache::StreamId first;           // of the stream's entries, within a gap
-    bool was_told;                   // the log knows of an error
-    bool was_warned;                 // of a server that may evict the stream
+    cache::StreamId first;  // of the stream's entries, within a gap
+    bool was_told;          // the log knows of an error
+    bool was_warned;        // of a server that may evict the stream
 };
 
 // ---- the writer ----------------------------------------------------------------------------------------------
 
 struct StreamWriter {
     RedisLink link;
-    bool is_checked;                 // what was published before is still there, or was added again
-    bool is_failing;                 // an error came: what is under way is sent again
-    bool is_telling;                 // that others are to doubt
+    bool is_checked;  // what was published before is still there, or was added again
+    bool is_failing;  // an error came: what is under way is sent again
+    bool is_telling;  // that others are to doubt
     uint64_t telling;
-    uint64_t cursor;                 // offset in the outbox: sent up to there
+    uint64_t cursor;  // offset in the outbox: sent up to there
     uint32_t under_way;
     uint64_t retry_ms;
-    cache::StreamId first;           // of the stream's entries
-    uint32_t checking;               // replies awaited
-    uint32_t readding;               // XADDs of what was lost, not answered yet; more than that after a failure
-    uint32_t found;                  // of the records asked for
-    uint64_t lost_at;                // behind those that were found, the oldest that was not; kNothingLost
+    cache::StreamId first;  // of the stream's entries
+    uint32_t checking;      // replies awaited
+    uint32_t readding;      // XADDs of what was lost, not answered yet; more than that after a failure
+    uint32_t found;         // of the records asked for
+    uint64_t lost_at;       // behind those that were found, the oldest that was not; kNothingLost
     bool was_told;
 };
 
@@ -61,23 +61,23 @@ struct FleetMember {
     Zone* zone;
     FleetConf* conf;
     cache::FleetArea* area;
-    uint64_t self;                   // this worker, as the lease has it
+    uint64_t self;  // this worker, as the lease has it
     uint64_t epoch;
     bool is_holder;
-    bool publishes_only;             // this worker exits: it reads nothing, and stands for no node
-    bool is_blind;                   // the log was told
+    bool publishes_only;  // this worker exits: it reads nothing, and stands for no node
+    bool is_blind;        // the log was told
     ngx_uint_t ticks;
-    ngx_uint_t free_ticks;           // nobody held the lease so long
+    ngx_uint_t free_ticks;  // nobody held the lease so long
     ngx_event_t tick;
-    ngx_event_t pump;                // posted: publish
-    ngx_event_t watch;               // nodes.h: watch_nodes()
-    bool is_asking_nodes;            // on the writer's link
+    ngx_event_t pump;      // posted: publish
+    ngx_event_t watch;     // nodes.h: watch_nodes()
+    bool is_asking_nodes;  // on the writer's link
     uint64_t watch_asked_ms;
-    int64_t server_ahead_ms;         // the server's clock over ours, at least
+    int64_t server_ahead_ms;  // the server's clock over ours, at least
     bool knows_server_clock;
-    int64_t told_sec;                // invalidations told within that second
+    int64_t told_sec;  // invalidations told within that second
     uint32_t told;
-    char from[16];                   // this zone as the stream's entries name it
+    char from[16];  // this zone as the stream's entries name it
     StreamReader reader;
     StreamWriter writer;
 };

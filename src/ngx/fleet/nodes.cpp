@@ -49,9 +49,9 @@ bool read_value(Bytes text, NodeValue* out) noexcept {
         return false;
     }
     out->zone = base::slice(text, second + 1, third - second - 1);
-    return cache::parse_stream_id(base::slice(text, 0, first), &out->position)
-           && cache::parse_number(base::slice(text, first + 1, second - first - 1), &out->clear_ms)
-           && cache::parse_number(base::slice(text, third + 1), &out->said_ms);
+    return cache::parse_stream_id(base::slice(text, 0, first), &out->position) &&
+           cache::parse_number(base::slice(text, first + 1, second - first - 1), &out->clear_ms) &&
+           cache::parse_number(base::slice(text, third + 1), &out->said_ms);
 }
 
 // The server's millisecond up to which all that was purged here is in the stream.
@@ -60,7 +60,7 @@ uint64_t clear_now(const FleetMember& m) noexcept {
     const uint64_t now = server_ms(m);
     const uint64_t since = outbox.oldest_ms();
     if (outbox.untold() != 0) {
-        return 1;   // nothing is known of when
+        return 1;  // nothing is known of when
     }
     const uint64_t waits = since != 0 && now_ms() > since ? now_ms() - since : 0;
     return now > waits ? now - waits : 1;
@@ -73,8 +73,9 @@ void on_hset(RedisLink* link, const cache::Reply* reply, void* data) noexcept {
     }
     const ngx_str_t text = to_str(reply->text);
     m->reader.was_told = true;
-    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0, "%V: this node cannot be seen by the others, HSET %V is answered with: %V",
-                  &m->conf->peers.label, &m->conf->nodes, &text);
+    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                  "%V: this node cannot be seen by the others, HSET %V is answered with: %V", &m->conf->peers.label,
+                  &m->conf->nodes, &text);
 }
 
 void on_time(RedisLink*, const cache::Reply* reply, void* data) noexcept {
@@ -121,7 +122,8 @@ void keep_missing(FleetMember* m, const cache::Reply& all) noexcept {
         if (now > node.said_ms && now - node.said_ms > kForgetMs) {
             cache::drop_node(m->area, node.name);
         } else if (now - node.clear_ms > kSilentMs) {
-            (void) cache::note_node(m->area, node.name, node.position, node.clear_ms, cache::NodeState::kSilent, node.said_ms);
+            (void) cache::note_node(m->area, node.name, node.position, node.clear_ms, cache::NodeState::kSilent,
+                                    node.said_ms);
         }
     }
 }
@@ -129,8 +131,8 @@ void keep_missing(FleetMember* m, const cache::Reply& all) noexcept {
 void on_nodes(RedisLink* link, const cache::Reply* reply, void* data) noexcept {
     auto* m = static_cast<FleetMember*>(data);
     m->is_asking_nodes = m->is_asking_nodes && link != &m->writer.link;
-    if (reply == nullptr || drop_if_elsewhere(link, *reply) || !reply->is_array() || !m->knows_server_clock
-        || !is_holder_still(m)) {
+    if (reply == nullptr || drop_if_elsewhere(link, *reply) || !reply->is_array() || !m->knows_server_clock ||
+        !is_holder_still(m)) {
         return;
     }
     for (uint32_t i = 0; i + 1 < reply->count; i += 2) {
@@ -141,8 +143,8 @@ void on_nodes(RedisLink* link, const cache::Reply* reply, void* data) noexcept {
         }
         if (name != view(m->conf->node)) {
             note_one(m, name, value);
-        } else if (!value.left && value.zone != from_of(*m) && !m->reader.was_told
-                   && server_ms(*m) - value.clear_ms < kSilentMs) {
+        } else if (!value.left && value.zone != from_of(*m) && !m->reader.was_told &&
+                   server_ms(*m) - value.clear_ms < kSilentMs) {
             m->reader.was_told = true;
             ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                           "slab_cache zone \"%V\": another node of %V is called \"%V\", give each its own node=",
@@ -150,7 +152,7 @@ void on_nodes(RedisLink* link, const cache::Reply* reply, void* data) noexcept {
         }
     }
     keep_missing(m, *reply);
-    if (link == &m->writer.link) {   // the reader's server may be another one, with other entries under the same ids
+    if (link == &m->writer.link) {  // the reader's server may be another one, with other entries under the same ids
         cache::raise_ms(&m->area->nodes_ms, m->watch_asked_ms);
     }
     wake_waiting(m);
@@ -179,7 +181,8 @@ bool send_own_node(FleetMember* m, RedisLink* link, bool leaves) noexcept {
 void note_server_clock(FleetMember* m, const cache::Reply& reply) noexcept {
     uint64_t sec = 0;
     uint64_t usec = 0;
-    if (!cache::parse_number(reply.at(0).text, &sec) || !cache::parse_number(reply.at(1).text, &usec) || sec > UINT64_MAX / 2000) {
+    if (!cache::parse_number(reply.at(0).text, &sec) || !cache::parse_number(reply.at(1).text, &usec) ||
+        sec > UINT64_MAX / 2000) {
         return;
     }
     // It was so late when the server said it, and is later now.

@@ -59,8 +59,8 @@ bool name_server(PeerLink* link, ngx_connection_t* c) noexcept {
 
 void start_tls(PeerLink* link) noexcept {
     ngx_connection_t* c = link->connection;
-    if (ngx_ssl_create_connection(link->peers->tls.context, c, NGX_SSL_BUFFER | NGX_SSL_CLIENT) != NGX_OK
-        || !name_server(link, c)) {
+    if (ngx_ssl_create_connection(link->peers->tls.context, c, NGX_SSL_BUFFER | NGX_SSL_CLIENT) != NGX_OK ||
+        !name_server(link, c)) {
         lose_link(link, "no TLS");
         return;
     }
@@ -149,7 +149,7 @@ void connect_address(PeerLink* link) noexcept {
     const ngx_int_t rc = ngx_event_connect_peer(&pc);
     ngx_connection_t* c = pc.connection;
     if (rc != NGX_OK && rc != NGX_AGAIN) {
-        if (c != nullptr) {   // as nginx leaves it where its events could not be added
+        if (c != nullptr) {  // as nginx leaves it where its events could not be added
             ngx_close_connection(c);
         }
         lose_link(link, rc == NGX_DECLINED ? "connection refused" : "no socket");
@@ -161,7 +161,7 @@ void connect_address(PeerLink* link) noexcept {
     c->read->log = c->write->log = c->log;
     c->addr_text = link->address_text;
     c->sendfile = 0;
-    c->idle = 1;   // closed where the worker quits
+    c->idle = 1;  // closed where the worker quits
     c->read->handler = on_connect;
     c->write->handler = on_connect;
     c->pool = ngx_create_pool(1024, &link->log);
@@ -213,7 +213,7 @@ void resolve(PeerLink* link) noexcept {
     link->state = LinkState::kResolving;
     link->resolving = ctx;
     if (ngx_resolve_name(ctx) != NGX_OK) {
-        link->resolving = nullptr;   // it is gone
+        link->resolving = nullptr;  // it is gone
         lose_link(link, "its name cannot be looked up");
     }
 }

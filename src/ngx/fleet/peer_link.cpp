@@ -8,7 +8,7 @@ namespace slab_cache::ngx {
 namespace {
 
 constexpr ngx_msec_t kFirstPauseMs = 20;
-constexpr ngx_msec_t kLongestPauseMs = 500;   // a server that comes back is found within that
+constexpr ngx_msec_t kLongestPauseMs = 500;  // a server that comes back is found within that
 constexpr size_t kReadBytes = 64 * 1024;
 constexpr size_t kLeastOut = 4096;
 constexpr ngx_uint_t kReadsPerTurn = 16;
@@ -75,7 +75,7 @@ void tell_lost(PeerLink* link, const char* why) noexcept {
                       &link->address_text, why);
     }
     link->was_told = true;
-    link->log.log_level = NGX_LOG_ALERT;   // what nginx itself says of each attempt
+    link->log.log_level = NGX_LOG_ALERT;  // what nginx itself says of each attempt
 }
 
 }  // namespace
@@ -100,7 +100,7 @@ void leave_link(PeerLink* link) noexcept {
         const uint32_t life = link->life;
         link->calls->leaving(link);
         if (link->life != life) {
-            return;   // and while it was spoken to
+            return;  // and while it was spoken to
         }
     }
     stop_link(link);
@@ -170,7 +170,7 @@ void on_read(ngx_event_t* ev) noexcept {
     }
     for (ngx_uint_t i = 0; c->read->ready; i++) {
         if (i == kReadsPerTurn) {
-            ngx_post_event(ev, &ngx_posted_events);   // others are to have their turn
+            ngx_post_event(ev, &ngx_posted_events);  // others are to have their turn
             return;
         }
         const ssize_t n = c->recv(c, buffer, sizeof(buffer));
@@ -285,15 +285,15 @@ bool redirect_link(PeerLink* link, Bytes address) noexcept {
         return false;
     }
     Bytes text;
-    const bool is_address =
-        pool_copy(pool, address, &text)
-        && ngx_parse_addr_port(pool, &found, mutable_data(text), text.size()) == NGX_OK
-        && found.socklen <= static_cast<socklen_t>(sizeof(link->redirect)) && ngx_inet_get_port(found.sockaddr) != 0;
+    const bool is_address = pool_copy(pool, address, &text) &&
+                            ngx_parse_addr_port(pool, &found, mutable_data(text), text.size()) == NGX_OK &&
+                            found.socklen <= static_cast<socklen_t>(sizeof(link->redirect)) &&
+                            ngx_inet_get_port(found.sockaddr) != 0;
     if (is_address) {
         ngx_memcpy(&link->redirect, found.sockaddr, found.socklen);
         link->redirect_bytes = found.socklen;
         link->is_redirected = true;
-        link->hurry = link->failures == 0;   // the second in a row waits, or two that name each other would spin
+        link->hurry = link->failures == 0;  // the second in a row waits, or two that name each other would spin
     }
     ngx_destroy_pool(pool);
     return is_address;
@@ -303,7 +303,8 @@ void link_is_good(PeerLink* link) noexcept {
     link->is_good = true;
     link->failures = 0;
     if (link->was_told) {
-        ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0, "%V: connected to %V", &link->peers->label, &link->address_text);
+        ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0, "%V: connected to %V", &link->peers->label,
+                      &link->address_text);
     }
     link->was_told = false;
     link->log.log_level = ngx_cycle->log->log_level;

@@ -44,29 +44,29 @@ struct PeerLink {
     // ---- the link's own ----
     LinkState state;
     bool is_good;
-    bool was_told;                 // the log says already that it is lost
-    uint32_t life;                 // of this connection: one more when it is gone
-    uint32_t failures;             // in a row
-    ngx_uint_t next_peer;          // of peers->list
-    ngx_uint_t next_address;       // of a peer's several
-    const Peer* peer;              // the one at hand
-    bool is_redirected;            // `redirect` instead, once
-    bool hurry;                    // the next attempt without a pause
+    bool was_told;            // the log says already that it is lost
+    uint32_t life;            // of this connection: one more when it is gone
+    uint32_t failures;        // in a row
+    ngx_uint_t next_peer;     // of peers->list
+    ngx_uint_t next_address;  // of a peer's several
+    const Peer* peer;         // the one at hand
+    bool is_redirected;       // `redirect` instead, once
+    bool hurry;               // the next attempt without a pause
     ngx_sockaddr_t redirect;
     socklen_t redirect_bytes;
-    ngx_sockaddr_t address;        // of this attempt
+    ngx_sockaddr_t address;  // of this attempt
     socklen_t address_bytes;
     ngx_str_t address_text;
     u_char address_buffer[NGX_SOCKADDR_STRLEN];
     ngx_connection_t* connection;
     ngx_resolver_ctx_t* resolving;
-    ngx_event_t timer;             // pause, connect timeout, silence
-    ngx_event_t flush;             // posted: what was written in this turn goes out in one
+    ngx_event_t timer;  // pause, connect timeout, silence
+    ngx_event_t flush;  // posted: what was written in this turn goes out in one
     u_char* out;
     size_t out_from, out_to, out_size;
     bool is_expecting;
     ngx_msec_t heard;
-    ngx_log_t log;                 // quiet while it fails again and again
+    ngx_log_t log;  // quiet while it fails again and again
 };
 
 // Connects in this turn of the event loop or later. REQUIRES zeroed but for what the owner sets.
@@ -87,7 +87,7 @@ inline bool is_stopped(const PeerLink& link) noexcept { return link.state == Lin
 u_char* link_room(PeerLink* link, size_t bytes) noexcept;
 // What was written into the room, up to `end`. Goes out at the end of this turn of the event loop.
 void link_wrote(PeerLink* link, u_char* end) noexcept;
-void flush_link(PeerLink* link) noexcept;   // or now, as far as the socket takes it
+void flush_link(PeerLink* link) noexcept;  // or now, as far as the socket takes it
 inline size_t link_unsent(const PeerLink& link) noexcept { return link.out_to - link.out_from; }
 // A reply is awaited (or none any more): silence for peers->silence drops the link.
 void link_expects(PeerLink* link, bool expects) noexcept;

@@ -29,8 +29,8 @@ char* add_peer(ngx_conf_t* cf, const ngx_str_t& whole, Bytes text, in_port_t por
     u.default_port = port;
     u.no_resolve = 1;
     if (ngx_parse_url(cf->pool, &u) != NGX_OK || u.uri.len != 0 || (u.naddrs == 0 && u.host.len == 0)) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s in address \"%V\" of \"%V\"", u.err != nullptr ? u.err : "invalid host",
-                           &u.url, &whole);
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s in address \"%V\" of \"%V\"",
+                           u.err != nullptr ? u.err : "invalid host", &u.url, &whole);
         return error();
     }
     auto* peer = static_cast<Peer*>(ngx_array_push(&peers->list));
@@ -68,9 +68,9 @@ char* read_path(ngx_conf_t* cf, const ngx_str_t& value, ngx_str_t* to) noexcept 
 void free_tls(void* data) noexcept { ngx_ssl_cleanup_ctx(data); }
 
 char* load_certificates(ngx_conf_t* cf, PeerTls* tls) noexcept {
-    if (tls->certificate.len != 0
-        && ngx_ssl_certificate(cf, tls->context, &tls->certificate,
-                               tls->key.len != 0 ? &tls->key : &tls->certificate, nullptr) != NGX_OK) {
+    if (tls->certificate.len != 0 &&
+        ngx_ssl_certificate(cf, tls->context, &tls->certificate, tls->key.len != 0 ? &tls->key : &tls->certificate,
+                            nullptr) != NGX_OK) {
         return error();
     }
     if (!tls->verify) {
@@ -123,8 +123,8 @@ bool look_up_now(ngx_conf_t* cf, const Peers& peers, Peer* peer) noexcept {
     u.host = peer->host;
     u.port = peer->port;
     if (ngx_inet_resolve_host(cf->pool, &u) != NGX_OK) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "%s in address \"%V\" of %V", u.err != nullptr ? u.err : "host not found",
-                      &peer->text, &peers.label);
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "%s in address \"%V\" of %V",
+                      u.err != nullptr ? u.err : "host not found", &peer->text, &peers.label);
         return false;
     }
     peer->addresses = u.addrs;
@@ -212,7 +212,8 @@ bool read_peer_parameter(ngx_conf_t* cf, const ngx_str_t& value, Peers* peers, c
 
 char* finish_peers(ngx_conf_t* cf, Peers* peers) noexcept {
     const PeerTls& tls = peers->tls;
-    if (!tls.on && (tls.ca.len != 0 || tls.certificate.len != 0 || tls.key.len != 0 || tls.name.len != 0 || !tls.verify)) {
+    if (!tls.on &&
+        (tls.ca.len != 0 || tls.certificate.len != 0 || tls.key.len != 0 || tls.name.len != 0 || !tls.verify)) {
         return const_cast<char*>("has tls_ parameters without \"tls=on\"");
     }
     if (peers->user.len != 0 && peers->password_bytes == 0) {
@@ -222,8 +223,7 @@ char* finish_peers(ngx_conf_t* cf, Peers* peers) noexcept {
 }
 
 bool complete_peers(ngx_conf_t* cf, Peers* peers) noexcept {
-    auto* core =
-        static_cast<ngx_http_core_loc_conf_t*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+    auto* core = static_cast<ngx_http_core_loc_conf_t*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
     if (has_resolver(core)) {
         peers->resolver = core->resolver;
         peers->resolver_timeout = core->resolver_timeout != NGX_CONF_UNSET_MSEC ? core->resolver_timeout : 30000;

@@ -11,10 +11,10 @@
 namespace slab_cache::ngx {
 
 struct Peer {
-    ngx_str_t text;          // as it was written, for logs
-    ngx_str_t host;          // a name that the resolver is asked for at run time; empty: `addresses` are all there is
+    ngx_str_t text;  // as it was written, for logs
+    ngx_str_t host;  // a name that the resolver is asked for at run time; empty: `addresses` are all there is
     in_port_t port;
-    ngx_addr_t* addresses;   // nullptr where only the resolver knows
+    ngx_addr_t* addresses;  // nullptr where only the resolver knows
     ngx_uint_t count;
 };
 
@@ -22,8 +22,8 @@ inline constexpr size_t kMaxPassword = 512;
 
 struct PeerTls {
     bool on;
-    bool verify;             // unless tls_verify=off
-    ngx_str_t name;          // of the server's certificate, and SNI; empty: the address' own name
+    bool verify;     // unless tls_verify=off
+    ngx_str_t name;  // of the server's certificate, and SNI; empty: the address' own name
     ngx_str_t ca, certificate, key;
 #if (NGX_SSL)
     ngx_ssl_t* context;
@@ -31,18 +31,18 @@ struct PeerTls {
 };
 
 struct Peers {
-    ngx_str_t label;         // "slab_cache_fleet \"main\"", for logs
-    ngx_array_t list;        // of Peer
+    ngx_str_t label;   // "slab_cache_fleet \"main\"", for logs
+    ngx_array_t list;  // of Peer
     ngx_int_t database;
     ngx_str_t user;
     ngx_str_t password_file;
     u_char password[kMaxPassword];
     size_t password_bytes;
     PeerTls tls;
-    ngx_resolver_t* resolver;            // nullptr: none
+    ngx_resolver_t* resolver;  // nullptr: none
     ngx_msec_t resolver_timeout;
-    ngx_msec_t connect_timeout;          // address, TCP and TLS, each
-    ngx_msec_t silence;                  // without a byte while a reply is awaited
+    ngx_msec_t connect_timeout;  // address, TCP and TLS, each
+    ngx_msec_t silence;          // without a byte while a reply is awaited
 };
 
 // A directive of this kind reads them so:
@@ -51,9 +51,9 @@ struct Peers {
 bool init_peers(ngx_conf_t* cf, Peers* peers) noexcept;
 
 struct PeerScheme {
-    Bytes prefix;            // "redis://"
+    Bytes prefix;  // "redis://"
     in_port_t port;
-    bool tls;                // rediss://
+    bool tls;  // rediss://
     bool has_database;
 };
 char* read_peers(ngx_conf_t* cf, const ngx_str_t& value, const PeerScheme& scheme, Peers* peers) noexcept;

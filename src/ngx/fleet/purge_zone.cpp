@@ -11,7 +11,7 @@ namespace {
 struct ZonePurge {
     Zone* zone;
     const cache::Selection* selection;
-    cache::FleetArea* fleet;         // nullptr: nobody is told
+    cache::FleetArea* fleet;  // nullptr: nobody is told
     cache::RecordList records;
     Told told;
 };
@@ -35,8 +35,8 @@ void purge_globs(shm::PurgeSection* section, const ZonePurge& purge) noexcept {
     for (uint32_t i = 0; i < s.glob_count; i++) {
         const cache::Glob glob{s.glob[i].host, s.glob[i].pattern, s.soft};
         // Where a prior zone's workers may still run, the host goes, in both zones: their table is not ours to write.
-        if (area == nullptr || !section->is_own() || purge.zone->store.has_open_prior()
-            || !cache::add_glob(&area->globs, glob, section->seq(), purge_host, &pattern)) {
+        if (area == nullptr || !section->is_own() || purge.zone->store.has_open_prior() ||
+            !cache::add_glob(&area->globs, glob, section->seq(), purge_host, &pattern)) {
             purge_host(glob.host, s.soft, &pattern);
         }
     }
@@ -69,7 +69,7 @@ void put_record(shm::PurgeSection* section, void* data) noexcept {
     }
 }
 
-constexpr uint32_t kToldPerSec = 200;   // by each worker
+constexpr uint32_t kToldPerSec = 200;  // by each worker
 
 bool may_tell(FleetMember* m) noexcept {
     if (m->told_sec != now_sec()) {
@@ -105,8 +105,8 @@ void tell_invalidation(Zone* zone, ngx_pool_t* pool, const cache::Url* url, uint
         return;
     }
     Telling telling{cache::Outbox(&fleet->outbox), {}};
-    if (!telling.outbox.has_room_to_spare() || !may_tell(zone->member)
-        || !cache::write_invalidation(arena_of(pool), url, urls, group, groups, &telling.text)) {
+    if (!telling.outbox.has_room_to_spare() || !may_tell(zone->member) ||
+        !cache::write_invalidation(arena_of(pool), url, urls, group, groups, &telling.text)) {
         (void) fleet->figures.kept.add_relaxed(1);
         return;
     }
@@ -143,7 +143,7 @@ uint64_t purge_zone(Zone* zone, cache::Selection* s, Tell tell, Told* told) noex
         purge.fleet = fleet_of(zone);
         purge.told.is_fleet = purge.fleet != nullptr;
         if (purge.fleet != nullptr && !cache::write_records(*s, &purge.records)) {
-            purge.records.count = 0;   // which does not fit either
+            purge.records.count = 0;  // which does not fit either
         }
     }
     uint64_t seq = zone->store.purge_seq();

@@ -17,8 +17,8 @@ enum class Tell : uint8_t { kNobody, kFleet };
 
 // What others will hear.
 struct Told {
-    bool is_fleet = false;           // there are others
-    bool is_missed = false;          // the outbox is full: they will be told to doubt everything
+    bool is_fleet = false;   // there are others
+    bool is_missed = false;  // the outbox is full: they will be told to doubt everything
     cache::OutboxPlace place;
     uint64_t missed = 0;
 };

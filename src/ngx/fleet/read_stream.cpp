@@ -9,8 +9,8 @@
 namespace slab_cache::ngx {
 namespace {
 
-constexpr Bytes kBlockMs = "1000";          // XREAD comes back after that, with nothing: the link is alive
-constexpr uint32_t kBatch = 1000;           // entries
+constexpr Bytes kBlockMs = "1000";  // XREAD comes back after that, with nothing: the link is alive
+constexpr uint32_t kBatch = 1000;   // entries
 constexpr size_t kReplyBytes = 16 * 1024 * 1024;
 constexpr uint32_t kReplyValues = 512 * 1024;
 constexpr uint64_t kNodesEveryMs = 1000;
@@ -24,8 +24,8 @@ void begin_gap(FleetMember* m) noexcept;
 void give_up(FleetMember* m, const cache::Reply& reply, const char* what) noexcept {
     const ngx_str_t text = to_str(reply.is_error() ? reply.text : Bytes("nonsense"));
     if (!m->reader.was_told) {
-        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0, "%V: %V answers %s of stream \"%V\" with: %V", &m->conf->peers.label,
-                      &m->reader.link.peer.address_text, what, &m->conf->stream, &text);
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0, "%V: %V answers %s of stream \"%V\" with: %V",
+                      &m->conf->peers.label, &m->reader.link.peer.address_text, what, &m->conf->stream, &text);
     }
     m->reader.was_told = true;
     drop_redis(&m->reader.link, "it does not answer as expected");
@@ -70,9 +70,9 @@ void note_gap(FleetMember* m, const cache::StreamId& last) noexcept {
     r->gap = gap;
     r->has_lost_end = gap == cache::Gap::kBehind || gap == cache::Gap::kOther;
     const ngx_uint_t level = gap == cache::Gap::kStart ? NGX_LOG_NOTICE : NGX_LOG_WARN;
-    ngx_log_error(level, ngx_cycle->log, 0,
-                  "slab_cache zone \"%V\": gap in %V: %s; everything stored is %s", &m->zone->name, &m->conf->peers.label,
-                  cache::gap_sentence(gap), m->conf->is_hard_on_gap ? "purged" : "in doubt");
+    ngx_log_error(level, ngx_cycle->log, 0, "slab_cache zone \"%V\": gap in %V: %s; everything stored is %s",
+                  &m->zone->name, &m->conf->peers.label, cache::gap_sentence(gap),
+                  m->conf->is_hard_on_gap ? "purged" : "in doubt");
 }
 
 // What was read here and is gone may not have been read elsewhere, and who wrote it may be an application, or dead.
@@ -88,13 +88,13 @@ void end_gap(FleetMember* m, const cache::Reply& entry, const cache::StreamId& l
     cache::raise_ms(&m->area->doubted_ms, r->asked_ms);
     r->position = {last, cache::hash_entry(entry)};
     r->has_position = true;
-    if (r->is_in_gap) {   // told once it is covered: who sees the figure gets nothing from before
+    if (r->is_in_gap) {  // told once it is covered: who sees the figure gets nothing from before
         (void) m->area->figures.gaps[static_cast<uint32_t>(r->gap)].add_relaxed(1);
     }
     r->is_in_gap = false;
     cache::write_position(m->area, r->position, m->zone->store.purge_seq());
     read_on(m);
-    if (r->has_lost_end) {   // behind read_on(), which says what is told up to now
+    if (r->has_lost_end) {  // behind read_on(), which says what is told up to now
         tell_doubt(m);
     }
 }
@@ -109,8 +109,8 @@ void on_hello(RedisLink* link, const cache::Reply* reply, void*) noexcept {
 // A stream without an entry has no position: it gets one.
 void say_hello(FleetMember* m) noexcept {
     const cache::NumberText most(m->conf->maxlen);
-    const Bytes hello[] = {"XADD", view(m->conf->stream), "MAXLEN", "~", most.view(), "*", "hello", view(m->conf->node), "from",
-                           from_of(*m)};
+    const Bytes hello[] = {"XADD",  view(m->conf->stream), "MAXLEN", "~",        most.view(), "*",
+                           "hello", view(m->conf->node),   "from",   from_of(*m)};
     if (!send_redis(&m->reader.link, hello, on_hello, m)) {
         send_failed(m);
     }
@@ -150,7 +150,8 @@ void begin_gap(FleetMember* m) noexcept {
 
 // ---- reading -------------------------------------------------------------------------------------------------
 
-#if defined(SLAB_BROKEN_TWIN) && SLAB_BROKEN_TWIN == 7   // tests/torture must find it: the position goes before the purges
+#if defined(SLAB_BROKEN_TWIN) && \
+    SLAB_BROKEN_TWIN == 7  // tests/torture must find it: the position goes before the purges
 void move_first(FleetMember* m, const cache::Reply& entries) noexcept {
     const cache::FleetPosition before = m->reader.position;
     cache::EntryHead head;
@@ -172,7 +173,7 @@ void on_entries(RedisLink* link, const cache::Reply* reply, void*) noexcept {
     if (!is_fine(m, reply, "XREAD")) {
         return;
     }
-    const cache::Reply& entries = reply->at(0).at(1);   // of the first and only stream; none where nothing came
+    const cache::Reply& entries = reply->at(0).at(1);  // of the first and only stream; none where nothing came
     r->has_news = entries.count != 0;
     r->is_whole = entries.count < r->batch;
     r->reached = {};
@@ -185,12 +186,12 @@ void on_entries(RedisLink* link, const cache::Reply* reply, void*) noexcept {
 }
 
 bool is_at_position(const StreamReader& r, const cache::Reply& found) noexcept {
-#if defined(SLAB_BROKEN_TWIN) && SLAB_BROKEN_TWIN == 8   // nobody looks whether the position is still there
+#if defined(SLAB_BROKEN_TWIN) && SLAB_BROKEN_TWIN == 8  // nobody looks whether the position is still there
     return true;
 #endif
     cache::StreamId id;
-    return found.count != 0 && cache::parse_stream_id(found.at(0).at(0).text, &id) && id == r.position.id
-           && cache::hash_entry(found.at(0)) == r.position.hash;
+    return found.count != 0 && cache::parse_stream_id(found.at(0).at(0).text, &id) && id == r.position.id &&
+           cache::hash_entry(found.at(0)) == r.position.hash;
 }
 
 void note_lag(FleetMember* m) noexcept {
@@ -276,14 +277,15 @@ void on_clock(RedisLink* link, const cache::Reply* reply, void*) noexcept {
 // The stream is one key: under allkeys-* it goes as a whole, and each time that is a gap. Who may not ask is told nothing.
 void on_memory(RedisLink* link, const cache::Reply* reply, void*) noexcept {
     FleetMember* m = member_of(link);
-    if (reply == nullptr || !reply->is_text() || reply->text.find("maxmemory_policy:allkeys") == Bytes::npos
-        || m->reader.was_warned) {
+    if (reply == nullptr || !reply->is_text() || reply->text.find("maxmemory_policy:allkeys") == Bytes::npos ||
+        m->reader.was_warned) {
         return;
     }
     m->reader.was_warned = true;
-    ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
-                  "%V: %V may evict stream \"%V\", for its maxmemory-policy takes all keys: noeviction or volatile-* keeps it",
-                  &m->conf->peers.label, &link->peer.address_text, &m->conf->stream);
+    ngx_log_error(
+        NGX_LOG_WARN, ngx_cycle->log, 0,
+        "%V: %V may evict stream \"%V\", for its maxmemory-policy takes all keys: noeviction or volatile-* keeps it",
+        &m->conf->peers.label, &link->peer.address_text, &m->conf->stream);
 }
 
 void on_ready(RedisLink* link) noexcept {
@@ -325,7 +327,7 @@ void start_reader(FleetMember* m) noexcept {
     conf.reply.values = kReplyValues;
     m->reader.batch = kBatch;
     m->reader.is_in_gap = false;
-    m->area->connected.store_release(0);   // one that was killed did not say so
+    m->area->connected.store_release(0);  // one that was killed did not say so
     start_redis(&m->reader.link, &m->conf->peers, &reader_calls, m, conf, ngx_cycle->log);
 }
 

@@ -76,11 +76,14 @@ void greet_role(RedisLink* link) noexcept;
 bool ask(RedisLink* link, const Bytes* word, uint32_t count,
          void (*then)(RedisLink*, const cache::Reply&) noexcept) noexcept {
     link->greeting = then;
-    const bool sent = write_words(link, word, count, [](RedisLink* of, const cache::Reply* reply, void*) noexcept {
-        if (reply != nullptr) {
-            of->greeting(of, *reply);
-        }
-    }, nullptr);
+    const bool sent = write_words(
+        link, word, count,
+        [](RedisLink* of, const cache::Reply* reply, void*) noexcept {
+            if (reply != nullptr) {
+                of->greeting(of, *reply);
+            }
+        },
+        nullptr);
     if (!sent) {
         drop_redis(link, "out of memory");
     }
@@ -127,7 +130,7 @@ void greet_role(RedisLink* link) noexcept {
 }
 
 void greet_database(RedisLink* link) noexcept {
-    if (link->peer.peers->database == 0) {   // a cluster has no other, and no SELECT
+    if (link->peer.peers->database == 0) {  // a cluster has no other, and no SELECT
         greet_role(link);
         return;
     }
@@ -142,7 +145,7 @@ void on_name(RedisLink* link, const cache::Reply& reply) noexcept {
         drop_redis(link, "it wants a password: password_file= names one");
         return;
     }
-    greet_database(link);   // a name that is refused is none
+    greet_database(link);  // a name that is refused is none
 }
 
 void greet_name(RedisLink* link) noexcept {
@@ -152,7 +155,7 @@ void greet_name(RedisLink* link) noexcept {
 
 void on_auth(RedisLink* link, const cache::Reply& reply) noexcept {
     if (reply.is_error() && !reply.says("LOADING")) {
-        link->reread_password = true;   // it may have been changed, in the file too
+        link->reread_password = true;  // it may have been changed, in the file too
         drop_redis(link, "it refuses the password");
         return;
     }
@@ -183,9 +186,9 @@ void greet(PeerLink* peer) noexcept {
 
 bool is_push(const cache::Reply& reply) noexcept {
     const Bytes kind = reply.at(0).text;
-    return reply.is_array() && reply.count >= 3
-           && (kind == "message" || kind == "pmessage" || kind == "subscribe" || kind == "psubscribe"
-               || kind == "unsubscribe" || kind == "punsubscribe");
+    return reply.is_array() && reply.count >= 3 &&
+           (kind == "message" || kind == "pmessage" || kind == "subscribe" || kind == "psubscribe" ||
+            kind == "unsubscribe" || kind == "punsubscribe");
 }
 
 // False: nobody asked for it.
@@ -228,7 +231,7 @@ bool read_bytes(PeerLink* peer, Bytes bytes, const char** why) noexcept {
     }
     link->is_reading = false;
     if (peer->life != life) {
-        reader->close();   // it was lost meanwhile, while we were reading
+        reader->close();  // it was lost meanwhile, while we were reading
     }
     return fine;
 }
@@ -327,7 +330,7 @@ bool drop_if_elsewhere(RedisLink* link, const cache::Reply& reply) noexcept {
     if (!reply.is_error()) {
         return false;
     }
-    if (reply.says("MOVED")) {   // MOVED slot host:port
+    if (reply.says("MOVED")) {  // MOVED slot host:port
         const size_t space = reply.text.rfind(' ');
         if (!redirect_link(&link->peer, base::slice(reply.text, space + 1))) {
             ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0, "%V: MOVED to what is no address", &link->peer.peers->label);
@@ -335,8 +338,8 @@ bool drop_if_elsewhere(RedisLink* link, const cache::Reply& reply) noexcept {
         drop_redis(link, "the stream is on another server");
         return true;
     }
-    for (const Bytes word : {Bytes("READONLY"), Bytes("UNBLOCKED"), Bytes("MASTERDOWN"), Bytes("LOADING"), Bytes("CLUSTERDOWN"),
-                             Bytes("NOAUTH")}) {
+    for (const Bytes word : {Bytes("READONLY"), Bytes("UNBLOCKED"), Bytes("MASTERDOWN"), Bytes("LOADING"),
+                             Bytes("CLUSTERDOWN"), Bytes("NOAUTH")}) {
         if (reply.says(word)) {
             drop_redis(link, "it is no master any more");
             return true;

@@ -24,8 +24,8 @@ struct RedisLink;
 using RedisReplyFn = void (*)(RedisLink* link, const cache::Reply* reply, void* data) noexcept;
 
 struct RedisCalls {
-    void (*ready)(RedisLink* link) noexcept;                                   // greeted: commands may be sent
-    void (*lost)(RedisLink* link, const char* why) noexcept;                   // it comes back by itself, unless stopped
+    void (*ready)(RedisLink* link) noexcept;                  // greeted: commands may be sent
+    void (*lost)(RedisLink* link, const char* why) noexcept;  // it comes back by itself, unless stopped
     // What a subscribed connection is told ("message", "pmessage", "subscribe" …); nullptr: such a reply is nonsense.
     void (*pushed)(RedisLink* link, const cache::Reply& reply) noexcept;
     // The worker quits, and the link will be stopped: last words may be sent (flush_link()). nullptr: there are none.
@@ -34,7 +34,7 @@ struct RedisCalls {
 
 struct RedisConf {
     bool wants_master = true;
-    bool owner_says_good = false;      // link_is_good() is the owner's to call, when a command of its own went well
+    bool owner_says_good = false;  // link_is_good() is the owner's to call, when a command of its own went well
     size_t max_out = 4 * 1024 * 1024;
     uint32_t max_commands = 64 * 1024;
     cache::ReplyLimits reply;
@@ -46,7 +46,7 @@ struct RedisAwaited {
 };
 
 struct RedisLink {
-    PeerLink peer;             // first: the link is found from it
+    PeerLink peer;  // first: the link is found from it
     const RedisCalls* calls;
     void* owner;
     RedisConf conf;
@@ -58,7 +58,7 @@ struct RedisLink {
     bool reread_password;      // it was refused once
     bool has_too_large_reply;  // the last connection ended so
     cache::ReplyReader* reader;
-    RedisAwaited* awaited;     // a ring
+    RedisAwaited* awaited;  // a ring
     uint32_t awaited_size, awaited_from, awaited_count;
     void (*greeting)(RedisLink* link, const cache::Reply& reply) noexcept;
 };

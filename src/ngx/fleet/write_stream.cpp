@@ -9,8 +9,8 @@
 namespace slab_cache::ngx {
 namespace {
 
-constexpr uint32_t kUnderWay = 4096;       // records
-constexpr uint32_t kLookedFor = 128;       // records that are looked for behind a new connection
+constexpr uint32_t kUnderWay = 4096;  // records
+constexpr uint32_t kLookedFor = 128;  // records that are looked for behind a new connection
 constexpr uint64_t kRetryMs = 200;
 constexpr uint64_t kNothingLost = UINT64_MAX;
 constexpr uint32_t kMaxFields = 1024;
@@ -30,11 +30,11 @@ void tell_error(FleetMember* m, const cache::Reply& reply, const char* what) noe
 
 // ---- a record as a command -----------------------------------------------------------------------------------
 
-constexpr uint32_t kHeadWords = 10;   // XADD key MAXLEN ~ n * from … zone …
+constexpr uint32_t kHeadWords = 10;  // XADD key MAXLEN ~ n * from … zone …
 
 uint32_t write_head(const FleetMember& m, Bytes (&word)[kHeadWords], const cache::NumberText& most) noexcept {
-    const Bytes head[kHeadWords] = {"XADD", view(m.conf->stream), "MAXLEN", "~", most.view(), "*",
-                                    "from", from_of(m),           "zone",   view(m.zone->name)};
+    const Bytes head[kHeadWords] = {"XADD", view(m.conf->stream), "MAXLEN", "~", most.view(), "*", "from", from_of(m),
+                                    "zone", view(m.zone->name)};
     for (uint32_t i = 0; i < kHeadWords; i++) {
         word[i] = head[i];
     }
@@ -104,7 +104,7 @@ bool take_answer(FleetMember* m, const cache::Reply* reply, cache::StreamId* id)
     if (!reply->is_text() || !cache::parse_stream_id(reply->text, id)) {
         fail(m, *reply);
     }
-    const bool fine = !w->is_failing;   // behind one that failed nothing counts, or the order would be lost
+    const bool fine = !w->is_failing;  // behind one that failed nothing counts, or the order would be lost
     if (w->under_way == 0 && w->is_failing) {
         start_again(m);
     }
@@ -145,7 +145,8 @@ void on_told(RedisLink* link, const cache::Reply* reply, void*) noexcept {
 
 bool is_clear_to_send(FleetMember* m) noexcept {
     const StreamWriter& w = m->writer;
-    return m->is_holder && is_ready(w.link) && w.is_checked && !w.is_failing && now_ms() >= w.retry_ms && w.under_way < kUnderWay;
+    return m->is_holder && is_ready(w.link) && w.is_checked && !w.is_failing && now_ms() >= w.retry_ms &&
+           w.under_way < kUnderWay;
 }
 
 // False: it is not to be sent now.
@@ -162,7 +163,7 @@ bool send_next(FleetMember* m) noexcept {
     }
     void* at = reinterpret_cast<void*>(static_cast<uintptr_t>(record.at));
     if (!send_record(m, record.text, on_added, at, &is_nonsense)) {
-        if (is_nonsense) {   // it is passed over, and others doubt
+        if (is_nonsense) {  // it is passed over, and others doubt
             outbox.miss();
             outbox.note_sent(record, {0, 1});
             w->cursor = record.end;
@@ -204,7 +205,7 @@ void on_added_again(RedisLink* link, const cache::Reply* reply, void* data) noex
     const auto at = static_cast<uint64_t>(reinterpret_cast<uintptr_t>(data));
     if (!take_answer(m, reply, &id)) {
         if (reply != nullptr && is_ready(*link)) {
-            outbox.miss();   // others doubt instead
+            outbox.miss();  // others doubt instead
             drop_redis(link, "it does not take again what it has lost");
         }
         return;
@@ -223,13 +224,14 @@ void add_again(FleetMember* m) noexcept {
     StreamWriter* w = &m->writer;
     cache::Outbox outbox = outbox_of(m);
     if (w->found == 0) {
-        outbox.miss();   // and what came before them perhaps, too
+        outbox.miss();  // and what came before them perhaps, too
     }
     cache::OutboxRecord record;
     const uint64_t tail = outbox.tail();
     for (uint64_t at = w->lost_at; at < tail && outbox.read(at, &record) && record.at < tail; at = record.end) {
         bool is_nonsense = false;
-        if (!send_record(m, record.text, on_added_again, reinterpret_cast<void*>(static_cast<uintptr_t>(record.at)), &is_nonsense)) {
+        if (!send_record(m, record.text, on_added_again, reinterpret_cast<void*>(static_cast<uintptr_t>(record.at)),
+                         &is_nonsense)) {
             outbox.miss();
             drop_redis(&w->link, "out of memory");
             return;
@@ -249,8 +251,8 @@ void end_check(FleetMember* m) noexcept {
         all_is_there(m);
     } else {
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
-                      "%V: %V has lost entries of zone \"%V\" that it had taken: they are added again", &m->conf->peers.label,
-                      &w->link.peer.address_text, &m->zone->name);
+                      "%V: %V has lost entries of zone \"%V\" that it had taken: they are added again",
+                      &m->conf->peers.label, &w->link.peer.address_text, &m->zone->name);
         add_again(m);
     }
     start_again(m);
@@ -268,7 +270,7 @@ void on_looked_for(RedisLink* link, const cache::Reply* reply, void* data) noexc
         w->lost_at = w->lost_at == kNothingLost ? at : w->lost_at;
     } else {
         w->found++;
-        w->lost_at = kNothingLost;   // what is behind the last one that is there
+        w->lost_at = kNothingLost;  // what is behind the last one that is there
     }
     if (--w->checking == 0) {
         end_check(m);
@@ -388,7 +390,8 @@ void publish_waiting(FleetMember* m) noexcept {
 void say_left(FleetMember* m) noexcept {
     const cache::Outbox outbox = outbox_of(m);
     // Where only the configuration goes, the node stays: who waits for all nodes waits for this one, too.
-    if (is_ready(m->writer.link) && !m->publishes_only && !has_successor(*m) && outbox.waiting() == 0 && outbox.untold() == 0) {
+    if (is_ready(m->writer.link) && !m->publishes_only && !has_successor(*m) && outbox.waiting() == 0 &&
+        outbox.untold() == 0) {
         (void) send_own_node(m, &m->writer.link, true);
         flush_link(&m->writer.link.peer);
     }

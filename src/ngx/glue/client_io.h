@@ -35,15 +35,11 @@ inline bool is_behind_subrequests(const ngx_http_request_t* r) noexcept {
 }
 
 // The socket is this request's to wait for: the main one's, or that of the subrequest whose turn it is.
-inline bool has_socket(const ngx_http_request_t* r) noexcept {
-    return r == r->main || r == r->connection->data;
-}
+inline bool has_socket(const ngx_http_request_t* r) noexcept { return r == r->main || r == r->connection->data; }
 
 // The header has gone out and nothing of the body has: the client need not wait for that to see it. A filter that holds
 // the header back (image_filter, xslt) must see no empty buf either.
-inline bool is_header_waiting(const ngx_http_request_t* r) noexcept {
-    return r->header_sent && !r->connection->sent;
-}
+inline bool is_header_waiting(const ngx_http_request_t* r) noexcept { return r->header_sent && !r->connection->sent; }
 
 // The client has nothing to take at the moment: send_timeout is not for this.
 inline void stop_send_timeout(const ngx_http_request_t* r) noexcept {

@@ -25,9 +25,7 @@ namespace slab_cache::ngx {
 
 using base::Bytes;
 
-inline Bytes view(const ngx_str_t& s) noexcept {
-    return {reinterpret_cast<const char*>(s.data), s.len};
-}
+inline Bytes view(const ngx_str_t& s) noexcept { return {reinterpret_cast<const char*>(s.data), s.len}; }
 
 inline ngx_str_t to_str(Bytes b) noexcept {
     ngx_str_t s;
@@ -36,9 +34,7 @@ inline ngx_str_t to_str(Bytes b) noexcept {
     return s;
 }
 
-inline u_char* mutable_data(Bytes b) noexcept {
-    return reinterpret_cast<u_char*>(const_cast<char*>(b.data()));
-}
+inline u_char* mutable_data(Bytes b) noexcept { return reinterpret_cast<u_char*>(const_cast<char*>(b.data())); }
 
 // Zeroed, typed allocation: the size can never be that of something else.
 template <class T>
@@ -95,9 +91,8 @@ inline ngx_table_elt_t* push_header(ngx_list_t* list) noexcept {
 
 // Memory for the parts that know no nginx.
 inline base::Arena arena_of(ngx_pool_t* pool) noexcept {
-    return {pool, [](void* owner, size_t bytes) noexcept {
-                return ngx_palloc(static_cast<ngx_pool_t*>(owner), bytes);
-            }};
+    return {pool,
+            [](void* owner, size_t bytes) noexcept { return ngx_palloc(static_cast<ngx_pool_t*>(owner), bytes); }};
 }
 
 // Reads into memory that has no alignment: a descriptor opened for directio wants one, and is spared it meanwhile.
@@ -120,13 +115,11 @@ T* loc_conf(ngx_http_request_t* r) noexcept {
 }
 
 inline ngx_http_core_loc_conf_t* core_loc_conf(ngx_http_request_t* r) noexcept {
-    return static_cast<ngx_http_core_loc_conf_t*>(
-        ngx_http_get_module_loc_conf(r, ngx_http_core_module));
+    return static_cast<ngx_http_core_loc_conf_t*>(ngx_http_get_module_loc_conf(r, ngx_http_core_module));
 }
 
 inline ngx_http_core_main_conf_t* core_main_conf(ngx_http_request_t* r) noexcept {
-    return static_cast<ngx_http_core_main_conf_t*>(
-        ngx_http_get_module_main_conf(r, ngx_http_core_module));
+    return static_cast<ngx_http_core_main_conf_t*>(ngx_http_get_module_main_conf(r, ngx_http_core_module));
 }
 
 // The typed pointers of headers_in / headers_out that hold several lines: an ngx_array_t of pointers up to 1.22,
@@ -144,8 +137,7 @@ inline bool append_multi(ngx_pool_t*, void* base, size_t offset, ngx_table_elt_t
 #else
 inline bool append_multi(ngx_pool_t* pool, void* base, size_t offset, ngx_table_elt_t* h) noexcept {
     auto* array = reinterpret_cast<ngx_array_t*>(static_cast<char*>(base) + offset);
-    if (array->elts == nullptr
-        && ngx_array_init(array, pool, 1, sizeof(ngx_table_elt_t*)) != NGX_OK) {
+    if (array->elts == nullptr && ngx_array_init(array, pool, 1, sizeof(ngx_table_elt_t*)) != NGX_OK) {
         return false;
     }
     auto** slot = static_cast<ngx_table_elt_t**>(ngx_array_push(array));
@@ -188,8 +180,8 @@ inline u_char* log_request(u_char* (*handler)(ngx_http_request_t*, ngx_http_requ
                            ngx_http_log_ctx_t* ctx, u_char* p, size_t len) noexcept {
     return handler(ctx->request, ctx->current_request, p, len);
 }
-inline u_char* log_request(u_char* (*handler)(ngx_log_t*, u_char*, u_char*, void*), ngx_log_t* log, ngx_http_log_ctx_t* ctx,
-                           u_char* p, size_t len) noexcept {
+inline u_char* log_request(u_char* (*handler)(ngx_log_t*, u_char*, u_char*, void*), ngx_log_t* log,
+                           ngx_http_log_ctx_t* ctx, u_char* p, size_t len) noexcept {
     return handler(log, p, p + len, ctx);
 }
 

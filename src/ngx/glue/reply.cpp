@@ -36,8 +36,8 @@ ngx_int_t send_reply(ngx_http_request_t* r, ngx_uint_t status, Bytes type, Bytes
         r->keepalive = 0;
     }
     auto* b = static_cast<ngx_buf_t*>(ngx_calloc_buf(r->pool));
-    if (b == nullptr || !add_answer_header(r, "Cache-Control", "no-store")
-        || !add_answer_header(r, "X-Content-Type-Options", "nosniff")) {
+    if (b == nullptr || !add_answer_header(r, "Cache-Control", "no-store") ||
+        !add_answer_header(r, "X-Content-Type-Options", "nosniff")) {
         return NGX_ERROR;
     }
     const ngx_int_t rc = ngx_http_send_header(r);
@@ -55,8 +55,7 @@ ngx_int_t send_reply(ngx_http_request_t* r, ngx_uint_t status, Bytes type, Bytes
 
 namespace {
 
-ngx_int_t send_document(ngx_http_request_t* r, ngx_uint_t status, Bytes type, json_t* document,
-                        size_t flags) noexcept {
+ngx_int_t send_document(ngx_http_request_t* r, ngx_uint_t status, Bytes type, json_t* document, size_t flags) noexcept {
     char* text = document != nullptr ? json_dumps(document, flags) : nullptr;
     json_decref(document);
     if (text == nullptr) {
@@ -65,8 +64,7 @@ ngx_int_t send_document(ngx_http_request_t* r, ngx_uint_t status, Bytes type, js
     Bytes body;
     const bool ok = pool_copy(r->pool, text, &body);
     free(text);
-    return ok ? send_reply(r, status, type, body)
-              : static_cast<ngx_int_t>(NGX_HTTP_INTERNAL_SERVER_ERROR);
+    return ok ? send_reply(r, status, type, body) : static_cast<ngx_int_t>(NGX_HTTP_INTERNAL_SERVER_ERROR);
 }
 
 }  // namespace
@@ -79,10 +77,9 @@ ngx_int_t send_json(ngx_http_request_t* r, ngx_uint_t status, json_t* document) 
     return send_document(r, status, "application/json", document, JSON_INDENT(2));
 }
 
-ngx_int_t send_problem(ngx_http_request_t* r, ngx_uint_t status, Bytes title, Bytes detail,
-                       Bytes reason) noexcept {
-    json_t* problem = json_pack("{s:o, s:i, s:o}", "title", json_text(title), "status",
-                                static_cast<int>(status), "detail", json_text(detail));
+ngx_int_t send_problem(ngx_http_request_t* r, ngx_uint_t status, Bytes title, Bytes detail, Bytes reason) noexcept {
+    json_t* problem = json_pack("{s:o, s:i, s:o}", "title", json_text(title), "status", static_cast<int>(status),
+                                "detail", json_text(detail));
     if (problem != nullptr && !reason.empty()) {
         json_object_set_new(problem, "reason", json_text(reason));
     }

@@ -13,8 +13,7 @@ ngx_int_t send_json(ngx_http_request_t* r, ngx_uint_t status, Bytes body) noexce
 // The same of a document, whose reference it takes. nullptr (out of memory) is a 500.
 ngx_int_t send_json(ngx_http_request_t* r, ngx_uint_t status, json_t* document) noexcept;
 // application/problem+json (RFC 9457): title for machines' logs, detail for people. `reason`: a word of http/reason.def.
-ngx_int_t send_problem(ngx_http_request_t* r, ngx_uint_t status, Bytes title, Bytes detail,
-                       Bytes reason = {}) noexcept;
+ngx_int_t send_problem(ngx_http_request_t* r, ngx_uint_t status, Bytes title, Bytes detail, Bytes reason = {}) noexcept;
 
 // A line of the answer's header. `name` and `value` outlive the request or lie on its pool.
 bool add_answer_header(ngx_http_request_t* r, Bytes name, Bytes value) noexcept;

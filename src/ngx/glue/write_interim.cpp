@@ -12,8 +12,8 @@ bool send_framed(ngx_http_request_t* r, Bytes link) noexcept {
     const ngx_list_t kept = r->headers_out.headers;
     ngx_table_elt_t* h = nullptr;
     bool sent = false;
-    if (ngx_list_init(&r->headers_out.headers, r->pool, 1, sizeof(ngx_table_elt_t)) == NGX_OK
-        && (h = push_header(&r->headers_out.headers)) != nullptr) {
+    if (ngx_list_init(&r->headers_out.headers, r->pool, 1, sizeof(ngx_table_elt_t)) == NGX_OK &&
+        (h = push_header(&r->headers_out.headers)) != nullptr) {
         static u_char lowcase[] = "link";
         h->key = to_str("Link");
         h->lowcase_key = lowcase;
@@ -33,7 +33,7 @@ bool send_framed(ngx_http_request_t*, Bytes) noexcept { return false; }
 void write_interim(ngx_http_request_t* r, ngx_buf_t* b) noexcept {
     ngx_chain_t out{b, nullptr};
     if (core_loc_conf(r)->tcp_nodelay) {
-        (void)ngx_tcp_nodelay(r->connection);  // or the final header waits for this one's ACK
+        (void) ngx_tcp_nodelay(r->connection);  // or the final header waits for this one's ACK
     }
     const size_t rate = r->limit_rate;
     const unsigned rate_set = r->limit_rate_set;
@@ -45,9 +45,9 @@ void write_interim(ngx_http_request_t* r, ngx_buf_t* b) noexcept {
 }
 
 bool can_send_early_hints(const ngx_http_request_t* r) noexcept {
-    return r == r->main && !r->header_sent && !r->connection->error && !r->post_action
-           && (r->http_version == NGX_HTTP_VERSION_11
-               || (SLAB_NGX_EARLY_HINTS != 0 && r->http_version > NGX_HTTP_VERSION_11));
+    return r == r->main && !r->header_sent && !r->connection->error && !r->post_action &&
+           (r->http_version == NGX_HTTP_VERSION_11 ||
+            (SLAB_NGX_EARLY_HINTS != 0 && r->http_version > NGX_HTTP_VERSION_11));
 }
 
 bool send_early_hints(ngx_http_request_t* r, Bytes link) noexcept {

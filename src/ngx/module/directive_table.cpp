@@ -15,7 +15,6 @@ namespace {
 
 constexpr ngx_uint_t kAnywhere = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
 
-
 ngx_conf_bitmask_t ignore_bits[] = {
     {ngx_string("X-Accel-Redirect"), bit(http::ignore::kAccelRedirect)},
     {ngx_string("X-Accel-Expires"), bit(http::ignore::kAccelExpires)},
@@ -34,10 +33,11 @@ char* set_ignore_headers(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcep
     const auto* word = static_cast<const ngx_str_t*>(cf->args->elts);
     for (ngx_uint_t i = 1; i < cf->args->nelts; i++) {
         if (base::equal_nocase(view(word[i]), "X-Accel-Redirect")) {
-            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                               "\"%V\" in \"slab_cache_ignore_headers\" has no effect: the redirect is nginx's, use for example "
-                               "\"proxy_ignore_headers %V\"",
-                               &word[i], &word[i]);
+            ngx_conf_log_error(
+                NGX_LOG_WARN, cf, 0,
+                "\"%V\" in \"slab_cache_ignore_headers\" has no effect: the redirect is nginx's, use for example "
+                "\"proxy_ignore_headers %V\"",
+                &word[i], &word[i]);
         }
     }
     return ngx_conf_set_bitmask_slot(cf, cmd, conf);
@@ -100,65 +100,63 @@ ngx_conf_post_t countable_uses = {reinterpret_cast<ngx_conf_post_handler_pt>(che
 
 }  // namespace
 
-#define SLAB_AT(field) offsetof(LocConf, field)   // NOLINT: the command table wants offsets
+#define SLAB_AT(field) offsetof(LocConf, field)  // NOLINT: the command table wants offsets
 
 ngx_command_t commands[] = {
-    {ngx_string("slab_cache_zone"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, set_zone,
-     NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
-    {ngx_string("slab_cache_fleet"), NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE, set_fleet,
-     NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
-    {ngx_string("slab_cache"), kAnywhere | NGX_HTTP_LIF_CONF | NGX_CONF_TAKE1, set_cache,
-     NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
-    {ngx_string("slab_cache_key"), kAnywhere | NGX_CONF_1MORE, set_key, NGX_HTTP_LOC_CONF_OFFSET,
-     SLAB_AT(key), nullptr},
-    {ngx_string("slab_cache_key_args"), kAnywhere | NGX_CONF_1MORE, set_key_args,
-     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(key_args), nullptr},
-    {ngx_string("slab_cache_methods"), kAnywhere | NGX_CONF_1MORE, ngx_conf_set_bitmask_slot,
-     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(methods), method_bits},
-    {ngx_string("slab_cache_convert_head"), kAnywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot,
-     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(convert_head), nullptr},
+    {ngx_string("slab_cache_zone"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, set_zone, NGX_HTTP_MAIN_CONF_OFFSET, 0,
+     nullptr},
+    {ngx_string("slab_cache_fleet"), NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE, set_fleet, NGX_HTTP_MAIN_CONF_OFFSET, 0,
+     nullptr},
+    {ngx_string("slab_cache"), kAnywhere | NGX_HTTP_LIF_CONF | NGX_CONF_TAKE1, set_cache, NGX_HTTP_LOC_CONF_OFFSET, 0,
+     nullptr},
+    {ngx_string("slab_cache_key"), kAnywhere | NGX_CONF_1MORE, set_key, NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(key),
+     nullptr},
+    {ngx_string("slab_cache_key_args"), kAnywhere | NGX_CONF_1MORE, set_key_args, NGX_HTTP_LOC_CONF_OFFSET,
+     SLAB_AT(key_args), nullptr},
+    {ngx_string("slab_cache_methods"), kAnywhere | NGX_CONF_1MORE, ngx_conf_set_bitmask_slot, NGX_HTTP_LOC_CONF_OFFSET,
+     SLAB_AT(methods), method_bits},
+    {ngx_string("slab_cache_convert_head"), kAnywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot, NGX_HTTP_LOC_CONF_OFFSET,
+     SLAB_AT(convert_head), nullptr},
     {ngx_string("slab_cache_authorization"), kAnywhere | NGX_CONF_TAKE1, ngx_conf_set_enum_slot,
      NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(authorization), authorization_words},
-    {ngx_string("slab_cache_valid"), kAnywhere | NGX_CONF_1MORE, set_valid,
-     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(valid), nullptr},
-    {ngx_string("slab_cache_ttl"), kAnywhere | NGX_CONF_1MORE, set_ttl, NGX_HTTP_LOC_CONF_OFFSET, 0,
+    {ngx_string("slab_cache_valid"), kAnywhere | NGX_CONF_1MORE, set_valid, NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(valid),
      nullptr},
-    {ngx_string("slab_cache_bypass"), kAnywhere | NGX_CONF_1MORE, ngx_http_set_predicate_slot,
-     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(bypass), nullptr},
-    {ngx_string("slab_no_cache"), kAnywhere | NGX_CONF_1MORE, ngx_http_set_predicate_slot,
-     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(no_cache), nullptr},
-    {ngx_string("slab_cache_ignore_headers"), kAnywhere | NGX_CONF_1MORE, set_ignore_headers,
-     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(ignore_headers), ignore_bits},
-    {ngx_string("slab_cache_set_cookie"), kAnywhere | NGX_CONF_TAKE1, set_cookie_mode,
-     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(set_cookie), nullptr},
-    {ngx_string("slab_cache_min_uses"), kAnywhere | NGX_CONF_TAKE1, ngx_conf_set_num_slot,
-     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(min_uses), &countable_uses},
-    {ngx_string("slab_cache_vary"), kAnywhere | NGX_CONF_1MORE, set_vary, NGX_HTTP_LOC_CONF_OFFSET,
-     SLAB_AT(vary), nullptr},
-    {ngx_string("slab_cache_lock"), kAnywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot,
-     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(lock), nullptr},
+    {ngx_string("slab_cache_ttl"), kAnywhere | NGX_CONF_1MORE, set_ttl, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    {ngx_string("slab_cache_bypass"), kAnywhere | NGX_CONF_1MORE, ngx_http_set_predicate_slot, NGX_HTTP_LOC_CONF_OFFSET,
+     SLAB_AT(bypass), nullptr},
+    {ngx_string("slab_no_cache"), kAnywhere | NGX_CONF_1MORE, ngx_http_set_predicate_slot, NGX_HTTP_LOC_CONF_OFFSET,
+     SLAB_AT(no_cache), nullptr},
+    {ngx_string("slab_cache_ignore_headers"), kAnywhere | NGX_CONF_1MORE, set_ignore_headers, NGX_HTTP_LOC_CONF_OFFSET,
+     SLAB_AT(ignore_headers), ignore_bits},
+    {ngx_string("slab_cache_set_cookie"), kAnywhere | NGX_CONF_TAKE1, set_cookie_mode, NGX_HTTP_LOC_CONF_OFFSET,
+     SLAB_AT(set_cookie), nullptr},
+    {ngx_string("slab_cache_min_uses"), kAnywhere | NGX_CONF_TAKE1, ngx_conf_set_num_slot, NGX_HTTP_LOC_CONF_OFFSET,
+     SLAB_AT(min_uses), &countable_uses},
+    {ngx_string("slab_cache_vary"), kAnywhere | NGX_CONF_1MORE, set_vary, NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(vary),
+     nullptr},
+    {ngx_string("slab_cache_lock"), kAnywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot, NGX_HTTP_LOC_CONF_OFFSET,
+     SLAB_AT(lock), nullptr},
     {ngx_string("slab_cache_lock_timeout"), kAnywhere | NGX_CONF_TAKE1, ngx_conf_set_msec_slot,
      NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(lock_timeout), nullptr},
-    {ngx_string("slab_cache_lock_age"), kAnywhere | NGX_CONF_TAKE1, ngx_conf_set_msec_slot,
-     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(lock_age), nullptr},
+    {ngx_string("slab_cache_lock_age"), kAnywhere | NGX_CONF_TAKE1, ngx_conf_set_msec_slot, NGX_HTTP_LOC_CONF_OFFSET,
+     SLAB_AT(lock_age), nullptr},
     {ngx_string("slab_cache_use_stale"), kAnywhere | NGX_CONF_1MORE, ngx_conf_set_bitmask_slot,
      NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(use_stale), stale_bits},
-    {ngx_string("slab_cache_stale"), kAnywhere | NGX_CONF_1MORE, set_stale, NGX_HTTP_LOC_CONF_OFFSET,
-     0, nullptr},
+    {ngx_string("slab_cache_stale"), kAnywhere | NGX_CONF_1MORE, set_stale, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
     {ngx_string("slab_cache_background_update"), kAnywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot,
      NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(background_update), nullptr},
-    {ngx_string("slab_cache_revalidate"), kAnywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot,
-     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(revalidate), nullptr},
-    {ngx_string("slab_cache_refresh"), kAnywhere | NGX_CONF_TAKE1, set_refresh,
-     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(refresh_beta), nullptr},
-    {ngx_string("slab_cache_early_hints"), kAnywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot,
-     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(early_hints), nullptr},
-    {ngx_string("slab_cache_tags"), kAnywhere | NGX_CONF_1MORE, set_tags, NGX_HTTP_LOC_CONF_OFFSET,
-     SLAB_AT(tags), nullptr},
+    {ngx_string("slab_cache_revalidate"), kAnywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot, NGX_HTTP_LOC_CONF_OFFSET,
+     SLAB_AT(revalidate), nullptr},
+    {ngx_string("slab_cache_refresh"), kAnywhere | NGX_CONF_TAKE1, set_refresh, NGX_HTTP_LOC_CONF_OFFSET,
+     SLAB_AT(refresh_beta), nullptr},
+    {ngx_string("slab_cache_early_hints"), kAnywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot, NGX_HTTP_LOC_CONF_OFFSET,
+     SLAB_AT(early_hints), nullptr},
+    {ngx_string("slab_cache_tags"), kAnywhere | NGX_CONF_1MORE, set_tags, NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(tags),
+     nullptr},
     {ngx_string("slab_cache_invalidate"), kAnywhere | NGX_CONF_1MORE, ngx_conf_set_bitmask_slot,
      NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(invalidate), invalidate_bits},
-    {ngx_string("slab_cache_purge"), kAnywhere | NGX_CONF_1MORE, set_purge, NGX_HTTP_LOC_CONF_OFFSET,
-     SLAB_AT(purge), nullptr},
+    {ngx_string("slab_cache_purge"), kAnywhere | NGX_CONF_1MORE, set_purge, NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(purge),
+     nullptr},
     {ngx_string("slab_cache_api"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS | NGX_CONF_TAKE12, set_api,
      NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(api), nullptr},
     {ngx_string("slab_cache_status_header"), kAnywhere | NGX_CONF_TAKE1, ngx_conf_set_enum_slot,

@@ -56,8 +56,7 @@ ngx_int_t header_filter(ngx_http_request_t* r) noexcept {
         }
         observe_response(r, conf);
         observe_unsafe(r, conf);
-        if (conf->status_header != static_cast<ngx_uint_t>(StatusHeader::kOff)
-            && !add_status_header(r, conf)) {
+        if (conf->status_header != static_cast<ngx_uint_t>(StatusHeader::kOff) && !add_status_header(r, conf)) {
             return NGX_ERROR;
         }
     } else {
@@ -103,10 +102,9 @@ char* merge_location(ngx_conf_t* cf, void* parent, void* child) noexcept {
 }
 
 ngx_int_t postconfiguration(ngx_conf_t* cf) noexcept {
-    auto* cmcf = static_cast<ngx_http_core_main_conf_t*>(
-        ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module));
-    if (!add_handler(cmcf, NGX_HTTP_PREACCESS_PHASE, arrive)
-        || !add_handler(cmcf, NGX_HTTP_PRECONTENT_PHASE, purge_phase_handler)) {
+    auto* cmcf = static_cast<ngx_http_core_main_conf_t*>(ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module));
+    if (!add_handler(cmcf, NGX_HTTP_PREACCESS_PHASE, arrive) ||
+        !add_handler(cmcf, NGX_HTTP_PRECONTENT_PHASE, purge_phase_handler)) {
         return NGX_ERROR;
     }
     unwatch_directives();
@@ -129,13 +127,16 @@ const char* file_of(void* function) noexcept {
 // What a filter before ours makes of a response for one client would be stored for all. nginx sorts most modules by itself; those that say
 // nothing of their place stand where they are loaded.
 void tell_filters_before_us(ngx_cycle_t* cycle) noexcept {
-    const char* who = ngx_http_top_header_filter != header_filter ? file_of(reinterpret_cast<void*>(ngx_http_top_header_filter))
-                      : ngx_http_top_body_filter != body_filter   ? file_of(reinterpret_cast<void*>(ngx_http_top_body_filter))
-                                                                  : nullptr;
+    const char* who =
+        ngx_http_top_header_filter != header_filter ? file_of(reinterpret_cast<void*>(ngx_http_top_header_filter))
+        : ngx_http_top_body_filter != body_filter   ? file_of(reinterpret_cast<void*>(ngx_http_top_body_filter))
+                                                    : nullptr;
     if (who != nullptr) {
-        ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
-                      "\"%s\" filters responses before slab_cache stores them: its load_module must stand before that of "
-                      "ngx_http_slab_cache_module.so", who);
+        ngx_log_error(
+            NGX_LOG_WARN, cycle->log, 0,
+            "\"%s\" filters responses before slab_cache stores them: its load_module must stand before that of "
+            "ngx_http_slab_cache_module.so",
+            who);
     }
 }
 
@@ -144,8 +145,7 @@ ngx_int_t init_module(ngx_cycle_t* cycle) noexcept {
     if (cycle->conf_ctx[ngx_http_module.index] == nullptr) {
         return NGX_OK;
     }
-    auto* mcf = static_cast<MainConf*>(
-        ngx_http_cycle_get_module_main_conf(cycle, ngx_http_slab_cache_module));
+    auto* mcf = static_cast<MainConf*>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_slab_cache_module));
     tell_filters_before_us(cycle);
     look_behind_upstream_variables(cycle);
     stand_in_phases(cycle, mcf);
@@ -178,14 +178,14 @@ void stop_process(ngx_cycle_t* cycle) noexcept {
 }
 
 ngx_http_module_t module_ctx = {
-    add_variables,      /* preconfiguration */
-    postconfiguration,  /* postconfiguration */
-    create_main_conf,   /* create main configuration */
-    check_configuration,  /* init main configuration */
-    nullptr,            /* create server configuration */
-    nullptr,            /* merge server configuration */
-    create_loc_conf,    /* create location configuration */
-    merge_location,     /* merge location configuration */
+    add_variables,       /* preconfiguration */
+    postconfiguration,   /* postconfiguration */
+    create_main_conf,    /* create main configuration */
+    check_configuration, /* init main configuration */
+    nullptr,             /* create server configuration */
+    nullptr,             /* merge server configuration */
+    create_loc_conf,     /* create location configuration */
+    merge_location,      /* merge location configuration */
 };
 
 }  // namespace
@@ -199,13 +199,13 @@ __attribute__((visibility("default"))) ngx_module_t ngx_http_slab_cache_module =
     &slab_cache::ngx::module_ctx,
     slab_cache::ngx::commands,
     NGX_HTTP_MODULE,
-    nullptr,                        /* init master */
-    slab_cache::ngx::init_module,   /* init module */
-    slab_cache::ngx::start_process,  /* init process */
-    nullptr,                        /* init thread */
-    nullptr,                        /* exit thread */
-    slab_cache::ngx::stop_process,  /* exit process */
-    slab_cache::ngx::leave_zone_files,   /* exit master */
+    nullptr,                           /* init master */
+    slab_cache::ngx::init_module,      /* init module */
+    slab_cache::ngx::start_process,    /* init process */
+    nullptr,                           /* init thread */
+    nullptr,                           /* exit thread */
+    slab_cache::ngx::stop_process,     /* exit process */
+    slab_cache::ngx::leave_zone_files, /* exit master */
     NGX_MODULE_V1_PADDING,
 };
 

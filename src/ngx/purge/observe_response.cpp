@@ -23,7 +23,7 @@ namespace {
 
 constexpr uint32_t kAtOnce = 64;
 
-constexpr uint32_t kMaxTold = 8;   // URLs, and groups, that other machines hear of
+constexpr uint32_t kMaxTold = 8;  // URLs, and groups, that other machines hear of
 
 // What an answer invalidates, purged in as many turns as it takes: none may be left out.
 class Purge {
@@ -40,8 +40,8 @@ public:
         if (count_ == 0) {
             return;
         }
-        if (zone_->store.invalidate(selector_, count_, shm::PurgeMode::kHard, now_sec()) == 0) {   // a purger is stopped
-            (void) zone_->store.purge_all_now(shm::PurgeMode::kHard);               // nobody would ask again
+        if (zone_->store.invalidate(selector_, count_, shm::PurgeMode::kHard, now_sec()) == 0) {  // a purger is stopped
+            (void) zone_->store.purge_all_now(shm::PurgeMode::kHard);  // nobody would ask again
         }
         count(zone_, Counter::kPurges);
         count_ = 0;
@@ -62,16 +62,16 @@ private:
 // What is stored nowhere, nor being fetched, needs no record.
 void add_url(Ctx* ctx, const cache::Url& url, Purge* purge) noexcept {
     const uint64_t selector = cache::url_selector(url, ctx->zone->store.secret());
-    if (selector == purge->last) {   // the target, as it is and as it is keyed
+    if (selector == purge->last) {  // the target, as it is and as it is keyed
         return;
     }
     purge->last = selector;
-    if (purge->urls < kMaxTold) {   // whether it is stored here or not: it may be elsewhere
+    if (purge->urls < kMaxTold) {  // whether it is stored here or not: it may be elsewhere
         purge->url[purge->urls++] = url;
     }
     if (!may_be_stored(ctx->zone, selector)) {
         add_unheard(ctx->zone, selector);
-        if (!may_be_stored(ctx->zone, selector)) {   // after it: who lists looks the other way round
+        if (!may_be_stored(ctx->zone, selector)) {  // after it: who lists looks the other way round
             return;
         }
     }
@@ -81,8 +81,7 @@ void add_url(Ctx* ctx, const cache::Url& url, Purge* purge) noexcept {
 bool target_of(Ctx* ctx, http::TargetUri* target) noexcept {
     ngx_http_request_t* r = ctx->request;
     target->scheme = is_https(r) ? Bytes("https") : Bytes("http");
-    target->authority =
-        r->headers_in.host != nullptr ? view(r->headers_in.host->value) : ctx->host;
+    target->authority = r->headers_in.host != nullptr ? view(r->headers_in.host->value) : ctx->host;
     target->path = view(r->unparsed_uri);
     return !target->path.empty() && target->path.front() == '/';
 }
@@ -100,8 +99,8 @@ void collect_urls(Ctx* ctx, const http::Fields& fields, http::Named named, Purge
         return;
     }
     const http::Invalidation uris =
-        http::invalidation_of(http::parse_method(view(r->method_name)),
-                              static_cast<uint16_t>(r->headers_out.status), target, fields, named, buffer, room);
+        http::invalidation_of(http::parse_method(view(r->method_name)), static_cast<uint16_t>(r->headers_out.status),
+                              target, fields, named, buffer, room);
     for (uint32_t i = 0; i < uris.count; i++) {
         cache::Url url;
         if (cache::split_url(arena_of(r->pool), ctx->host, uris.paths[i], &url)) {
@@ -129,19 +128,19 @@ void collect_groups(Ctx* ctx, const http::Fields& fields, Purge* purge) noexcept
 void invalidate(Ctx* ctx, const LocConf* conf) noexcept {
     ngx_http_request_t* r = ctx->request;
     ngx_http_upstream_t* u = r->upstream;
-    const http::Fields fields = list_fields(
-        r->pool, u != nullptr ? &u->headers_in.headers : &r->headers_out.headers, 0, nullptr);
+    const http::Fields fields =
+        list_fields(r->pool, u != nullptr ? &u->headers_in.headers : &r->headers_out.headers, 0, nullptr);
     Purge purge(ctx->zone);
     // Where POSTs are cached they are questions: one that went by must not take the answers to all others away.
-    const bool is_question = r->method == NGX_HTTP_POST && (conf->policy.methods & http::kCachePost) != 0
-                             && conf->key != nullptr && (conf->zone != nullptr || conf->zone_value != nullptr);
+    const bool is_question = r->method == NGX_HTTP_POST && (conf->policy.methods & http::kCachePost) != 0 &&
+                             conf->key != nullptr && (conf->zone != nullptr || conf->zone_value != nullptr);
     if ((conf->invalidate & (kInvalidateUnsafe | kInvalidateLocation)) != 0 && !is_question) {
         collect_urls(ctx, fields,
-                     (conf->invalidate & kInvalidateLocation) != 0 ? http::Named::kInvalidate : http::Named::kKeep, &purge);
+                     (conf->invalidate & kInvalidateLocation) != 0 ? http::Named::kInvalidate : http::Named::kKeep,
+                     &purge);
     }
     const ngx_uint_t status = r->headers_out.status;
-    if ((conf->invalidate & kInvalidateGroups) != 0 && status >= NGX_HTTP_OK
-        && status < NGX_HTTP_BAD_REQUEST) {
+    if ((conf->invalidate & kInvalidateGroups) != 0 && status >= NGX_HTTP_OK && status < NGX_HTTP_BAD_REQUEST) {
         collect_groups(ctx, fields, &purge);
     }
     tell_invalidation(ctx->zone, r->pool, purge.url, purge.urls, purge.group, purge.groups);
@@ -156,21 +155,19 @@ void compare_head(Ctx* ctx) noexcept {
         return;
     }
     const http::Fields head = list_fields(
-        r->pool, r->upstream != nullptr ? &r->upstream->headers_in.headers : &r->headers_out.headers, 0,
-        nullptr);
+        r->pool, r->upstream != nullptr ? &r->upstream->headers_in.headers : &r->headers_out.headers, 0, nullptr);
     http::Field lines[2];
     size_t n = 0;
     bool differs = false;
-    if (cache::decode_head(whole_head(r->pool, ctx->zone->store, ctx->pin), &stored)
-        && r->headers_out.status == stored.status) {
+    if (cache::decode_head(whole_head(r->pool, ctx->zone->store, ctx->pin), &stored) &&
+        r->headers_out.status == stored.status) {
         if (!stored.etag.empty()) {
             lines[n++] = {"ETag", stored.etag};
         }
         if (!stored.last_modified.empty()) {
             lines[n++] = {"Last-Modified", stored.last_modified};
         }
-        differs = http::head_differs({lines, n}, head,
-                                     static_cast<uint64_t>(shm::Store::body_length(ctx->pin)));
+        differs = http::head_differs({lines, n}, head, static_cast<uint64_t>(shm::Store::body_length(ctx->pin)));
     }
     ctx->zone->store.unpin(&ctx->pin);
     cache::Url url;
@@ -200,7 +197,7 @@ void invalidate_elsewhere(ngx_http_request_t* r, const LocConf* conf, const Zone
         if (zones[i] == own || !usable(zones[i])) {
             continue;
         }
-        Ctx ctx{};   // what collects needs no more of one
+        Ctx ctx{};  // what collects needs no more of one
         ctx.request = r;
         ctx.zone = zones[i];
         ctx.host = host_of(r);
@@ -211,9 +208,8 @@ void invalidate_elsewhere(ngx_http_request_t* r, const LocConf* conf, const Zone
 }
 
 bool is_unsafe_request(ngx_http_request_t* r, const LocConf* conf) noexcept {
-    return (r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) == 0 && !conf->api
-           && http::is_unsafe(http::parse_method(view(r->method_name)))
-           && !is_purge(r, conf->purge);   // done, or refused
+    return (r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) == 0 && !conf->api &&
+           http::is_unsafe(http::parse_method(view(r->method_name))) && !is_purge(r, conf->purge);  // done, or refused
 }
 
 }  // namespace
@@ -240,8 +236,8 @@ void observe_response(ngx_http_request_t* r, const LocConf* conf) noexcept {
     if (r == r->main) {
         count_passed_answer(ctx);
     }
-    if (r->method == NGX_HTTP_HEAD && r == r->main && r->headers_out.status < NGX_HTTP_BAD_REQUEST
-        && !conf->head_apart && !has_unkeyed_credentials(r)) {
+    if (r->method == NGX_HTTP_HEAD && r == r->main && r->headers_out.status < NGX_HTTP_BAD_REQUEST &&
+        !conf->head_apart && !has_unkeyed_credentials(r)) {
         compare_head(ctx);
     }
     // What the header alone cannot tell (size, tags, slab_no_cache) is left to the mark's short life.

@@ -86,8 +86,8 @@ ngx_int_t send_purged(ngx_http_request_t* r, ngx_uint_t status, json_t* fleet, v
     if (s->all) {
         json_array_append_new(list, json_pack("{s:b}", "all", 1));
     }
-    json_t* answer = json_pack("{s:I, s:I, s:o}", "seq", static_cast<json_int_t>(s->seq), "accepted", json_int_t{s->accepted},
-                               "understood", list);
+    json_t* answer = json_pack("{s:I, s:I, s:o}", "seq", static_cast<json_int_t>(s->seq), "accepted",
+                               json_int_t{s->accepted}, "understood", list);
     if (fleet != nullptr) {
         json_object_set_new(answer, "fleet", fleet);
     }

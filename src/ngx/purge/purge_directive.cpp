@@ -82,8 +82,7 @@ char* set_purge(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
         return const_cast<char*>("is duplicate");
     }
     auto* purge = pool_new<PurgeConf>(cf->pool);
-    if (purge == nullptr
-        || ngx_array_init(&purge->from.list, cf->pool, 4, sizeof(ngx_cidr_t)) != NGX_OK) {
+    if (purge == nullptr || ngx_array_init(&purge->from.list, cf->pool, 4, sizeof(ngx_cidr_t)) != NGX_OK) {
         return static_cast<char*>(NGX_CONF_ERROR);
     }
     purge->next = first;

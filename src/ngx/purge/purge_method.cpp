@@ -51,23 +51,23 @@ bool name_url(ngx_http_request_t* r, const LocConf* conf, cache::PurgeRequest* p
 bool name_all(ngx_http_request_t* r, const LocConf* conf, Selection* to, ngx_int_t* answered) noexcept {
     cache::PurgeRequest purge{to, view(r->method_name), conf->tags_mode == kTagsConfigured, false, false, {}};
     switch (read_fields(r, &purge)) {
-        case cache::FieldRead::kTooManyTags:
-            *answered = refuse(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "more than 1024 tags in one request");
-            return false;
-        case cache::FieldRead::kRefused:
-            *answered = refuse(r, NGX_HTTP_BAD_REQUEST, purge.complaint);
-            return false;
-        case cache::FieldRead::kFine:
-            break;
+    case cache::FieldRead::kTooManyTags:
+        *answered = refuse(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "more than 1024 tags in one request");
+        return false;
+    case cache::FieldRead::kRefused:
+        *answered = refuse(r, NGX_HTTP_BAD_REQUEST, purge.complaint);
+        return false;
+    case cache::FieldRead::kFine:
+        break;
     }
     switch (cache::purge_names(purge)) {
-        case cache::PurgeNames::kNothing:
-            *answered = refuse(r, NGX_HTTP_BAD_REQUEST, "PURGEKEYS names tags, in xkey-purge or xkey-softpurge");
-            return false;
-        case cache::PurgeNames::kUrl:
-            return name_url(r, conf, &purge, answered);
-        case cache::PurgeNames::kTags:
-            break;
+    case cache::PurgeNames::kNothing:
+        *answered = refuse(r, NGX_HTTP_BAD_REQUEST, "PURGEKEYS names tags, in xkey-purge or xkey-softpurge");
+        return false;
+    case cache::PurgeNames::kUrl:
+        return name_url(r, conf, &purge, answered);
+    case cache::PurgeNames::kTags:
+        break;
     }
     return true;
 }

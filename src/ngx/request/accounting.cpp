@@ -10,14 +10,21 @@ namespace {
 
 Counter counter_of(CacheStatus status) noexcept {
     switch (status) {
-    case CacheStatus::kHit:         return Counter::kHit;
-    case CacheStatus::kExpired:     return Counter::kExpired;
-    case CacheStatus::kStale:       return Counter::kStale;
-    case CacheStatus::kUpdating:    return Counter::kUpdating;
-    case CacheStatus::kRevalidated: return Counter::kRevalidated;
-    case CacheStatus::kBypass:      return Counter::kBypass;
+    case CacheStatus::kHit:
+        return Counter::kHit;
+    case CacheStatus::kExpired:
+        return Counter::kExpired;
+    case CacheStatus::kStale:
+        return Counter::kStale;
+    case CacheStatus::kUpdating:
+        return Counter::kUpdating;
+    case CacheStatus::kRevalidated:
+        return Counter::kRevalidated;
+    case CacheStatus::kBypass:
+        return Counter::kBypass;
     case CacheStatus::kNone:
-    case CacheStatus::kMiss:        break;
+    case CacheStatus::kMiss:
+        break;
     }
     return Counter::kMiss;
 }
@@ -41,9 +48,8 @@ void count_served(Ctx* ctx) noexcept {
     }
     count(ctx->zone, counter_of(ctx->status));
     const uint64_t us = clock_us() - ctx->started_us;
-    const bool from_store = ctx->pin
-                            && (ctx->status == CacheStatus::kHit || ctx->status == CacheStatus::kStale
-                                || ctx->status == CacheStatus::kUpdating);
+    const bool from_store = ctx->pin && (ctx->status == CacheStatus::kHit || ctx->status == CacheStatus::kStale ||
+                                         ctx->status == CacheStatus::kUpdating);
     if (!from_store) {
         count_lost(ctx, us);
         return;

@@ -14,12 +14,33 @@ namespace slab_cache::ngx {
 
 // 64..191 are ours (shm/store.h).
 enum class Counter : uint32_t {
-    kHit = 64, kMiss, kExpired, kStale, kUpdating, kRevalidated, kBypass, kPass,
-    kFills, kBackgroundFills, kFillsStored, kFillsFailed, kFillsRefused, kWaits,
-    kBytesFromCache, kBytesFromOrigin, kOriginMs, kSavedUs, kCorrupt, kPurges, kPurgeSelectors,
-    kPushes, kHitUs, kMissUs, kEarlyHints,
-    kReasonFirst = 100,        // + http::Reason
-    kHitBucketFirst = 156,     // + bucket of cache/histogram.h
+    kHit = 64,
+    kMiss,
+    kExpired,
+    kStale,
+    kUpdating,
+    kRevalidated,
+    kBypass,
+    kPass,
+    kFills,
+    kBackgroundFills,
+    kFillsStored,
+    kFillsFailed,
+    kFillsRefused,
+    kWaits,
+    kBytesFromCache,
+    kBytesFromOrigin,
+    kOriginMs,
+    kSavedUs,
+    kCorrupt,
+    kPurges,
+    kPurgeSelectors,
+    kPushes,
+    kHitUs,
+    kMissUs,
+    kEarlyHints,
+    kReasonFirst = 100,     // + http::Reason
+    kHitBucketFirst = 156,  // + bucket of cache/histogram.h
     kMissBucketFirst = 172,
 };
 static_assert(100 + http::kReasonCount <= 156, "reasons must fit below the histograms");
@@ -37,8 +58,8 @@ inline uint64_t counter_sum(Zone* zone, Counter counter, uint32_t offset = 0) no
     return zone->store.counter_sum(static_cast<uint32_t>(counter) + offset);
 }
 
-void count_served(Ctx* ctx) noexcept;   // by status; where the time went
-void count_pass(Ctx* ctx) noexcept;     // by reason
-void count_passed_answer(Ctx* ctx) noexcept;   // the answer to a request that passed is here
+void count_served(Ctx* ctx) noexcept;         // by status; where the time went
+void count_pass(Ctx* ctx) noexcept;           // by reason
+void count_passed_answer(Ctx* ctx) noexcept;  // the answer to a request that passed is here
 
 }  // namespace slab_cache::ngx

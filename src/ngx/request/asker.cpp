@@ -8,8 +8,8 @@
 namespace slab_cache::ngx {
 
 bool is_signed(ngx_http_request_t* r, const LocConf* conf) noexcept {
-    return conf->api_secret.len != 0 && r->headers_in.authorization != nullptr
-           && cache::is_token(view(r->headers_in.authorization->value));
+    return conf->api_secret.len != 0 && r->headers_in.authorization != nullptr &&
+           cache::is_token(view(r->headers_in.authorization->value));
 }
 
 cache::Asker asker_of(ngx_http_request_t* r) noexcept {
@@ -17,8 +17,7 @@ cache::Asker asker_of(ngx_http_request_t* r) noexcept {
     if (is_signed(r, loc_conf<LocConf>(r))) {
         return {is_https(r), {}};
     }
-    return {is_https(r),
-            r->headers_in.host != nullptr ? view(r->headers_in.host->value) : host_of(r)};
+    return {is_https(r), r->headers_in.host != nullptr ? view(r->headers_in.host->value) : host_of(r)};
 }
 
 }  // namespace slab_cache::ngx

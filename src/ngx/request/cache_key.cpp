@@ -36,7 +36,7 @@ bool escaped_path(ngx_http_request_t* r, Bytes* path) noexcept {
 struct Written {
     Bytes path;
     Bytes args;
-    bool has_mark;   // a "?", though nothing stands behind it
+    bool has_mark;  // a "?", though nothing stands behind it
 };
 
 // The URL as the client wrote it, whatever rewrites made of it. A subrequest has no client: its own.
@@ -87,9 +87,8 @@ http::Reason default_key(Ctx* ctx) noexcept {
     const Bytes scheme = is_https(r) ? Bytes("https") : Bytes("http");
     const Beyond more = beyond_host(r, ctx->host);
     const size_t authority_size = ctx->host.size() + more.mark.size() + more.text.size();
-    const size_t size = cache::KeyBuilder::needed(scheme.size())
-                        + cache::KeyBuilder::needed(authority_size)
-                        + cache::KeyBuilder::needed(ctx->uri.size());
+    const size_t size = cache::KeyBuilder::needed(scheme.size()) + cache::KeyBuilder::needed(authority_size) +
+                        cache::KeyBuilder::needed(ctx->uri.size());
     Scratch s;
     if (size > cache::kMaxKeyBytes) {
         return http::Reason::kKeyTooLong;
@@ -153,10 +152,9 @@ http::Reason configured_key(Ctx* ctx) noexcept {
 bool digest_body(ngx_http_request_t* r, u_char* out) noexcept {
     EVP_MD_CTX* md = EVP_MD_CTX_new();
     bool ok = md != nullptr && EVP_DigestInit_ex(md, EVP_sha256(), nullptr) == 1;
-    for (ngx_chain_t* cl = r->request_body != nullptr ? r->request_body->bufs : nullptr; cl != nullptr;
-         cl = cl->next) {
-        ok = ok && !cl->buf->in_file
-             && EVP_DigestUpdate(md, cl->buf->pos, static_cast<size_t>(cl->buf->last - cl->buf->pos)) == 1;
+    for (ngx_chain_t* cl = r->request_body != nullptr ? r->request_body->bufs : nullptr; cl != nullptr; cl = cl->next) {
+        ok = ok && !cl->buf->in_file &&
+             EVP_DigestUpdate(md, cl->buf->pos, static_cast<size_t>(cl->buf->last - cl->buf->pos)) == 1;
     }
     ok = ok && EVP_DigestFinal_ex(md, out, nullptr) == 1;
     EVP_MD_CTX_free(md);
@@ -220,8 +218,7 @@ Bytes host_of(ngx_http_request_t* r) noexcept {
     if (r->headers_in.server.len != 0) {
         return view(r->headers_in.server);
     }
-    auto* cscf = static_cast<ngx_http_core_srv_conf_t*>(
-        ngx_http_get_module_srv_conf(r, ngx_http_core_module));
+    auto* cscf = static_cast<ngx_http_core_srv_conf_t*>(ngx_http_get_module_srv_conf(r, ngx_http_core_module));
     return view(cscf->server_name);
 }
 
@@ -319,13 +316,13 @@ bool read_url(Ctx* ctx) noexcept {
     ngx_http_request_t* r = ctx->request;
     Written url;
     ctx->host = host_of(r);
-    if (!written_url(r, &url) || !canonical(r->pool, url, ctx->conf, &ctx->uri)
-        || !args_of_fill(r->pool, view(r->args), ctx->conf, &ctx->fill_args)
-        || !args_of_fill(r->pool, url.args, ctx->conf, &ctx->written_args) || !read_inner(ctx, url.path)) {
+    if (!written_url(r, &url) || !canonical(r->pool, url, ctx->conf, &ctx->uri) ||
+        !args_of_fill(r->pool, view(r->args), ctx->conf, &ctx->fill_args) ||
+        !args_of_fill(r->pool, url.args, ctx->conf, &ctx->written_args) || !read_inner(ctx, url.path)) {
         return false;
     }
-    ctx->fill_args_differ = ctx->fill_args != view(r->args) || ctx->written_args != url.args
-                            || (url.has_mark && url.args.empty() && ctx->conf->key_args != nullptr);
+    ctx->fill_args_differ = ctx->fill_args != view(r->args) || ctx->written_args != url.args ||
+                            (url.has_mark && url.args.empty() && ctx->conf->key_args != nullptr);
     return true;
 }
 
@@ -429,8 +426,7 @@ bool is_stand_in(const ngx_table_elt_t& h) noexcept {
     return h.value.len == 0 && (base::equal_nocase(view(h.key), "Date") || base::equal_nocase(view(h.key), "Server"));
 }
 
-http::Fields list_fields(ngx_pool_t* pool, ngx_list_t* list, size_t extra,
-                         http::Field** out) noexcept {
+http::Fields list_fields(ngx_pool_t* pool, ngx_list_t* list, size_t extra, http::Field** out) noexcept {
     size_t n = 0;
     for (ngx_list_part_t* part = &list->part; part != nullptr; part = part->next) {
         n += part->nelts;

@@ -18,7 +18,7 @@ const char* forwarded(const Ctx* ctx) noexcept {
         return "method";
     case http::Reason::kBypass:
         return "bypass";
-    case http::Reason::kVariant:   // also of a coding that no key tells apart: the lookup ended at the URL then
+    case http::Reason::kVariant:  // also of a coding that no key tells apart: the lookup ended at the URL then
         if (!(ctx->digest == ctx->primary)) {
             return "vary-miss";
         }
@@ -40,8 +40,7 @@ const char* forwarded(const Ctx* ctx) noexcept {
 }
 
 bool from_store(CacheStatus status) noexcept {
-    return status == CacheStatus::kHit || status == CacheStatus::kStale
-           || status == CacheStatus::kUpdating;
+    return status == CacheStatus::kHit || status == CacheStatus::kStale || status == CacheStatus::kUpdating;
 }
 
 // The key as a quoted string: what a string may not hold is left out.

@@ -17,7 +17,7 @@ inline constexpr size_t kMostControls = 2;
 struct Control {
     Bytes field;
     Bytes kept;
-    ngx_uint_t ignored_by_nginx;   // bit of ngx_http_upstream_conf_t::ignore_headers
+    ngx_uint_t ignored_by_nginx;  // bit of ngx_http_upstream_conf_t::ignore_headers
     uint32_t ignored_by_us;
     bool (*obey)(ngx_http_request_t* r, Bytes value) noexcept;
 };

@@ -30,14 +30,22 @@ void detach_request(Ctx* ctx) noexcept {
 
 Bytes status_word(CacheStatus status) noexcept {
     switch (status) {
-    case CacheStatus::kNone:        return {};
-    case CacheStatus::kMiss:        return "MISS";
-    case CacheStatus::kBypass:      return "BYPASS";
-    case CacheStatus::kExpired:     return "EXPIRED";
-    case CacheStatus::kStale:       return "STALE";
-    case CacheStatus::kUpdating:    return "UPDATING";
-    case CacheStatus::kRevalidated: return "REVALIDATED";
-    case CacheStatus::kHit:         return "HIT";
+    case CacheStatus::kNone:
+        return {};
+    case CacheStatus::kMiss:
+        return "MISS";
+    case CacheStatus::kBypass:
+        return "BYPASS";
+    case CacheStatus::kExpired:
+        return "EXPIRED";
+    case CacheStatus::kStale:
+        return "STALE";
+    case CacheStatus::kUpdating:
+        return "UPDATING";
+    case CacheStatus::kRevalidated:
+        return "REVALIDATED";
+    case CacheStatus::kHit:
+        return "HIT";
     }
     return {};
 }

@@ -33,112 +33,110 @@ struct Redirect {
     http::Fields fields;
 };
 
-enum class CacheStatus : uint8_t {
-    kNone, kMiss, kBypass, kExpired, kStale, kUpdating, kRevalidated, kHit
-};
-Bytes status_word(CacheStatus status) noexcept;   // nginx's words; empty for kNone
+enum class CacheStatus : uint8_t { kNone, kMiss, kBypass, kExpired, kStale, kUpdating, kRevalidated, kHit };
+Bytes status_word(CacheStatus status) noexcept;  // nginx's words; empty for kNone
 
 // How this request's own fill ended, or what it may do meanwhile.
 enum class FillNews : uint8_t {
     kNone,
-    kStored,       // ctx.pin is set: serve it, growing or complete
-    kValidated,    // the same after a 304
-    kRelay,        // not storable: the bytes come through ctx.relay
-    kServeStale,   // the origin failed; the stale object may be served
-    kRedirect,     // X-Accel-Redirect that is not stored: ctx.redirect
-    kAskItself,    // not storable, and so that the client's own request is answered sooner: it passes, for ctx.reason
-    kElsewhere,    // the location sends its requests elsewhere: ours goes there itself
-    kError,        // a status of nginx's own making, for which there may be an error_page: ctx.error_status
+    kStored,      // ctx.pin is set: serve it, growing or complete
+    kValidated,   // the same after a 304
+    kRelay,       // not storable: the bytes come through ctx.relay
+    kServeStale,  // the origin failed; the stale object may be served
+    kRedirect,    // X-Accel-Redirect that is not stored: ctx.redirect
+    kAskItself,   // not storable, and so that the client's own request is answered sooner: it passes, for ctx.reason
+    kElsewhere,   // the location sends its requests elsewhere: ours goes there itself
+    kError,       // a status of nginx's own making, for which there may be an error_page: ctx.error_status
 };
 
 struct Ctx {
     ngx_http_request_t* request;
     LocConf* conf;
     Zone* zone;
-    Step step;                   // written by set_step() alone
+    Step step;  // written by set_step() alone
     CacheStatus status;
     http::Reason reason;
-    bool collapsed;              // waited for somebody else's fill
-    uint8_t fills_seen;          // ... so many of which came to their end
-    bool is_asked_after;         // ... and the one it waits for now has asked the origin after this request came
-    bool unlocked;               // fills without a lease
-    bool marks_nothing;               // its fill marks nothing: others have not asked for what it asks
-    bool has_type;               // of an answer that redirected here: files keep it
-    bool was_let_in;             // by the location's access rules
-    bool is_passing;             // goes nginx's ordinary way, looked at
-    bool under_mark;             // passes because the key was found uncacheable a moment ago
-    uint8_t rounds;              // lookups after waiting, bounded
+    bool collapsed;       // waited for somebody else's fill
+    uint8_t fills_seen;   // ... so many of which came to their end
+    bool is_asked_after;  // ... and the one it waits for now has asked the origin after this request came
+    bool unlocked;        // fills without a lease
+    bool marks_nothing;   // its fill marks nothing: others have not asked for what it asks
+    bool has_type;        // of an answer that redirected here: files keep it
+    bool was_let_in;      // by the location's access rules
+    bool is_passing;      // goes nginx's ordinary way, looked at
+    bool under_mark;      // passes because the key was found uncacheable a moment ago
+    uint8_t rounds;       // lookups after waiting, bounded
 
     // The client's URL, as keys, selectors and purges have it.
-    Bytes host;                  // lower case, without port
-    Bytes uri;                   // $slab_cache_uri: path and kept arguments, canonical
-    Bytes written_args;          // of the client's URL: what the fill shows as $request_uri
-    Bytes inner_path;            // what rewrites and redirects made of it, decoded
+    Bytes host;          // lower case, without port
+    Bytes uri;           // $slab_cache_uri: path and kept arguments, canonical
+    Bytes written_args;  // of the client's URL: what the fill shows as $request_uri
+    Bytes inner_path;    // what rewrites and redirects made of it, decoded
     Bytes inner_args;
-    bool inner_differs;          // ... and that is another URL
-    Bytes fill_args;             // arguments of the fill, in the order that it sends
+    bool inner_differs;  // ... and that is another URL
+    Bytes fill_args;     // arguments of the fill, in the order that it sends
     bool fill_args_differ;
 
     // slice.h
-    bool is_sliced;              // asks for a part of a file, and is about that alone
-    bool is_part;                // ... as a subrequest of nginx's slice module
+    bool is_sliced;  // asks for a part of a file, and is about that alone
+    bool is_part;    // ... as a subrequest of nginx's slice module
     http::ByteRange slice;
-    Bytes slice_range;           // the same as $slice_range has it
+    Bytes slice_range;  // the same as $slice_range has it
 
-    uint64_t identity;           // identity.h
-    bool is_plain;               // reached by the URL as it is: a pushed object is for it
-    Bytes url_key;               // of slot 0
+    uint64_t identity;  // identity.h
+    bool is_plain;      // reached by the URL as it is: a pushed object is for it
+    Bytes url_key;      // of slot 0
     shm::Digest url_digest;
-    Bytes key;                   // primary, of the slot in use
+    Bytes key;  // primary, of the slot in use
     shm::Digest primary;
-    Bytes variant_key;           // of the variant looked up; equals key where there are none
+    Bytes variant_key;  // of the variant looked up; equals key where there are none
     shm::Digest digest;
 
-    shm::Pin pin;                // served, or to be
-    cache::StoredResponse stored; // the head of the entry decoded last
-    uint32_t stored_ref;         // ... which is this one; 0 = none
-    shm::Pin stale;              // what a revalidation started from
-    bool stale_servable;         // ... may be served should the origin fail
+    shm::Pin pin;                  // served, or to be
+    cache::StoredResponse stored;  // the head of the entry decoded last
+    uint32_t stored_ref;           // ... which is this one; 0 = none
+    shm::Pin stale;                // what a revalidation started from
+    bool stale_servable;           // ... may be served should the origin fail
 
-    shm::Ticket ticket;          // whose progress we watch
-    shm::Ticket first_ticket;    // ... the first one, of
+    shm::Ticket ticket;        // whose progress we watch
+    shm::Ticket first_ticket;  // ... the first one, of
     shm::Digest first_lease;
-    uint32_t answer_id;        // of the object that is_asked_after brought (fill.h); 0: none
+    uint32_t answer_id;  // of the object that is_asked_after brought (fill.h); 0: none
     Waiter waiter;
     uint64_t wait_since_ms;
     uint64_t waited_ms;
     uint64_t deadline_ms;
 
-    Fill* fill;                  // our own, while it runs
-    Fill* direct;                // ... when this request itself asks the origin (direct_fill.h)
-    bool direct_stored;          // ... and its answer was stored; `stored` is its head
-    int64_t origin_age;          // of the answer to it: its Age field; -1: none
-    http::Field* own_fields;     // ... and what is not stored of it, but is this client's
+    Fill* fill;               // our own, while it runs
+    Fill* direct;             // ... when this request itself asks the origin (direct_fill.h)
+    bool direct_stored;       // ... and its answer was stored; `stored` is its head
+    int64_t origin_age;       // of the answer to it: its Age field; -1: none
+    http::Field* own_fields;  // ... and what is not stored of it, but is this client's
     size_t own_count;
-    void (*leave_fills)(Ctx* ctx) noexcept;   // parts from both; set with the first of them
+    void (*leave_fills)(Ctx* ctx) noexcept;  // parts from both; set with the first of them
     FillNews news;
     ngx_uint_t error_status;
     Relay* relay;
     Redirect* redirect;
 
-    uint64_t stream_offset;      // bytes of the body handed to nginx
+    uint64_t stream_offset;  // bytes of the body handed to nginx
     uint64_t stream_cursor;
     ngx_chain_t* free_bufs;
     ngx_chain_t* busy_bufs;
-    int64_t age;                 // -1: not served from store
+    int64_t age;  // -1: not served from store
     int64_t ttl;
-    uint64_t started_us;         // clock_us() when the request came to the cache
+    uint64_t started_us;  // clock_us() when the request came to the cache
     uint32_t saved_us;
-    uint32_t hits;               // of an object that was copied
-    bool is_copied;              // `stored` is in our memory, and the object was let go
-    bool is_spooled;             // ... or will be when it has come to its end: what the client is sent lies in `spool`
-    ngx_temp_file_t* spool;      // spool.h
+    uint32_t hits;           // of an object that was copied
+    bool is_copied;          // `stored` is in our memory, and the object was let go
+    bool is_spooled;         // ... or will be when it has come to its end: what the client is sent lies in `spool`
+    ngx_temp_file_t* spool;  // spool.h
 };
 
-inline Ctx* get_ctx(ngx_http_request_t* r) noexcept {    // of the current location
+inline Ctx* get_ctx(ngx_http_request_t* r) noexcept {  // of the current location
     return static_cast<Ctx*>(ngx_http_get_module_ctx(r, ngx_http_slab_cache_module));
 }
-Ctx* find_ctx(ngx_http_request_t* r) noexcept;   // also across internal redirects; nullptr if never cached
+Ctx* find_ctx(ngx_http_request_t* r) noexcept;  // also across internal redirects; nullptr if never cached
 Ctx* make_ctx(ngx_http_request_t* r, LocConf* conf) noexcept;
 // The request ends, or does something else from now on: nothing of ours wakes it any more. Idempotent.
 void detach_request(Ctx* ctx) noexcept;

@@ -92,7 +92,7 @@ Found find_object(Ctx* ctx) noexcept {
     if (!ctx->pin || !cache::is_marker(shm::Store::flags(ctx->pin))) {
         return found;
     }
-    shm::Pin marker = ctx->pin;   // its head is read while we look for the variant
+    shm::Pin marker = ctx->pin;  // its head is read while we look for the variant
     ctx->pin = {};
     const Found variant = find_variant(ctx, shm::Store::head(marker));
     ctx->zone->store.unpin(&marker);
@@ -112,8 +112,7 @@ bool appeared_meanwhile(Ctx* ctx) noexcept {
     if (store.find(ctx->digest, ctx->variant_key, &pin) != shm::Status::kOk) {
         return false;
     }
-    const bool news =
-        pin.ref != ctx->stale.ref && validity_of(ctx->zone, url_of(ctx), pin) == shm::Validity::kValid;
+    const bool news = pin.ref != ctx->stale.ref && validity_of(ctx->zone, url_of(ctx), pin) == shm::Validity::kValid;
     store.unpin(&pin);
     return news;
 }
@@ -125,10 +124,10 @@ bool join_stream(Ctx* ctx) noexcept {
         return false;
     }
     cache::HeadFixed answer;
-    if (!is_of(ctx, ctx->pin) || validity_of(ctx->zone, url_of(ctx), ctx->pin) != shm::Validity::kValid
-        || !cache::decode_facts(shm::Store::head(ctx->pin), &answer)
-        || http::reuse(answer.facts, request_facts(ctx->request), ctx->conf->policy, now_sec()).kind
-               != http::ReuseKind::kFresh) {
+    if (!is_of(ctx, ctx->pin) || validity_of(ctx->zone, url_of(ctx), ctx->pin) != shm::Validity::kValid ||
+        !cache::decode_facts(shm::Store::head(ctx->pin), &answer) ||
+        http::reuse(answer.facts, request_facts(ctx->request), ctx->conf->policy, now_sec()).kind !=
+            http::ReuseKind::kFresh) {
         store.unpin(&ctx->pin);
         return false;
     }

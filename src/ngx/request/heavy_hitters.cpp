@@ -43,9 +43,7 @@ bool route_name(ngx_pool_t* pool, Bytes host, Bytes uri, Bytes* name) noexcept {
     return true;
 }
 
-uint64_t route_fingerprint(Zone* zone, Bytes name) noexcept {
-    return cache::tag_selector(name, zone->store.secret());
-}
+uint64_t route_fingerprint(Zone* zone, Bytes name) noexcept { return cache::tag_selector(name, zone->store.secret()); }
 
 void note_served(Ctx* ctx) noexcept {
     const uint32_t weight = ctx->zone->sampler.take(now_sec());

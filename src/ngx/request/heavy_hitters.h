@@ -9,8 +9,8 @@
 
 namespace slab_cache::ngx {
 
-void note_served(Ctx* ctx) noexcept;                // from the store; ctx->saved_us is what it saved
-void note_lost(Ctx* ctx, uint64_t us) noexcept;     // not from the store; ctx->reason says why
+void note_served(Ctx* ctx) noexcept;             // from the store; ctx->saved_us is what it saved
+void note_lost(Ctx* ctx, uint64_t us) noexcept;  // not from the store; ctx->reason says why
 
 // How a route is known to the sketches: "host/path". False when memory ran out.
 bool route_name(ngx_pool_t* pool, Bytes host, Bytes uri, Bytes* name) noexcept;

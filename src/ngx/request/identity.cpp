@@ -42,7 +42,7 @@ bool read_identity(Ctx* ctx) noexcept {
     ngx_http_request_t* r = ctx->request;
     ctx->is_plain = false;
     if (conf->key != nullptr) {
-        ctx->identity = is_head_apart(r, conf)         ? kHeadIdentity
+        ctx->identity = is_head_apart(r, conf)       ? kHeadIdentity
                         : r->method == NGX_HTTP_POST ? kPostIdentity
                         : ctx->is_sliced             ? kSliceIdentity
                                                      : kExplicitIdentity;
@@ -74,7 +74,7 @@ bool read_identity(Ctx* ctx) noexcept {
 }
 
 bool is_of(const Ctx* ctx, const shm::Pin& pin) noexcept {
-#ifdef SLAB_TWIN_KEY   // a broken twin, for tests: the URL alone decides
+#ifdef SLAB_TWIN_KEY  // a broken twin, for tests: the URL alone decides
     return true;
 #endif
     uint32_t n = 0;
@@ -90,8 +90,8 @@ bool is_one_piece(const Ctx* ctx) noexcept {
 
 bool is_head_alone(const Ctx* ctx) noexcept {
     const LocConf* conf = ctx->conf;
-    return ctx->request->method == NGX_HTTP_HEAD
-           && ((conf->convert_head == 0 && !conf->head_apart) || has_unkeyed_credentials(ctx->request));
+    return ctx->request->method == NGX_HTTP_HEAD &&
+           ((conf->convert_head == 0 && !conf->head_apart) || has_unkeyed_credentials(ctx->request));
 }
 
 bool is_clonable(const Ctx* ctx) noexcept {

@@ -29,9 +29,7 @@ bool read_identity(Ctx* ctx) noexcept;
 // May this object be given to this request?
 bool is_of(const Ctx* ctx, const shm::Pin& pin) noexcept;
 // Leases and marks of one key are kept apart by identity.
-inline shm::Digest with_identity(const shm::Digest& d, uint64_t identity) noexcept {
-    return {d.lo ^ identity, d.hi};
-}
+inline shm::Digest with_identity(const shm::Digest& d, uint64_t identity) noexcept { return {d.lo ^ identity, d.hi}; }
 
 // Its answer is stored, and for other HEADs.
 inline bool is_head_apart(const ngx_http_request_t* r, const LocConf* conf) noexcept {

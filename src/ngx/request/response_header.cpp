@@ -18,14 +18,30 @@ using cache::Known;
 bool place(ngx_http_request_t* r, Known id, ngx_table_elt_t* h) noexcept {
     auto& out = r->headers_out;
     switch (id) {
-    case Known::kDate:            out.date = h; break;
-    case Known::kLastModified:    out.last_modified = h; break;
-    case Known::kETag:            out.etag = h; break;
-    case Known::kExpires:         out.expires = h; break;
-    case Known::kContentEncoding: out.content_encoding = h; break;
-    case Known::kRefresh:         out.refresh = h; break;
-    case Known::kWwwAuthenticate: out.www_authenticate = h; break;
-    case Known::kServer:          out.server = h; break;
+    case Known::kDate:
+        out.date = h;
+        break;
+    case Known::kLastModified:
+        out.last_modified = h;
+        break;
+    case Known::kETag:
+        out.etag = h;
+        break;
+    case Known::kExpires:
+        out.expires = h;
+        break;
+    case Known::kContentEncoding:
+        out.content_encoding = h;
+        break;
+    case Known::kRefresh:
+        out.refresh = h;
+        break;
+    case Known::kWwwAuthenticate:
+        out.www_authenticate = h;
+        break;
+    case Known::kServer:
+        out.server = h;
+        break;
     case Known::kLocation:
         // A path is left to the client: nginx would make it absolute with its own idea of the host.
         if (h->value.len != 0 && h->value.data[0] != '/') {
@@ -44,25 +60,22 @@ bool place(ngx_http_request_t* r, Known id, ngx_table_elt_t* h) noexcept {
 
 http::Condition condition(ngx_http_request_t* r, const cache::StoredResponse& stored) noexcept {
     const auto& in = r->headers_in;
-    if (in.if_none_match == nullptr && in.if_modified_since == nullptr && in.if_match == nullptr
-        && in.if_unmodified_since == nullptr) {
+    if (in.if_none_match == nullptr && in.if_modified_since == nullptr && in.if_match == nullptr &&
+        in.if_unmodified_since == nullptr) {
         return http::Condition::kProceed;
     }
     // nginx then takes it for modified, whatever else was asked with it.
     const bool modified = in.if_modified_since != nullptr && core_loc_conf(r)->if_modified_since == NGX_HTTP_IMS_OFF;
     http::Field lines[4];
     size_t n = 0;
-    for (ngx_table_elt_t* h :
-         {in.if_none_match, in.if_modified_since, in.if_match, in.if_unmodified_since}) {
+    for (ngx_table_elt_t* h : {in.if_none_match, in.if_modified_since, in.if_match, in.if_unmodified_since}) {
         if (h != nullptr && !(modified && (h == in.if_none_match || h == in.if_modified_since))) {
             lines[n++] = {view(h->key), view(h->value)};
         }
     }
-    const http::Method method =
-        r->method == NGX_HTTP_HEAD ? http::Method::kHead : http::Method::kGet;
+    const http::Method method = r->method == NGX_HTTP_HEAD ? http::Method::kHead : http::Method::kGet;
     return http::evaluate_preconditions({lines, n}, method, stored.status,
-                                        {stored.etag, stored.last_modified, stored.facts.date},
-                                        wall_sec());
+                                        {stored.etag, stored.last_modified, stored.facts.date}, wall_sec());
 }
 
 // What is no range of a GET is ignored (RFC 9110 §14.2): nginx would answer it with a 416, or cut a HEAD.
@@ -108,8 +121,8 @@ bool add_fields(ngx_http_request_t* r, const Ctx* ctx, const cache::StoredRespon
             set_content_type(r, field.value, stored.content_type_len);
             continue;
         }
-        if ((stored.status == NGX_HTTP_OK && is_said_by_nginx(r, field))
-            || (is_stored_part(ctx, stored) && field.id == Known::kAcceptRanges)) {
+        if ((stored.status == NGX_HTTP_OK && is_said_by_nginx(r, field)) ||
+            (is_stored_part(ctx, stored) && field.id == Known::kAcceptRanges)) {
             continue;
         }
         ngx_table_elt_t* h = push_header(&r->headers_out.headers);
@@ -123,7 +136,7 @@ bool add_fields(ngx_http_request_t* r, const Ctx* ctx, const cache::StoredRespon
             return false;
         }
         if (stored.status == NGX_HTTP_PARTIAL_CONTENT && field.lowcase == "content-range") {
-            if (!pool_copy(r->pool, to_str(field.value), &h->value)) {   // nginx reads it up to a NUL
+            if (!pool_copy(r->pool, to_str(field.value), &h->value)) {  // nginx reads it up to a NUL
                 return false;
             }
             r->headers_out.content_range = h;
@@ -163,8 +176,8 @@ bool add_own_fields(ngx_http_request_t* r, const Ctx* ctx) noexcept {
 
 // Served with the answer to its own fill: not from the store.
 bool is_first_hand(const Ctx* ctx) noexcept {
-    return ctx->status == CacheStatus::kMiss || ctx->status == CacheStatus::kExpired
-           || ctx->status == CacheStatus::kBypass;
+    return ctx->status == CacheStatus::kMiss || ctx->status == CacheStatus::kExpired ||
+           ctx->status == CacheStatus::kBypass;
 }
 
 }  // namespace
@@ -189,8 +202,8 @@ void set_content_type(ngx_http_request_t* r, Bytes value, size_t type_len) noexc
 }
 
 bool is_location_ours(const ngx_http_headers_out_t& out) noexcept {
-    return out.location != nullptr && out.location->hash != 0 && out.location->value.len != 0
-           && out.location->value.data[0] == '/';
+    return out.location != nullptr && out.location->hash != 0 && out.location->value.len != 0 &&
+           out.location->value.data[0] == '/';
 }
 
 void make_location_ours(ngx_http_request_t* r) noexcept {
@@ -207,14 +220,14 @@ bool is_server_withheld(const ngx_http_headers_out_t& out) noexcept {
 }
 
 void withhold_server(ngx_http_request_t* r) noexcept {
-    static ngx_table_elt_t none;   // nginx looks at the pointer, and sends lines of the list alone
+    static ngx_table_elt_t none;  // nginx looks at the pointer, and sends lines of the list alone
     r->headers_out.server = &none;
 }
 
 ngx_int_t build_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
     const cache::StoredResponse* decoded = stored_response(ctx);
     if (decoded == nullptr) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;   // lookups have checked it: cannot happen
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;  // lookups have checked it: cannot happen
     }
     if ((shm::Store::flags(ctx->pin) & cache::kGzipVaryFlag) != 0) {
         leave_vary_to_nginx(r);
@@ -251,7 +264,7 @@ ngx_int_t put_header(ngx_http_request_t* r, Ctx* ctx, const cache::StoredRespons
     out.status = not_modified ? static_cast<ngx_uint_t>(NGX_HTTP_NOT_MODIFIED) : stored.status;
     out.content_length_n = not_modified ? -1 : length;
     out.last_modified_time = static_cast<time_t>(stored.last_modified_time);
-    r->disable_not_modified = is_part ? 0 : 1;   // answered above, by RFC 9110's order
+    r->disable_not_modified = is_part ? 0 : 1;  // answered above, by RFC 9110's order
     r->allow_ranges = !is_part && range_allowed(r, {stored.etag, stored.last_modified, stored.facts.date});
     r->single_range = !complete;
     if (!add_fields(r, ctx, stored, not_modified)) {
@@ -263,7 +276,7 @@ ngx_int_t put_header(ngx_http_request_t* r, Ctx* ctx, const cache::StoredRespons
         return NGX_ERROR;
     }
     if (is_first_hand(ctx)) {
-        ctx->age = ctx->origin_age;   // Age only if the origin gave one
+        ctx->age = ctx->origin_age;  // Age only if the origin gave one
         return ctx->age < 0 || add_age(r, ctx->age) ? NGX_OK : NGX_ERROR;
     }
     ctx->age = http::current_age(stored.facts, now_sec());
@@ -279,13 +292,12 @@ bool range_allowed(ngx_http_request_t* r, const http::Validators& whole) noexcep
         return is_range(r, r->headers_out.content_length_n);
     }
     const http::Field line = {view(in.if_range->key), view(in.if_range->value)};
-    return is_range(r, r->headers_out.content_length_n)
-           && http::if_range_holds({&line, 1}, whole, wall_sec());
+    return is_range(r, r->headers_out.content_length_n) && http::if_range_holds({&line, 1}, whole, wall_sec());
 }
 
 bool wants_one_buf(ngx_http_request_t* r) noexcept {
-    return r->headers_out.status == NGX_HTTP_PARTIAL_CONTENT && r->headers_in.range != nullptr
-           && view(r->headers_in.range->value).find(',') != Bytes::npos;
+    return r->headers_out.status == NGX_HTTP_PARTIAL_CONTENT && r->headers_in.range != nullptr &&
+           view(r->headers_in.range->value).find(',') != Bytes::npos;
 }
 
 bool set_header_out(ngx_http_request_t* r, Bytes name, Bytes lowcase, Bytes value) noexcept {

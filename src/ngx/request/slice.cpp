@@ -16,17 +16,17 @@ bool is_of_slice_module(ngx_http_request_t* r) noexcept {
 
 // The object that the client's answer began with; nullptr where it came from none.
 const cache::StoredResponse* beginning(Ctx* whole) noexcept {
-    const cache::StoredResponse* stored = whole->pin                                  ? stored_response(whole)
+    const cache::StoredResponse* stored = whole->pin                                 ? stored_response(whole)
                                           : whole->is_copied || whole->direct_stored ? &whole->stored
-                                                                                      : nullptr;
+                                                                                     : nullptr;
     return stored != nullptr && stored->status == NGX_HTTP_PARTIAL_CONTENT ? stored : nullptr;
 }
 
 // What tells one version of a file from another.
 struct Version {
     Bytes etag;
-    int64_t modified;    // -1: unknown
-    uint64_t length;     // of the whole; 0: unknown
+    int64_t modified;  // -1: unknown
+    uint64_t length;   // of the whole; 0: unknown
     int64_t born_at;
 };
 
@@ -59,7 +59,8 @@ bool is_same_version(const Version& a, const Version& b) noexcept {
 }
 
 bool has_asked(const Ctx* ctx) noexcept {
-    return ctx->status == CacheStatus::kMiss || ctx->status == CacheStatus::kExpired || ctx->status == CacheStatus::kBypass;
+    return ctx->status == CacheStatus::kMiss || ctx->status == CacheStatus::kExpired ||
+           ctx->status == CacheStatus::kBypass;
 }
 
 // False: the two are of two files, and nginx's module, which looks at ETag alone, would not notice.
@@ -90,7 +91,7 @@ http::Reason read_slice(Ctx* ctx) noexcept {
     }
     const ngx_http_variable_value_t* v = ngx_http_get_flushed_variable(r, static_cast<ngx_uint_t>(index));
     if (v == nullptr || !v->valid || v->not_found || v->len == 0) {
-        return http::Reason::kNone;   // the answer to an error, say: the whole
+        return http::Reason::kNone;  // the answer to an error, say: the whole
     }
     // The module writes the next part's range into the same memory.
     if (!pool_copy(r->pool, Bytes{reinterpret_cast<char*>(v->data), v->len}, &ctx->slice_range)) {
@@ -147,12 +148,13 @@ bool turn_down_part(Ctx* ctx, const cache::StoredResponse& part) noexcept {
     const cache::StoredResponse* began = whole != nullptr ? beginning(whole) : nullptr;
     if (began == nullptr) {
         // An explicit key may be anything: a part is for who asks for parts.
-        const bool can_module_tell = ctx->is_part && !part.etag.empty() && is_said(ctx->request->main->headers_out.etag);
-        ctx->unlocked = ctx->unlocked || !can_module_tell;   // it is others' all the same: nobody waits for this fill
+        const bool can_module_tell =
+            ctx->is_part && !part.etag.empty() && is_said(ctx->request->main->headers_out.etag);
+        ctx->unlocked = ctx->unlocked || !can_module_tell;  // it is others' all the same: nobody waits for this fill
         return !can_module_tell;
     }
     if (is_same_version(version_of(*began), version_of(part)) || part.facts.born_at > began->facts.born_at) {
-        return false;   // a newer one ends the answer (fits_whole)
+        return false;  // a newer one ends the answer (fits_whole)
     }
     (void) ctx->zone->store.remove(ctx->digest, ctx->variant_key);
     return true;
@@ -162,7 +164,8 @@ bool fits_whole(Ctx* ctx) noexcept {
     Ctx* whole = ctx->is_part ? get_ctx(ctx->request->main) : nullptr;
     const cache::StoredResponse* began = whole != nullptr ? beginning(whole) : nullptr;
     const cache::StoredResponse* part = began != nullptr ? stored_response(ctx) : nullptr;
-    return part == nullptr || part->status != NGX_HTTP_PARTIAL_CONTENT || fits(ctx, whole, version_of(*began), version_of(*part));
+    return part == nullptr || part->status != NGX_HTTP_PARTIAL_CONTENT ||
+           fits(ctx, whole, version_of(*began), version_of(*part));
 }
 
 bool passes_as_part(ngx_http_request_t* r, Ctx* ctx) noexcept {
@@ -172,7 +175,7 @@ bool passes_as_part(ngx_http_request_t* r, Ctx* ctx) noexcept {
 }
 
 uint64_t end_within_part(const Ctx* ctx) noexcept {
-    const auto& out = ctx->request->main->headers_out;   // the range filter has told the client by then
+    const auto& out = ctx->request->main->headers_out;  // the range filter has told the client by then
     if (out.status != NGX_HTTP_PARTIAL_CONTENT || out.content_length_n < 0) {
         return UINT64_MAX;
     }

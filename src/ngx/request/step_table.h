@@ -9,20 +9,29 @@
 namespace slab_cache::ngx {
 
 enum class Step : uint8_t {
-    kStart, kBody, kLookup, kWait,
-    kServe, kRelay, kRedirect,  // a content handler answers, from the zone or with what the fill hands on
-    kStreaming, kRelaying,      // ... and sends what comes, as it comes
-    kAnswered,                  // nothing left to do: what the fill says from now on is not for this request
-    kDirect, kAsking,           // this request asks the origin for all who wait: is about to, and does
+    kStart,
+    kBody,
+    kLookup,
+    kWait,
+    kServe,
+    kRelay,
+    kRedirect,  // a content handler answers, from the zone or with what the fill hands on
+    kStreaming,
+    kRelaying,  // ... and sends what comes, as it comes
+    kAnswered,  // nothing left to do: what the fill says from now on is not for this request
+    kDirect,
+    kAsking,  // this request asks the origin for all who wait: is about to, and does
     kPass,
 };
 
 template <typename... S>
-constexpr uint32_t steps(S... step) noexcept { return (0U | ... | (1U << static_cast<unsigned>(step))); }
+constexpr uint32_t steps(S... step) noexcept {
+    return (0U | ... | (1U << static_cast<unsigned>(step)));
+}
 
 struct StepRow {
     const char* name;
-    uint32_t after;   // steps()
+    uint32_t after;  // steps()
 };
 
 inline constexpr uint32_t kAnyStep = ~0U;
@@ -30,14 +39,14 @@ inline constexpr uint32_t kBeforeAnswer = steps(Step::kStart, Step::kBody, Step:
 inline constexpr StepRow kStepTable[] = {
     {"start", 0},
     {"body", steps(Step::kStart)},
-    {"lookup", kBeforeAnswer},                                        // from lookup: an object appeared meanwhile
-    {"wait", kBeforeAnswer},                                          // from start, body: bypassed, a fill runs
+    {"lookup", kBeforeAnswer},  // from lookup: an object appeared meanwhile
+    {"wait", kBeforeAnswer},    // from start, body: bypassed, a fill runs
     {"serve", steps(Step::kLookup, Step::kWait)},
     {"relay", steps(Step::kWait)},
     {"redirect", steps(Step::kWait)},
-    {"streaming", steps(Step::kAnswered)},                            // the header is sent, its handler returns
-    {"relaying", steps(Step::kAnswered, Step::kStreaming)},           // from streaming: the object outgrew the cache
-    {"answered", kAnyStep},                                           // nginx may take a request away at any step
+    {"streaming", steps(Step::kAnswered)},                   // the header is sent, its handler returns
+    {"relaying", steps(Step::kAnswered, Step::kStreaming)},  // from streaming: the object outgrew the cache
+    {"answered", kAnyStep},                                  // nginx may take a request away at any step
     {"direct", kBeforeAnswer},
     {"asking", steps(Step::kDirect)},
     {"pass", kBeforeAnswer},

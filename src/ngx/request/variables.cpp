@@ -250,8 +250,8 @@ ngx_int_t add_variables(ngx_conf_t* cf) noexcept {
 }
 
 void look_behind_upstream_variables(ngx_cycle_t* cycle) noexcept {
-    auto* cmcf = static_cast<ngx_http_core_main_conf_t*>(
-        ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module));
+    auto* cmcf =
+        static_cast<ngx_http_core_main_conf_t*>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module));
     auto* v = static_cast<ngx_http_variable_t*>(cmcf->variables.elts);
     for (ngx_uint_t i = 0; i < cmcf->variables.nelts; i++) {
         // A variable of that name which `set` made has other data, and is left alone.

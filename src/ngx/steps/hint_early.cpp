@@ -15,8 +15,7 @@ namespace slab_cache::ngx {
 namespace {
 
 bool is_navigation(ngx_http_request_t* r) noexcept {
-    return r->method == NGX_HTTP_GET
-           && base::equal_nocase(request_fields(r).get("Sec-Fetch-Mode"), "navigate");
+    return r->method == NGX_HTTP_GET && base::equal_nocase(request_fields(r).get("Sec-Fetch-Mode"), "navigate");
 }
 
 // A copy on the request's pool: what the socket does not take at once stays with nginx. Empty: there are none.
@@ -28,8 +27,9 @@ Bytes find_hints(Ctx* ctx) noexcept {
     if (store.find(cache::side_digest(ctx->digest, ctx->identity), ctx->variant_key, &pin) != shm::Status::kOk) {
         return {};
     }
-    if ((shm::Store::flags(pin) & cache::kHintsFlag) != 0 && shm::Store::stale_until(pin) >= now_sec() && is_of(ctx, pin)
-        && validity_of(ctx->zone, url, pin) == shm::Validity::kValid) {   // soft purges, too, say that it has changed
+    if ((shm::Store::flags(pin) & cache::kHintsFlag) != 0 && shm::Store::stale_until(pin) >= now_sec() &&
+        is_of(ctx, pin) &&
+        validity_of(ctx->zone, url, pin) == shm::Validity::kValid) {  // soft purges, too, say that it has changed
         store.touch(pin);
         if (!pool_copy(ctx->request->pool, shm::Store::head(pin), &hints)) {
             hints = {};

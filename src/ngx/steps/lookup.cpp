@@ -27,13 +27,13 @@
 namespace slab_cache::ngx {
 namespace {
 
-constexpr uint8_t kMostFills = 3;   // of others that a request waits for one after the other, before it asks itself
-constexpr uint8_t kMaxRounds = 8;   // lookups after waiting before a request stops being polite
+constexpr uint8_t kMostFills = 3;  // of others that a request waits for one after the other, before it asks itself
+constexpr uint8_t kMaxRounds = 8;  // lookups after waiting before a request stops being polite
 
 void serve_with(Ctx* ctx, CacheStatus status) noexcept {
     ctx->status = status;
     if (status == CacheStatus::kHit) {
-        ctx->reason = http::Reason::kNone;   // of a look before
+        ctx->reason = http::Reason::kNone;  // of a look before
     }
     set_step(ctx, Step::kServe);
 }
@@ -72,8 +72,8 @@ Next fill_or_wait(Ctx* ctx) noexcept {
         return fill_as_leader(ctx, {});
     }
     shm::Ticket ticket;
-    switch (ctx->zone->store.lease_acquire(lease_digest(ctx), now_ms(),
-                                           static_cast<uint32_t>(ctx->conf->lock_age), &ticket)) {
+    switch (ctx->zone->store.lease_acquire(lease_digest(ctx), now_ms(), static_cast<uint32_t>(ctx->conf->lock_age),
+                                           &ticket)) {
     case shm::LeaseAnswer::kOwned:
         return take_lease(ctx, ticket);
     case shm::LeaseAnswer::kUnavailable:
@@ -140,7 +140,7 @@ bool is_ruled_out(ngx_http_request_t* r, ngx_array_t* rules) noexcept {
 Next miss(Ctx* ctx) noexcept {
     LocConf* conf = ctx->conf;
     ctx->status = CacheStatus::kMiss;
-    if (!ctx->zone->missing || !(ctx->digest == ctx->primary)) {   // else start() has done it
+    if (!ctx->zone->missing || !(ctx->digest == ctx->primary)) {  // else start() has done it
         ctx->zone->store.lease_prefetch(lease_digest(ctx));
     }
     ctx->zone->missing = true;
@@ -150,8 +150,7 @@ Next miss(Ctx* ctx) noexcept {
     if (refused != http::Reason::kNone) {
         return pass_marked(ctx, refused);
     }
-    if (conf->min_uses > 1 && ctx->rounds == 0
-        && ctx->zone->store.bump_uses(lease_digest(ctx)) < conf->min_uses) {
+    if (conf->min_uses > 1 && ctx->rounds == 0 && ctx->zone->store.bump_uses(lease_digest(ctx)) < conf->min_uses) {
         pass(ctx, http::Reason::kMinUses);
         return Next::kMore;
     }
@@ -179,15 +178,15 @@ Next expired(Ctx* ctx, const http::StoredFacts& facts, Found found) noexcept {
         }
     }
     if (ctx->stale_servable && origin_failing(ctx->zone, lease_digest(ctx))) {
-        ctx->pin = ctx->stale;   // it failed a moment ago: leave it in peace
+        ctx->pin = ctx->stale;  // it failed a moment ago: leave it in peace
         ctx->stale = {};
         ctx->reason = http::Reason::kOriginError;
         serve_with(ctx, CacheStatus::kStale);
         return Next::kMore;
     }
-    const bool may_update = found != Found::kDoubted
-                            && (found == Found::kSoftPurged
-                                || http::may_serve_stale(facts, http::kStaleUpdating, policy, now_sec()));
+    const bool may_update =
+        found != Found::kDoubted &&
+        (found == Found::kSoftPurged || http::may_serve_stale(facts, http::kStaleUpdating, policy, now_sec()));
     const Next next = fill_or_wait(ctx);
     if (ctx->step == Step::kWait && ctx->collapsed && may_update && ctx->rounds == 0) {
         ctx->pin = ctx->stale;
@@ -203,9 +202,7 @@ Next expired(Ctx* ctx, const http::StoredFacts& facts, Found found) noexcept {
 
 // The object was fetched by a fill that asked the origin after this request came. What must be asked about at each use (a
 // lifetime of zero, no-cache) was asked about for this one then.
-bool was_asked_for(const Ctx* ctx) noexcept {
-    return ctx->answer_id != 0 && ctx->answer_id == answer_id(ctx->pin.ref);
-}
+bool was_asked_for(const Ctx* ctx) noexcept { return ctx->answer_id != 0 && ctx->answer_id == answer_id(ctx->pin.ref); }
 
 // What a purge leaves of an answer that the rules allow.
 http::ReuseKind weakened(http::ReuseKind kind, Found found) noexcept {
@@ -231,8 +228,7 @@ Next decide(Ctx* ctx, Found found) noexcept {
         return miss(ctx);
     }
     const int64_t now = now_sec();
-    http::Reuse answer =
-        http::reuse(stored->facts, request_facts(ctx->request), ctx->conf->policy, now);
+    http::Reuse answer = http::reuse(stored->facts, request_facts(ctx->request), ctx->conf->policy, now);
     if (found != Found::kFresh) {
         answer.kind = weakened(answer.kind, found);
     }
@@ -252,8 +248,7 @@ Next decide(Ctx* ctx, Found found) noexcept {
         if (ctx->conf->background_update && is_clonable(ctx)) {
             store.touch(ctx->pin);
             ctx->reason = answer.reason;
-            serve_with(ctx, refresh_in_background(ctx) ? CacheStatus::kStale
-                                                       : CacheStatus::kUpdating);
+            serve_with(ctx, refresh_in_background(ctx) ? CacheStatus::kStale : CacheStatus::kUpdating);
             return Next::kMore;
         }
         return expired(ctx, stored->facts, found);
@@ -266,7 +261,7 @@ Next decide(Ctx* ctx, Found found) noexcept {
     }
     store.unpin(&ctx->pin);
     ctx->reason = answer.reason;
-    ctx->unlocked = true;   // stored, but not for this request: nobody else's business
+    ctx->unlocked = true;  // stored, but not for this request: nobody else's business
     return miss(ctx);
 }
 
@@ -274,7 +269,7 @@ Next decide(Ctx* ctx, Found found) noexcept {
 
 Next lookup(Ctx* ctx) noexcept {
     ctx->zone->store.unpin(&ctx->stale);
-    ctx->stored_ref = 0;   // a ref may name another entry once ours was let go
+    ctx->stored_ref = 0;  // a ref may name another entry once ours was let go
     ctx->ticket = {};
     if (ctx->rounds > kMaxRounds) {
         pass(ctx, http::Reason::kBusy);
@@ -289,7 +284,8 @@ Next lookup(Ctx* ctx) noexcept {
         next = found == Found::kNothing ? miss(ctx) : decide(ctx, found);
     }
     // The origin is being asked, or will be in a moment.
-    const bool asks = next == Next::kWait || (next == Next::kMore && (ctx->step == Step::kWait || ctx->step == Step::kDirect));
+    const bool asks =
+        next == Next::kWait || (next == Next::kMore && (ctx->step == Step::kWait || ctx->step == Step::kDirect));
     if (ctx->conf->early_hints && asks && ctx->rounds == 0 && ctx->news == FillNews::kNone && !ctx->is_passing) {
         hint_early(ctx);
     }
@@ -316,7 +312,7 @@ Next serve_stale(Ctx* ctx) noexcept {
 Next hear_fill(Ctx* ctx) noexcept {
     switch (ctx->news) {
     case FillNews::kNone:
-        if (ctx->fill == nullptr) {   // it ended without a word: out of memory, most likely
+        if (ctx->fill == nullptr) {  // it ended without a word: out of memory, most likely
             pass(ctx, http::Reason::kInternal);
             return Next::kMore;
         }
@@ -362,8 +358,8 @@ Next look_again(Ctx* ctx) noexcept {
 }
 
 Next hear_lease(Ctx* ctx) noexcept {
-    const shm::LeaseView view = ctx->zone->store.lease_watch(
-        ctx->ticket, now_ms(), static_cast<uint32_t>(ctx->conf->lock_age));
+    const shm::LeaseView view =
+        ctx->zone->store.lease_watch(ctx->ticket, now_ms(), static_cast<uint32_t>(ctx->conf->lock_age));
     switch (view.state) {
     case shm::LeaseState::kStreaming:
         if (join_stream(ctx)) {
@@ -383,9 +379,8 @@ Next hear_lease(Ctx* ctx) noexcept {
         return look_again(ctx);
     case shm::LeaseState::kPrivate:
         stop_waiting(ctx);
-        return pass_marked(ctx, view.detail < http::kReasonCount
-                                    ? static_cast<http::Reason>(view.detail)
-                                    : http::Reason::kHitForMiss);
+        return pass_marked(
+            ctx, view.detail < http::kReasonCount ? static_cast<http::Reason>(view.detail) : http::Reason::kHitForMiss);
     case shm::LeaseState::kFailed:
         stop_waiting(ctx);
         if (ctx->stale && ctx->stale_servable) {
@@ -416,23 +411,22 @@ Next park(Ctx* ctx) noexcept {
     ngx_http_request_t* r = ctx->request;
     set_step(ctx, Step::kWait);
     const uint64_t now = now_ms();
-    const ngx_msec_t left =
-        ctx->deadline_ms > now ? static_cast<ngx_msec_t>(ctx->deadline_ms - now) : 1;
-    if (ctx->fill == nullptr) {   // our own fill posts us, at its end at the latest
+    const ngx_msec_t left = ctx->deadline_ms > now ? static_cast<ngx_msec_t>(ctx->deadline_ms - now) : 1;
+    if (ctx->fill == nullptr) {  // our own fill posts us, at its end at the latest
         wait_for(&ctx->waiter, ctx->ticket, left);
     }
     r->write_event_handler = ngx_http_request_empty_handler;
     if (r == r->main ? r->read_event_handler == ngx_http_block_reading : ctx->is_part) {
-        r->read_event_handler = ngx_http_test_reading;   // notice a client that hangs up
+        r->read_event_handler = ngx_http_test_reading;  // notice a client that hangs up
     }
     if (ctx->is_part && has_socket(r)) {
-        stop_send_timeout(r);   // set for the part before
+        stop_send_timeout(r);  // set for the part before
     }
     return Next::kWait;
 }
 
 Next fill_as_leader(Ctx* ctx, const shm::Ticket& lease) noexcept {
-    if (carries_unkeyed_args(ctx)) {   // as without a cache; another, without those, may fill it
+    if (carries_unkeyed_args(ctx)) {  // as without a cache; another, without those, may fill it
         give_back(ctx->zone, lease);
         pass(ctx, http::Reason::kCarriedArgs);
         return Next::kMore;
@@ -443,16 +437,16 @@ Next fill_as_leader(Ctx* ctx, const shm::Ticket& lease) noexcept {
         set_step(ctx, Step::kDirect);
         return Next::kMore;
     }
-    if (!clonable) {   // it may do what only the client's own request can
+    if (!clonable) {  // it may do what only the client's own request can
         give_back(ctx->zone, lease);
         pass(ctx, ctx->reason != http::Reason::kNone ? ctx->reason
-                 : is_head_alone(ctx)               ? http::Reason::kMethod
-                 : is_clonable(ctx)                 ? http::Reason::kBusy
-                                                    : http::Reason::kNotWhole);
+                  : is_head_alone(ctx)               ? http::Reason::kMethod
+                  : is_clonable(ctx)                 ? http::Reason::kBusy
+                                                     : http::Reason::kNotWhole);
         return Next::kMore;
     }
     ctx->wait_since_ms = now_ms();
-    ctx->ticket = lease;   // for streaming: the same cell tells us of growth; a variant's fill changes it
+    ctx->ticket = lease;  // for streaming: the same cell tells us of growth; a variant's fill changes it
     if (!start_fill(ctx, FillKind::kForeground, lease)) {
         ctx->ticket = {};
         pass(ctx, http::Reason::kBusy);

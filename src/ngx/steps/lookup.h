@@ -20,7 +20,7 @@ namespace slab_cache::ngx {
 inline shm::Digest lease_digest(const Ctx* ctx) noexcept { return with_identity(ctx->digest, ctx->identity); }
 
 Next lookup(Ctx* ctx) noexcept;
-Next wait(Ctx* ctx) noexcept;   // something may have come that this request waits for
+Next wait(Ctx* ctx) noexcept;  // something may have come that this request waits for
 // Parks the request until something comes that it waits for, its deadline at the latest.
 Next park(Ctx* ctx) noexcept;
 // The request leads a fill; `lease` becomes the fill's. Empty: without one.

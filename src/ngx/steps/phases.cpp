@@ -20,7 +20,7 @@ ngx_int_t content(ngx_http_request_t* r, ngx_http_phase_handler_t* ph) noexcept 
     const ngx_int_t rc = content_handler(r);
     switch (rc) {
     case NGX_DECLINED:
-    case NGX_OK:     // r->content_handler is ours now
+    case NGX_OK:  // r->content_handler is ours now
         return ngx_http_core_content_phase(r, ph);
     case NGX_AGAIN:  // parked
     case NGX_DONE:
@@ -51,7 +51,7 @@ void leave_waiting(ngx_http_request_t* r) noexcept {
 
 // False: go on as nginx would.
 bool has_left(ngx_http_request_t* r) noexcept {
-#ifdef SLAB_TWIN_EARLY   // a broken twin, for tests: a fill follows wherever it is sent
+#ifdef SLAB_TWIN_EARLY  // a broken twin, for tests: a fill follows wherever it is sent
     return false;
 #endif
     if (is_clone(r->connection)) {
@@ -82,12 +82,12 @@ bool is_redirecting(const MainConf& mcf, ngx_http_handler_pt handler) noexcept {
 bool is_foreign(ngx_http_handler_pt handler) noexcept {
     Dl_info nginx;
     Dl_info other;
-    if (dladdr(reinterpret_cast<void*>(&ngx_http_core_content_phase), &nginx) == 0
-        || dladdr(reinterpret_cast<void*>(handler), &other) == 0) {
+    if (dladdr(reinterpret_cast<void*>(&ngx_http_core_content_phase), &nginx) == 0 ||
+        dladdr(reinterpret_cast<void*>(handler), &other) == 0) {
         return true;
     }
-    return nginx.dli_fbase != other.dli_fbase
-           && Bytes{other.dli_fname, ngx_strlen(other.dli_fname)}.find("brotli_static") == Bytes::npos;
+    return nginx.dli_fbase != other.dli_fbase &&
+           Bytes{other.dli_fname, ngx_strlen(other.dli_fname)}.find("brotli_static") == Bytes::npos;
 }
 
 }  // namespace
@@ -95,8 +95,7 @@ bool is_foreign(ngx_http_handler_pt handler) noexcept {
 // Only its module knows index's handler. Asked to register it once more, it shows it.
 ngx_int_t find_redirecting_handlers(ngx_conf_t* cf) noexcept {
     static constexpr Bytes kNames[] = {"ngx_http_index_module", "ngx_http_random_index_module"};
-    auto* cmcf = static_cast<ngx_http_core_main_conf_t*>(
-        ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module));
+    auto* cmcf = static_cast<ngx_http_core_main_conf_t*>(ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module));
     ngx_array_t& handlers = cmcf->phases[NGX_HTTP_CONTENT_PHASE].handlers;
     for (ngx_uint_t i = 0; cf->cycle->modules[i] != nullptr; i++) {
         const ngx_module_t* module = cf->cycle->modules[i];
@@ -119,15 +118,15 @@ ngx_int_t find_redirecting_handlers(ngx_conf_t* cf) noexcept {
 }
 
 void stand_in_phases(ngx_cycle_t* cycle, MainConf* mcf) noexcept {
-    auto* cmcf = static_cast<ngx_http_core_main_conf_t*>(
-        ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module));
+    auto* cmcf =
+        static_cast<ngx_http_core_main_conf_t*>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module));
     ngx_http_phase_engine_t& engine = cmcf->phase_engine;
     ngx_http_phase_handler_t* ph = engine.handlers;
     for (ngx_uint_t i = 0; ph[i].checker != nullptr; i++) {
         if (ph[i].checker != ngx_http_core_content_phase) {
             continue;
         }
-        ngx_uint_t behind = i;   // of what only sends elsewhere
+        ngx_uint_t behind = i;  // of what only sends elsewhere
         mcf->has_foreign_content = false;
         for (ngx_uint_t j = i; ph[j].checker == ngx_http_core_content_phase; j++) {
             mcf->has_foreign_content = mcf->has_foreign_content || is_foreign(ph[j].handler);

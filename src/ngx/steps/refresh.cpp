@@ -13,13 +13,13 @@
 namespace slab_cache::ngx {
 
 bool refresh_in_background(Ctx* ctx) noexcept {
-    if (!is_clonable(ctx) || carries_unkeyed_args(ctx) || !has_room_for_fill(ctx->zone) || origin_failing(ctx->zone, lease_digest(ctx))) {
+    if (!is_clonable(ctx) || carries_unkeyed_args(ctx) || !has_room_for_fill(ctx->zone) ||
+        origin_failing(ctx->zone, lease_digest(ctx))) {
         return false;
     }
     shm::Ticket ticket;
-    if (ctx->zone->store.lease_acquire(lease_digest(ctx), now_ms(),
-                                       static_cast<uint32_t>(ctx->conf->lock_age), &ticket)
-        != shm::LeaseAnswer::kOwned) {
+    if (ctx->zone->store.lease_acquire(lease_digest(ctx), now_ms(), static_cast<uint32_t>(ctx->conf->lock_age),
+                                       &ticket) != shm::LeaseAnswer::kOwned) {
         return false;
     }
     ctx->stale = ctx->zone->store.repin(ctx->pin);

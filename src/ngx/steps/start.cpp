@@ -34,7 +34,7 @@ Next read_body(Ctx* ctx) noexcept {
         ctx->error_status = static_cast<ngx_uint_t>(rc);
         return Next::kError;
     }
-    ngx_http_finalize_request(r, NGX_DONE);   // the count that reading took
+    ngx_http_finalize_request(r, NGX_DONE);  // the count that reading took
     return Next::kReading;
 }
 
@@ -80,7 +80,7 @@ Next begin_lookup(Ctx* ctx) noexcept {
     switch (ngx_http_test_predicates(r, ctx->conf->bypass)) {
     case NGX_OK:
         break;
-    case NGX_DECLINED:   // as proxy_cache_bypass: not answered from the cache, but stored
+    case NGX_DECLINED:  // as proxy_cache_bypass: not answered from the cache, but stored
         ctx->status = CacheStatus::kBypass;
         ctx->reason = http::Reason::kBypass;
         ctx->unlocked = true;
@@ -115,7 +115,7 @@ Next start(Ctx* ctx) noexcept {
     // The key first: its bucket comes from memory while the rest is looked at. One that is too long is found again.
     if ((r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) != 0 && read_key(ctx) == http::Reason::kNone) {
         ctx->zone->store.find_prefetch(ctx->primary);
-        if (ctx->zone->missing) {   // then this one is likely to miss too
+        if (ctx->zone->missing) {  // then this one is likely to miss too
             ctx->zone->store.mark_prefetch(mark_digest(ctx->primary, ctx->identity, mark_kind(r)));
             ctx->zone->store.lease_prefetch(lease_digest(ctx));
         }
@@ -123,7 +123,7 @@ Next start(Ctx* ctx) noexcept {
     const http::Request request = request_facts(r);
     const http::Verdict may = http::may_use_cache(request, ctx->conf->policy);
     if (!may) {
-        ctx->status = CacheStatus::kNone;   // as in nginx: it was not looked for
+        ctx->status = CacheStatus::kNone;  // as in nginx: it was not looked for
         pass(ctx, may.reason);
         return Next::kMore;
     }
@@ -134,7 +134,7 @@ Next start(Ctx* ctx) noexcept {
     if (request.method != http::Method::kPost && request.method != http::Method::kQuery) {
         return begin_lookup(ctx);
     }
-    if (request.method == http::Method::kPost && ctx->conf->key == nullptr) {   // at a server's own level
+    if (request.method == http::Method::kPost && ctx->conf->key == nullptr) {  // at a server's own level
         pass(ctx, http::Reason::kMethod);
         return Next::kMore;
     }

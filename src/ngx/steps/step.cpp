@@ -18,19 +18,27 @@ namespace {
 
 Next step(Ctx* ctx) noexcept {
     switch (ctx->step) {
-    case Step::kStart:  return start(ctx);
-    case Step::kBody:   return begin_lookup(ctx);
-    case Step::kLookup: return lookup(ctx);
-    case Step::kWait:   return wait(ctx);
+    case Step::kStart:
+        return start(ctx);
+    case Step::kBody:
+        return begin_lookup(ctx);
+    case Step::kLookup:
+        return lookup(ctx);
+    case Step::kWait:
+        return wait(ctx);
     case Step::kServe:
     case Step::kRelay:
-    case Step::kRedirect: return Next::kServe;
-    case Step::kDirect: return Next::kDirect;
-    case Step::kPass:   return Next::kDecline;
+    case Step::kRedirect:
+        return Next::kServe;
+    case Step::kDirect:
+        return Next::kDirect;
+    case Step::kPass:
+        return Next::kDecline;
     case Step::kStreaming:
     case Step::kRelaying:
     case Step::kAsking:
-    case Step::kAnswered: break;   // its phases are over
+    case Step::kAnswered:
+        break;  // its phases are over
     }
     return Next::kError;
 }
@@ -45,9 +53,7 @@ ngx_int_t leave_parked(Ctx* ctx) noexcept {
 }
 
 ngx_http_handler_pt handler_of(Step step) noexcept {
-    return step == Step::kRelay      ? relay_handler
-           : step == Step::kRedirect ? redirect_handler
-                                     : serve_handler;
+    return step == Step::kRelay ? relay_handler : step == Step::kRedirect ? redirect_handler : serve_handler;
 }
 
 ngx_int_t run(ngx_http_request_t* r, Ctx* ctx) noexcept {
@@ -75,10 +81,9 @@ ngx_int_t run(ngx_http_request_t* r, Ctx* ctx) noexcept {
         case Next::kError:
             leave_parked(ctx);
             count_served(ctx);
-            set_step(ctx, Step::kAnswered);   // an error_page may go another way: nothing wakes this one any more
-            return ctx->error_status >= NGX_HTTP_SPECIAL_RESPONSE
-                       ? static_cast<ngx_int_t>(ctx->error_status)
-                       : static_cast<ngx_int_t>(NGX_HTTP_BAD_GATEWAY);
+            set_step(ctx, Step::kAnswered);  // an error_page may go another way: nothing wakes this one any more
+            return ctx->error_status >= NGX_HTTP_SPECIAL_RESPONSE ? static_cast<ngx_int_t>(ctx->error_status)
+                                                                  : static_cast<ngx_int_t>(NGX_HTTP_BAD_GATEWAY);
         }
     }
 }
@@ -135,19 +140,19 @@ ngx_int_t arrive(ngx_http_request_t* r) noexcept {
 ngx_int_t purge_phase_handler(ngx_http_request_t* r) noexcept {
     if (Ctx* ctx = get_ctx(r); ctx != nullptr && !ctx->was_let_in) {
         ctx->was_let_in = true;
-        ctx->status = CacheStatus::kMiss;   // should another location answer, that is what the log says
+        ctx->status = CacheStatus::kMiss;  // should another location answer, that is what the log says
         ctx->reason = http::Reason::kElsewhere;
     }
     auto* conf = loc_conf<LocConf>(r);
     if (is_purge(r, conf->purge) && !is_clone(r->connection) && !conf->api && !was_refused(r)) {
-        if (Ctx* ctx = get_ctx(r); ctx != nullptr) {   // a purge asks for nothing
+        if (Ctx* ctx = get_ctx(r); ctx != nullptr) {  // a purge asks for nothing
             ctx->status = CacheStatus::kNone;
             ctx->reason = http::Reason::kNone;
         }
         r->content_handler = purge_handler;
         return NGX_OK;
     }
-#ifdef SLAB_TWIN_EARLY   // a broken twin, for tests: asked before try_files
+#ifdef SLAB_TWIN_EARLY  // a broken twin, for tests: asked before try_files
     return content_handler(r);
 #else
     return NGX_DECLINED;
@@ -157,7 +162,7 @@ ngx_int_t purge_phase_handler(ngx_http_request_t* r) noexcept {
 ngx_int_t content_handler(ngx_http_request_t* r) noexcept {
     auto* conf = loc_conf<LocConf>(r);
     if (!is_cached_here(r, conf) || r->content_handler == purge_handler) {
-        return NGX_DECLINED;   // a fill is what we are waiting for; the admin location is no content
+        return NGX_DECLINED;  // a fill is what we are waiting for; the admin location is no content
     }
     Ctx* ctx = get_ctx(r);
     if (ctx == nullptr || ctx->conf != conf) {
@@ -167,7 +172,7 @@ ngx_int_t content_handler(ngx_http_request_t* r) noexcept {
         }
     }
     if (ctx->step == Step::kPass || ctx->step == Step::kAsking) {
-        return NGX_DECLINED;   // under way
+        return NGX_DECLINED;  // under way
     }
     if (ctx->step == Step::kStart) {
         ctx->status = CacheStatus::kNone;

@@ -14,13 +14,13 @@
 namespace slab_cache::ngx {
 
 enum class Next : uint8_t {
-    kMore,      // run ctx->step
-    kWait,      // parked: an event resumes
-    kReading,   // nginx reads the request's body, then runs the phases again
-    kDecline,   // nginx's ordinary way
-    kServe,     // our content handler answers
-    kDirect,    // the rest of the phases run, to fill with their answer
-    kError,     // ctx->error_status, or 502
+    kMore,     // run ctx->step
+    kWait,     // parked: an event resumes
+    kReading,  // nginx reads the request's body, then runs the phases again
+    kDecline,  // nginx's ordinary way
+    kServe,    // our content handler answers
+    kDirect,   // the rest of the phases run, to fill with their answer
+    kError,    // ctx->error_status, or 502
 };
 
 // PREACCESS: what the log says should another location answer, and whether this one's access rules let the request in.
@@ -31,10 +31,10 @@ ngx_int_t purge_phase_handler(ngx_http_request_t* r) noexcept;
 // Where nginx would call the content handler (phases.h). NGX_DECLINED: go on as if we were not there. NGX_OK:
 // r->content_handler is ours, and answers. NGX_AGAIN: parked, an event resumes us. NGX_DONE: under way.
 ngx_int_t content_handler(ngx_http_request_t* r) noexcept;
-void resume(void* ctx) noexcept;        // Waiter::resume of every request
+void resume(void* ctx) noexcept;  // Waiter::resume of every request
 
 // The steps of start.cpp: zone, URL, key; then lookup, or what bypasses it.
 Next start(Ctx* ctx) noexcept;
-Next begin_lookup(Ctx* ctx) noexcept;   // the body, if the key needs it, has been read
+Next begin_lookup(Ctx* ctx) noexcept;  // the body, if the key needs it, has been read
 
 }  // namespace slab_cache::ngx

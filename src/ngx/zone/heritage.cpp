@@ -16,7 +16,7 @@ namespace slab_cache::ngx {
 namespace {
 
 constexpr char kPrefix[] = "slab_cache:";
-constexpr size_t kMostName = 200;   // of what a memfd may be called
+constexpr size_t kMostName = 200;  // of what a memfd may be called
 
 // "slab_cache:<zone>"; false where that would be too long.
 bool name_of(const Zone& zone, char* out) noexcept {
@@ -65,15 +65,15 @@ size_t size_of(int fd) noexcept {
 bool map_stand_in(const Zone& zone, int fd, Zone* old) noexcept {
     old->name = zone.name;
     old->size = size_of(fd);
-    old->file.path = zone.name;   // not empty: its memory is file.addr
+    old->file.path = zone.name;  // not empty: its memory is file.addr
     old->file.fd = fd;
     void* addr = mmap(nullptr, old->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (addr == MAP_FAILED) {
         return false;
     }
     old->file.addr = addr;
-    old->formatted = shm::Store::config_of(addr, old->size, kReservedBytes, &old->config)
-                     && old->store.attach(addr, old->size, kReservedBytes, old->config) == shm::Status::kOk;
+    old->formatted = shm::Store::config_of(addr, old->size, kReservedBytes, &old->config) &&
+                     old->store.attach(addr, old->size, kReservedBytes, old->config) == shm::Status::kOk;
     return old->formatted;
 }
 
@@ -84,12 +84,12 @@ void share_memory(Zone* zone, ngx_shm_zone_t* shm_zone) noexcept {
     if (ngx_test_config || !name_of(*zone, name)) {
         return;
     }
-    const int fd = memfd_create(name, 0);   // handed on to the next binary, so not close-on-exec
+    const int fd = memfd_create(name, 0);  // handed on to the next binary, so not close-on-exec
     void* at = shm_zone->shm.addr;
     // nginx has put its own pool there, and nobody uses it yet.
-    if (fd != -1 && ftruncate(fd, static_cast<off_t>(zone->size)) == 0
-        && pwrite(fd, at, kReservedBytes, 0) == static_cast<ssize_t>(kReservedBytes)
-        && mmap(at, zone->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == at) {
+    if (fd != -1 && ftruncate(fd, static_cast<off_t>(zone->size)) == 0 &&
+        pwrite(fd, at, kReservedBytes, 0) == static_cast<ssize_t>(kReservedBytes) &&
+        mmap(at, zone->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == at) {
         zone->memory = fd + 1;
         return;
     }
@@ -130,7 +130,8 @@ bool open_inherited(const Zone& zone, Zone* old, ngx_log_t* log) noexcept {
     }
     const int own = zone.memory - 1;
     int fd = zone.heir_of - 1;
-    each_handed_on([&](int other, Bytes called) { fd = fd == -1 && other != own && called == Bytes(name) ? other : fd; });
+    each_handed_on(
+        [&](int other, Bytes called) { fd = fd == -1 && other != own && called == Bytes(name) ? other : fd; });
     if (fd == -1) {
         return false;
     }

@@ -19,7 +19,7 @@ struct Zone;
 void share_memory(Zone* zone, ngx_shm_zone_t* shm_zone) noexcept;
 // The next configuration's part of the same zone keeps it open too.
 void keep_shared_memory(Zone* zone, const Zone& old) noexcept;
-void close_shared_memory(void* zone) noexcept;   // pool cleanup
+void close_shared_memory(void* zone) noexcept;  // pool cleanup
 
 // A file of another size that the old binary uses: what this zone is to succeed.
 void note_inherited_file(Zone* zone, int fd) noexcept;

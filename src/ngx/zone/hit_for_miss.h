@@ -14,7 +14,7 @@ namespace slab_cache::ngx {
 
 inline constexpr int64_t kHitForMissSec = 10;
 inline constexpr uint8_t kFailureBit = 0x80;
-inline constexpr uint8_t kMaxBackoffShift = 5;   // 1, 2, 4 … 32 s
+inline constexpr uint8_t kMaxBackoffShift = 5;  // 1, 2, 4 … 32 s
 // Twice the pause: so that the next failure finds the last one's count.
 inline constexpr int64_t kFailureMemorySec = 2;
 

@@ -10,12 +10,12 @@
 namespace slab_cache::ngx {
 namespace {
 
-constexpr uint64_t kBytesPerObject = 4096;   // shm::Config::objects: where it is not given
-constexpr uint64_t kLeastPerObject = 1024;   // a sixty-fourth of the zone is enough
+constexpr uint64_t kBytesPerObject = 4096;  // shm::Config::objects: where it is not given
+constexpr uint64_t kLeastPerObject = 1024;  // a sixty-fourth of the zone is enough
 constexpr uint64_t kEpochMs = 120 * 1000;
 constexpr uint64_t kWalkTurnUs = 1000;
-constexpr ngx_msec_t kWalkPauseMs = 100;     // a hundredth of one worker's time at most
-constexpr uint32_t kWalkSlice = 64;          // buckets between two looks at the clock
+constexpr ngx_msec_t kWalkPauseMs = 100;  // a hundredth of one worker's time at most
+constexpr uint32_t kWalkSlice = 64;       // buckets between two looks at the clock
 
 // Whether this process has joined the zone or not.
 cache::UrlFilter filter_in(Zone* zone) noexcept {
@@ -27,15 +27,13 @@ cache::UrlFilter filter_in(Zone* zone) noexcept {
     return {&area->listed, reinterpret_cast<char*>(area) + kUserAreaBytes, zone->config.user_bytes - others};
 }
 
-cache::UrlFilter filter_of(Zone* zone) noexcept {
-    return usable(zone) ? filter_in(zone) : cache::UrlFilter{};
-}
+cache::UrlFilter filter_of(Zone* zone) noexcept { return usable(zone) ? filter_in(zone) : cache::UrlFilter{}; }
 
 void list_entry(const shm::Pin& pin, void* data) noexcept {
     const auto* filter = static_cast<const cache::UrlFilter*>(data);
     uint32_t count = 0;
     const uint64_t* selectors = shm::Store::selectors(pin, &count);
-    for (uint32_t i = 0; i < count; i++) {   // which of them are URLs is not known; most of the others are few
+    for (uint32_t i = 0; i < count; i++) {  // which of them are URLs is not known; most of the others are few
         (void) filter->list(selectors[i]);
     }
 }
@@ -50,7 +48,7 @@ void on_walk(ngx_event_t* ev) noexcept {
     const uint64_t start = clock_us();
     do {
         if (!zone->store.visit(&zone->walk_cursor, kWalkSlice, list_entry, &filter)) {
-            return;   // an object was left out: the epoch lasts until another walk
+            return;  // an object was left out: the epoch lasts until another walk
         }
         if (zone->walk_cursor == 0) {
             filter.end_epoch(zone->walk_epoch);
@@ -75,7 +73,8 @@ void begin_listing(Zone* zone) noexcept {
     }
 }
 
-void list_under_way(Zone* zone, Listed* listed, ngx_pool_t* pool, Bytes host, Bytes uri, const shm::Pin& stale) noexcept {
+void list_under_way(Zone* zone, Listed* listed, ngx_pool_t* pool, Bytes host, Bytes uri,
+                    const shm::Pin& stale) noexcept {
     const cache::UrlFilter filter = filter_of(zone);
     cache::Url url;
     if (!filter || !cache::split_url(arena_of(pool), host, uri, &url)) {
@@ -83,7 +82,7 @@ void list_under_way(Zone* zone, Listed* listed, ngx_pool_t* pool, Bytes host, By
     }
     listed->selector = cache::url_selector(url, zone->store.secret());
     listed->epoch = filter.list(listed->selector);
-    if (stale) {   // under a key of several URLs it may have been another one's
+    if (stale) {  // under a key of several URLs it may have been another one's
         list_entry(stale, const_cast<cache::UrlFilter*>(&filter));
     }
 }
@@ -137,7 +136,8 @@ bool is_unheard_since(Zone* zone, uint64_t selector, uint64_t purge_seq) noexcep
 }
 
 void list_all_under_way(Zone* zone) noexcept {
-    for (ngx_queue_t* q = ngx_queue_head(&zone->under_way); q != ngx_queue_sentinel(&zone->under_way); q = ngx_queue_next(q)) {
+    for (ngx_queue_t* q = ngx_queue_head(&zone->under_way); q != ngx_queue_sentinel(&zone->under_way);
+         q = ngx_queue_next(q)) {
         (void) is_listed_still(zone, ngx_queue_data(q, Listed, link));
     }
 }
@@ -156,7 +156,7 @@ void walk_if_due(Zone* zone) noexcept {
     }
     auto& walked_ms = user_area(zone)->listed.walked_ms;
     uint64_t seen = walked_ms.load_relaxed();
-    if (now_ms() - seen < kEpochMs || !walked_ms.cas_acq_rel(seen, now_ms())) {   // 0 - 1 is long ago
+    if (now_ms() - seen < kEpochMs || !walked_ms.cas_acq_rel(seen, now_ms())) {  // 0 - 1 is long ago
         return;
     }
     zone->walk_epoch = filter.epoch();

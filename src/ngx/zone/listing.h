@@ -16,19 +16,20 @@ namespace slab_cache::ngx {
 
 // A URL whose answer is under way. Whoever asks for it owns this, and takes it out of the queue in time.
 struct Listed {
-    ngx_queue_t link;       // Zone::under_way
+    ngx_queue_t link;  // Zone::under_way
     uint64_t selector;
     uint32_t epoch;
 };
 
-uint32_t filter_bytes(const Zone& zone) noexcept;   // for a zone of this configuration
-void begin_listing(Zone* zone) noexcept;            // of a zone without objects, in the master
+uint32_t filter_bytes(const Zone& zone) noexcept;  // for a zone of this configuration
+void begin_listing(Zone* zone) noexcept;           // of a zone without objects, in the master
 
 // Before the birth of what is to be stored is taken. `stale` may be empty: what it starts from.
-void list_under_way(Zone* zone, Listed* listed, ngx_pool_t* pool, Bytes host, Bytes uri, const shm::Pin& stale) noexcept;
+void list_under_way(Zone* zone, Listed* listed, ngx_pool_t* pool, Bytes host, Bytes uri,
+                    const shm::Pin& stale) noexcept;
 // Lists it anew. False: it was not all the time, and an invalidation may have gone by unheard.
 bool is_listed_still(Zone* zone, Listed* listed) noexcept;
-void list_url(Zone* zone, uint64_t selector) noexcept;   // of what is stored at once
+void list_url(Zone* zone, uint64_t selector) noexcept;  // of what is stored at once
 
 bool may_be_stored(Zone* zone, uint64_t selector) noexcept;
 
@@ -42,8 +43,8 @@ void take_over_unheard(Zone* zone, Zone* old) noexcept;
 void add_unheard(Zone* zone, uint64_t selector) noexcept;
 bool is_unheard_since(Zone* zone, uint64_t selector, uint64_t purge_seq) noexcept;
 
-void list_all_under_way(Zone* zone) noexcept;               // once a second: those under way stay listed
-void start_walking(Zone* zone, ngx_log_t* log) noexcept;   // a worker's part
-void walk_if_due(Zone* zone) noexcept;                      // once a second
+void list_all_under_way(Zone* zone) noexcept;             // once a second: those under way stay listed
+void start_walking(Zone* zone, ngx_log_t* log) noexcept;  // a worker's part
+void walk_if_due(Zone* zone) noexcept;                    // once a second
 
 }  // namespace slab_cache::ngx

@@ -19,8 +19,8 @@
 namespace slab_cache::ngx {
 namespace {
 
-constexpr uint64_t kCarryMs = 3000;   // the reload waits for it; the old workers go on serving
-constexpr uint64_t kCopyMs = 1000;    // of these for copying, however long the listing took
+constexpr uint64_t kCarryMs = 3000;  // the reload waits for it; the old workers go on serving
+constexpr uint64_t kCopyMs = 1000;   // of these for copying, however long the listing took
 constexpr size_t kPage = 4096;
 constexpr size_t kHugePage = 2 * 1024 * 1024;
 
@@ -91,8 +91,8 @@ void note_keeper(PriorMap* prior) noexcept {
 
 bool is_kept(const PriorMap& prior) noexcept {
     uint64_t start = 0;
-    return prior.keeper != 0 && shm::read_start_time(static_cast<uint32_t>(prior.keeper), &start)
-           && start == prior.keeper_start;
+    return prior.keeper != 0 && shm::read_start_time(static_cast<uint32_t>(prior.keeper), &start) &&
+           start == prior.keeper_start;
 }
 
 uint32_t count_priors(const Zone& zone) noexcept {
@@ -184,7 +184,7 @@ void list_all_in_priors(const Zone& zone) noexcept {
 
 struct Deadline {
     uint64_t started_ms;
-    uint64_t at_ms;   // 0: not asked yet; the list of objects is made before
+    uint64_t at_ms;  // 0: not asked yet; the list of objects is made before
 };
 
 bool in_time(void* context) noexcept {
@@ -201,9 +201,9 @@ shm::Carried carry(Zone* zone, const Zone& old, uint64_t started_ms) noexcept {
     out.cut_short = true;
     shm::WorkerId self;
     self.pid = static_cast<uint32_t>(ngx_pid);
-    shm::Store from = old.store;   // a handle of our own: the old cycle's has joined nothing in this process
+    shm::Store from = old.store;  // a handle of our own: the old cycle's has joined nothing in this process
     if (!shm::read_start_time(self.pid, &self.start_time)) {
-        self.start_time = 0;   // the pid alone counts
+        self.start_time = 0;  // the pid alone counts
     }
     if (from.join(self) == shm::Status::kOk) {
         if (zone->store.join(self) == shm::Status::kOk) {
@@ -240,8 +240,8 @@ void remove_pages(PriorMap* prior, uint64_t from) noexcept {
 
 MainConf* earlier_conf() noexcept {
     const auto* cycle = const_cast<const ngx_cycle_t*>(ngx_cycle);
-    if (cycle == nullptr || ngx_is_init_cycle(cycle) || cycle->conf_ctx == nullptr || !has_module(cycle)
-        || cycle->conf_ctx[ngx_http_module.index] == nullptr) {
+    if (cycle == nullptr || ngx_is_init_cycle(cycle) || cycle->conf_ctx == nullptr || !has_module(cycle) ||
+        cycle->conf_ctx[ngx_http_module.index] == nullptr) {
         return nullptr;
     }
     return static_cast<MainConf*>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_slab_cache_module));
@@ -269,7 +269,8 @@ ngx_int_t take_over_from(Zone* zone, Zone* old, ngx_log_t* log) noexcept {
         }
     }
     if (zone->store.succeed(old->store, zone->prior[0].addr) != shm::Status::kOk) {
-        ngx_log_error(NGX_LOG_EMERG, log, 0, "slab_cache zone \"%V\" cannot change: the old one is nonsense", &zone->name);
+        ngx_log_error(NGX_LOG_EMERG, log, 0, "slab_cache zone \"%V\" cannot change: the old one is nonsense",
+                      &zone->name);
         return NGX_ERROR;
     }
     zone->priors = count_priors(*zone);
@@ -277,11 +278,12 @@ ngx_int_t take_over_from(Zone* zone, Zone* old, ngx_log_t* log) noexcept {
     take_over_unheard(zone, old);
     copy_patterns(zone, old, marks);
     if (zone->heir_of != 0) {
-        return NGX_OK;   // a file of another size starts cold, as after a restart; the purges are what matters
+        return NGX_OK;  // a file of another size starts cold, as after a restart; the purges are what matters
     }
     const shm::Carried carried = carry(zone, *old, started_ms);
     if (old->shm_zone != nullptr ? !is_sound(*old) : !old->store.is_intact()) {
-        (void) zone->store.purge_all_now(shm::PurgeMode::kHard);   // it was cut short meanwhile: what was copied may be anything
+        (void) zone->store.purge_all_now(
+            shm::PurgeMode::kHard);  // it was cut short meanwhile: what was copied may be anything
     }
     ngx_log_error(NGX_LOG_NOTICE, log, 0,
                   "slab_cache zone \"%V\": %uL of %uL objects, %uL bytes, came along from %uz to %uz bytes in %uL ms%s",
@@ -312,8 +314,8 @@ void keep_priors(Zone* zone) noexcept {
     for (uint32_t i = 0; old != nullptr && i < shm::Store::kPriors; i++) {
         void* base = nullptr;
         uint64_t bytes = 0;
-        if (old->store.zone_id() == zone->store.zone_id() && old->store.prior_at(i, &base, &bytes)
-            && map_again(base, bytes, old->prior[i].file - 1, &zone->prior[i])) {
+        if (old->store.zone_id() == zone->store.zone_id() && old->store.prior_at(i, &base, &bytes) &&
+            map_again(base, bytes, old->prior[i].file - 1, &zone->prior[i])) {
             keep_keeper(old->prior[i], &zone->prior[i]);
             (void) zone->store.keep_prior(old->store, i, zone->prior[i].addr);
         }
@@ -357,8 +359,7 @@ void give_back_priors(Zone* zone) noexcept {
     for (uint32_t i = 0; i < shm::Store::kPriors; i++) {
         PriorMap* prior = &zone->prior[i];
         uint64_t from = 0;
-        if (prior->addr == nullptr || prior->given_back || is_kept(*prior)
-            || !zone->store.is_prior_deserted(i)) {
+        if (prior->addr == nullptr || prior->given_back || is_kept(*prior) || !zone->store.is_prior_deserted(i)) {
             continue;
         }
         if (is_behind_on_globs(*zone)) {
@@ -380,8 +381,8 @@ bool is_behind_on_globs(const Zone& zone) noexcept {
     const auto* area = static_cast<const UserArea*>(zone.store.user_area());
     for (uint32_t i = 0; i < shm::Store::kPriors; i++) {
         const UserArea* old = zone.prior[i].addr != nullptr ? prior_area(zone, i) : nullptr;
-        if (old != nullptr
-            && old->globs.newest.load_acquire() > area->prior_globs[i].load_acquire()) {  // [glob-newest] [prior-globs]
+        if (old != nullptr &&
+            old->globs.newest.load_acquire() > area->prior_globs[i].load_acquire()) {  // [glob-newest] [prior-globs]
             return true;
         }
     }

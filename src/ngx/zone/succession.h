@@ -25,12 +25,12 @@ struct MainConf;
 struct Zone;
 
 struct PriorMap {
-    void* addr;       // nullptr: none
+    void* addr;  // nullptr: none
     size_t bytes;
     int file;         // 1 + a descriptor of the file it is a mapping of; 0: anonymous
     bool given_back;  // this process has seen its memory given back
     Mapping guarded;
-    ngx_pid_t keeper;     // the old binary's master, who may bring its workers back; 0: it was a reload
+    ngx_pid_t keeper;  // the old binary's master, who may bring its workers back; 0: it was a reload
     uint64_t keeper_start;
 };
 

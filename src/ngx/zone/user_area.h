@@ -23,11 +23,12 @@ inline constexpr uint32_t kUserAreaBytes = 256 * 1024;
 struct UserArea {
     base::Atom<uint32_t> version;   // 0: fresh
     base::Atom<uint32_t> fleet_at;  // where the fleet's area lies, from here; 0: there is none
-    base::Atom<uint64_t> prior_globs[shm::Store::kPriors];   // the newest pattern of each prior zone that counts here too
-    cache::UrlFilterHead listed;    // its cells are behind this struct (listing.h)
-    cache::GlobTable globs;         // purges by pattern, and by several tags
-    cache::Sketch served;           // routes by origin time saved (sampled)
-    cache::Sketch lost;             // routes by origin time spent, with the last reason
+    base::Atom<uint64_t>
+        prior_globs[shm::Store::kPriors];  // the newest pattern of each prior zone that counts here too
+    cache::UrlFilterHead listed;           // its cells are behind this struct (listing.h)
+    cache::GlobTable globs;                // purges by pattern, and by several tags
+    cache::Sketch served;                  // routes by origin time saved (sampled)
+    cache::Sketch lost;                    // routes by origin time spent, with the last reason
 };
 static_assert(std::is_standard_layout_v<UserArea> && offsetof(UserArea, globs) == 64);
 static_assert(sizeof(UserArea) <= kUserAreaBytes);
@@ -38,7 +39,7 @@ inline UserArea* user_area(Zone* zone) noexcept {
     if (area == nullptr || zone->config.user_bytes < sizeof(UserArea)) {
         return nullptr;
     }
-    uint32_t seen = area->version.load_acquire();  // [user-area]
+    uint32_t seen = area->version.load_acquire();                          // [user-area]
     if (seen == 0 && area->version.cas_acq_rel(seen, kUserAreaVersion)) {  // [user-area] zeroes are an empty area
         return area;
     }
@@ -48,7 +49,8 @@ inline UserArea* user_area(Zone* zone) noexcept {
 // The fleet's area of a zone of `bytes` that this process has no configuration of.
 inline cache::FleetArea* fleet_in(UserArea* area, uint64_t bytes) noexcept {
     const uint64_t at = area != nullptr ? area->fleet_at.load_relaxed() : 0;
-    const bool fits = at >= sizeof(UserArea) && at % 64 == 0 && bytes > sizeof(cache::FleetArea) && at < bytes - sizeof(cache::FleetArea);
+    const bool fits = at >= sizeof(UserArea) && at % 64 == 0 && bytes > sizeof(cache::FleetArea) &&
+                      at < bytes - sizeof(cache::FleetArea);
     return fits ? cache::fleet_area(reinterpret_cast<char*>(area) + at) : nullptr;
 }
 
@@ -63,7 +65,7 @@ inline cache::FleetArea* fleet_of(Zone* zone) noexcept {
         return nullptr;
     }
     const uint32_t at = zone->config.user_bytes - fleet_bytes(*zone);
-    area->fleet_at.store_relaxed(at);   // for a zone that takes this one's place
+    area->fleet_at.store_relaxed(at);  // for a zone that takes this one's place
     return cache::fleet_area(reinterpret_cast<char*>(area) + at);
 }
 

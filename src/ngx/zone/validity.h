@@ -17,7 +17,7 @@ namespace slab_cache::ngx {
 struct UrlOf {
     ngx_pool_t* pool;
     Bytes host;
-    Bytes uri;      // as Ctx has it
+    Bytes uri;  // as Ctx has it
 };
 
 shm::Validity validity_with_globs(Zone* zone, const UrlOf& url, const shm::Pin& pin) noexcept;
@@ -28,8 +28,8 @@ inline shm::Validity validity_of(Zone* zone, const UrlOf& url, const shm::Pin& p
     }
     const shm::Validity validity = zone->store.validity(pin);
     const UserArea* area = static_cast<const UserArea*>(zone->store.user_area());
-    if (validity == shm::Validity::kPurged || area == nullptr
-        || area->globs.newest.load_acquire() <= shm::Store::birth(pin)) {  // [glob-newest]
+    if (validity == shm::Validity::kPurged || area == nullptr ||
+        area->globs.newest.load_acquire() <= shm::Store::birth(pin)) {  // [glob-newest]
         return validity;
     }
     return validity_with_globs(zone, url, pin);

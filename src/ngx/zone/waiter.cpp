@@ -26,8 +26,7 @@ void on_event(ngx_event_t* ev) noexcept {
 
 }  // namespace
 
-void init_waiter(Waiter* waiter, Zone* zone, ngx_log_t* log, void (*resume)(void*),
-                 void* data) noexcept {
+void init_waiter(Waiter* waiter, Zone* zone, ngx_log_t* log, void (*resume)(void*), void* data) noexcept {
     ngx_memzero(waiter, sizeof(*waiter));
     waiter->event.handler = on_event;
     waiter->event.data = waiter;
@@ -66,8 +65,7 @@ void cancel_wait(Waiter* waiter) noexcept {
 namespace {
 
 void post_bucket(ngx_queue_t* bucket, uint32_t cell) noexcept {
-    for (ngx_queue_t* q = ngx_queue_head(bucket); q != ngx_queue_sentinel(bucket);
-         q = ngx_queue_next(q)) {
+    for (ngx_queue_t* q = ngx_queue_head(bucket); q != ngx_queue_sentinel(bucket); q = ngx_queue_next(q)) {
         Waiter* waiter = ngx_queue_data(q, Waiter, link);
         if (cell == kAllCells || waiter->cell == cell) {
             post_waiter(waiter);

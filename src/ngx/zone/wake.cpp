@@ -20,11 +20,10 @@ constexpr int kFullQueue = 10;
 socklen_t wake_address(Zone* zone, uint32_t index, uint32_t pid, sockaddr_un* sun) noexcept {
     ngx_memzero(sun, sizeof(*sun));
     sun->sun_family = AF_UNIX;
-    auto* name = reinterpret_cast<u_char*>(sun->sun_path + 1);   // [0] stays NUL: abstract namespace
-    u_char* end = ngx_snprintf(name, sizeof(sun->sun_path) - 1, "slab_cache/%016xL/%uD/%uD",
-                               zone->store.zone_id(), index, pid);
-    return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1
-                                  + static_cast<size_t>(end - name));
+    auto* name = reinterpret_cast<u_char*>(sun->sun_path + 1);  // [0] stays NUL: abstract namespace
+    u_char* end =
+        ngx_snprintf(name, sizeof(sun->sun_path) - 1, "slab_cache/%016xL/%uD/%uD", zone->store.zone_id(), index, pid);
+    return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + static_cast<size_t>(end - name));
 }
 
 void take_poke(Zone* zone, uint32_t cell) noexcept {
@@ -55,7 +54,7 @@ void on_wake(ngx_event_t* ev) noexcept {
         take_poke(zone, kAllCells);
     }
     if (taken == kDatagramsPerTurn) {
-        ngx_post_event(ev, &ngx_posted_events);   // edge-triggered: the rest tells nobody
+        ngx_post_event(ev, &ngx_posted_events);  // edge-triggered: the rest tells nobody
     }
     if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
         ngx_log_error(NGX_LOG_ERR, ev->log, 0, "slab_cache: cannot watch the wake-up socket");
@@ -72,11 +71,9 @@ bool open_wake_socket(Zone* zone, ngx_log_t* log) noexcept {
         return false;
     }
     sockaddr_un sun;
-    const socklen_t len =
-        wake_address(zone, zone->store.worker_index(), static_cast<uint32_t>(ngx_pid), &sun);
+    const socklen_t len = wake_address(zone, zone->store.worker_index(), static_cast<uint32_t>(ngx_pid), &sun);
     ngx_connection_t* c = nullptr;
-    if (bind(fd, reinterpret_cast<sockaddr*>(&sun), len) == -1
-        || (c = ngx_get_connection(fd, log)) == nullptr) {
+    if (bind(fd, reinterpret_cast<sockaddr*>(&sun), len) == -1 || (c = ngx_get_connection(fd, log)) == nullptr) {
         close(fd);
         return false;
     }
@@ -85,7 +82,7 @@ bool open_wake_socket(Zone* zone, ngx_log_t* log) noexcept {
     c->write->handler = on_nothing;
     c->read->log = log;
     c->write->log = log;
-    c->read->channel = 1;   // not a client: must not keep a draining worker from exiting
+    c->read->channel = 1;  // not a client: must not keep a draining worker from exiting
     c->recv = ngx_recv;
     ngx_uint_t flags = NGX_LEVEL_EVENT;
     if ((ngx_event_flags & NGX_USE_CLEAR_EVENT) != 0) {
@@ -118,8 +115,8 @@ void poke_worker(Zone* zone, uint32_t index, uint32_t cell) noexcept {
     sockaddr_un sun;
     const socklen_t len = wake_address(zone, index, to.pid, &sun);
     // Failure means a full queue, which its reader notices, or a process that is gone: the safety net's business.
-    (void) sendto(zone->wake->fd, &cell, sizeof(cell), MSG_DONTWAIT | MSG_NOSIGNAL,
-                  reinterpret_cast<sockaddr*>(&sun), len);
+    (void) sendto(zone->wake->fd, &cell, sizeof(cell), MSG_DONTWAIT | MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&sun),
+                  len);
 }
 
 }  // namespace slab_cache::ngx

@@ -19,10 +19,10 @@
 namespace slab_cache::ngx {
 namespace {
 
-constexpr int64_t kClockBase = 1'500'000'000;   // dates of two digits are read by the year of `now`
+constexpr int64_t kClockBase = 1'500'000'000;  // dates of two digits are read by the year of `now`
 constexpr ngx_msec_t kUpkeepMs = 1000;
-constexpr ngx_uint_t kFillShare = 4;             // of worker_connections
-constexpr ngx_uint_t kReapEvery = 5;             // ticks
+constexpr ngx_uint_t kFillShare = 4;  // of worker_connections
+constexpr ngx_uint_t kReapEvery = 5;  // ticks
 constexpr ngx_msec_t kSweepPauseMs = 10;
 constexpr uint32_t kSweepSlice = 128;    // buckets between two looks at the clock
 constexpr uint64_t kSweepTurnUs = 1000;  // in one turn of the event loop
@@ -35,16 +35,16 @@ void join(Zone* zone, ngx_log_t* log) noexcept {
         return;
     }
     if (!shm::read_start_time(self.pid, &self.start_time)) {
-        self.start_time = 0;   // the pid alone counts
+        self.start_time = 0;  // the pid alone counts
     }
     if (zone->store.join(self) != shm::Status::kOk) {
-        ngx_log_error(NGX_LOG_WARN, log, 0,
-                      "slab_cache zone \"%V\": no free worker record, serving uncached", &zone->name);
+        ngx_log_error(NGX_LOG_WARN, log, 0, "slab_cache zone \"%V\": no free worker record, serving uncached",
+                      &zone->name);
         return;
     }
     if (!open_wake_socket(zone, log)) {
-        ngx_log_error(NGX_LOG_WARN, log, ngx_errno,
-                      "slab_cache zone \"%V\": no wake-up socket, waiters poll", &zone->name);
+        ngx_log_error(NGX_LOG_WARN, log, ngx_errno, "slab_cache zone \"%V\": no wake-up socket, waiters poll",
+                      &zone->name);
     }
 }
 
@@ -61,7 +61,7 @@ void on_sweep(ngx_event_t* ev) noexcept {
     do {
         const uint32_t n = zone->sweep_left < kSweepSlice ? zone->sweep_left : kSweepSlice;
         if (!usable(zone) || !zone->store.sweep(now_sec(), now_ms(), n)) {
-            return;   // another worker sweeps
+            return;  // another worker sweeps
         }
         zone->sweep_left -= n;
     } while (zone->sweep_left != 0 && clock_us() - start < kSweepTurnUs);
@@ -85,7 +85,7 @@ void begin_sweep(Zone* zone) noexcept {
 void on_upkeep(ngx_event_t* ev) noexcept {
     auto* zone = static_cast<Zone*>(ev->data);
     if (!watch_zone_file(zone, ev->log)) {
-        return;   // nor is it looked at again
+        return;  // nor is it looked at again
     }
     if (!usable(zone)) {
         join(zone, ev->log);
@@ -111,26 +111,23 @@ ngx_int_t worker_processes(ngx_cycle_t* cycle) noexcept {
 
 MainConf* cycle_conf(ngx_cycle_t* cycle) noexcept {
     if (cycle->conf_ctx[ngx_http_module.index] == nullptr) {
-        return nullptr;   // no http {} in this configuration
+        return nullptr;  // no http {} in this configuration
     }
-    return static_cast<MainConf*>(
-        ngx_http_cycle_get_module_main_conf(cycle, ngx_http_slab_cache_module));
+    return static_cast<MainConf*>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_slab_cache_module));
 }
 
 ngx_int_t format(ngx_shm_zone_t* shm_zone, Zone* zone) noexcept {
     uint8_t seed[16];
     if (RAND_bytes(seed, sizeof(seed)) != 1) {
-        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
-                      "slab_cache zone \"%V\": no random bytes for its secret", &zone->name);
+        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0, "slab_cache zone \"%V\": no random bytes for its secret",
+                      &zone->name);
         return NGX_ERROR;
     }
-    const auto status =
-        zone->store.create(shm_zone->shm.addr, shm_zone->shm.size, kReservedBytes, zone->config, seed);
+    const auto status = zone->store.create(shm_zone->shm.addr, shm_zone->shm.size, kReservedBytes, zone->config, seed);
     OPENSSL_cleanse(seed, sizeof(seed));
     if (status != shm::Status::kOk) {
-        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
-                      "slab_cache zone \"%V\" is too small: %uzk, need %uLk", &zone->name,
-                      zone->size / 1024,
+        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0, "slab_cache zone \"%V\" is too small: %uzk, need %uLk",
+                      &zone->name, zone->size / 1024,
                       static_cast<uint64_t>(shm::Store::min_bytes(zone->config) + 1023) / 1024);
         return NGX_ERROR;
     }
@@ -149,7 +146,7 @@ void keep_heap_top() noexcept {
 }  // namespace
 
 int64_t now_sec() noexcept {
-    static ngx_msec_t read_at;   // one look per turn of the event loop at most
+    static ngx_msec_t read_at;  // one look per turn of the event loop at most
     static int64_t sec;
     if (sec == 0 || read_at != ngx_current_msec) {
         timespec t;
@@ -195,8 +192,7 @@ ngx_int_t init_zone(ngx_shm_zone_t* shm_zone, void* data) noexcept {
         return take_over(zone, shm_zone->shm.log);
     }
     // Reload: the tag (see zone_directives.cpp) made sure that the same build with the same layout wrote it.
-    if (zone->store.attach(shm_zone->shm.addr, shm_zone->shm.size, kReservedBytes, zone->config)
-        != shm::Status::kOk) {
+    if (zone->store.attach(shm_zone->shm.addr, shm_zone->shm.size, kReservedBytes, zone->config) != shm::Status::kOk) {
         ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
                       "slab_cache zone \"%V\" has another layout than this module build; "
                       "rename it or restart nginx",
@@ -225,7 +221,7 @@ void reserve_connections(ngx_cycle_t* cycle) noexcept {
         if (zone->max_clones == 0) {
             zone->max_clones = most;
         }
-        all += zone->max_clones + 1;   // its wake-up socket
+        all += zone->max_clones + 1;  // its wake-up socket
     }
     cycle->connection_n += all;
 }
@@ -258,7 +254,7 @@ ngx_int_t start_worker(ngx_cycle_t* cycle) noexcept {
         zone->upkeep.handler = on_upkeep;
         zone->upkeep.data = zone;
         zone->upkeep.log = cycle->log;
-        zone->upkeep.cancelable = 1;   // or a draining worker would never exit
+        zone->upkeep.cancelable = 1;  // or a draining worker would never exit
         join(zone, cycle->log);
         reap(zone);
         note_master(zone);

@@ -16,12 +16,12 @@
 
 namespace slab_cache::ngx {
 
-struct FleetConf;     // ngx/fleet/fleet_conf.h
-struct FleetMember;   // ngx/fleet/member.h
+struct FleetConf;    // ngx/fleet/fleet_conf.h
+struct FleetMember;  // ngx/fleet/member.h
 struct LocConf;
 struct Waiter;
 
-inline constexpr size_t kReservedBytes = 4096;   // nginx's ngx_slab_pool_t stays in place at the zone's start
+inline constexpr size_t kReservedBytes = 4096;  // nginx's ngx_slab_pool_t stays in place at the zone's start
 inline constexpr ngx_uint_t kWaiterBuckets = 256;
 
 struct Zone {
@@ -29,46 +29,45 @@ struct Zone {
     size_t size;
     shm::Config config;
     bool huge_pages;
-    ngx_uint_t max_clones;         // fills as requests of their own, in each worker
-    time_t inactive;               // seconds a stale object is kept, at most; 0 = as long as it is of use
+    ngx_uint_t max_clones;  // fills as requests of their own, in each worker
+    time_t inactive;        // seconds a stale object is kept, at most; 0 = as long as it is of use
     ZoneFile file;
-    PriorMap
-        prior[shm::Store::kPriors];  // zones whose place it took, where their workers may still run
-    uint32_t priors;                 // how many of these there are
-    int memory;                      // 1 + descriptor of the memfd it lies in (heritage.h); 0: none
-    int heir_of;                     // 1 + descriptor of the old binary's file that it succeeds; 0: none
+    PriorMap prior[shm::Store::kPriors];  // zones whose place it took, where their workers may still run
+    uint32_t priors;                      // how many of these there are
+    int memory;                           // 1 + descriptor of the memfd it lies in (heritage.h); 0: none
+    int heir_of;                          // 1 + descriptor of the old binary's file that it succeeds; 0: none
     ngx_shm_zone_t* shm_zone;
-    bool is_default_key_used;      // by some location: what is pushed can be found
+    bool is_default_key_used;  // by some location: what is pushed can be found
     shm::Store store;
-    Zone* next_awaited;            // configuration only: of those used before they were defined
-    ngx_str_t used_in;             // ... and the file and line
+    Zone* next_awaited;  // configuration only: of those used before they were defined
+    ngx_str_t used_in;   // ... and the file and line
     ngx_uint_t used_at;
-    ngx_str_t fleet_name;          // fleet=; empty: none
-    FleetConf* fleet;              // what it names; nullptr: none
-    uint64_t fleet_cycle;          // FleetArea::cycles as it was when the workers of this configuration began
+    ngx_str_t fleet_name;  // fleet=; empty: none
+    FleetConf* fleet;      // what it names; nullptr: none
+    uint64_t fleet_cycle;  // FleetArea::cycles as it was when the workers of this configuration began
 
     // ---- run time, private to this worker ----
-    bool formatted;                // create() or attach() succeeded in the master
-    ngx_event_t upkeep;            // once a second: join again, reap, begin to sweep
-    ngx_event_t sweeping;          // a slice of the index at a time, until this second's part is done
-    uint32_t sweep_left;           // buckets
-    uint64_t purged_before;        // fingerprints, at the last second
+    bool formatted;          // create() or attach() succeeded in the master
+    ngx_event_t upkeep;      // once a second: join again, reap, begin to sweep
+    ngx_event_t sweeping;    // a slice of the index at a time, until this second's part is done
+    uint32_t sweep_left;     // buckets
+    uint64_t purged_before;  // fingerprints, at the last second
     ngx_uint_t ticks;
-    ngx_connection_t* wake;        // datagram socket other workers poke
-    ngx_queue_t waiters[kWaiterBuckets];   // of Waiter, by lease cell
-    bool missing;                  // this worker's last lookup found nothing
-    uint32_t workers;              // that share the zone
-    ngx_uint_t fills;              // fills this worker has under way
-    ngx_uint_t clones;             // ... as requests of their own
-    ngx_uint_t abandoned;          // ... whose client has left
-    ngx_queue_t under_way;         // of Listed: these, and those whose answer is still going by
-    ngx_event_t walking;           // listing.h
+    ngx_connection_t* wake;               // datagram socket other workers poke
+    ngx_queue_t waiters[kWaiterBuckets];  // of Waiter, by lease cell
+    bool missing;                         // this worker's last lookup found nothing
+    uint32_t workers;                     // that share the zone
+    ngx_uint_t fills;                     // fills this worker has under way
+    ngx_uint_t clones;                    // ... as requests of their own
+    ngx_uint_t abandoned;                 // ... whose client has left
+    ngx_queue_t under_way;                // of Listed: these, and those whose answer is still going by
+    ngx_event_t walking;                  // listing.h
     uint64_t walk_cursor;
     uint32_t walk_epoch;
-    FleetMember* member;           // this worker's part in the fleet; nullptr: none
-    void (*fleet_poked)(Zone* zone) noexcept;   // kFleetCell was poked
-    cache::Sampler sampler;        // of hits, for the admin API's top routes
-    cache::Sampler lost_sampler;   // of misses, likewise
+    FleetMember* member;                       // this worker's part in the fleet; nullptr: none
+    void (*fleet_poked)(Zone* zone) noexcept;  // kFleetCell was poked
+    cache::Sampler sampler;                    // of hits, for the admin API's top routes
+    cache::Sampler lost_sampler;               // of misses, likewise
 };
 
 // True when this worker may use the store. False: serve uncached.
@@ -91,7 +90,7 @@ void stop_worker(ngx_cycle_t* cycle) noexcept;
 // clock was set back. It is the same for all processes until the next boot.
 inline int64_t wall_sec() noexcept { return static_cast<int64_t>(ngx_time()); }
 int64_t now_sec() noexcept;
-inline int64_t by_wall(int64_t sec) noexcept { return sec + (wall_sec() - now_sec()); }   // a moment of now_sec()
+inline int64_t by_wall(int64_t sec) noexcept { return sec + (wall_sec() - now_sec()); }  // a moment of now_sec()
 // Facts as they are stored: on the clock that nobody sets.
 http::StoredFacts stored_facts(const http::Response& response, const http::Freshness& freshness) noexcept;
 // The monotonic millisecond, as the event loop has it.

@@ -35,7 +35,7 @@ char* read_name_and_size(ngx_conf_t* cf, const ngx_str_t& whole, const ngx_str_t
     }
     zone->name = {colon, text.data};
     ngx_str_t size = {text.len - colon - 1, text.data + colon + 1};
-    const off_t bytes = ngx_parse_offset(&size);   // as ngx_parse_size, and it knows of "g"
+    const off_t bytes = ngx_parse_offset(&size);  // as ngx_parse_size, and it knows of "g"
     if (bytes == NGX_ERROR) {
         return fail(cf, "invalid zone size \"%V\"", whole);
     }
@@ -98,8 +98,8 @@ char* check_bounds(ngx_conf_t* cf, const Zone& zone) noexcept {
     for (const auto& b : bounds) {
         if (b.asked > b.most) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid %s value \"%uL\" in slab_cache zone \"%V\" of %s, it must be %uL at most", b.name,
-                               b.asked, &zone.name, size_text(zone.size).text, b.most);
+                               "invalid %s value \"%uL\" in slab_cache zone \"%V\" of %s, it must be %uL at most",
+                               b.name, b.asked, &zone.name, size_text(zone.size).text, b.most);
             return static_cast<char*>(NGX_CONF_ERROR);
         }
     }
@@ -198,12 +198,12 @@ char* check_file(ngx_conf_t* cf, MainConf* mcf, Zone* zone) noexcept {
         why = why_not_replaced(reinterpret_cast<char*>(zone->file.path.data), is_zone_file_in_use);
     }
     if (why != nullptr) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "slab_cache zone \"%V\" cannot have the file \"%V\": %s",
-                           &zone->name, &zone->file.path, why);
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "slab_cache zone \"%V\" cannot have the file \"%V\": %s", &zone->name,
+                           &zone->file.path, why);
         return static_cast<char*>(NGX_CONF_ERROR);
     }
-    zone->file.fresh_name = static_cast<char*>(
-        ngx_pnalloc(cf->pool, zone->file.path.len + NGX_INT64_LEN + sizeof(".new.")));
+    zone->file.fresh_name =
+        static_cast<char*>(ngx_pnalloc(cf->pool, zone->file.path.len + NGX_INT64_LEN + sizeof(".new.")));
     return zone->file.fresh_name != nullptr && at_end_of_cycle(cf, close_zone_file, zone)
                ? NGX_CONF_OK
                : static_cast<char*>(NGX_CONF_ERROR);
@@ -263,8 +263,8 @@ Zone* take_awaited(const MainConf* mcf, Zone* zone) noexcept {
 char* add_zone(ngx_conf_t* cf, MainConf* mcf, Zone* zone) noexcept {
     const size_t from_nginx = zone->file.path.len != 0 ? kFileStandInBytes : zone->size;
     zone->shm_zone = ngx_shared_memory_add(cf, &zone->name, from_nginx, zone_tag(*zone));
-    if (zone->shm_zone == nullptr || !at_end_of_cycle(cf, drop_priors, zone)
-        || !at_end_of_cycle(cf, close_shared_memory, zone)) {
+    if (zone->shm_zone == nullptr || !at_end_of_cycle(cf, drop_priors, zone) ||
+        !at_end_of_cycle(cf, close_shared_memory, zone)) {
         return static_cast<char*>(NGX_CONF_ERROR);
     }
     zone->shm_zone->init = init_zone;
@@ -318,8 +318,8 @@ char* set_zone(ngx_conf_t* cf, ngx_command_t*, void*) noexcept {
     zone->config.user_bytes = (kUserAreaBytes + filter_bytes(*zone) + 63) / 64 * 64 + fleet_bytes(*zone);
     const uint64_t need = shm::Store::min_bytes(zone->config);
     if (zone->size < need) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "slab_cache zone \"%V\" is too small: %uzk, need %uLk",
-                           &zone->name, zone->size / 1024, (need + 1023) / 1024);
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "slab_cache zone \"%V\" is too small: %uzk, need %uLk", &zone->name,
+                           zone->size / 1024, (need + 1023) / 1024);
         return static_cast<char*>(NGX_CONF_ERROR);
     }
     if (char* rv = check_bounds(cf, *zone); rv != NGX_CONF_OK) {
@@ -354,8 +354,7 @@ char* set_cache(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
         ccv.value = &value[1];
         ccv.complex_value = lcf->zone_value;
         lcf->zone = nullptr;
-        return ngx_http_compile_complex_value(&ccv) == NGX_OK ? NGX_CONF_OK
-                                                             : static_cast<char*>(NGX_CONF_ERROR);
+        return ngx_http_compile_complex_value(&ccv) == NGX_OK ? NGX_CONF_OK : static_cast<char*>(NGX_CONF_ERROR);
     }
     lcf->zone = zone_by_name(main_conf(cf), view(value[1]));
     if (lcf->zone == nullptr) {
@@ -366,17 +365,17 @@ char* set_cache(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
 
 // Key and header are part of the object: a slice must be smaller than that.
 void warn_of_slices(ngx_conf_t* cf, const LocConf& conf) noexcept {
-    auto* clcf = static_cast<ngx_http_core_loc_conf_t*>(
-        ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+    auto* clcf = static_cast<ngx_http_core_loc_conf_t*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
     if (!conf.is_sliced || conf.zone == nullptr || clcf->name.len == 0) {
         return;
     }
     const uint64_t most = shm::Store::max_object(conf.zone->size, conf.zone->config);
     if (conf.slice_size >= most && most != 0) {
-        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                           "\"slice\" of %uz bytes in location \"%V\": zone \"%V\" takes objects of up to %uL bytes, header included, "
-                           "and stores none of these; write a smaller \"slice\", or a larger \"max_object=\" for the zone",
-                           conf.slice_size, &clcf->name, &conf.zone->name, most);
+        ngx_conf_log_error(
+            NGX_LOG_WARN, cf, 0,
+            "\"slice\" of %uz bytes in location \"%V\": zone \"%V\" takes objects of up to %uL bytes, header included, "
+            "and stores none of these; write a smaller \"slice\", or a larger \"max_object=\" for the zone",
+            conf.slice_size, &clcf->name, &conf.zone->name, most);
     }
 }
 

@@ -21,17 +21,17 @@
 namespace slab_cache::ngx {
 namespace {
 
-constexpr int kLockTries = 40;                 // of 50 ms: a killed instance needs a moment to be gone
+constexpr int kLockTries = 40;  // of 50 ms: a killed instance needs a moment to be gone
 constexpr useconds_t kLockPauseUs = 50 * 1000;
 
 static_assert(sizeof(FileHeader) <= kReservedBytes);
 
 enum class Use : uint8_t {
-    kAlone,     // nobody else has it: we hold the write lock
-    kShared,    // with our parent or our own earlier cycle
-    kOrphans,   // workers have it whose master is gone
-    kOthers,    // somebody else's
-    kUnknown,   // locks do not work here
+    kAlone,    // nobody else has it: we hold the write lock
+    kShared,   // with our parent or our own earlier cycle
+    kOrphans,  // workers have it whose master is gone
+    kOthers,   // somebody else's
+    kUnknown,  // locks do not work here
 };
 
 FileHeader* header_of(const ZoneFile& f) noexcept { return static_cast<FileHeader*>(f.addr); }
@@ -89,15 +89,15 @@ bool is_of_earlier_cycle(const struct stat& st) noexcept {
 }
 
 bool read_header(int fd, FileHeader* header) noexcept {
-    return pread(fd, header, sizeof(*header), 0) == static_cast<ssize_t>(sizeof(*header))
-           && header->magic == kFileMagic;
+    return pread(fd, header, sizeof(*header), 0) == static_cast<ssize_t>(sizeof(*header)) &&
+           header->magic == kFileMagic;
 }
 
 // In a binary upgrade the old master is our parent, and its workers have said so in the header.
 bool is_of_parent(int fd) noexcept {
     FileHeader header;
-    return ngx_inherited != 0 && read_header(fd, &header)
-           && header.master.load_relaxed() == static_cast<uint32_t>(getppid());   // relaxed: a copy
+    return ngx_inherited != 0 && read_header(fd, &header) &&
+           header.master.load_relaxed() == static_cast<uint32_t>(getppid());  // relaxed: a copy
 }
 
 // The master that had it is dead, for certain: what has it open are workers that go on draining. In another pid namespace a
@@ -109,12 +109,12 @@ bool is_of_orphans(int fd) noexcept {
     if (!read_header(fd, &header) || ngx_memcmp(header.boot, boot, kBootBytes) != 0) {
         return false;
     }
-    const uint64_t space = header.pid_space.load_relaxed();    // relaxed, all of these: a copy
+    const uint64_t space = header.pid_space.load_relaxed();  // relaxed, all of these: a copy
     const uint64_t born = header.master_start.load_relaxed();
     uint64_t start = 0;
     const shm::Life life = shm::look_at_process(header.master.load_relaxed(), &start);
-    return space != 0 && space == pid_space()
-           && (life == shm::Life::kDead || (life == shm::Life::kAlive && born != 0 && born != start));
+    return space != 0 && space == pid_space() &&
+           (life == shm::Life::kDead || (life == shm::Life::kAlive && born != 0 && born != start));
 }
 
 Use who_uses(int fd, const struct stat& st) noexcept {
@@ -135,8 +135,8 @@ Use who_uses(int fd, const struct stat& st) noexcept {
 
 // It may have been cut and made longer again: pages that are not there are asked for now, not when one is written.
 const char* why_not_whole(const struct stat& st, const ZoneFile& f) noexcept {
-    return static_cast<uint64_t>(st.st_blocks) * 512 >= static_cast<uint64_t>(st.st_size)
-                   || posix_fallocate(f.fd, 0, st.st_size) == 0
+    return static_cast<uint64_t>(st.st_blocks) * 512 >= static_cast<uint64_t>(st.st_size) ||
+                   posix_fallocate(f.fd, 0, st.st_size) == 0
                ? nullptr
                : "parts of it are missing, and there is no space for them";
 }
@@ -192,7 +192,7 @@ void take(Zone* zone, Use use, ngx_log_t* log, uint64_t started_ms) noexcept {
         claim(*zone, static_cast<uint32_t>(ngx_pid));
     }
     if (use == Use::kOrphans && zone->store.is_following()) {
-        zone->store.purge_all(shm::PurgeMode::kHard);   // what is purged in the zone before this one reaches nobody here
+        zone->store.purge_all(shm::PurgeMode::kHard);  // what is purged in the zone before this one reaches nobody here
     }
     zone->store.set_unclean(true);
     (void) lock_file(zone->file.fd, F_RDLCK);
@@ -200,19 +200,18 @@ void take(Zone* zone, Use use, ngx_log_t* log, uint64_t started_ms) noexcept {
     if (use == Use::kShared) {
         keep_priors(zone);
     }
-    ngx_log_error(NGX_LOG_NOTICE, log, 0,
-                  "slab_cache zone \"%V\": %s, layout %uD, %s \"%V\" with %uL objects in %uL ms%s", &zone->name,
-                  size_text(zone->size).text, shm::kLayoutVersion, words_for(use), &zone->file.path, zone->store.stats().entries, clock_ms() - started_ms,
-                  repair ? ", repaired after an unclean stop" : "");
+    ngx_log_error(
+        NGX_LOG_NOTICE, log, 0, "slab_cache zone \"%V\": %s, layout %uD, %s \"%V\" with %uL objects in %uL ms%s",
+        &zone->name, size_text(zone->size).text, shm::kLayoutVersion, words_for(use), &zone->file.path,
+        zone->store.stats().entries, clock_ms() - started_ms, repair ? ", repaired after an unclean stop" : "");
 }
 
 ngx_int_t refuse_used(Zone* zone, ngx_log_t* log) noexcept {
     FileHeader header;
     const bool known = read_header(zone->file.fd, &header);
     const uint64_t space = known ? header.pid_space.load_relaxed() : 0;
-    ngx_log_error(NGX_LOG_EMERG, log, 0,
-                  "slab_cache zone \"%V\": \"%V\" is in use by another nginx (master %uD%s)", &zone->name,
-                  &zone->file.path, known ? header.master.load_relaxed() : 0,
+    ngx_log_error(NGX_LOG_EMERG, log, 0, "slab_cache zone \"%V\": \"%V\" is in use by another nginx (master %uD%s)",
+                  &zone->name, &zone->file.path, known ? header.master.load_relaxed() : 0,
                   space != 0 && space != pid_space() ? " in another pid namespace" : "");
     release(&zone->file, zone->size);
     return NGX_ERROR;
@@ -239,7 +238,7 @@ ngx_int_t open_existing(Zone* zone, ngx_log_t* log, struct stat* st) noexcept {
     f->replaced_device = st->st_dev;
     f->replaced_inode = st->st_ino;
     if (const char* why = why_foreign(f->fd, *st, is_of_earlier_cycle(*st))) {
-        return refuse(zone, log, 0, why);   // before its lock is looked at, which may be anybody's
+        return refuse(zone, log, 0, why);  // before its lock is looked at, which may be anybody's
     }
     return NGX_OK;
 }
@@ -253,7 +252,7 @@ ngx_int_t use_existing(Zone* zone, ngx_log_t* log) noexcept {
         return rc;
     }
     const char* why = (st.st_mode & 07777) != 0600 ? "its mode is not 0600" : nullptr;
-    const Use use = why == nullptr ? who_uses(f->fd, st) : Use::kUnknown;   // others may lock what others may open
+    const Use use = why == nullptr ? who_uses(f->fd, st) : Use::kUnknown;  // others may lock what others may open
     if (use == Use::kOthers) {
         return refuse_used(zone, log);
     }
@@ -279,8 +278,8 @@ ngx_int_t use_existing(Zone* zone, ngx_log_t* log) noexcept {
         // At a reload the zone that runs hands its objects on.
         const bool warm = has_predecessor(*zone);
         const ngx_uint_t level = warm ? NGX_LOG_NOTICE : NGX_LOG_WARN;
-        ngx_log_error(level, log, 0, "slab_cache zone \"%V\": \"%V\" cannot be used: %s%s",
-                      &zone->name, &f->path, why, warm ? ", a new one is made" : "; starting cold");
+        ngx_log_error(level, log, 0, "slab_cache zone \"%V\": \"%V\" cannot be used: %s%s", &zone->name, &f->path, why,
+                      warm ? ", a new one is made" : "; starting cold");
         release(f, zone->size);
         return NGX_DECLINED;
     }
@@ -290,9 +289,8 @@ ngx_int_t use_existing(Zone* zone, ngx_log_t* log) noexcept {
 
 bool format_file(Zone* zone, ngx_log_t* log) noexcept {
     uint8_t seed[16];
-    if (RAND_bytes(seed, sizeof(seed)) != 1
-        || zone->store.create(zone->file.addr, zone->size, kReservedBytes, zone->config, seed)
-               != shm::Status::kOk) {
+    if (RAND_bytes(seed, sizeof(seed)) != 1 ||
+        zone->store.create(zone->file.addr, zone->size, kReservedBytes, zone->config, seed) != shm::Status::kOk) {
         ngx_log_error(NGX_LOG_EMERG, log, 0, "slab_cache zone \"%V\" cannot be formatted", &zone->name);
         return false;
     }
@@ -314,7 +312,8 @@ bool complain(Zone* zone, ngx_log_t* log, ngx_err_t err, const char* call, const
 int create_file(const char* name) noexcept {
     constexpr int kFlags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
     const int fd = open(name, kFlags, 0600);
-    return fd == -1 && ngx_errno == NGX_EEXIST && is_left_over(name) && unlink(name) == 0 ? open(name, kFlags, 0600) : fd;
+    return fd == -1 && ngx_errno == NGX_EEXIST && is_left_over(name) && unlink(name) == 0 ? open(name, kFlags, 0600)
+                                                                                          : fd;
 }
 
 bool complain_of_space(Zone* zone, ngx_log_t* log, int err) noexcept {
@@ -335,17 +334,17 @@ bool make_file(Zone* zone, ngx_log_t* log, const char* name) noexcept {
     if (f->fd == -1) {
         return complain(zone, log, ngx_errno, "open()", name);
     }
-    f->fresh = true;   // from now on it is removed where anything fails
+    f->fresh = true;  // from now on it is removed where anything fails
     if (fstat(f->fd, &st) == -1 || fchmod(f->fd, 0600) == -1) {
         return complain(zone, log, ngx_errno, "fchmod()", name);
     }
     f->device = st.st_dev;
     f->inode = st.st_ino;
     if (pwrite(f->fd, &kUnfinishedMagic, sizeof(kUnfinishedMagic), 0) == -1 && ngx_errno == NGX_ENOSPC) {
-        return complain_of_space(zone, log, NGX_ENOSPC);   // hugetlbfs cannot be written to, and need not
+        return complain_of_space(zone, log, NGX_ENOSPC);  // hugetlbfs cannot be written to, and need not
     }
     if (const int err = posix_fallocate(f->fd, 0, static_cast<off_t>(zone->size)); err != 0) {
-        (void) ftruncate(f->fd, 0);   // what it got is not missing from the figure
+        (void) ftruncate(f->fd, 0);  // what it got is not missing from the figure
         return complain_of_space(zone, log, err);
     }
     if (!map(zone)) {
@@ -369,8 +368,8 @@ bool name_file(const ZoneFile& f) noexcept {
         }
         return rename(f.fresh_name, path) == 0;
     }
-    return renameat2(AT_FDCWD, f.fresh_name, AT_FDCWD, path, RENAME_NOREPLACE) == 0
-           || (ngx_errno == NGX_EINVAL && rename(f.fresh_name, path) == 0);
+    return renameat2(AT_FDCWD, f.fresh_name, AT_FDCWD, path, RENAME_NOREPLACE) == 0 ||
+           (ngx_errno == NGX_EINVAL && rename(f.fresh_name, path) == 0);
 }
 
 template <class Fn>
@@ -378,8 +377,7 @@ void each_zone(ngx_cycle_t* cycle, Fn fn) noexcept {
     if (cycle->conf_ctx[ngx_http_module.index] == nullptr) {
         return;
     }
-    auto* mcf = static_cast<MainConf*>(
-        ngx_http_cycle_get_module_main_conf(cycle, ngx_http_slab_cache_module));
+    auto* mcf = static_cast<MainConf*>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_slab_cache_module));
     for (ngx_uint_t i = 0; i < mcf->zones.nelts; i++) {
         fn(static_cast<Zone**>(mcf->zones.elts)[i], cycle->log);
     }
@@ -401,8 +399,8 @@ bool is_sound(const Zone& zone) noexcept {
     if (f.path.len == 0) {
         return zone.store.is_intact();
     }
-    return f.addr != nullptr && f.guarded.lost == 0 && !is_cut_short(f.fd, zone.size) && zone.store.is_intact()
-           && header_of(f)->magic == kFileMagic && f.guarded.lost == 0;
+    return f.addr != nullptr && f.guarded.lost == 0 && !is_cut_short(f.fd, zone.size) && zone.store.is_intact() &&
+           header_of(f)->magic == kFileMagic && f.guarded.lost == 0;
 }
 
 bool watch_zone_file(Zone* zone, ngx_log_t* log) noexcept {
@@ -428,15 +426,14 @@ bool is_zone_file_in_use(const struct stat& st) noexcept { return is_of_earlier_
 
 ngx_int_t open_zone_file(Zone* zone, ngx_log_t* log) noexcept {
     if (ngx_test_config) {
-        return NGX_OK;   // no side effects, and no claim on a file that a running nginx uses
+        return NGX_OK;  // no side effects, and no claim on a file that a running nginx uses
     }
     const ngx_int_t rc = use_existing(zone, log);
     if (rc != NGX_DECLINED) {
         return rc;
     }
     char* name = zone->file.fresh_name;
-    u_char* end =
-        ngx_sprintf(reinterpret_cast<u_char*>(name), "%V.new.%P", &zone->file.path, ngx_pid);
+    u_char* end = ngx_sprintf(reinterpret_cast<u_char*>(name), "%V.new.%P", &zone->file.path, ngx_pid);
     *end = '\0';
     if (!make_file(zone, log, name)) {
         close_zone_file(zone);
@@ -456,9 +453,9 @@ void name_zone_files(ngx_cycle_t* cycle) noexcept {
             return;
         }
         if (!name_file(*f)) {
-            (void)complain(zone, log, ngx_errno, "rename()",
-                           f->fresh_name);  // it works, and is gone with this nginx
-            (void)unlink(f->fresh_name);
+            (void) complain(zone, log, ngx_errno, "rename()",
+                            f->fresh_name);  // it works, and is gone with this nginx
+            (void) unlink(f->fresh_name);
         }
         f->fresh = false;
     });
@@ -467,7 +464,7 @@ void name_zone_files(ngx_cycle_t* cycle) noexcept {
 void close_zone_file(void* data) noexcept {
     auto* zone = static_cast<Zone*>(data);
     if (zone->file.fresh) {
-        (void)unlink(zone->file.fresh_name);
+        (void) unlink(zone->file.fresh_name);
         zone->file.fresh = false;
     }
     release(&zone->file, zone->size);
@@ -490,7 +487,7 @@ void leave_zone_files(ngx_cycle_t* cycle) noexcept {
             remove_ruin(zone->file);
             return;
         }
-        give_back_priors(zone);   // a draining worker may have outlived those who would have heard of its purges
+        give_back_priors(zone);  // a draining worker may have outlived those who would have heard of its purges
         if (!zone->store.is_following()) {
             zone->store.set_unclean(false);
         }

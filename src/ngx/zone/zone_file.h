@@ -29,14 +29,14 @@ struct Zone;
 inline constexpr size_t kFileStandInBytes = 64 * 1024;
 
 struct ZoneFile {
-    ngx_str_t path;        // empty: the zone is anonymous
-    int fd;                // -1 while not open
-    void* addr;            // nullptr while not mapped
-    Mapping guarded;       // the same, for the signal
+    ngx_str_t path;   // empty: the zone is anonymous
+    int fd;           // -1 while not open
+    void* addr;       // nullptr while not mapped
+    Mapping guarded;  // the same, for the signal
     dev_t device;
     ino_t inode;
-    FilePlace place;         // where it is, however the path is spelled
-    dev_t replaced_device;   // what lay at the path when it was opened; 0: nothing
+    FilePlace place;        // where it is, however the path is spelled
+    dev_t replaced_device;  // what lay at the path when it was opened; 0: nothing
     ino_t replaced_inode;
     char* fresh_name;  // room for the name of a new file, from the cycle's pool
     bool given_up;     // this process has seen that it is lost, and said so

@@ -17,16 +17,17 @@ bool is_handler_set;
 
 // Only system calls in here, and memory of this process.
 void hang_up_on_clients() noexcept {
-    for (ngx_uint_t i = 0; ngx_cycle != nullptr && ngx_cycle->connections != nullptr && i < ngx_cycle->connection_n; i++) {
+    for (ngx_uint_t i = 0; ngx_cycle != nullptr && ngx_cycle->connections != nullptr && i < ngx_cycle->connection_n;
+         i++) {
         const ngx_connection_t& c = ngx_cycle->connections[i];
-        if (c.fd == static_cast<ngx_socket_t>(-1) || c.listening == nullptr || c.listening->connection == &c
-            || c.listening->handler != ngx_http_init_connection) {
+        if (c.fd == static_cast<ngx_socket_t>(-1) || c.listening == nullptr || c.listening->connection == &c ||
+            c.listening->handler != ngx_http_init_connection) {
             continue;
         }
         if (c.type == SOCK_DGRAM) {
-            _exit(1);   // HTTP/3: clients share the socket that is listened on. Another worker takes over
+            _exit(1);  // HTTP/3: clients share the socket that is listened on. Another worker takes over
         }
-        if (!c.shared) {   // else a fill's, which sends nothing
+        if (!c.shared) {  // else a fill's, which sends nothing
             (void) shutdown(c.fd, SHUT_RDWR);
         }
     }
@@ -56,7 +57,7 @@ void on_bus_error(int, siginfo_t* info, void*) noexcept {
             return;
         }
     }
-    (void) sigaction(SIGBUS, &before, nullptr);   // not ours: it comes again
+    (void) sigaction(SIGBUS, &before, nullptr);  // not ours: it comes again
 }
 
 void set_handler() noexcept {

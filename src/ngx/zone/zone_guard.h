@@ -17,15 +17,15 @@
 namespace slab_cache::ngx {
 
 struct Mapping {
-    char* addr;           // nullptr: not guarded
+    char* addr;  // nullptr: not guarded
     size_t bytes;
-    shm::Store* store;    // nullptr: a zone before this one (succession.h)
+    shm::Store* store;  // nullptr: a zone before this one (succession.h)
     Mapping* next;
-    volatile sig_atomic_t lost;   // its memory is our own by now
+    volatile sig_atomic_t lost;  // its memory is our own by now
 };
 
 void guard(Mapping* m, void* addr, size_t bytes, shm::Store* store) noexcept;
-void unguard(Mapping* m) noexcept;   // before it is unmapped; idempotent
+void unguard(Mapping* m) noexcept;  // before it is unmapped; idempotent
 
 // The file is shorter than its mapping.
 bool is_cut_short(int fd, size_t bytes) noexcept;

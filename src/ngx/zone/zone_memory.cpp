@@ -9,7 +9,7 @@
 namespace slab_cache::ngx {
 namespace {
 
-constexpr uint64_t kNoLimit = uint64_t{1} << 60;   // what version 1 writes for "none" is near 2^63
+constexpr uint64_t kNoLimit = uint64_t{1} << 60;  // what version 1 writes for "none" is near 2^63
 
 size_t read_file(const char* path, char* to, size_t size) noexcept {
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -37,14 +37,14 @@ uint64_t read_limit(Bytes top, Bytes group, Bytes file) noexcept {
         return kNoLimit;
     }
     const uint64_t bytes = strtoull(text, &end, 10);
-    return end != text && bytes != 0 && bytes < kNoLimit ? bytes : kNoLimit;   // "max" is none
+    return end != text && bytes != 0 && bytes < kNoLimit ? bytes : kNoLimit;  // "max" is none
 }
 
 // Of the group and all above it; in a container the path may be the host's, of which only the top is seen.
 uint64_t least_limit(Bytes top, Bytes group, Bytes file) noexcept {
     uint64_t least = kNoLimit;
     for (;;) {
-        group = group == "/" ? Bytes{""} : group;   // not a null: it is copied
+        group = group == "/" ? Bytes{""} : group;  // not a null: it is copied
         const uint64_t here = read_limit(top, group, file);
         least = here < least ? here : least;
         if (group.empty()) {

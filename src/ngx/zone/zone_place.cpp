@@ -90,7 +90,7 @@ const char* why_not_replaced(const char* path, bool (*is_known)(const struct sta
         return ngx_errno == NGX_ENOENT ? nullptr : "it cannot be looked at";
     }
     if (const char* why = why_wrong_type(st.st_mode)) {
-        return why;   // not opened: that may wait, or mean something to a device
+        return why;  // not opened: that may wait, or mean something to a device
     }
     const int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     if (fd == -1 || fstat(fd, &st) == -1) {
@@ -109,9 +109,9 @@ bool is_left_over(const char* path) noexcept {
     const int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     struct stat st;
     uint64_t magic = 0;
-    const bool yes = fd != -1 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() && st.st_nlink == 1
-                     && pread(fd, &magic, sizeof(magic), 0) == static_cast<ssize_t>(sizeof(magic))
-                     && (magic == kFileMagic || magic == kUnfinishedMagic);
+    const bool yes = fd != -1 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
+                     st.st_nlink == 1 && pread(fd, &magic, sizeof(magic), 0) == static_cast<ssize_t>(sizeof(magic)) &&
+                     (magic == kFileMagic || magic == kUnfinishedMagic);
     if (fd != -1) {
         close(fd);
     }

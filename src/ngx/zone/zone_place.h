@@ -16,7 +16,7 @@
 
 namespace slab_cache::ngx {
 
-inline constexpr uint64_t kFileMagic = 0x31656c6966626c73ull;       // "slbfile1"
+inline constexpr uint64_t kFileMagic = 0x31656c6966626c73ull;        // "slbfile1"
 inline constexpr uint64_t kUnfinishedMagic = 0x306564616d626c73ull;  // "slbmade0": being made, or left half-made
 inline constexpr size_t kBootBytes = 40;
 inline constexpr long kTmpfsMagic = 0x01021994;
@@ -24,9 +24,9 @@ inline constexpr long kTmpfsMagic = 0x01021994;
 struct FileHeader {
     uint64_t magic;
     uint64_t file_bytes;
-    base::Atom<uint32_t> master;   // pid of the master whose worker spoke last (note_master)
+    base::Atom<uint32_t> master;  // pid of the master whose worker spoke last (note_master)
     uint32_t padding;
-    char boot[kBootBytes];         // /proc/sys/kernel/random/boot_id
+    char boot[kBootBytes];              // /proc/sys/kernel/random/boot_id
     base::Atom<uint64_t> master_start;  // its start time, 0 where it could not be asked
     base::Atom<uint64_t> pid_space;     // the pid namespace in which `master` means something, 0: unknown
 };
@@ -34,9 +34,9 @@ static_assert(sizeof(FileHeader) == 80);
 
 // Where a file is, whatever its path is spelled like.
 struct FilePlace {
-    dev_t device;   // of the directory
+    dev_t device;  // of the directory
     ino_t inode;
-    Bytes name;     // in the directory
+    Bytes name;  // in the directory
 };
 
 // nullptr when a zone of this size may have its file there, else the reason. Fills *place.

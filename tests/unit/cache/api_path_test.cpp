@@ -28,8 +28,7 @@ TEST(ApiPath, that_goes_on_names_nothing) {
     for (const Bytes path :
          {Bytes("metrics/x"), Bytes("v1"), Bytes("v1/zone"), Bytes("v1/fleet/x"), Bytes("v1/zones/one/purge/x"),
           Bytes("v1/zones//one"), Bytes("v1/zones/one/nothing"), Bytes("V1/zones"), Bytes("x"),
-          Bytes("client/v4/zones/one/purge_cache/x"), Bytes("service/one/purge_all/x"),
-          Bytes("service/one")}) {
+          Bytes("client/v4/zones/one/purge_cache/x"), Bytes("service/one/purge_all/x"), Bytes("service/one")}) {
         EXPECT_EQ(route_of(path).resource, Resource::kNone) << path;
     }
 }
@@ -43,8 +42,8 @@ TEST(ApiPath, says_which_zone) {
 }
 
 TEST(ApiPath, of_other_services_may_name_their_own_id) {
-    for (const Bytes path : {Bytes("service/id/purge"), Bytes("service/id/purge_all"),
-                             Bytes("client/v4/zones/id/purge_cache")}) {
+    for (const Bytes path :
+         {Bytes("service/id/purge"), Bytes("service/id/purge_all"), Bytes("client/v4/zones/id/purge_cache")}) {
         const Route route = route_of(path);
         EXPECT_TRUE(route.any_zone) << path;
         EXPECT_EQ(route.zone_name, "id") << path;

@@ -64,7 +64,7 @@ TEST(Outbox, tells_what_became_of_a_record) {
     StreamId id;
     EXPECT_FALSE(a.outbox().is_sent(first.number));
     EXPECT_FALSE(a.outbox().id_of(first, &id));
-    (void)a.send({7, 3});
+    (void) a.send({7, 3});
     EXPECT_TRUE(a.outbox().is_sent(first.number) && !a.outbox().is_sent(second.number));
     ASSERT_TRUE(a.outbox().id_of(first, &id));
     EXPECT_TRUE(id == (StreamId{7, 3}));
@@ -86,8 +86,8 @@ TEST(Outbox, goes_round_with_records_of_all_sizes) {
         } else if (const std::string text = a.send({static_cast<uint64_t>(i) + 1, 0}); text != "<none>") {
             got.push_back(text);
         }
-        ASSERT_TRUE(a.outbox().start() <= a.outbox().tail() && a.outbox().tail() <= a.outbox().head()
-                    && a.outbox().head() - a.outbox().start() <= kOutboxBytes);
+        ASSERT_TRUE(a.outbox().start() <= a.outbox().tail() && a.outbox().tail() <= a.outbox().head() &&
+                    a.outbox().head() - a.outbox().start() <= kOutboxBytes);
     }
     for (std::string text = a.send({99999, 0}); text != "<none>"; text = a.send({99999, 0})) {
         got.push_back(text);
@@ -107,34 +107,34 @@ TEST(Outbox, what_does_not_fit_counts_as_missed_and_nothing_of_it_is_there) {
     EXPECT_FALSE(a.outbox().put(two, 2, 9, 1, &place));
     EXPECT_EQ(a.outbox().untold(), 1u);
     EXPECT_EQ(a.outbox().waiting(), 4u);
-    (void)a.send({1, 0});
+    (void) a.send({1, 0});
     a.put("fits now");
     const std::string too_long(kMaxRecordText + 1, 'x');
     const Bytes one[] = {too_long};
     EXPECT_FALSE(a.outbox().put(one, 1, 9, 1, &place));
-    EXPECT_FALSE(a.outbox().put(nullptr, 0, 9, 1, &place));   // what could not be said at all
+    EXPECT_FALSE(a.outbox().put(nullptr, 0, 9, 1, &place));  // what could not be said at all
     EXPECT_EQ(a.outbox().untold(), 3u);
     const uint64_t missed = a.outbox().missed();
     a.outbox().miss();
     a.outbox().note_told(missed, {5, 0});
-    EXPECT_EQ(a.outbox().untold(), 1u);   // the one that came meanwhile
+    EXPECT_EQ(a.outbox().untold(), 1u);  // the one that came meanwhile
 }
 
 TEST(Outbox, keeps_what_was_sent_until_the_room_is_needed) {
     Area a;
     a.put("first");
-    (void)a.send({1, 0});
+    (void) a.send({1, 0});
     OutboxRecord r;
     ASSERT_TRUE(a.outbox().read(a.outbox().start(), &r));
     EXPECT_EQ(r.text, "first");
     EXPECT_TRUE(r.id == (StreamId{1, 0}));
-    a.outbox().note_id(r, {9, 0});   // it was lost, and sent again
+    a.outbox().note_id(r, {9, 0});  // it was lost, and sent again
     ASSERT_TRUE(a.outbox().read(a.outbox().start(), &r));
     EXPECT_TRUE(r.id == (StreamId{9, 0}));
     const std::string text(1000, 'y');
     for (int i = 0; i < 300; i++) {
         a.put(text);
-        (void)a.send({10, static_cast<uint64_t>(i)});
+        (void) a.send({10, static_cast<uint64_t>(i)});
     }
     ASSERT_TRUE(a.outbox().read(a.outbox().start(), &r));
     EXPECT_NE(r.text, "first");
@@ -148,9 +148,9 @@ TEST(Outbox, a_holder_that_was_overtaken_changes_nothing) {
     Outbox box = a.outbox();
     OutboxRecord first;
     ASSERT_TRUE(box.read(box.tail(), &first));
-    (void)a.send({1, 0});
-    (void)a.send({2, 0});
-    box.note_sent(first, {3, 0});   // the one that was stopped
+    (void) a.send({1, 0});
+    (void) a.send({2, 0});
+    box.note_sent(first, {3, 0});  // the one that was stopped
     StreamId id;
     EXPECT_TRUE(box.id_of({first.number, first.at}, &id) && id == (StreamId{1, 0}));
     EXPECT_EQ(box.tail(), box.head());
@@ -188,7 +188,7 @@ TEST(FleetLease, is_one_holder_s_until_it_is_gone_or_silent) {
     EXPECT_TRUE(take_lease(a.area, 2, 2001 + kLeaseSilenceMs, never_gone, nullptr, &other));
     EXPECT_FALSE(keep_lease(a.area, 1, mine, 6000));
     EXPECT_FALSE(holds_lease(*a.area, 1, mine));
-    leave_lease(a.area, 1, mine);   // not its own any more
+    leave_lease(a.area, 1, mine);  // not its own any more
     EXPECT_TRUE(holds_lease(*a.area, 2, other));
     EXPECT_TRUE(take_lease(a.area, 3, 6000, always_gone, nullptr, &mine));
     leave_lease(a.area, 3, mine);
@@ -229,11 +229,11 @@ TEST(FleetBirth, is_the_counter_when_no_later_purge_was_done) {
     write_position(a.area, {{10, 0}, 1}, 100);
     write_position(a.area, {{20, 0}, 1}, 105);
     write_position(a.area, {{30, 0}, 1}, 110);
-    EXPECT_EQ(birth_at(*a.area, {9, 9}), 0u);      // older than anything known
+    EXPECT_EQ(birth_at(*a.area, {9, 9}), 0u);  // older than anything known
     EXPECT_EQ(birth_at(*a.area, {10, 0}), 100u);
-    EXPECT_EQ(birth_at(*a.area, {29, 9}), 105u);   // 30-0 it does not know
+    EXPECT_EQ(birth_at(*a.area, {29, 9}), 105u);  // 30-0 it does not know
     EXPECT_EQ(birth_at(*a.area, {30, 0}), 110u);
-    EXPECT_EQ(birth_at(*a.area, {31, 0}), 0u);     // not reached here yet
+    EXPECT_EQ(birth_at(*a.area, {31, 0}), 0u);  // not reached here yet
 }
 
 TEST(FleetBirth, forgets_the_oldest) {
@@ -249,10 +249,10 @@ TEST(FleetBirth, own_purges_that_were_not_read_back_are_later) {
     Area a;
     a.put("mine", 101);
     write_position(a.area, {{10, 0}, 1}, 103);
-    EXPECT_EQ(birth_at(*a.area, {10, 0}), 100u);   // before ours, whose id is not known yet
-    (void)a.send({12, 0});
+    EXPECT_EQ(birth_at(*a.area, {10, 0}), 100u);  // before ours, whose id is not known yet
+    (void) a.send({12, 0});
     write_position(a.area, {{11, 0}, 1}, 104);
-    EXPECT_EQ(birth_at(*a.area, {11, 0}), 100u);   // its id is above 11
+    EXPECT_EQ(birth_at(*a.area, {11, 0}), 100u);  // its id is above 11
     write_position(a.area, {{12, 0}, 1}, 105);
     EXPECT_EQ(birth_at(*a.area, {12, 0}), 105u);
     EXPECT_EQ(birth_at(*a.area, {11, 5}), 100u);
@@ -274,7 +274,7 @@ TEST(FleetBirth, ids_that_may_have_been_given_out_twice_say_nothing) {
     Area a;
     write_position(a.area, {{10, 0}, 1}, 100);
     write_position(a.area, {{20, 0}, 1}, 101);
-    write_position(a.area, {{15, 0}, 1}, 102);   // an older copy of the stream
+    write_position(a.area, {{15, 0}, 1}, 102);  // an older copy of the stream
     write_position(a.area, {{18, 0}, 1}, 103);
     EXPECT_EQ(birth_at(*a.area, {12, 0}), 0u);
     EXPECT_EQ(birth_at(*a.area, {18, 0}), 0u);
@@ -339,7 +339,7 @@ TEST(FleetDoubt, a_node_of_which_nothing_is_known_is_reason_enough) {
     raise_ms(&a->clear_ms, 5000);
     EXPECT_TRUE(note_node(a.area, "web2", {1, 0}, 5000, NodeState::kLive));
     EXPECT_FALSE(doubts(a.area, 5001, 1000));
-    a->node[0].version.store_relaxed(a->node[0].version.load_relaxed() | 1);   // its writer died
+    a->node[0].version.store_relaxed(a->node[0].version.load_relaxed() | 1);  // its writer died
     EXPECT_TRUE(doubts(a.area, 5001, 1000));
     EXPECT_FALSE(doubts(a.area, 5900, 1000));
 }
@@ -368,7 +368,7 @@ TEST(FleetNodes, one_that_is_being_written_is_none_until_it_is_written_anew) {
     Area a;
     FleetNode node;
     EXPECT_TRUE(note_node(a.area, "web1", {1, 2}, 7, NodeState::kLive));
-    a->node[0].version.store_relaxed(a->node[0].version.load_relaxed() | 1);   // its writer died
+    a->node[0].version.store_relaxed(a->node[0].version.load_relaxed() | 1);  // its writer died
     EXPECT_FALSE(read_node(*a.area, 0, &node));
     EXPECT_EQ(look_at_node(*a.area, 0, &node), NodeLook::kTorn);
     EXPECT_EQ(look_at_node(*a.area, 1, &node), NodeLook::kNone);

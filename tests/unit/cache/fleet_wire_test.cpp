@@ -108,9 +108,24 @@ TEST(FleetWire, what_is_named_is_written_as_the_api_names_it) {
 }
 
 TEST(FleetWire, is_read_as_it_was_meant) {
-    const char* const urls[] = {"http://h/",          "h/a",        "h/a%2525",        "h/a%2Fb",     "h/%C3%A4/x?y=%C3%A4", "h/a?b=c&d",
-                                "https://h:8443/a//b", "h/a/../b",  "h/a%3Fb?c",       "h/a%23b",     "h/x%20y",             "h/a%00b",
-                                "h/a/*",              "h/a*",       "h/a%3Fb*?c=*",    "h/*?x%20=*",  "[::1]:8080/a",        "h/+a;b,c"};
+    const char* const urls[] = {"http://h/",
+                                "h/a",
+                                "h/a%2525",
+                                "h/a%2Fb",
+                                "h/%C3%A4/x?y=%C3%A4",
+                                "h/a?b=c&d",
+                                "https://h:8443/a//b",
+                                "h/a/../b",
+                                "h/a%3Fb?c",
+                                "h/a%23b",
+                                "h/x%20y",
+                                "h/a%00b",
+                                "h/a/*",
+                                "h/a*",
+                                "h/a%3Fb*?c=*",
+                                "h/*?x%20=*",
+                                "[::1]:8080/a",
+                                "h/+a;b,c"};
     for (const char* url : urls) {
         Selected s;
         Selected t;
@@ -195,7 +210,7 @@ TEST(FleetWire, what_is_not_known_as_text_is_not_written) {
     Selection s = {};
     test::Memory memory;
     s = test::selection_in(&memory);
-    ASSERT_TRUE(make_room(&s, 8));   // without keeps_all
+    ASSERT_TRUE(make_room(&s, 8));  // without keeps_all
     ASSERT_TRUE(select_tag(&s, "a"));
     RecordList list{};
     EXPECT_FALSE(write_records(s, &list));
@@ -257,8 +272,8 @@ TEST(FleetEntry, an_unknown_field_beside_a_known_one_is_counted) {
 
 TEST(FleetEntry, what_cannot_be_meant_is_told) {
     Selected s;
-    for (const Fields& fields : {Fields{{"url", "/only/a/path"}}, Fields{{"host", "h/x"}}, Fields{{"not", "a"}}, Fields{{"prefix", "h/a?b"}},
-                                 Fields{{"tag", "a"}, {"url", "ftp://h/"}}}) {
+    for (const Fields& fields : {Fields{{"url", "/only/a/path"}}, Fields{{"host", "h/x"}}, Fields{{"not", "a"}},
+                                 Fields{{"prefix", "h/a?b"}}, Fields{{"tag", "a"}, {"url", "ftp://h/"}}}) {
         const Told told(entry_text("7-1", fields));
         EXPECT_FALSE(select_entry(told.reply(), &s)) << fields[0].second;
     }
@@ -269,7 +284,8 @@ TEST(FleetEntry, nonsense_is_no_entry_or_not_readable) {
     for (const char* text : {"*0\r\n", ":1\r\n", "*2\r\n$1\r\nx\r\n*0\r\n", "*2\r\n$3\r\n1-x\r\n*0\r\n"}) {
         EXPECT_FALSE(read_entry_head(Told(text).reply(), &head)) << text;
     }
-    for (const char* text : {"*2\r\n$3\r\n1-0\r\n:1\r\n", "*2\r\n$3\r\n1-0\r\n*1\r\n$3\r\ntag\r\n", "*2\r\n$3\r\n1-0\r\n*2\r\n:1\r\n:2\r\n"}) {
+    for (const char* text : {"*2\r\n$3\r\n1-0\r\n:1\r\n", "*2\r\n$3\r\n1-0\r\n*1\r\n$3\r\ntag\r\n",
+                             "*2\r\n$3\r\n1-0\r\n*2\r\n:1\r\n:2\r\n"}) {
         ASSERT_TRUE(read_entry_head(Told(text).reply(), &head)) << text;
         EXPECT_FALSE(head.is_readable) << text;
     }
@@ -292,10 +308,14 @@ TEST(FleetWire, what_unsafe_requests_invalidate_is_read_as_it_was_meant) {
     ASSERT_TRUE(read_entry_head(told.reply(), &head));
     EXPECT_TRUE(head.is_readable && head.values == 0 && head.invalidated == 3);
     std::vector<std::pair<uint64_t, bool>> got;
-    each_invalidated(told.reply(), s, [](uint64_t selector, bool is_url, void* data) {
-        static_cast<std::vector<std::pair<uint64_t, bool>>*>(data)->push_back({selector, is_url});
-    }, &got);
-    const std::vector<std::pair<uint64_t, bool>> wanted = {{url_selector(url[0], s.secret), true}, {url_selector(url[1], s.secret), true},
+    each_invalidated(
+        told.reply(), s,
+        [](uint64_t selector, bool is_url, void* data) {
+            static_cast<std::vector<std::pair<uint64_t, bool>>*>(data)->push_back({selector, is_url});
+        },
+        &got);
+    const std::vector<std::pair<uint64_t, bool>> wanted = {{url_selector(url[0], s.secret), true},
+                                                           {url_selector(url[1], s.secret), true},
                                                            {group_selector("h", group[0].name, s.secret), false}};
     EXPECT_EQ(got, wanted);
     EXPECT_TRUE(select_entry(told.reply(), &s) && s.count == 0);
@@ -308,14 +328,19 @@ TEST(FleetEntry, an_invalidation_that_cannot_be_read_is_passed_over) {
     ASSERT_TRUE(read_entry_head(told.reply(), &head));
     EXPECT_TRUE(head.is_readable);
     int count = 0;
-    each_invalidated(told.reply(), s, [](uint64_t, bool, void* data) { ++*static_cast<int*>(data); }, &count);
+    each_invalidated(
+        told.reply(), s, [](uint64_t, bool, void* data) { ++*static_cast<int*>(data); }, &count);
     EXPECT_EQ(count, 0);
 }
 
 TEST(FleetEntry, the_hash_tells_entries_apart) {
-    const std::vector<std::string> texts = {entry_text("7-1", {{"tag", "a"}}), entry_text("7-1", {{"tag", "b"}}), entry_text("7-2", {{"tag", "a"}}),
-                                            entry_text("7-1", {{"taga", ""}}), entry_text("7-1", {{"tag", "a"}, {"tag", "a"}}),
-                                            entry_text("7-1", {{"tag", std::string(9, '\0')}}), entry_text("7-1", {{"tag", std::string(8, '\0')}})};
+    const std::vector<std::string> texts = {entry_text("7-1", {{"tag", "a"}}),
+                                            entry_text("7-1", {{"tag", "b"}}),
+                                            entry_text("7-2", {{"tag", "a"}}),
+                                            entry_text("7-1", {{"taga", ""}}),
+                                            entry_text("7-1", {{"tag", "a"}, {"tag", "a"}}),
+                                            entry_text("7-1", {{"tag", std::string(9, '\0')}}),
+                                            entry_text("7-1", {{"tag", std::string(8, '\0')}})};
     std::vector<uint64_t> hashes;
     for (const std::string& text : texts) {
         hashes.push_back(hash_entry(Told(text).reply()));
@@ -331,10 +356,12 @@ TEST(StreamIdText, are_read_and_printed) {
     EXPECT_TRUE(id == (StreamId{1700000000000u, 3}));
     EXPECT_EQ(StreamIdText(id).view(), "1700000000000-3");
     EXPECT_EQ(StreamIdText({UINT64_MAX, UINT64_MAX}).view(), "18446744073709551615-18446744073709551615");
-    for (const Bytes no : {Bytes("1"), Bytes("-"), Bytes("1-"), Bytes("-1"), Bytes("1-2-3"), Bytes("18446744073709551616-0"), Bytes("1 -2")}) {
+    for (const Bytes no : {Bytes("1"), Bytes("-"), Bytes("1-"), Bytes("-1"), Bytes("1-2-3"),
+                           Bytes("18446744073709551616-0"), Bytes("1 -2")}) {
         EXPECT_FALSE(parse_stream_id(no, &id)) << no;
     }
-    EXPECT_TRUE((StreamId{1, 9} < StreamId{2, 0}) && (StreamId{2, 0} <= StreamId{2, 0}) && !(StreamId{2, 1} <= StreamId{2, 0}));
+    EXPECT_TRUE((StreamId{1, 9} < StreamId{2, 0}) && (StreamId{2, 0} <= StreamId{2, 0}) &&
+                !(StreamId{2, 1} <= StreamId{2, 0}));
 }
 
 }  // namespace

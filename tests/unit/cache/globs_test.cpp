@@ -221,7 +221,7 @@ TEST(GlobTable, copied_to_a_new_zone_purges_what_it_did) {
     EXPECT_EQ(next.judge("/a1", 4), GlobAnswer::kHard);
     EXPECT_EQ(next.judge("/a1", 5), GlobAnswer::kNone);
     EXPECT_EQ(next.judge("/b1", 6), GlobAnswer::kSoft);
-    EXPECT_EQ(next.judge("/b1", 7), GlobAnswer::kNone);   // counts as of the limit: what is younger comes by itself
+    EXPECT_EQ(next.judge("/b1", 7), GlobAnswer::kNone);  // counts as of the limit: what is younger comes by itself
     EXPECT_EQ(next.table->newest.load_relaxed(), 7u);
 }
 
@@ -233,7 +233,7 @@ TEST(GlobTable, tells_which_rules_are_younger) {
     Raised younger;
     EXPECT_EQ(each_younger_glob(*globs.table, 5, Raised::note, &younger), 8u);
     EXPECT_EQ(younger.hosts, std::vector<std::string>{"late"});
-    ASSERT_TRUE(globs.add("/a*", 9, false, "early"));     // again makes it younger
+    ASSERT_TRUE(globs.add("/a*", 9, false, "early"));  // again makes it younger
     each_younger_glob(*globs.table, 8, Raised::note, &younger);
     EXPECT_EQ(younger.hosts, (std::vector<std::string>{"late", "early"}));
 }
@@ -271,7 +271,8 @@ TEST(TagRule, that_has_to_go_raises_the_first_of_its_tags) {
     uint64_t seq = 1;
     ASSERT_TRUE(add_glob(globs.table.get(), {all, {}, true}, seq++, Raised::note, &globs.raised));
     for (uint32_t i = 0; i < kGlobRules; i++) {
-        ASSERT_TRUE(add_glob(globs.table.get(), {"h", "/*" + std::to_string(i), false}, seq++, Raised::note, &globs.raised));
+        ASSERT_TRUE(
+            add_glob(globs.table.get(), {"h", "/*" + std::to_string(i), false}, seq++, Raised::note, &globs.raised));
     }
     ASSERT_EQ(globs.raised.hosts.size(), 1u);
     EXPECT_EQ(raised_selector(globs.raised.hosts[0], nullptr), 11u);

@@ -89,7 +89,10 @@ TEST(PrintableKey, has_bars_between_fields_and_no_control_characters) {
     EXPECT_EQ(printed(key), "http|host|/a?b");
     EXPECT_EQ(printable_key(key, kSecret, nullptr, 0), 14u);
     EXPECT_EQ(printed(key, 6), "http|h");
-    EXPECT_EQ(printed(std::string("\0\xFF" "ab", 4)), "ab");
+    EXPECT_EQ(printed(std::string("\0\xFF"
+                                  "ab",
+                                  4)),
+              "ab");
 }
 
 TEST(PrintableKey, shows_a_keyed_hash_of_what_is_hidden) {
@@ -122,8 +125,9 @@ TEST(PrintableKey, of_a_variant_shows_names_and_no_values) {
 
 TEST(PrintableKey, of_a_variant_that_is_nonsense_shows_nothing_of_it) {
     const std::string value("\7\0\0\0secret", 10);
-    for (const std::string& key : {variant("cookie", value + "x"), variant("cookie", value.substr(0, 9)), variant("co okie", value),
-                                   variant("cookie,x", value), key_of({"h", "/a"}) + "\xFF\xFF" + "cookie" + value}) {
+    for (const std::string& key :
+         {variant("cookie", value + "x"), variant("cookie", value.substr(0, 9)), variant("co okie", value),
+          variant("cookie,x", value), key_of({"h", "/a"}) + "\xFF\xFF" + "cookie" + value}) {
         EXPECT_EQ(printed(key).substr(0, 6), "h|/a|#");
         EXPECT_EQ(printed(key).size(), 14u);
     }
@@ -133,8 +137,8 @@ TEST(KeyDigest, depends_on_the_key_and_on_the_secret) {
     std::string other = kSecretText;
     other[100] ^= 1;
     const auto* secret = reinterpret_cast<const uint8_t*>(other.data());
-    const std::string key = key_of({"http", "example.com", "/a/longer/path/so/that/all/of/the/secret/counts",
-                                    std::string(400, 'x')});
+    const std::string key =
+        key_of({"http", "example.com", "/a/longer/path/so/that/all/of/the/secret/counts", std::string(400, 'x')});
     EXPECT_TRUE(digest(key, kSecret) == digest(key, kSecret));
     EXPECT_FALSE(digest(key, kSecret) == digest(key + "x", kSecret));
     EXPECT_FALSE(digest(key, kSecret) == digest(key, secret));

@@ -18,9 +18,7 @@ constexpr const uint8_t* kSecret = test::kSelectionSecret;
 
 struct Selected : Selection {
     test::Memory memory;
-    explicit Selected(size_t room = 16) : Selection(test::selection_in(&memory)) {
-        EXPECT_TRUE(make_room(this, room));
-    }
+    explicit Selected(size_t room = 16) : Selection(test::selection_in(&memory)) { EXPECT_TRUE(make_room(this, room)); }
 };
 
 TEST(Select, a_url_is_its_selector) {
@@ -37,8 +35,7 @@ TEST(Select, a_url_that_ends_in_slash_star_is_what_lies_below) {
 
 TEST(Select, any_other_star_is_a_pattern) {
     Selected s;
-    for (const Bytes url :
-         {Bytes("h/a*"), Bytes("h/*/b"), Bytes("h/*/*"), Bytes("h/a/*?x"), Bytes("h/a?b=*")}) {
+    for (const Bytes url : {Bytes("h/a*"), Bytes("h/*/b"), Bytes("h/*/*"), Bytes("h/a/*?x"), Bytes("h/a?b=*")}) {
         EXPECT_TRUE(select_url(&s, url)) << url;
     }
     ASSERT_EQ(s.glob_count, 5u);
@@ -51,8 +48,7 @@ TEST(Select, a_prefix_is_the_page_and_what_lies_below) {
     Selected s;
     EXPECT_TRUE(select_prefix(&s, "h/a"));
     EXPECT_TRUE(s.count == 2 && s.accepted == 1);
-    EXPECT_TRUE(has(s, url_selector({"h", "/a", ""}, kSecret)) &&
-                has(s, prefix_selector("h", "/a/", kSecret)));
+    EXPECT_TRUE(has(s, url_selector({"h", "/a", ""}, kSecret)) && has(s, prefix_selector("h", "/a/", kSecret)));
     EXPECT_FALSE(select_prefix(&s, "h/a?b"));
     EXPECT_EQ(s.count, 2u);
 }
@@ -103,18 +99,17 @@ TEST(PurgeMethod, is_the_one_configured_and_purge_includes_purgekeys) {
 
 struct Asked : Selected {
     PurgeRequest purge;
-    explicit Asked(Bytes method = "PURGE", size_t room = 16) : Selected(room), purge{this, method, false, false, false, {}} {}
+    explicit Asked(Bytes method = "PURGE", size_t room = 16)
+        : Selected(room), purge{this, method, false, false, false, {}} {}
     bool read(Bytes name, Bytes value) { return read_purge_field(&purge, name, value) == FieldRead::kFine; }
 };
 
 TEST(PurgeField, names_tags_in_any_of_their_fields) {
     Asked s;
-    for (const Bytes name :
-         {Bytes("Surrogate-Key"), Bytes("cache-tag"), Bytes("xkey"), Bytes("Xkey-Purge")}) {
+    for (const Bytes name : {Bytes("Surrogate-Key"), Bytes("cache-tag"), Bytes("xkey"), Bytes("Xkey-Purge")}) {
         EXPECT_TRUE(s.read(name, " a, b\t"));
     }
-    EXPECT_TRUE(s.count == 8 && !s.soft && has(s, tag_selector("a", kSecret)) &&
-                has(s, tag_selector("b", kSecret)));
+    EXPECT_TRUE(s.count == 8 && !s.soft && has(s, tag_selector("a", kSecret)) && has(s, tag_selector("b", kSecret)));
     EXPECT_TRUE(s.read("Accept", "c"));
     EXPECT_EQ(s.count, 8u);
     EXPECT_EQ(purge_names(s.purge), PurgeNames::kTags);
@@ -187,7 +182,9 @@ TEST(PurgeJson, says_what_is_wrong_and_where) {
     EXPECT_EQ(refusal(R"({"all":1})"), "\"all\" must be true or false");
     EXPECT_EQ(refusal(R"({"tags":["a"],"mode":"x"})"), "\"mode\" must be \"hard\" or \"soft\"");
     EXPECT_EQ(refusal(R"({"tags":["a"],"mode":1})"), "\"mode\" must be \"hard\" or \"soft\"");
-    EXPECT_EQ(refusal(R"({"tag":["a"]})"), "unknown field \"tag\": urls, prefixes, hosts, tags, tags_all with not, globs, all, mode are known, and files and purge_everything");
+    EXPECT_EQ(refusal(R"({"tag":["a"]})"),
+              "unknown field \"tag\": urls, prefixes, hosts, tags, tags_all with not, globs, all, mode are known, and "
+              "files and purge_everything");
     EXPECT_EQ(refusal(R"({"tags":[],"all":false})"), "nothing to purge in the body");
     EXPECT_EQ(refusal("").substr(0, 10), "not JSON: ");
     EXPECT_EQ(refusal(R"({"tags":["a"],"tags":["b"]})").substr(0, 10), "not JSON: ");
@@ -214,9 +211,8 @@ TEST(SurrogateKeys, are_the_one_list_of_their_object) {
     EXPECT_TRUE(read_surrogate_keys(R"({"surrogate_keys":["a","b"]})", put, &seen));
     EXPECT_EQ(seen, "a;b;");
     for (const Bytes body :
-         {Bytes(R"({"surrogate_keys":["stop","c"]})"), Bytes(R"({"surrogate_keys":[1]})"),
-          Bytes("[]"), Bytes(""), Bytes(R"({"surrogate_keys":["a"],"x":1})"),
-          Bytes(R"({"surrogate_keys":"a"})")}) {
+         {Bytes(R"({"surrogate_keys":["stop","c"]})"), Bytes(R"({"surrogate_keys":[1]})"), Bytes("[]"), Bytes(""),
+          Bytes(R"({"surrogate_keys":["a"],"x":1})"), Bytes(R"({"surrogate_keys":"a"})")}) {
         EXPECT_FALSE(read_surrogate_keys(body, put, &seen)) << body;
     }
 }

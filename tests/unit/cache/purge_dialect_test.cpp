@@ -51,8 +51,9 @@ TEST(TagPattern, may_be_a_list_or_stand_for_all) {
 }
 
 TEST(TagPattern, of_any_other_form_is_not_understood_and_adds_nothing) {
-    for (const char* value : {"", " ", "((^|,)a(,|$))|", "((^|,)a(,|$))x", "((^|,)(,|$))", "((^|,)a.*(,|$))", "(^|,)(a|)(,|$)", "a.*",
-                              "^a$", "(a|b)", "(^|,)(a b)(,|$)", "[a]", "a\\", "((^|,)a(,|$))|((^|,)b"}) {
+    for (const char* value :
+         {"", " ", "((^|,)a(,|$))|", "((^|,)a(,|$))x", "((^|,)(,|$))", "((^|,)a.*(,|$))", "(^|,)(a|)(,|$)", "a.*",
+          "^a$", "(a|b)", "(^|,)(a b)(,|$)", "[a]", "a\\", "((^|,)a(,|$))|((^|,)b"}) {
         const Said s = said(value);
         EXPECT_EQ(s.read, TagsRead::kNotUnderstood) << value;
         EXPECT_EQ(s.count, 0u) << value;
@@ -77,7 +78,8 @@ UrlSaid url_said(Bytes path, Bytes args = {}) {
     Selection s = test::selection_in(&memory);
     EXPECT_TRUE(make_room(&s, 4));
     const bool ok = select_url_pattern(&s, {"h", path, args});
-    return {ok, s.count != 0 ? s.selector[0] : 0, s.glob_count, s.glob_count != 0 ? std::string(s.glob[0].pattern) : ""};
+    return {ok, s.count != 0 ? s.selector[0] : 0, s.glob_count,
+            s.glob_count != 0 ? std::string(s.glob[0].pattern) : ""};
 }
 
 TEST(UrlPattern, with_all_at_its_end_is_what_begins_so) {

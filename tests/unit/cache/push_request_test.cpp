@@ -17,8 +17,8 @@ TEST(PushedField, any_other_is_taken_behind_its_prefix) {
 }
 
 TEST(PushedField, the_requests_own_are_not) {
-    for (const Bytes name : {Bytes("Host"), Bytes("Authorization"), Bytes("Content-Length"),
-                             Bytes("X-Response-"), Bytes("X-Response"), Bytes("")}) {
+    for (const Bytes name : {Bytes("Host"), Bytes("Authorization"), Bytes("Content-Length"), Bytes("X-Response-"),
+                             Bytes("X-Response"), Bytes("")}) {
         EXPECT_EQ(pushed_name(name), "") << name;
     }
 }

@@ -42,7 +42,8 @@ std::string told(const Reply& r) {
 }
 
 constexpr Bytes kEntries =
-    "*1\r\n*2\r\n$4\r\nslab\r\n*2\r\n*2\r\n$3\r\n1-0\r\n*2\r\n$3\r\ntag\r\n$1\r\na\r\n*2\r\n$3\r\n2-0\r\n*2\r\n$3\r\nurl\r\n$0\r\n\r\n";
+    "*1\r\n*2\r\n$4\r\nslab\r\n*2\r\n*2\r\n$3\r\n1-0\r\n*2\r\n$3\r\ntag\r\n$1\r\na\r\n*2\r\n$3\r\n2-0\r\n*2\r\n$"
+    "3\r\nurl\r\n$0\r\n\r\n";
 
 TEST(RedisReply, values_of_all_kinds_are_read) {
     OpenReader reader;
@@ -87,8 +88,9 @@ TEST(RedisReply, an_element_that_is_not_there_is_nil) {
 }
 
 TEST(RedisReply, nonsense_breaks_the_reader_for_good) {
-    for (const Bytes nonsense : {Bytes("HTTP/1.1 400 Bad Request\r\n"), Bytes("$x\r\n"), Bytes("*2147483648\r\n"), Bytes(":9x\r\n"),
-                                 Bytes("$-2\r\n"), Bytes("*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n")}) {
+    for (const Bytes nonsense :
+         {Bytes("HTTP/1.1 400 Bad Request\r\n"), Bytes("$x\r\n"), Bytes("*2147483648\r\n"), Bytes(":9x\r\n"),
+          Bytes("$-2\r\n"), Bytes("*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n")}) {
         OpenReader reader;
         const Reply* reply = nullptr;
         reader.feed(nonsense);
@@ -115,7 +117,7 @@ TEST(RedisReply, a_reply_is_bounded_in_bytes) {
     const std::string part(1000, 'x');
     for (int i = 0; i < 8; i++) {
         reader.feed(part);
-        (void)reader.next(&reply);
+        (void) reader.next(&reply);
     }
     EXPECT_EQ(reader.next(&reply), Next::kBroken);
     EXPECT_EQ(reader.why(), "a reply is too large");
@@ -139,7 +141,7 @@ TEST(RedisReply, may_be_opened_again) {
     for (int i = 0; i < 3; i++) {
         ASSERT_TRUE(reader.open({}));
         reader.feed("*2\r\n:1\r\n");
-        EXPECT_EQ(reader.next(&reply), Next::kMore);   // what was cut stays behind
+        EXPECT_EQ(reader.next(&reply), Next::kMore);  // what was cut stays behind
         reader.close();
     }
     reader.close();

@@ -19,9 +19,7 @@ constexpr uint64_t kMs = 5'000'000;
 
 std::unique_ptr<Sketch> empty() { return std::make_unique<Sketch>(); }
 
-Sample sample(uint64_t id, uint64_t weight, Bytes name = "name") {
-    return {base::mix64(id) | 1, name, weight, 1, 0};
-}
+Sample sample(uint64_t id, uint64_t weight, Bytes name = "name") { return {base::mix64(id) | 1, name, weight, 1, 0}; }
 
 uint64_t by_weight(const SketchRow& row) { return row.weight; }
 uint64_t by_count(const SketchRow& row) { return row.count; }

@@ -10,8 +10,9 @@
 namespace slab_cache::cache {
 namespace {
 
-const http::StoredFacts kFacts = {1800000060, 1800000120, 1800003660, 1799999990, 1800000000,
-                                  http::fact::kHasValidator | http::fact::kOwnStaleIfError, 200, 0};
+const http::StoredFacts kFacts = {1800000060, 1800000120, 1800003660,
+                                  1799999990, 1800000000, http::fact::kHasValidator | http::fact::kOwnStaleIfError,
+                                  200,        0};
 
 struct Line {
     std::string name, value;
@@ -42,8 +43,8 @@ TEST(Head, gives_back_the_fields_in_their_order_and_spelling) {
     for (Bytes rest = r.fields; next_field(&rest, &f);) {
         got.push_back(std::string(f.name) + ": " + std::string(f.value));
     }
-    EXPECT_EQ(got, (std::vector<std::string>{"Content-Type: text/html; charset=utf-8", "etag: \"1\"",
-                                             "X-Thing: a", "X-Thing: ", "CACHE-CONTROL: max-age=60"}));
+    EXPECT_EQ(got, (std::vector<std::string>{"Content-Type: text/html; charset=utf-8", "etag: \"1\"", "X-Thing: a",
+                                             "X-Thing: ", "CACHE-CONTROL: max-age=60"}));
 }
 
 TEST(Head, knows_the_lower_case_name_of_any_spelling) {
@@ -59,7 +60,10 @@ TEST(Head, knows_the_lower_case_name_of_any_spelling) {
 
 TEST(Head, finds_the_fields_a_hit_needs) {
     StoredResponse r;
-    const std::string head = head_of({{"ETag", "\"1\""}, {"Vary", "Accept"}, {"Date", "d"}, {"Last-Modified", "l"},
+    const std::string head = head_of({{"ETag", "\"1\""},
+                                      {"Vary", "Accept"},
+                                      {"Date", "d"},
+                                      {"Last-Modified", "l"},
                                       {"Content-Type", "text/html ; x=y"}});
     ASSERT_TRUE(decode_head(head, &r));
     EXPECT_EQ(r.etag, "\"1\"");
@@ -116,7 +120,7 @@ TEST(Head, costs_32_bytes_beside_its_fields) {
 TEST(Head, that_is_cut_anywhere_is_nonsense) {
     const std::string head = head_of(kLines);
     for (size_t n = 0; n < head.size(); n++) {
-        const std::string cut = head.substr(0, n);   // a copy: a sanitizer sees reads beyond
+        const std::string cut = head.substr(0, n);  // a copy: a sanitizer sees reads beyond
         StoredResponse r;
         EXPECT_FALSE(decode_head(cut, &r)) << n;
     }

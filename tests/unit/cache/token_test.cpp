@@ -41,7 +41,8 @@ TEST(Token, is_wrong_for_other_fields) {
 TEST(Token, is_wrong_for_any_other_request) {
     const std::string t = token();
     EXPECT_EQ(check_token(t, kSecret, {"PUT", kRequest.target, kRequest.body}, kNow), TokenVerdict::kWrong);
-    EXPECT_EQ(check_token(t, kSecret, {"POST", "/_cache/v1/zones/two/purge", kRequest.body}, kNow), TokenVerdict::kWrong);
+    EXPECT_EQ(check_token(t, kSecret, {"POST", "/_cache/v1/zones/two/purge", kRequest.body}, kNow),
+              TokenVerdict::kWrong);
     EXPECT_EQ(check_token(t, kSecret, {"POST", kRequest.target, "{}"}, kNow), TokenVerdict::kWrong);
     EXPECT_EQ(check_token(t, kSecret, {"POST", kRequest.target, ""}, kNow), TokenVerdict::kWrong);
 }
@@ -80,10 +81,12 @@ TEST(Token, each_changed_digit_of_the_signature_is_wrong) {
 
 TEST(Token, that_has_another_form_is_malformed) {
     const std::string good = token();
-    for (const std::string& t : {std::string(), std::string("SlabCache "), std::string("SlabCache :"), good.substr(0, good.size() - 1),
-                                 good + "0", "Bearer " + good.substr(10), std::string("SlabCache -1:") + std::string(64, '0'),
-                                 std::string("SlabCache 1234567890123:") + std::string(64, '0'), std::string("SlabCache ") + std::string(64, '0'),
-                                 "SlabCache " + std::string(40, '9') + ":" + std::string(64, '0')}) {
+    for (const std::string& t :
+         {std::string(), std::string("SlabCache "), std::string("SlabCache :"), good.substr(0, good.size() - 1),
+          good + "0", "Bearer " + good.substr(10), std::string("SlabCache -1:") + std::string(64, '0'),
+          std::string("SlabCache 1234567890123:") + std::string(64, '0'),
+          std::string("SlabCache ") + std::string(64, '0'),
+          "SlabCache " + std::string(40, '9') + ":" + std::string(64, '0')}) {
         EXPECT_EQ(check_token(t, kSecret, kRequest, kNow), TokenVerdict::kMalformed) << t;
     }
 }

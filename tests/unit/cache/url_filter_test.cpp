@@ -41,12 +41,12 @@ TEST(UrlFilter, what_is_listed_stays_so_for_three_epochs_in_any_year) {
         while (w.filter.epoch() < start) {
             w.next();
         }
-        (void)w.filter.list(url(5));
+        (void) w.filter.list(url(5));
         for (uint32_t i = 0; i < kEpochs; i++) {
             EXPECT_TRUE(w.filter.is_listed(url(5))) << start << " + " << i;
             w.next();
         }
-        for (uint32_t i = 0; i < kEpochs; i++) {   // an old cell may look like one to come
+        for (uint32_t i = 0; i < kEpochs; i++) {  // an old cell may look like one to come
             w.next();
         }
         EXPECT_FALSE(w.filter.is_listed(url(5))) << start;
@@ -57,7 +57,7 @@ TEST(UrlFilter, few_of_those_that_are_not_listed_are_taken_for_it) {
     World w(5000);
     w.filter.begin_empty();
     for (uint64_t i = 0; i < 5000; i++) {
-        (void)w.filter.list(url(i));
+        (void) w.filter.list(url(i));
     }
     uint32_t wrong = 0;
     for (uint64_t i = 0; i < 5000; i++) {
@@ -102,7 +102,7 @@ TEST(UrlFilter, what_was_unheard_is_known_by_the_counter_of_purges) {
     EXPECT_TRUE(w.filter.is_unheard_since(url(1), 100));
     EXPECT_FALSE(w.filter.is_unheard_since(url(1), 101));
     EXPECT_EQ(w.filter.unheard(url(1))->count.load_seq_cst(), 1u);
-    EXPECT_EQ(w.filter.add_unheard(url(1), 50), 1u);   // a slow one
+    EXPECT_EQ(w.filter.add_unheard(url(1), 50), 1u);  // a slow one
     EXPECT_TRUE(w.filter.is_unheard_since(url(1), 100));
 }
 
@@ -121,7 +121,7 @@ TEST(UrlFilter, list_and_unheard_never_miss_each_other) {
     std::thread invalidates([&] {
         for (int i = 0; i < kTurns; i++) {
             meet(i);
-            (void)w.filter.add_unheard(url(static_cast<uint64_t>(i)), static_cast<uint64_t>(i) + 1);
+            (void) w.filter.add_unheard(url(static_cast<uint64_t>(i)), static_cast<uint64_t>(i) + 1);
             saw_listed[static_cast<size_t>(i)] = w.filter.is_listed(url(static_cast<uint64_t>(i)));
         }
     });
@@ -131,7 +131,7 @@ TEST(UrlFilter, list_and_unheard_never_miss_each_other) {
         if (i % 100 == 0) {
             w.next();
         }
-        (void)w.filter.list(u);
+        (void) w.filter.list(u);
         saw_note[static_cast<size_t>(i)] = w.filter.is_unheard_since(u, static_cast<uint64_t>(i) + 1);
     }
     invalidates.join();

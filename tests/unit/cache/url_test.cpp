@@ -20,8 +20,7 @@ struct Parsed : Target {
         ok = parse_target(memory.arena(), asker, text, this);
     }
     std::string all() const {
-        return ok ? std::string(scheme) + " " + std::string(authority) + " " + std::string(uri)
-                  : std::string("none");
+        return ok ? std::string(scheme) + " " + std::string(authority) + " " + std::string(uri) : std::string("none");
     }
 };
 
@@ -30,9 +29,7 @@ TEST(TargetUrl, is_absolute) {
     EXPECT_EQ(Parsed("HTTP://h").all(), "http h /");
 }
 
-TEST(TargetUrl, without_a_scheme_is_http) {
-    EXPECT_EQ(Parsed("h:81/a").all(), "http h:81 /a");
-}
+TEST(TargetUrl, without_a_scheme_is_http) { EXPECT_EQ(Parsed("h:81/a").all(), "http h:81 /a"); }
 
 TEST(TargetUrl, that_is_a_path_is_on_the_host_that_is_asked) {
     EXPECT_EQ(Parsed("/a").all(), "http asker:8080 /a");
@@ -64,10 +61,9 @@ TEST(TargetUrl, is_encoded_as_clients_send_it_and_decoded_for_selectors) {
 }
 
 TEST(TargetUrl, of_another_form_is_none) {
-    for (const Bytes text :
-         {Bytes(""), Bytes("#"), Bytes("ftp://h/"), Bytes("http:///a"), Bytes("http://h?a"),
-          Bytes("//h/a"), Bytes("http://h:x/"), Bytes("http://h:123456/"), Bytes("http://h:/"),
-          Bytes("http://u@h/"), Bytes("http://h /"), Bytes("http://h\x80/")}) {
+    for (const Bytes text : {Bytes(""), Bytes("#"), Bytes("ftp://h/"), Bytes("http:///a"), Bytes("http://h?a"),
+                             Bytes("//h/a"), Bytes("http://h:x/"), Bytes("http://h:123456/"), Bytes("http://h:/"),
+                             Bytes("http://u@h/"), Bytes("http://h /"), Bytes("http://h\x80/")}) {
         EXPECT_FALSE(Parsed(text).ok) << text;
     }
 }

@@ -9,9 +9,7 @@
 namespace slab_cache::cache {
 namespace {
 
-shm::Digest variant(uint64_t i) {
-    return {i * 7 + 1, i};
-}
+shm::Digest variant(uint64_t i) { return {i * 7 + 1, i}; }
 
 // The marker after the one in `head`, if any.
 std::string add(const std::string& head, Bytes spec, const shm::Digest& digest, uint32_t max = 8,
@@ -22,7 +20,8 @@ std::string add(const std::string& head, Bytes spec, const shm::Digest& digest, 
     }
     const auto scratch = std::make_unique<Dropped>();
     std::string out(capacity, '\0');
-    out.resize(encode_marker(old, spec, digest, max, out.data(), out.size(), dropped != nullptr ? dropped : scratch.get()));
+    out.resize(
+        encode_marker(old, spec, digest, max, out.data(), out.size(), dropped != nullptr ? dropped : scratch.get()));
     return out;
 }
 

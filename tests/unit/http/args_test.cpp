@@ -18,12 +18,8 @@ std::string run(Writer write, const std::string& args, const ArgsPolicy& policy)
     return out;
 }
 
-std::string key(const std::string& args, const ArgsPolicy& policy) {
-    return run(canonical_args, args, policy);
-}
-std::string fill(const std::string& args, const ArgsPolicy& policy) {
-    return run(fill_args, args, policy);
-}
+std::string key(const std::string& args, const ArgsPolicy& policy) { return run(canonical_args, args, policy); }
+std::string fill(const std::string& args, const ArgsPolicy& policy) { return run(fill_args, args, policy); }
 
 constexpr Bytes kTracking[] = {"utm_*", "fbclid"};
 constexpr Bytes kWanted[] = {"id", "page*"};
@@ -99,13 +95,9 @@ TEST(KeyArgs, sorting_goes_by_name_and_keeps_the_order_of_equal_names) {
     EXPECT_EQ(key("b=2&a=2&b=1&a=1&aa", sorting()), "a=2&a=1&aa&b=2&b=1");
 }
 
-TEST(KeyArgs, the_fill_keeps_the_original_order) {
-    EXPECT_EQ(fill("b=2&a=2", sorting()), "b=2&a=2");
-}
+TEST(KeyArgs, the_fill_keeps_the_original_order) { EXPECT_EQ(fill("b=2&a=2", sorting()), "b=2&a=2"); }
 
-TEST(KeyArgs, empty_arguments_stay_keyed) {
-    EXPECT_NE(key("a&&b", sorting()), key("a&b", sorting()));
-}
+TEST(KeyArgs, empty_arguments_stay_keyed) { EXPECT_NE(key("a&&b", sorting()), key("a&b", sorting())); }
 
 TEST(KeyArgs, too_many_to_sort_keep_their_order) {
     std::string args = "z";
@@ -121,8 +113,7 @@ TEST(KeyArgs, sorting_agrees_with_the_standard_library) {
         std::vector<std::string> args(1 + random() % 40);
         std::string text;
         for (std::string& arg : args) {
-            arg = std::string(1, static_cast<char>('a' + random() % 5)) + "=" +
-                  std::to_string(random() % 100);
+            arg = std::string(1, static_cast<char>('a' + random() % 5)) + "=" + std::to_string(random() % 100);
             text += (text.empty() ? "" : "&") + arg;
         }
         std::stable_sort(args.begin(), args.end(),
@@ -174,8 +165,7 @@ TEST(Glob, agrees_with_a_recursive_reference) {
         for (size_t n = random() % 8; n > 0; n--) {
             text += "ab"[random() % 2];
         }
-        ASSERT_EQ(glob_match(pattern, text), Reference::match(pattern, text))
-            << pattern << " " << text;
+        ASSERT_EQ(glob_match(pattern, text), Reference::match(pattern, text)) << pattern << " " << text;
     }
 }
 
@@ -188,5 +178,5 @@ TEST(Glob, many_stars_do_not_blow_up) {
     EXPECT_FALSE(glob_match(pattern + "b", text));
 }
 
-}   // namespace
-}   // namespace slab_cache::http
+}  // namespace
+}  // namespace slab_cache::http

@@ -17,7 +17,7 @@
 
 namespace slab_cache::http {
 
-inline constexpr int64_t kNow = 1'000'000'000;   // Sun, 09 Sep 2001 01:46:40 GMT
+inline constexpr int64_t kNow = 1'000'000'000;  // Sun, 09 Sep 2001 01:46:40 GMT
 
 inline std::string date(int64_t time) {
     char out[kDateBytes];
@@ -46,23 +46,18 @@ public:
         text_.push_back(std::move(value));
         list_.push_back({text_[text_.size() - 2], text_[text_.size() - 1]});
     }
-    operator Fields() const {
-        return {list_.data(), list_.size()};
-    }   // NOLINT: meant to be implicit
+    operator Fields() const { return {list_.data(), list_.size()}; }  // NOLINT: meant to be implicit
 
 private:
-    std::deque<std::string> text_;   // stays where it is when it grows
+    std::deque<std::string> text_;  // stays where it is when it grows
     std::vector<Field> list_;
 };
 
 // A response received at kNow, asked for in the same second.
-inline Response response(uint16_t status, const Message& message) {
-    return {status, message, kNow, kNow};
-}
+inline Response response(uint16_t status, const Message& message) { return {status, message, kNow, kNow}; }
 
-inline Freshness freshness(const Message& message, const Policy& policy = {},
-                           uint16_t status = 200) {
+inline Freshness freshness(const Message& message, const Policy& policy = {}, uint16_t status = 200) {
     return evaluate_freshness(response(status, message), policy, 0);
 }
 
-}   // namespace slab_cache::http
+}  // namespace slab_cache::http

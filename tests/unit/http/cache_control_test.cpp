@@ -8,9 +8,7 @@
 namespace slab_cache::http {
 namespace {
 
-CacheControl parse(const std::string& value) {
-    return parse_cache_control(Message({"Cache-Control: " + value}));
-}
+CacheControl parse(const std::string& value) { return parse_cache_control(Message({"Cache-Control: " + value})); }
 
 CacheControl parse_cdn(const std::string& value) {
     return parse_cdn_cache_control(Message({"CDN-Cache-Control: " + value}));
@@ -22,8 +20,7 @@ TEST(CacheControlField, names_are_read_in_any_case) {
 }
 
 TEST(CacheControlField, several_lines_are_one_list) {
-    const CacheControl cc =
-        parse_cache_control(Message({"Cache-Control: max-age=5", "cache-control: no-cache"}));
+    const CacheControl cc = parse_cache_control(Message({"Cache-Control: max-age=5", "cache-control: no-cache"}));
     EXPECT_EQ(cc.max_age, 5);
     EXPECT_TRUE(cc.no_cache);
 }
@@ -53,9 +50,8 @@ TEST(CacheControlField, of_repeated_lifetimes_the_first_counts) {
 }
 
 TEST(CacheControlField, a_lifetime_that_is_no_non_negative_integer_is_stale) {
-    for (const char* value :
-         {"max-age=-5", "max-age=7.0", "max-age=a7", "max-age=7a", "max-age=", "max-age",
-          "max-age =7", "max-age= 7", "max-age=\"7", "max-age=7;x"}) {
+    for (const char* value : {"max-age=-5", "max-age=7.0", "max-age=a7", "max-age=7a", "max-age=", "max-age",
+                              "max-age =7", "max-age= 7", "max-age=\"7", "max-age=7;x"}) {
         EXPECT_EQ(parse(value).max_age, 0) << value;
     }
 }
@@ -88,9 +84,7 @@ TEST(CacheControlField, no_cache_lists_the_fields_it_names) {
     EXPECT_FALSE(no_cache_lists(message, "b"));
 }
 
-TEST(CacheControlField, private_with_field_names_is_plain_private) {
-    EXPECT_TRUE(parse("private=\"a\"").is_private);
-}
+TEST(CacheControlField, private_with_field_names_is_plain_private) { EXPECT_TRUE(parse("private=\"a\"").is_private); }
 
 TEST(CacheControlField, a_permission_with_an_argument_is_no_permission) {
     EXPECT_FALSE(parse("public=no").is_public);
@@ -118,15 +112,15 @@ TEST(CdnCacheControl, integers_have_up_to_fifteen_digits) {
 }
 
 TEST(CdnCacheControl, an_empty_or_unparsable_field_is_ignored) {
-    for (const char* value : {"", " ", "max-age=60,", "Max-Age=60", "max-age=60, &", "max-age =60",
-                              "max-age= 60", "max-age=60 no-store", "max-age=\"60"}) {
+    for (const char* value : {"", " ", "max-age=60,", "Max-Age=60", "max-age=60, &", "max-age =60", "max-age= 60",
+                              "max-age=60 no-store", "max-age=\"60"}) {
         EXPECT_FALSE(parse_cdn(value).present) << value;
     }
 }
 
 TEST(CdnCacheControl, a_lifetime_of_a_wrong_type_ignores_the_field) {
-    for (const char* value : {"max-age=\"60\"", "max-age=60.0", "max-age", "max-age=abc",
-                              "no-store, max-age=(1 2)", "s-maxage=@60"}) {
+    for (const char* value :
+         {"max-age=\"60\"", "max-age=60.0", "max-age", "max-age=abc", "no-store, max-age=(1 2)", "s-maxage=@60"}) {
         EXPECT_FALSE(parse_cdn(value).present) << value;
     }
 }
@@ -135,17 +129,13 @@ TEST(CdnCacheControl, parameters_and_unknown_members_do_not_matter) {
     EXPECT_EQ(parse_cdn("max-age=60;a=1;b, foo=(a \"b\");c, bar=:YQ==:").max_age, 60);
 }
 
-TEST(CdnCacheControl, a_negative_lifetime_is_stale) {
-    EXPECT_EQ(parse_cdn("max-age=-1").max_age, 0);
-}
+TEST(CdnCacheControl, a_negative_lifetime_is_stale) { EXPECT_EQ(parse_cdn("max-age=-1").max_age, 0); }
 
-TEST(CdnCacheControl, of_repeated_keys_the_last_counts) {
-    EXPECT_EQ(parse_cdn("max-age=1, max-age=2").max_age, 2);
-}
+TEST(CdnCacheControl, of_repeated_keys_the_last_counts) { EXPECT_EQ(parse_cdn("max-age=1, max-age=2").max_age, 2); }
 
 TEST(CdnCacheControl, several_lines_are_one_dictionary) {
-    const CacheControl cc = parse_cdn_cache_control(
-        Message({"CDN-Cache-Control: max-age=60", "CDN-Cache-Control: private"}));
+    const CacheControl cc =
+        parse_cdn_cache_control(Message({"CDN-Cache-Control: max-age=60", "CDN-Cache-Control: private"}));
     EXPECT_EQ(cc.max_age, 60);
     EXPECT_TRUE(cc.is_private);
 }
@@ -155,5 +145,5 @@ TEST(CdnCacheControl, a_prohibition_of_an_odd_type_still_holds) {
     EXPECT_FALSE(parse_cdn("public=\"x\"").is_public);
 }
 
-}   // namespace
-}   // namespace slab_cache::http
+}  // namespace
+}  // namespace slab_cache::http

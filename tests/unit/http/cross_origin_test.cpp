@@ -6,9 +6,7 @@
 namespace slab_cache::http {
 namespace {
 
-TEST(Foreign, programs_are_not) {
-    EXPECT_FALSE(is_foreign("", "", "h"));
-}
+TEST(Foreign, programs_are_not) { EXPECT_FALSE(is_foreign("", "", "h")); }
 
 TEST(Foreign, is_what_the_browser_says_comes_from_another_site) {
     EXPECT_TRUE(is_foreign("cross-site", "", "h"));

@@ -9,15 +9,11 @@
 namespace slab_cache::http {
 namespace {
 
-constexpr int64_t kSample = 784111777;   // Sun, 06 Nov 1994 08:49:37 GMT
+constexpr int64_t kSample = 784111777;  // Sun, 06 Nov 1994 08:49:37 GMT
 
-TEST(HttpDate, imf_fixdate_is_read) {
-    EXPECT_EQ(parse_date("Sun, 06 Nov 1994 08:49:37 GMT", kNow), kSample);
-}
+TEST(HttpDate, imf_fixdate_is_read) { EXPECT_EQ(parse_date("Sun, 06 Nov 1994 08:49:37 GMT", kNow), kSample); }
 
-TEST(HttpDate, rfc_850_is_read) {
-    EXPECT_EQ(parse_date("Sunday, 06-Nov-94 08:49:37 GMT", kNow), kSample);
-}
+TEST(HttpDate, rfc_850_is_read) { EXPECT_EQ(parse_date("Sunday, 06-Nov-94 08:49:37 GMT", kNow), kSample); }
 
 TEST(HttpDate, asctime_is_read) {
     EXPECT_EQ(parse_date("Sun Nov  6 08:49:37 1994", kNow), kSample);
@@ -63,10 +59,10 @@ TEST(HttpDate, digits_commas_and_spaces_are_strict) {
 }
 
 TEST(HttpDate, days_and_times_that_do_not_exist_are_no_dates) {
-    for (const char* text : {"Sun, 00 Nov 1994 08:49:37 GMT", "Sun, 31 Nov 1994 08:49:37 GMT",
-                             "Sun, 29 Feb 1995 08:49:37 GMT", "Sun, 29 Feb 1900 08:49:37 GMT",
-                             "Sun, 06 Nov 1994 24:00:00 GMT", "Sun, 06 Nov 1994 08:60:37 GMT",
-                             "Sun, 06 Nov 1994 08:49:61 GMT"}) {
+    for (const char* text :
+         {"Sun, 00 Nov 1994 08:49:37 GMT", "Sun, 31 Nov 1994 08:49:37 GMT", "Sun, 29 Feb 1995 08:49:37 GMT",
+          "Sun, 29 Feb 1900 08:49:37 GMT", "Sun, 06 Nov 1994 24:00:00 GMT", "Sun, 06 Nov 1994 08:60:37 GMT",
+          "Sun, 06 Nov 1994 08:49:61 GMT"}) {
         EXPECT_FALSE(parse_date(text, kNow)) << text;
     }
 }
@@ -77,7 +73,7 @@ TEST(HttpDate, leap_days_and_leap_seconds_exist) {
 }
 
 TEST(HttpDate, a_two_digit_year_lies_at_most_fifty_years_ahead) {
-    const int64_t now = 1'700'000'000;   // 2023
+    const int64_t now = 1'700'000'000;  // 2023
     EXPECT_EQ(parse_date("Sunday, 06-Nov-94 08:49:37 GMT", now), kSample);
     EXPECT_EQ(date(*parse_date("Tuesday, 06-Nov-70 00:00:00 GMT", now)).substr(12, 4), "2070");
     EXPECT_EQ(date(*parse_date("Tuesday, 06-Nov-74 00:00:00 GMT", now)).substr(12, 4), "1974");
@@ -108,12 +104,12 @@ TEST(HttpDate, writing_agrees_with_the_c_library) {
         char expected[64];
         std::snprintf(expected, sizeof(expected), "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT",
                       &"SunMonTueWedThuFriSat"[parts.tm_wday * 3], parts.tm_mday,
-                      &"JanFebMarAprMayJunJulAugSepOctNovDec"[parts.tm_mon * 3],
-                      parts.tm_year + 1900, parts.tm_hour, parts.tm_min, parts.tm_sec);
+                      &"JanFebMarAprMayJunJulAugSepOctNovDec"[parts.tm_mon * 3], parts.tm_year + 1900, parts.tm_hour,
+                      parts.tm_min, parts.tm_sec);
         ASSERT_EQ(date(time), expected) << time;
         ASSERT_EQ(parse_date(expected, kNow), time);
     }
 }
 
-}   // namespace
-}   // namespace slab_cache::http
+}  // namespace
+}  // namespace slab_cache::http

@@ -25,7 +25,8 @@ TEST(EarlyHints, are_links_that_tell_what_to_fetch) {
 }
 
 TEST(EarlyHints, other_links_are_left_out) {
-    EXPECT_EQ(hints({"Link: </2>; rel=next, </a.css>; rel=preload, </f>; rel=\"alternate\"; title=\"a, b\", </b.js>; rel=preload"}),
+    EXPECT_EQ(hints({"Link: </2>; rel=next, </a.css>; rel=preload, </f>; rel=\"alternate\"; title=\"a, b\", </b.js>; "
+                     "rel=preload"}),
               "</a.css>; rel=preload, </b.js>; rel=preload");
     EXPECT_EQ(hints({"Link: </2>; rel=next"}), "");
     EXPECT_EQ(hints({"Link: </2>; title=preload"}), "");
@@ -34,8 +35,9 @@ TEST(EarlyHints, other_links_are_left_out) {
 }
 
 TEST(EarlyHints, of_several_lines_are_one_list) {
-    EXPECT_EQ(hints({"Link: </a>; rel=preload", "Link: </b>; rel=next", "Link: </c>; rel=preload, </d>; rel=preconnect"}),
-              "</a>; rel=preload, </c>; rel=preload, </d>; rel=preconnect");
+    EXPECT_EQ(
+        hints({"Link: </a>; rel=preload", "Link: </b>; rel=next", "Link: </c>; rel=preload, </d>; rel=preconnect"}),
+        "</a>; rel=preload, </c>; rel=preload, </d>; rel=preconnect");
 }
 
 TEST(EarlyHints, of_several_relations_of_one_link_the_first_counts) {
@@ -46,13 +48,15 @@ TEST(EarlyHints, of_several_relations_of_one_link_the_first_counts) {
 TEST(EarlyHints, targets_and_strings_may_hold_commas_and_semicolons) {
     EXPECT_EQ(hints({"Link: </a,b;c>; rel=preload; imagesrcset=\"a.jpg 1x, b.jpg 2x; q\\\"x\""}),
               "</a,b;c>; rel=preload; imagesrcset=\"a.jpg 1x, b.jpg 2x; q\\\"x\"");
-    EXPECT_EQ(hints({"Link: </a>;; rel=preload; nopush;, ,</b>;rel=preload"}), "</a>;; rel=preload; nopush;, </b>;rel=preload");
+    EXPECT_EQ(hints({"Link: </a>;; rel=preload; nopush;, ,</b>;rel=preload"}),
+              "</a>;; rel=preload; nopush;, </b>;rel=preload");
 }
 
 TEST(EarlyHints, nonsense_ends_a_line) {
     EXPECT_EQ(hints({"Link: /a; rel=preload"}), "");
     EXPECT_EQ(hints({"Link: </a; rel=preload"}), "");
-    EXPECT_EQ(hints({"Link: </a>; rel=preload, b, </c>; rel=preload", "Link: </d>; rel=preload"}), "</a>; rel=preload, </d>; rel=preload");
+    EXPECT_EQ(hints({"Link: </a>; rel=preload, b, </c>; rel=preload", "Link: </d>; rel=preload"}),
+              "</a>; rel=preload, </d>; rel=preload");
     EXPECT_EQ(hints({"Link: </a>; rel=\"preload"}), "");
     EXPECT_EQ(hints({"Link: </a> rel=preload"}), "");
     EXPECT_EQ(hints({"Link: <\x01>; rel=preload, </b>; rel=preload"}), "</b>; rel=preload");

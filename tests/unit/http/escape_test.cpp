@@ -25,13 +25,9 @@ TEST(Escape, encodes_what_no_client_sends_bare) {
     EXPECT_EQ(encoded(Bytes("\0", 1)), "%00");
 }
 
-TEST(Escape, leaves_alone_what_is_encoded) {
-    EXPECT_EQ(encoded("/%41%zz?a=b&c"), "/%41%zz?a=b&c");
-}
+TEST(Escape, leaves_alone_what_is_encoded) { EXPECT_EQ(encoded("/%41%zz?a=b&c"), "/%41%zz?a=b&c"); }
 
-TEST(Unescape, decodes_in_either_case) {
-    EXPECT_EQ(decoded("%2F%2f%C3%a4+"), "//\xc3\xa4+");
-}
+TEST(Unescape, decodes_in_either_case) { EXPECT_EQ(decoded("%2F%2f%C3%a4+"), "//\xc3\xa4+"); }
 
 TEST(Unescape, reads_what_is_no_escape_as_nginx_does) {
     EXPECT_EQ(decoded("a%zb"), "azb");
@@ -41,9 +37,7 @@ TEST(Unescape, reads_what_is_no_escape_as_nginx_does) {
     EXPECT_EQ(decoded("a%4"), "a");
 }
 
-TEST(Unescape, decodes_once) {
-    EXPECT_EQ(decoded("%2541"), "%41");
-}
+TEST(Unescape, decodes_once) { EXPECT_EQ(decoded("%2541"), "%41"); }
 
 TEST(FindArgument, takes_the_first_of_that_name_in_any_case) {
     Bytes value;
@@ -57,8 +51,7 @@ TEST(FindArgument, takes_the_first_of_that_name_in_any_case) {
 
 TEST(FindArgument, does_not_find_parts_of_names_or_names_alone) {
     Bytes value;
-    for (const Bytes query :
-         {Bytes("xurl=1"), Bytes("urlx=1"), Bytes("url"), Bytes("a=url=1"), Bytes("")}) {
+    for (const Bytes query : {Bytes("xurl=1"), Bytes("urlx=1"), Bytes("url"), Bytes("a=url=1"), Bytes("")}) {
         EXPECT_FALSE(find_argument(query, "url", &value)) << query;
     }
 }
@@ -73,9 +66,8 @@ TEST(Decimal, is_read_within_its_bounds) {
 
 TEST(Decimal, of_another_form_or_out_of_bounds_is_none) {
     uint64_t n = 7;
-    for (const Bytes text :
-         {Bytes(""), Bytes("-1"), Bytes("+1"), Bytes("1 "), Bytes("0x1"), Bytes("600"),
-          Bytes("199"), Bytes("18446744073709551616"), Bytes("99999999999999999999999999999999")}) {
+    for (const Bytes text : {Bytes(""), Bytes("-1"), Bytes("+1"), Bytes("1 "), Bytes("0x1"), Bytes("600"), Bytes("199"),
+                             Bytes("18446744073709551616"), Bytes("99999999999999999999999999999999")}) {
         EXPECT_FALSE(read_decimal(text, 200, 599, &n)) << text;
     }
     EXPECT_EQ(n, 7u);
@@ -87,10 +79,19 @@ std::string without_dots(std::string path) {
 }
 
 TEST(DotSegments, go_as_servers_take_them) {  // RFC 3986 §5.2.4
-    const char* cases[][2] = {{"/", "/"},           {"/a", "/a"},         {"/a/", "/a/"},      {"/x/../a", "/a"},
-                              {"/a/./b", "/a/b"},   {"/a/b/..", "/a/"},   {"/a/b/.", "/a/b/"}, {"/../a", "/a"},
-                              {"/../..", "/"},      {"//a///b//", "/a/b/"}, {"/.a/..b/c..", "/.a/..b/c.."},
-                              {"/a/b/../../c/", "/c/"}, {"/a/..//b", "/b"}};
+    const char* cases[][2] = {{"/", "/"},
+                              {"/a", "/a"},
+                              {"/a/", "/a/"},
+                              {"/x/../a", "/a"},
+                              {"/a/./b", "/a/b"},
+                              {"/a/b/..", "/a/"},
+                              {"/a/b/.", "/a/b/"},
+                              {"/../a", "/a"},
+                              {"/../..", "/"},
+                              {"//a///b//", "/a/b/"},
+                              {"/.a/..b/c..", "/.a/..b/c.."},
+                              {"/a/b/../../c/", "/c/"},
+                              {"/a/..//b", "/b"}};
     for (const auto& c : cases) {
         EXPECT_EQ(without_dots(c[0]), c[1]) << c[0];
         EXPECT_TRUE(may_have_dot_segments(c[0]) || std::string(c[0]) == c[1]) << c[0];

@@ -85,9 +85,7 @@ TEST(Age, a_clock_that_went_backwards_makes_no_negative_age) {
 
 // ---- Date: RFC 9110 §6.6.1
 
-TEST(DateField, is_the_origins) {
-    EXPECT_EQ(freshness(Message({"Date: " + date(kNow - 7)})).date, kNow - 7);
-}
+TEST(DateField, is_the_origins) { EXPECT_EQ(freshness(Message({"Date: " + date(kNow - 7)})).date, kNow - 7); }
 
 TEST(DateField, is_the_time_of_receipt_where_the_origin_sent_none_that_is_valid) {
     EXPECT_EQ(freshness(Message({"Date: yesterday"})).date, kNow);
@@ -131,16 +129,14 @@ TEST(Expires, age_counts_against_it) {
 // ---- Precedence: RFC 9111 §4.2.1
 
 TEST(Precedence, cdn_cache_control_comes_first) {
-    EXPECT_EQ(source({"X-Accel-Expires: 1", "Cache-Control: s-maxage=2, max-age=3",
-                      "Expires: " + date(kNow + 4), "CDN-Cache-Control: max-age=5"}),
+    EXPECT_EQ(source({"X-Accel-Expires: 1", "Cache-Control: s-maxage=2, max-age=3", "Expires: " + date(kNow + 4),
+                      "CDN-Cache-Control: max-age=5"}),
               Source::kCdn);
 }
 
 TEST(Precedence, x_accel_expires_comes_before_cache_control) {
-    EXPECT_EQ(source({"Cache-Control: s-maxage=2, max-age=3", "X-Accel-Expires: 1"}),
-              Source::kAccel);
-    EXPECT_EQ(source({"X-Accel-Expires: 1", "Cache-Control: s-maxage=2, max-age=3"}),
-              Source::kAccel);
+    EXPECT_EQ(source({"Cache-Control: s-maxage=2, max-age=3", "X-Accel-Expires: 1"}), Source::kAccel);
+    EXPECT_EQ(source({"X-Accel-Expires: 1", "Cache-Control: s-maxage=2, max-age=3"}), Source::kAccel);
 }
 
 TEST(Precedence, s_maxage_comes_before_max_age) {
@@ -149,10 +145,8 @@ TEST(Precedence, s_maxage_comes_before_max_age) {
 }
 
 TEST(Precedence, max_age_comes_before_expires) {
-    EXPECT_EQ(source({"Expires: " + date(kNow + 500), "Cache-Control: max-age=3"}),
-              Source::kMaxAge);
-    EXPECT_EQ(source({"Cache-Control: max-age=3", "Expires: " + date(kNow + 500)}),
-              Source::kMaxAge);
+    EXPECT_EQ(source({"Expires: " + date(kNow + 500), "Cache-Control: max-age=3"}), Source::kMaxAge);
+    EXPECT_EQ(source({"Cache-Control: max-age=3", "Expires: " + date(kNow + 500)}), Source::kMaxAge);
 }
 
 TEST(Precedence, expires_comes_before_slab_cache_valid) {
@@ -182,14 +176,12 @@ TEST(AccelExpires, an_at_sign_makes_it_absolute) {
 TEST(AccelExpires, zero_switches_caching_off) {
     EXPECT_TRUE(freshness({"X-Accel-Expires: 0", "Cache-Control: max-age=60"}).accel_off);
     EXPECT_FALSE(freshness({"X-Accel-Expires: 1"}).accel_off);
-    EXPECT_FALSE(freshness({"X-Accel-Expires: @5"}).accel_off);   // stale, which is another thing
+    EXPECT_FALSE(freshness({"X-Accel-Expires: @5"}).accel_off);  // stale, which is another thing
 }
 
 TEST(AccelExpires, anything_else_is_ignored) {
     for (const char* value : {"off", "-1", "@", "@x", "", "1h"}) {
-        EXPECT_EQ(fresh_sec({"X-Accel-Expires: " + std::string(value), "Cache-Control: max-age=7"}),
-                  7)
-            << value;
+        EXPECT_EQ(fresh_sec({"X-Accel-Expires: " + std::string(value), "Cache-Control: max-age=7"}), 7) << value;
     }
 }
 
@@ -206,16 +198,15 @@ TEST(AccelExpires, wins_over_no_cache_but_not_over_cdn_cache_control) {
 }
 
 TEST(AccelExpires, leaves_the_windows_of_cache_control) {
-    const Freshness found =
-        freshness({"X-Accel-Expires: @5", "Cache-Control: no-cache, stale-while-revalidate=30"});
+    const Freshness found = freshness({"X-Accel-Expires: @5", "Cache-Control: no-cache, stale-while-revalidate=30"});
     EXPECT_EQ(found.stale_while_sec, 30);
 }
 
 // ---- CDN-Cache-Control: RFC 9213
 
 TEST(TargetedField, hides_cache_control_and_expires_even_no_store) {
-    const Freshness found = freshness({"CDN-Cache-Control: max-age=60",
-                                       "Cache-Control: no-store, private, no-cache", "Expires: 0"});
+    const Freshness found =
+        freshness({"CDN-Cache-Control: max-age=60", "Cache-Control: no-store, private, no-cache", "Expires: 0"});
     EXPECT_FALSE(found.no_store || found.is_private || found.no_cache);
     EXPECT_EQ(found.fresh_until, kNow + 60);
 }
@@ -239,8 +230,7 @@ TEST(TargetedField, age_counts_against_its_max_age) {
 }
 
 TEST(TargetedField, a_field_that_does_not_parse_leaves_cache_control_in_charge) {
-    EXPECT_EQ(source({"CDN-Cache-Control: max-age=\"60\"", "Cache-Control: max-age=1"}),
-              Source::kMaxAge);
+    EXPECT_EQ(source({"CDN-Cache-Control: max-age=\"60\"", "Cache-Control: max-age=1"}), Source::kMaxAge);
 }
 
 // ---- heuristic: RFC 9111 §4.2.2, RFC 9110 §15.1
@@ -251,9 +241,7 @@ Policy heuristic() {
     return policy;
 }
 
-TEST(Heuristic, is_off_by_default) {
-    EXPECT_EQ(source({"Last-Modified: " + date(kNow - 1000)}), Source::kNone);
-}
+TEST(Heuristic, is_off_by_default) { EXPECT_EQ(source({"Last-Modified: " + date(kNow - 1000)}), Source::kNone); }
 
 TEST(Heuristic, is_a_share_of_the_time_since_the_last_change) {
     const Message message({"Last-Modified: " + date(kNow - 1000), "Date: " + date(kNow)});
@@ -261,9 +249,7 @@ TEST(Heuristic, is_a_share_of_the_time_since_the_last_change) {
     EXPECT_EQ(source(message, heuristic()), Source::kHeuristic);
 }
 
-TEST(Heuristic, needs_last_modified) {
-    EXPECT_EQ(source({"ETag: \"a\""}, heuristic()), Source::kNone);
-}
+TEST(Heuristic, needs_last_modified) { EXPECT_EQ(source({"ETag: \"a\""}, heuristic()), Source::kNone); }
 
 TEST(Heuristic, holds_for_its_statuses_only) {
     const Message message({"Last-Modified: " + date(kNow - 1000)});
@@ -291,13 +277,9 @@ TEST(ValidRules, the_first_rule_that_fits_the_status_counts) {
     EXPECT_EQ(fresh_sec({}, with_valid(), 200), 10);
 }
 
-TEST(ValidRules, zero_seconds_are_no_freshness) {
-    EXPECT_EQ(source({}, with_valid(), 500), Source::kNone);
-}
+TEST(ValidRules, zero_seconds_are_no_freshness) { EXPECT_EQ(source({}, with_valid(), 500), Source::kNone); }
 
-TEST(ValidRules, count_from_receipt_whatever_the_age) {
-    EXPECT_EQ(fresh_sec({"Age: 1000"}, with_valid(), 404), 60);
-}
+TEST(ValidRules, count_from_receipt_whatever_the_age) { EXPECT_EQ(fresh_sec({"Age: 1000"}, with_valid(), 404), 60); }
 
 TEST(TtlBounds, lift_what_is_short_and_cut_what_is_long) {
     Policy policy;
@@ -338,8 +320,7 @@ TEST(IgnoredHeaders, do_not_count) {
     EXPECT_FALSE(freshness({"Cache-Control: no-store"}, ignoring(ignore::kCacheControl)).no_store);
     EXPECT_EQ(source({"Expires: " + date(kNow + 9)}, ignoring(ignore::kExpires)), Source::kNone);
     EXPECT_EQ(source({"X-Accel-Expires: 9"}, ignoring(ignore::kAccelExpires)), Source::kNone);
-    EXPECT_EQ(source({"CDN-Cache-Control: max-age=9"}, ignoring(ignore::kCdnCacheControl)),
-              Source::kNone);
+    EXPECT_EQ(source({"CDN-Cache-Control: max-age=9"}, ignoring(ignore::kCdnCacheControl)), Source::kNone);
 }
 
 // ---- must-understand: RFC 9111 §5.2.2.3
@@ -357,8 +338,7 @@ TEST(MustUnderstand, forbids_storing_a_status_we_do_not_know) {
 // ---- stale windows: RFC 5861, RFC 9111 §4.2.4
 
 TEST(StaleWindows, are_the_responses_own) {
-    const Freshness found =
-        freshness({"Cache-Control: max-age=1, stale-while-revalidate=20, stale-if-error=30"});
+    const Freshness found = freshness({"Cache-Control: max-age=1, stale-while-revalidate=20, stale-if-error=30"});
     EXPECT_EQ(found.stale_while_sec, 20);
     EXPECT_EQ(found.stale_if_error_sec, 30);
 }
@@ -377,10 +357,9 @@ TEST(StaleWindows, must_revalidate_proxy_revalidate_and_no_cache_close_them) {
     Policy policy;
     policy.stale_while_sec = 7;
     for (const char* directive : {"must-revalidate", "proxy-revalidate", "no-cache"}) {
-        const Freshness found =
-            freshness({"Cache-Control: max-age=1, stale-while-revalidate=9, stale-if-error=9, " +
-                       std::string(directive)},
-                      policy);
+        const Freshness found = freshness(
+            {"Cache-Control: max-age=1, stale-while-revalidate=9, stale-if-error=9, " + std::string(directive)},
+            policy);
         EXPECT_EQ(found.stale_while_sec, 0) << directive;
         EXPECT_EQ(found.stale_if_error_sec, 0) << directive;
     }
@@ -392,13 +371,12 @@ TEST(StaleWindows, s_maxage_closes_all_but_an_explicit_stale_while_revalidate) {
     const Freshness silent = freshness({"Cache-Control: s-maxage=1, stale-if-error=9"}, policy);
     EXPECT_EQ(silent.stale_while_sec, 0);
     EXPECT_EQ(silent.stale_if_error_sec, 0);
-    EXPECT_EQ(freshness({"Cache-Control: s-maxage=1, stale-while-revalidate=9"}).stale_while_sec,
-              9);
+    EXPECT_EQ(freshness({"Cache-Control: s-maxage=1, stale-while-revalidate=9"}).stale_while_sec, 9);
 }
 
 TEST(StaleWindows, a_value_that_is_no_number_is_no_window) {
     EXPECT_EQ(freshness({"Cache-Control: max-age=1, stale-if-error=x"}).stale_if_error_sec, 0);
 }
 
-}   // namespace
-}   // namespace slab_cache::http
+}  // namespace
+}  // namespace slab_cache::http

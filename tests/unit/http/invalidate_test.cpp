@@ -12,8 +12,7 @@ const TargetUri kTarget{"https", "h.example", "/a/b?c"};
 std::vector<std::string> paths(Method method, uint16_t status, const Message& response,
                                Named named = Named::kInvalidate) {
     char buffer[256];
-    const Invalidation found =
-        invalidation_of(method, status, kTarget, response, named, buffer, sizeof(buffer));
+    const Invalidation found = invalidation_of(method, status, kTarget, response, named, buffer, sizeof(buffer));
     std::vector<std::string> out;
     for (uint32_t i = 0; i < found.count; i++) {
         out.emplace_back(found.paths[i]);
@@ -26,13 +25,11 @@ using Strings = std::vector<std::string>;
 std::string resolve(std::string_view reference, const TargetUri& base = kTarget) {
     char buffer[256];
     Bytes path;
-    return resolve_same_origin(reference, base, buffer, sizeof(buffer), &path) ? std::string(path)
-                                                                               : "other";
+    return resolve_same_origin(reference, base, buffer, sizeof(buffer), &path) ? std::string(path) : "other";
 }
 
 TEST(InvalidationRule, a_2xx_or_3xx_to_an_unsafe_method_invalidates_the_target) {
-    for (const Method method :
-         {Method::kPost, Method::kPut, Method::kDelete, Method::kPatch, Method::kUnknown}) {
+    for (const Method method : {Method::kPost, Method::kPut, Method::kDelete, Method::kPatch, Method::kUnknown}) {
         EXPECT_EQ(paths(method, 200, {}), Strings{"/a/b?c"});
         EXPECT_EQ(paths(method, 303, {}), Strings{"/a/b?c"});
     }
@@ -47,24 +44,20 @@ TEST(InvalidationRule, errors_and_safe_methods_invalidate_nothing) {
 }
 
 TEST(InvalidationRule, location_and_content_location_of_the_same_origin_go_too) {
-    EXPECT_EQ(
-        paths(Method::kPost, 201, {"Location: /new", "Content-Location: https://H.example/x?y"}),
-        (Strings{"/a/b?c", "/new", "/x?y"}));
+    EXPECT_EQ(paths(Method::kPost, 201, {"Location: /new", "Content-Location: https://H.example/x?y"}),
+              (Strings{"/a/b?c", "/new", "/x?y"}));
 }
 
 TEST(InvalidationRule, what_the_response_names_stays_unless_asked_for) {
-    EXPECT_EQ(paths(Method::kPost, 302, {"Location: /", "Content-Location: /x"}, Named::kKeep),
-              Strings{"/a/b?c"});
+    EXPECT_EQ(paths(Method::kPost, 302, {"Location: /", "Content-Location: /x"}, Named::kKeep), Strings{"/a/b?c"});
 }
 
 TEST(InvalidationRule, other_origins_are_left_alone) {
-    EXPECT_EQ(paths(Method::kPost, 201, {"Location: https://other/new", "Content-Location: //o/x"}),
-              Strings{"/a/b?c"});
+    EXPECT_EQ(paths(Method::kPost, 201, {"Location: https://other/new", "Content-Location: //o/x"}), Strings{"/a/b?c"});
 }
 
 TEST(InvalidationRule, the_same_uri_counts_once) {
-    EXPECT_EQ(paths(Method::kPost, 201, {"Location: ?c", "Content-Location: b?c"}),
-              Strings{"/a/b?c"});
+    EXPECT_EQ(paths(Method::kPost, 201, {"Location: ?c", "Content-Location: b?c"}), Strings{"/a/b?c"});
 }
 
 TEST(SameOrigin, is_scheme_host_and_port) {
@@ -122,5 +115,5 @@ TEST(SameOrigin, what_does_not_fit_the_buffer_is_left_out) {
     EXPECT_FALSE(resolve_same_origin("/long/path", kTarget, buffer, sizeof(buffer), &path));
 }
 
-}   // namespace
-}   // namespace slab_cache::http
+}  // namespace
+}  // namespace slab_cache::http

@@ -24,12 +24,12 @@ TEST(RequestMethod, an_unknown_one_is_unsafe) {
 }
 
 TEST(RequestMethod, only_four_can_be_cached) {
-    EXPECT_EQ(method_bit(Method::kGet) | method_bit(Method::kHead) | method_bit(Method::kQuery) |
-                  method_bit(Method::kPost),
-              0xfu);
+    EXPECT_EQ(
+        method_bit(Method::kGet) | method_bit(Method::kHead) | method_bit(Method::kQuery) | method_bit(Method::kPost),
+        0xfu);
     EXPECT_EQ(method_bit(Method::kPut), 0u);
     EXPECT_EQ(method_bit(Method::kUnknown), 0u);
 }
 
-}   // namespace
-}   // namespace slab_cache::http
+}  // namespace
+}  // namespace slab_cache::http

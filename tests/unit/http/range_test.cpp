@@ -16,8 +16,7 @@ std::string parse(const std::string& value, uint64_t length = 1000) {
     }
     std::string out;
     for (uint32_t i = 0; i < set.count; i++) {
-        out += (i != 0 ? " " : "") + std::to_string(set.ranges[i].first) + "-" +
-               std::to_string(set.ranges[i].last);
+        out += (i != 0 ? " " : "") + std::to_string(set.ranges[i].first) + "-" + std::to_string(set.ranges[i].last);
     }
     return out;
 }
@@ -50,14 +49,11 @@ TEST(RangeField, an_empty_body_has_no_ranges) {
     EXPECT_EQ(parse("bytes=-5", 0), "416");
 }
 
-TEST(RangeField, unsatisfiable_ranges_among_others_are_left_out) {
-    EXPECT_EQ(parse("bytes=2000-, 0-9"), "0-9");
-}
+TEST(RangeField, unsatisfiable_ranges_among_others_are_left_out) { EXPECT_EQ(parse("bytes=2000-, 0-9"), "0-9"); }
 
 TEST(RangeField, nonsense_and_other_units_are_ignored) {
-    for (const char* value :
-         {"", "bytes", "bytes=", "bytes=,", "bytes=a-b", "bytes=5", "bytes=-", "bytes=9-5",
-          "bytes=0-1 2-3", "bytes =0-1", "lines=0-1", "bytes=0-1,x", "bytes=0--1", "bytes=+1-2"}) {
+    for (const char* value : {"", "bytes", "bytes=", "bytes=,", "bytes=a-b", "bytes=5", "bytes=-", "bytes=9-5",
+                              "bytes=0-1 2-3", "bytes =0-1", "lines=0-1", "bytes=0-1,x", "bytes=0--1", "bytes=+1-2"}) {
         EXPECT_EQ(parse(value), "whole") << value;
     }
 }
@@ -79,9 +75,8 @@ TEST(RangeField, more_ranges_than_can_be_kept_are_ignored) {
 
 TEST(RangeField, the_largest_body_does_not_overflow) {
     EXPECT_EQ(parse("bytes=0-,0-", UINT64_MAX), "whole");
-    EXPECT_EQ(parse("bytes=18446744073709551614-", UINT64_MAX),
-              "18446744073709551614-18446744073709551614");
+    EXPECT_EQ(parse("bytes=18446744073709551614-", UINT64_MAX), "18446744073709551614-18446744073709551614");
 }
 
-}   // namespace
-}   // namespace slab_cache::http
+}  // namespace
+}  // namespace slab_cache::http

@@ -31,5 +31,5 @@ TEST(ReasonTable, only_none_is_a_yes) {
     EXPECT_FALSE(Verdict{Reason::kPrivate});
 }
 
-}   // namespace
-}   // namespace slab_cache::http
+}  // namespace
+}  // namespace slab_cache::http

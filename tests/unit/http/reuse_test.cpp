@@ -15,8 +15,7 @@ StoredFacts stored(const Message& message, const Policy& policy = {}) {
     return facts_of(from, evaluate_freshness(from, policy, 0));
 }
 
-ReuseKind kind_at(const Message& message, int64_t later, const Policy& policy = {},
-                  const Request& request = {}) {
+ReuseKind kind_at(const Message& message, int64_t later, const Policy& policy = {}, const Request& request = {}) {
     return reuse(stored(message, policy), request, policy, kNow + later).kind;
 }
 
@@ -78,8 +77,7 @@ TEST(ReuseRule, updating_as_the_operator_wrote_it_serves_stale_at_once_where_sta
 }
 
 TEST(ReuseRule, no_cache_revalidates_at_every_use) {
-    EXPECT_EQ(kind_at({"Cache-Control: no-cache, max-age=60", "ETag: \"a\""}, 0),
-              ReuseKind::kRevalidate);
+    EXPECT_EQ(kind_at({"Cache-Control: no-cache, max-age=60", "ETag: \"a\""}, 0), ReuseKind::kRevalidate);
 }
 
 TEST(ReuseRule, a_request_with_authorization_gets_only_what_may_be_shared) {
@@ -104,14 +102,13 @@ TEST(ReuseRule, any_bit_pattern_gives_an_answer) {
         ASSERT_LE(static_cast<int>(found.kind), static_cast<int>(ReuseKind::kNo));
         ASSERT_GE(current_age(facts, now), 0);
         ASSERT_GE(useful_until(facts), facts.fresh_until);
-        (void)may_serve_stale(facts, kStaleError, {}, now);
+        (void) may_serve_stale(facts, kStaleError, {}, now);
     }
 }
 
 // ---- stale on errors: RFC 5861 §4, slab_cache_use_stale
 
-bool serves_stale(const Message& message, StaleOn failure, const Policy& policy,
-                  int64_t later = 61) {
+bool serves_stale(const Message& message, StaleOn failure, const Policy& policy, int64_t later = 61) {
     return may_serve_stale(stored(message, policy), failure, policy, kNow + later);
 }
 
@@ -134,8 +131,8 @@ TEST(StaleOnError, use_stale_ends_with_the_operators_window) {
 
 TEST(StaleOnError, stale_if_error_covers_errors_and_5xx_without_use_stale) {
     const Message message({"Cache-Control: max-age=60, stale-if-error=10"});
-    for (const StaleOn failure : {kStaleError, kStaleTimeout, kStaleInvalidHeader, kStaleHttp500,
-                                  kStaleHttp502, kStaleHttp503, kStaleHttp504, kStaleHttp5xx}) {
+    for (const StaleOn failure : {kStaleError, kStaleTimeout, kStaleInvalidHeader, kStaleHttp500, kStaleHttp502,
+                                  kStaleHttp503, kStaleHttp504, kStaleHttp5xx}) {
         EXPECT_TRUE(serves_stale(message, failure, use_stale(kStaleOff))) << failure;
     }
     EXPECT_FALSE(serves_stale(message, kStaleHttp404, use_stale(kStaleOff)));
@@ -143,10 +140,9 @@ TEST(StaleOnError, stale_if_error_covers_errors_and_5xx_without_use_stale) {
 }
 
 TEST(StaleOnError, must_revalidate_proxy_revalidate_s_maxage_and_no_cache_forbid_it) {
-    for (const char* value : {"max-age=60, must-revalidate", "max-age=60, proxy-revalidate",
-                              "s-maxage=60", "max-age=60, no-cache"}) {
-        EXPECT_FALSE(serves_stale({"Cache-Control: stale-if-error=99, " + std::string(value)},
-                                  kStaleError, {}))
+    for (const char* value :
+         {"max-age=60, must-revalidate", "max-age=60, proxy-revalidate", "s-maxage=60", "max-age=60, no-cache"}) {
+        EXPECT_FALSE(serves_stale({"Cache-Control: stale-if-error=99, " + std::string(value)}, kStaleError, {}))
             << value;
     }
 }
@@ -203,8 +199,7 @@ TEST(StaleWhileUpdating, a_lifetime_of_zero_wants_a_word_of_the_response_or_of_t
 
 TEST(StaleWhileUpdating, is_forbidden_by_must_revalidate) {
     EXPECT_FALSE(
-        serves_stale({"Cache-Control: max-age=60, must-revalidate, stale-while-revalidate=9"},
-                     kStaleUpdating, {}));
+        serves_stale({"Cache-Control: max-age=60, must-revalidate, stale-while-revalidate=9"}, kStaleUpdating, {}));
 }
 
 TEST(StaleOnError, what_is_still_fresh_may_always_be_sent) {
@@ -233,5 +228,5 @@ TEST(UsefulTime, is_longer_for_what_a_304_can_renew) {
     EXPECT_EQ(useful_until(stored({"Cache-Control: no-cache", "ETag: \"a\""})), kNow + 3600);
 }
 
-}   // namespace
-}   // namespace slab_cache::http
+}  // namespace
+}  // namespace slab_cache::http

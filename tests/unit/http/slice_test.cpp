@@ -17,8 +17,8 @@ TEST(Slice, is_one_range_with_both_ends) {
     ASSERT_TRUE(parse_slice("bytes=1048576-2097151", &slice));
     EXPECT_EQ(slice.first, 1048576u);
     EXPECT_EQ(slice.last, 2097151u);
-    for (const char* no : {"", "bytes=", "bytes=1-", "bytes=-1", "bytes=2-1", "bytes=0-1,3-4", "bytes=0-1 ", "items=0-1",
-                           "bytes=0-9223372036854775808", "bytes=a-b"}) {
+    for (const char* no : {"", "bytes=", "bytes=1-", "bytes=-1", "bytes=2-1", "bytes=0-1,3-4", "bytes=0-1 ",
+                           "items=0-1", "bytes=0-9223372036854775808", "bytes=a-b"}) {
         EXPECT_FALSE(parse_slice(no, &slice)) << no;
     }
 }
@@ -36,8 +36,9 @@ TEST(ContentRangeField, names_range_and_length) {
 
 TEST(ContentRangeField, without_a_length_or_with_nonsense_is_none) {
     ContentRange part;
-    for (const char* no : {"", "bytes", "bytes ", "bytes 0-1", "bytes 0-1/*", "bytes */100", "bytes 1-0/100", "bytes 0-100/100",
-                           "Bytes 0-1/2", "bytes=0-1/2", "bytes 0-1/2x", "bytes 0-1/9223372036854775808", "items 0-1/2"}) {
+    for (const char* no :
+         {"", "bytes", "bytes ", "bytes 0-1", "bytes 0-1/*", "bytes */100", "bytes 1-0/100", "bytes 0-100/100",
+          "Bytes 0-1/2", "bytes=0-1/2", "bytes 0-1/2x", "bytes 0-1/9223372036854775808", "items 0-1/2"}) {
         EXPECT_FALSE(parse_content_range(no, &part)) << no;
     }
 }

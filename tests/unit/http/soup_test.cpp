@@ -52,9 +52,9 @@ public:
         }
         for (size_t i = 1; groups != nullptr && i < 12; i++) {
             const regmatch_t& at = found[i];
-            groups->push_back(at.rm_so < 0 ? ""
-                                           : text.substr(static_cast<size_t>(at.rm_so),
-                                                         static_cast<size_t>(at.rm_eo - at.rm_so)));
+            groups->push_back(
+                at.rm_so < 0 ? ""
+                             : text.substr(static_cast<size_t>(at.rm_so), static_cast<size_t>(at.rm_eo - at.rm_so)));
         }
         return true;
     }
@@ -74,8 +74,7 @@ std::string lowered(std::string text) {
 
 std::string stripped(const std::string& text) {
     const size_t from = text.find_first_not_of(" \t");
-    return from == std::string::npos ? ""
-                                     : text.substr(from, text.find_last_not_of(" \t") - from + 1);
+    return from == std::string::npos ? "" : text.substr(from, text.find_last_not_of(" \t") - from + 1);
 }
 
 // Members of one line; nullopt when a string is not closed.
@@ -115,7 +114,7 @@ Expected read_slowly(const std::vector<std::string>& lines) {
         const auto members = cut(line);
         if (!members) {
             out.no_store = true;
-            return out;   // the rest does not matter any more
+            return out;  // the rest does not matter any more
         }
         for (const std::string& raw : *members) {
             const std::string member = lowered(stripped(raw));
@@ -124,8 +123,7 @@ Expected read_slowly(const std::vector<std::string>& lines) {
                 if (name == (slot == &out.max_age ? "max-age" : "s-maxage") && *slot == kAbsent) {
                     std::vector<std::string> match;
                     *slot = 0;
-                    if (kNumber.match(member, &match) &&
-                        member.find_first_of(" \t") == std::string::npos) {
+                    if (kNumber.match(member, &match) && member.find_first_of(" \t") == std::string::npos) {
                         const std::string digits = match[2] + match[3];
                         const double value = std::stod(digits);
                         *slot = value >= 2147483648.0 ? kDeltaMax : static_cast<int64_t>(value);
@@ -196,19 +194,16 @@ const std::string kBare =
     "(-?[0-9]{1,15}|-?[0-9]{1,12}\\.[0-9]{1,3}|\"([] !#-[^-~]|\\\\[\"\\])*\"|"
     "[A-Za-z*][A-Za-z0-9!#$%&'*+.^_`|~:/-]*|:[A-Za-z0-9+/=]*:|\\?[01]|@-?[0-9]{1,15})";
 const std::string kParameters = "(; *" + kKey + "(=" + kBare + ")?)*";
-const std::string kInner =
-    "\\( *(" + kBare + kParameters + "( +" + kBare + kParameters + ")*)? *\\)";
-const std::string kMember =
-    kKey + "(=(" + kBare + "|" + kInner + ")" + kParameters + "|" + kParameters + ")";
+const std::string kInner = "\\( *(" + kBare + kParameters + "( +" + kBare + kParameters + ")*)? *\\)";
+const std::string kMember = kKey + "(=(" + kBare + "|" + kInner + ")" + kParameters + "|" + kParameters + ")";
 
 TEST(DictionarySoup, agrees_with_the_grammar_as_a_regular_expression) {
     const Pattern grammar(" *(" + kMember + "([ \t]*,[ \t]*" + kMember + ")*)?[ \t]*");
-    const char* const pieces[] = {
-        "a",       "b",   "max-age", "=",   "=",  "=60",       "=-1",
-        "=1.5",    ",",   ", ",      ",",   ";x", ";",         "=\"s\"",
-        "=?1",     "=?0", "=(1 2)",  "=()", " ",  "\t",        "=tok",
-        "=:YQ==:", "=@5", "*",       "A",   "\"", "=\"\\\"\"", "=1234567890123456",
-        "=1.",     "(",   ")"};
+    const char* const pieces[] = {"a",       "b",   "max-age", "=",   "=",  "=60",       "=-1",
+                                  "=1.5",    ",",   ", ",      ",",   ";x", ";",         "=\"s\"",
+                                  "=?1",     "=?0", "=(1 2)",  "=()", " ",  "\t",        "=tok",
+                                  "=:YQ==:", "=@5", "*",       "A",   "\"", "=\"\\\"\"", "=1234567890123456",
+                                  "=1.",     "(",   ")"};
     size_t accepted = 0;
     for (uint32_t seed = 0; seed < 60000; seed++) {
         Soup soup(seed);
@@ -225,7 +220,7 @@ TEST(DictionarySoup, agrees_with_the_grammar_as_a_regular_expression) {
         accepted += reader.failed() ? 0 : 1;
         ASSERT_EQ(!reader.failed(), grammar.match(line)) << "seed " << seed << ": " << line;
     }
-    EXPECT_GT(accepted, 1000u);   // else the soup is too thin to show anything
+    EXPECT_GT(accepted, 1000u);  // else the soup is too thin to show anything
 }
 
 // ---- dates: the three grammars as regular expressions, the calendar by counting days
@@ -252,12 +247,11 @@ int64_t seconds_by_counting(int year, int month, int day, int clock) {
 std::optional<int64_t> date_slowly(const std::string& text) {
     static const std::string kMonth = "(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)";
     static const std::string kClock = "([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9]|60)";
-    static const Pattern kImf("(sun|mon|tue|wed|thu|fri|sat), ([0-9]{2}) " + kMonth +
-                              " ([0-9]{4}) " + kClock + " gmt");
-    static const Pattern kRfc850("(sun|mon|tues|wednes|thurs|fri|satur)day, ([0-9]{2})-" + kMonth +
-                                 "-([0-9]{2}) " + kClock + " gmt");
-    static const Pattern kAsctime("(sun|mon|tue|wed|thu|fri|sat) " + kMonth +
-                                  " ([0-9]{2}| [0-9]) " + kClock + " ([0-9]{4})");
+    static const Pattern kImf("(sun|mon|tue|wed|thu|fri|sat), ([0-9]{2}) " + kMonth + " ([0-9]{4}) " + kClock + " gmt");
+    static const Pattern kRfc850("(sun|mon|tues|wednes|thurs|fri|satur)day, ([0-9]{2})-" + kMonth + "-([0-9]{2}) " +
+                                 kClock + " gmt");
+    static const Pattern kAsctime("(sun|mon|tue|wed|thu|fri|sat) " + kMonth + " ([0-9]{2}| [0-9]) " + kClock +
+                                  " ([0-9]{4})");
     const std::string low = lowered(text);
     std::vector<std::string> m;
     const bool asctime = kAsctime.match(low, &m);
@@ -268,20 +262,18 @@ std::optional<int64_t> date_slowly(const std::string& text) {
     const std::string names = "janfebmaraprmayjunjulaugsepoctnovdec";
     const int month = static_cast<int>(names.find(m[asctime ? 2 : 3]) / 3) + 1;
     const int day = std::stoi(m[asctime ? 3 : 2]);
-    const int first = asctime ? 4 : 5;   // the clock's group
+    const int first = asctime ? 4 : 5;  // the clock's group
     int year = std::stoi(m[asctime ? 7 : 4]);
     if (rfc850) {
-        year += year > 51 ? 1900 : 2000;   // as seen from 2001, but for the months at the edge
+        year += year > 51 ? 1900 : 2000;  // as seen from 2001, but for the months at the edge
     }
-    const int clock =
-        std::stoi(m[first]) * 3600 + std::stoi(m[first + 1]) * 60 + std::stoi(m[first + 2]);
+    const int clock = std::stoi(m[first]) * 3600 + std::stoi(m[first + 1]) * 60 + std::stoi(m[first + 2]);
     const int64_t time = seconds_by_counting(year, month, day, clock);
     return time == INT64_MIN ? std::nullopt : std::optional(time);
 }
 
 TEST(DateSoup, agrees_with_a_slow_reading) {
-    const char* const days[] = {"Sun, ",      "sunday, ", "Mon ",  "WED, ",
-                                "Thursday, ", "Sat ",     "Foo, ", ""};
+    const char* const days[] = {"Sun, ", "sunday, ", "Mon ", "WED, ", "Thursday, ", "Sat ", "Foo, ", ""};
     const char* const numbers[] = {"06 ", "31 ", "29-", " 6 ", "6 ", "00 ", "15-"};
     const char* const months[] = {"Nov", "FEB", "jun", "Foo"};
     const char* const years[] = {" 1994 ", " 2000 ", "-94 ", "-04 ", " 94 ", "-1994 ", " "};
@@ -335,5 +327,5 @@ TEST(FreshnessSoup, any_fields_give_bounded_times) {
     }
 }
 
-}   // namespace
-}   // namespace slab_cache::http
+}  // namespace
+}  // namespace slab_cache::http

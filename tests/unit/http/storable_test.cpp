@@ -7,8 +7,7 @@
 namespace slab_cache::http {
 namespace {
 
-Reason why_not(const Message& message, const Policy& policy = {}, uint16_t status = 200,
-               const Request& request = {}) {
+Reason why_not(const Message& message, const Policy& policy = {}, uint16_t status = 200, const Request& request = {}) {
     const Response from = response(status, message);
     return storable(request, from, evaluate_freshness(from, policy, 0), policy).reason;
 }
@@ -103,7 +102,8 @@ TEST(StorableStatus, a_slice_without_a_validator_is_stored_only_where_slab_cache
     request.slice = &slice;
     const char* const range = "Content-Range: bytes 0-99/1000";
     EXPECT_EQ(why_not({kMaxAge, range}, {}, 206, request), Reason::kPartial);
-    EXPECT_EQ(why_not({kMaxAge, range, "Last-Modified: Mon, 23 Nov 2020 08:49:37 GMT"}, {}, 206, request), Reason::kNone);
+    EXPECT_EQ(why_not({kMaxAge, range, "Last-Modified: Mon, 23 Nov 2020 08:49:37 GMT"}, {}, 206, request),
+              Reason::kNone);
     const ValidRule rules[] = {{206, 60}};
     const ValidRule any[] = {{0, 60}};
     Policy policy;
@@ -127,8 +127,7 @@ TEST(StorableStatus, without_explicit_freshness_only_what_slab_cache_valid_cover
 // ---- prohibitions: RFC 9111 §5.2.2
 
 TEST(StorableResponse, no_store_wins_over_any_lifetime) {
-    EXPECT_EQ(why_not({"Cache-Control: s-maxage=60, no-store", "X-Accel-Expires: 60"}),
-              Reason::kNoStore);
+    EXPECT_EQ(why_not({"Cache-Control: s-maxage=60, no-store", "X-Accel-Expires: 60"}), Reason::kNoStore);
 }
 
 TEST(StorableResponse, private_wins_over_any_lifetime) {
@@ -189,16 +188,14 @@ TEST(StorableResponse, authorization_forbids_storing) {
 
 TEST(StorableResponse, public_must_revalidate_and_s_maxage_share_in_spite_of_authorization) {
     for (const char* directive : {"public", "must-revalidate", "s-maxage=60"}) {
-        EXPECT_EQ(why_not({"Cache-Control: max-age=60, " + std::string(directive)}, {}, 200,
-                          authorized()),
+        EXPECT_EQ(why_not({"Cache-Control: max-age=60, " + std::string(directive)}, {}, 200, authorized()),
                   Reason::kNone)
             << directive;
     }
 }
 
 TEST(StorableResponse, proxy_revalidate_does_not_share_in_spite_of_authorization) {
-    EXPECT_EQ(why_not({"Cache-Control: max-age=60, proxy-revalidate"}, {}, 200, authorized()),
-              Reason::kAuthorization);
+    EXPECT_EQ(why_not({"Cache-Control: max-age=60, proxy-revalidate"}, {}, 200, authorized()), Reason::kAuthorization);
 }
 
 // ---- Vary: RFC 9111 §4.1
@@ -215,19 +212,15 @@ TEST(StorableResponse, an_ignored_vary_does_not_stand_against_storing) {
 }
 
 TEST(StorableResponse, an_encoding_that_the_key_cannot_tell_apart_is_not_stored) {
-    EXPECT_EQ(why_not({kMaxAge, "Vary: accept-encoding", "Content-Encoding: deflate"}),
-              Reason::kVariant);
-    EXPECT_EQ(why_not({kMaxAge, "Vary: Accept-Encoding", "Content-Encoding: gzip, br"}),
-              Reason::kVariant);
+    EXPECT_EQ(why_not({kMaxAge, "Vary: accept-encoding", "Content-Encoding: deflate"}), Reason::kVariant);
+    EXPECT_EQ(why_not({kMaxAge, "Vary: Accept-Encoding", "Content-Encoding: gzip, br"}), Reason::kVariant);
     EXPECT_EQ(why_not({kMaxAge, "Vary: Accept-Encoding", "Content-Encoding: br"}), Reason::kNone);
     EXPECT_EQ(why_not({kMaxAge, "Content-Encoding: deflate"}), Reason::kNone);
 }
 
 // ---- freshness
 
-TEST(StorableResponse, no_freshness_is_not_stored) {
-    EXPECT_EQ(why_not({"ETag: \"a\""}), Reason::kNoFreshness);
-}
+TEST(StorableResponse, no_freshness_is_not_stored) { EXPECT_EQ(why_not({"ETag: \"a\""}), Reason::kNoFreshness); }
 
 TEST(StorableResponse, stale_on_arrival_is_stored_only_where_it_can_be_of_use) {
     EXPECT_EQ(why_not({"Cache-Control: max-age=0"}), Reason::kAlreadyStale);
@@ -235,8 +228,7 @@ TEST(StorableResponse, stale_on_arrival_is_stored_only_where_it_can_be_of_use) {
     EXPECT_EQ(why_not({"Cache-Control: max-age=0", "ETag: \"a\""}), Reason::kNone);
     EXPECT_EQ(why_not({"Cache-Control: max-age=0, stale-while-revalidate=9"}), Reason::kNone);
     EXPECT_EQ(why_not({"Cache-Control: max-age=0, stale-if-error=9"}), Reason::kNone);
-    EXPECT_EQ(why_not({"Cache-Control: max-age=0, stale-if-error=9", "Age: 9"}),
-              Reason::kAlreadyStale);
+    EXPECT_EQ(why_not({"Cache-Control: max-age=0, stale-if-error=9", "Age: 9"}), Reason::kAlreadyStale);
 }
 
 TEST(StorableResponse, an_operators_stale_window_does_not_store_what_is_stale_on_arrival) {
@@ -277,7 +269,8 @@ TEST(StorableResponse, whose_end_is_told_in_two_ways_is_not_stored) {
     EXPECT_EQ(why_not({kMaxAge, "content-length: 5, 6"}), Reason::kFraming);
     EXPECT_EQ(why_not({kMaxAge, kFive, "Transfer-Encoding: chunked"}), Reason::kFraming);
     EXPECT_EQ(why_not({kMaxAge, "transfer-encoding: gzip, chunked", kFive}), Reason::kFraming);
-    for (const char* odd : {"Content-Length: -5", "Content-Length: 5x", "Content-Length: 5,", "Content-Length:", "Content-Length: 0x5"}) {
+    for (const char* odd :
+         {"Content-Length: -5", "Content-Length: 5x", "Content-Length: 5,", "Content-Length:", "Content-Length: 0x5"}) {
         EXPECT_EQ(why_not({kMaxAge, odd}), Reason::kFraming) << odd;
     }
 }
@@ -291,9 +284,8 @@ TEST(StorableResponse, whose_length_is_said_twice_in_one_way_is_stored) {
 // ---- fields: RFC 9111 §3.1, RFC 9110 §7.6.1
 
 TEST(StorableField, hop_by_hop_fields_are_not_stored) {
-    for (const char* name :
-         {"Connection", "keep-alive", "Proxy-Connection", "TE", "Transfer-Encoding", "Upgrade",
-          "Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization"}) {
+    for (const char* name : {"Connection", "keep-alive", "Proxy-Connection", "TE", "Transfer-Encoding", "Upgrade",
+                             "Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization"}) {
         EXPECT_FALSE(is_storable_field(name, Bytes{})) << name;
     }
 }
@@ -311,9 +303,7 @@ TEST(StorableField, all_others_are_stored_unknown_ones_too) {
     }
 }
 
-TEST(StorableField, age_is_computed_anew_on_each_hit) {
-    EXPECT_FALSE(is_storable_field("AGE", Bytes{}));
-}
+TEST(StorableField, age_is_computed_anew_on_each_hit) { EXPECT_FALSE(is_storable_field("AGE", Bytes{})); }
 
 TEST(StorableField, a_field_that_no_cache_names_is_not_stored) {
     const Message message({"Cache-Control: max-age=60, no-cache=\"a\""});
@@ -358,13 +348,9 @@ TEST(Replacement, an_error_without_freshness_of_its_own_keeps_what_can_still_be_
     EXPECT_FALSE(replaces(503, {}, kNow + 60 + 3599));
 }
 
-TEST(Replacement, an_error_replaces_what_can_no_longer_be_served) {
-    EXPECT_TRUE(replaces(500, {}, kNow + 60 + 3600));
-}
+TEST(Replacement, an_error_replaces_what_can_no_longer_be_served) { EXPECT_TRUE(replaces(500, {}, kNow + 60 + 3600)); }
 
-TEST(Replacement, an_error_with_freshness_of_its_own_replaces) {
-    EXPECT_TRUE(replaces(500, {kMaxAge}, kNow + 10));
-}
+TEST(Replacement, an_error_with_freshness_of_its_own_replaces) { EXPECT_TRUE(replaces(500, {kMaxAge}, kNow + 10)); }
 
 TEST(Replacement, a_404_replaces_unless_use_stale_calls_it_an_error) {
     EXPECT_TRUE(replaces(404, {}, kNow + 10));
@@ -373,5 +359,5 @@ TEST(Replacement, a_404_replaces_unless_use_stale_calls_it_an_error) {
     EXPECT_FALSE(replaces(404, {}, kNow + 10, policy));
 }
 
-}   // namespace
-}   // namespace slab_cache::http
+}  // namespace
+}  // namespace slab_cache::http

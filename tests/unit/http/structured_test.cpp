@@ -36,10 +36,9 @@ bool is_item(std::string_view line) {
 }
 
 TEST(StructuredField, every_type_is_recognised) {
-    EXPECT_EQ(
-        dictionary("a=1, b=-1.5, c=\"s\", d=tok, e=:YQ==:, f, g=?0, h=@1, i=%\"x\", j=(1 \"a\")"),
-        "a:integer b:decimal c:string d:token e:bytes f:boolean g:boolean h:date i:display "
-        "j:list ");
+    EXPECT_EQ(dictionary("a=1, b=-1.5, c=\"s\", d=tok, e=:YQ==:, f, g=?0, h=@1, i=%\"x\", j=(1 \"a\")"),
+              "a:integer b:decimal c:string d:token e:bytes f:boolean g:boolean h:date i:display "
+              "j:list ");
 }
 
 TEST(StructuredField, an_empty_line_is_an_empty_dictionary) { EXPECT_EQ(dictionary("  "), ""); }
@@ -143,5 +142,5 @@ TEST(StructuredField, nothing_is_yielded_after_a_failure) {
     EXPECT_TRUE(reader.failed());
 }
 
-}   // namespace
-}   // namespace slab_cache::http
+}  // namespace
+}  // namespace slab_cache::http

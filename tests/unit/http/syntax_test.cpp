@@ -38,9 +38,7 @@ TEST(Fields, an_absent_name_differs_from_an_empty_value) {
     EXPECT_FALSE(Fields(message).has("B"));
 }
 
-TEST(ListSyntax, members_are_trimmed_and_empty_ones_skipped) {
-    EXPECT_EQ(members(" a ,, b\t, "), (Strings{"a", "b"}));
-}
+TEST(ListSyntax, members_are_trimmed_and_empty_ones_skipped) { EXPECT_EQ(members(" a ,, b\t, "), (Strings{"a", "b"})); }
 
 TEST(ListSyntax, a_comma_inside_a_quoted_string_does_not_separate) {
     EXPECT_EQ(members(R"(a="x, y", b)"), (Strings{R"(a="x, y")", "b"}));
@@ -129,5 +127,5 @@ TEST(OutputBuffer, the_largest_number_is_written_whole) {
     EXPECT_EQ(std::string(buffer, out.length()), "18446744073709551615");
 }
 
-}   // namespace
-}   // namespace slab_cache::http
+}  // namespace
+}  // namespace slab_cache::http

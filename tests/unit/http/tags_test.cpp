@@ -66,5 +66,5 @@ TEST(CacheGroups, members_that_are_no_strings_are_skipped) {
     EXPECT_EQ(groups({"Cache-Groups: a, 1, \"b\""}), (Strings{"b"}));
 }
 
-}   // namespace
-}   // namespace slab_cache::http
+}  // namespace
+}  // namespace slab_cache::http

@@ -25,15 +25,13 @@ TEST(HeaderUpdate, other_stored_fields_stay_in_their_order) {
 }
 
 TEST(HeaderUpdate, fields_that_describe_the_body_are_not_replaced) {
-    for (const std::string name :
-         {"Content-Length", "Content-Encoding", "Content-Type", "Content-Range"}) {
+    for (const std::string name : {"Content-Length", "Content-Encoding", "Content-Type", "Content-Range"}) {
         EXPECT_EQ(merged({name + ": old"}, {name + ": new"}), name + "=old;");
     }
 }
 
 TEST(HeaderUpdate, what_may_not_be_stored_is_not_taken) {
-    EXPECT_EQ(merged({"A: 1", "X: 1"}, {"Connection: X", "X: 2", "Transfer-Encoding: chunked"}),
-              "A=1;X=1;");
+    EXPECT_EQ(merged({"A: 1", "X: 1"}, {"Connection: X", "X: 2", "Transfer-Encoding: chunked"}), "A=1;X=1;");
 }
 
 TEST(HeaderUpdate, set_cookie_is_taken_only_where_it_is_stored) {
@@ -58,8 +56,7 @@ TEST(HeaderUpdate, a_304_with_another_tag_is_no_update_of_what_is_stored) {
 }
 
 TEST(HeaderUpdate, what_is_not_stored_may_still_be_for_who_asked) {
-    const Message update({"Set-Cookie: s", "X: 1", "A: 1", "H: 1", "Connection: H", "Age: 1",
-                          "Content-Type: t"});
+    const Message update({"Set-Cookie: s", "X: 1", "A: 1", "H: 1", "Connection: H", "Age: 1", "Content-Type: t"});
     const Message result({"Cache-Control: no-cache=\"X, H, Content-Type\""});
     const Policy refuse;
     EXPECT_TRUE(is_for_asker("set-cookie", update, result, refuse));
@@ -84,5 +81,5 @@ TEST(HeaderUpdate, freshness_is_computed_anew_from_the_result) {
     EXPECT_EQ(freshness(result).fresh_until, kNow + 50);
 }
 
-}   // namespace
-}   // namespace slab_cache::http
+}  // namespace
+}  // namespace slab_cache::http

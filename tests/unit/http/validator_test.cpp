@@ -14,8 +14,7 @@ Validators validators_of(const Fields& stored, int64_t date) {
     return {trim(stored.get("ETag")), trim(stored.get("Last-Modified")), date};
 }
 
-Condition check(const Message& request, const Message& stored, Method method = Method::kGet,
-                uint16_t status = 200) {
+Condition check(const Message& request, const Message& stored, Method method = Method::kGet, uint16_t status = 200) {
     return evaluate_preconditions(request, method, status, validators_of(stored, kNow - 10), kNow);
 }
 
@@ -54,8 +53,7 @@ TEST(IfNoneMatch, compares_weakly) {
 
 TEST(IfNoneMatch, takes_lists_and_lines_and_tags_with_commas) {
     EXPECT_EQ(check({"If-None-Match: \"x\" , W/\"y\",\"a\""}, page()), Condition::kNotModified);
-    EXPECT_EQ(check({"If-None-Match: \"x\"", "If-None-Match: \"a\""}, page()),
-              Condition::kNotModified);
+    EXPECT_EQ(check({"If-None-Match: \"x\"", "If-None-Match: \"a\""}, page()), Condition::kNotModified);
     EXPECT_EQ(check({"If-None-Match: \"x,\"a\""}, {"ETag: \"a\""}), Condition::kProceed);
     EXPECT_EQ(check({"If-None-Match: \"p,q\""}, {"ETag: \"p,q\""}), Condition::kNotModified);
 }
@@ -70,10 +68,8 @@ TEST(IfNoneMatch, a_tag_without_quotes_is_compared_as_it_stands) {
 }
 
 TEST(IfNoneMatch, makes_if_modified_since_count_for_nothing) {
-    EXPECT_EQ(check({"If-None-Match: \"b\"", "If-Modified-Since: " + date(kNow)}, page()),
-              Condition::kProceed);
-    EXPECT_EQ(check({"If-None-Match: \"a\"", "If-Modified-Since: " + date(0)}, page()),
-              Condition::kNotModified);
+    EXPECT_EQ(check({"If-None-Match: \"b\"", "If-Modified-Since: " + date(kNow)}, page()), Condition::kProceed);
+    EXPECT_EQ(check({"If-None-Match: \"a\"", "If-Modified-Since: " + date(0)}, page()), Condition::kNotModified);
 }
 
 TEST(IfNoneMatch, fails_a_request_that_does_not_read) {
@@ -82,8 +78,7 @@ TEST(IfNoneMatch, fails_a_request_that_does_not_read) {
 
 TEST(IfModifiedSince, at_or_after_last_modified_is_not_modified) {
     EXPECT_EQ(check({"If-Modified-Since: " + date(kModified)}, page()), Condition::kNotModified);
-    EXPECT_EQ(check({"If-Modified-Since: " + date(kModified + 1)}, page()),
-              Condition::kNotModified);
+    EXPECT_EQ(check({"If-Modified-Since: " + date(kModified + 1)}, page()), Condition::kNotModified);
     EXPECT_EQ(check({"If-Modified-Since: " + date(kModified - 1)}, page()), Condition::kProceed);
 }
 
@@ -110,8 +105,7 @@ TEST(IfUnmodifiedSince, fails_when_it_was_modified_since) {
 }
 
 TEST(IfUnmodifiedSince, counts_for_nothing_beside_if_match) {
-    EXPECT_EQ(check({"If-Match: \"a\"", "If-Unmodified-Since: " + date(0)}, page()),
-              Condition::kProceed);
+    EXPECT_EQ(check({"If-Match: \"a\"", "If-Unmodified-Since: " + date(0)}, page()), Condition::kProceed);
 }
 
 TEST(Conditions, apply_to_a_2xx_only) {
@@ -146,8 +140,7 @@ TEST(IfRange, absent_stands_against_nothing) {
 // ---- fields
 
 TEST(NotModifiedResponse, carries_what_updates_a_cache) {
-    for (const char* name :
-         {"etag", "Date", "Vary", "Cache-Control", "Expires", "Content-Location"}) {
+    for (const char* name : {"etag", "Date", "Vary", "Cache-Control", "Expires", "Content-Location"}) {
         EXPECT_TRUE(is_304_field(name)) << name;
     }
     EXPECT_FALSE(is_304_field("Content-Type"));
@@ -164,10 +157,9 @@ TEST(HeadResponse, other_validators_or_length_show_the_stored_get_out_of_date) {
 }
 
 TEST(HeadResponse, the_same_or_nothing_says_nothing) {
-    EXPECT_FALSE(
-        differs({"ETag: \"a\"", "Last-Modified: " + date(kModified), "Content-Length: 1000"}));
+    EXPECT_FALSE(differs({"ETag: \"a\"", "Last-Modified: " + date(kModified), "Content-Length: 1000"}));
     EXPECT_FALSE(differs({}));
 }
 
-}   // namespace
-}   // namespace slab_cache::http
+}  // namespace
+}  // namespace slab_cache::http

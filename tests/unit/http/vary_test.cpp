@@ -19,17 +19,13 @@ std::string key(const std::string& spec, const Message& request, const VaryPolic
     return out;
 }
 
-uint8_t encodings(const std::string& value) {
-    return accepted_encodings(Message({"Accept-Encoding: " + value}));
-}
+uint8_t encodings(const std::string& value) { return accepted_encodings(Message({"Accept-Encoding: " + value})); }
 
 TEST(VarySpec, is_sorted_unique_and_lower_case) {
     EXPECT_EQ(spec({"Vary: Foo, accept", "Vary: ACCEPT,, bar"}), "accept,bar,foo");
 }
 
-TEST(VarySpec, without_vary_there_are_no_variants) {
-    EXPECT_EQ(spec({}), "");
-}
+TEST(VarySpec, without_vary_there_are_no_variants) { EXPECT_EQ(spec({}), ""); }
 
 TEST(VarySpec, a_star_in_any_line_as_any_member_is_never_reused) {
     EXPECT_EQ(spec({"Vary: *"}), "*");
@@ -87,8 +83,7 @@ TEST(VaryKey, blanks_inside_quoted_strings_count) {
 
 TEST(VaryKey, case_counts_but_for_accept_language) {
     EXPECT_NE(key("foo", {"Foo: A"}), key("foo", {"Foo: a"}));
-    EXPECT_EQ(key("accept-language", {"Accept-Language: EN, De"}),
-              key("accept-language", {"Accept-Language: en,de"}));
+    EXPECT_EQ(key("accept-language", {"Accept-Language: EN, De"}), key("accept-language", {"Accept-Language: en,de"}));
 }
 
 TEST(VaryKey, values_cannot_run_into_each_other) {
@@ -108,12 +103,9 @@ TEST(VaryKey, a_cookie_can_be_reduced_to_named_ones) {
     VaryPolicy policy;
     policy.cookies = names;
     policy.cookie_count = 2;
-    EXPECT_EQ(key("cookie", {"Cookie: sid=1; lang=de"}, policy),
-              key("cookie", {"Cookie: lang=de; sid=2"}, policy));
-    EXPECT_NE(key("cookie", {"Cookie: lang=de"}, policy),
-              key("cookie", {"Cookie: lang=en"}, policy));
-    EXPECT_NE(key("cookie", {"Cookie: lang=a"}, policy),
-              key("cookie", {"Cookie: theme=a"}, policy));
+    EXPECT_EQ(key("cookie", {"Cookie: sid=1; lang=de"}, policy), key("cookie", {"Cookie: lang=de; sid=2"}, policy));
+    EXPECT_NE(key("cookie", {"Cookie: lang=de"}, policy), key("cookie", {"Cookie: lang=en"}, policy));
+    EXPECT_NE(key("cookie", {"Cookie: lang=a"}, policy), key("cookie", {"Cookie: theme=a"}, policy));
     EXPECT_NE(key("cookie", {"Cookie: lang="}, policy), key("cookie", {"Cookie: x=y"}, policy));
     EXPECT_EQ(key("cookie", {"Cookie: xlang=de"}, policy), key("cookie", {}, policy));
 }
@@ -126,11 +118,13 @@ TEST(VaryKey, a_cookie_sent_twice_or_under_an_odd_spelling_is_none_of_the_plain_
     policy.cookies = names;
     policy.cookie_count = 1;
     const char* plain[] = {"Cookie: a=1", "Cookie: my_sid=", "Cookie: my_sid=1", "Cookie: my_sid=2"};
-    const char* odd[] = {"Cookie: my_sid=1; my_sid=2", "Cookie: my_sid=2; my_sid=1", "Cookie: my_sid=1; my_sid=1",
-                         "Cookie: my_sid =1", "Cookie: my_sid\t=1", "Cookie: \x1fmy_sid=1", "Cookie: my_sid\xa0=1",
-                         "Cookie: my.sid=1", "Cookie: my sid=1", "Cookie: my_sid", "Cookie: a=1,my_sid=1",
-                         "Cookie: a=1, my_sid =1",
-                         "Cookie: \"my_sid\"=1", "Cookie: my[sid=1"};
+    const char* odd[] = {"Cookie: my_sid=1; my_sid=2", "Cookie: my_sid=2; my_sid=1",
+                         "Cookie: my_sid=1; my_sid=1", "Cookie: my_sid =1",
+                         "Cookie: my_sid\t=1",         "Cookie: \x1fmy_sid=1",
+                         "Cookie: my_sid\xa0=1",       "Cookie: my.sid=1",
+                         "Cookie: my sid=1",           "Cookie: my_sid",
+                         "Cookie: a=1,my_sid=1",       "Cookie: a=1, my_sid =1",
+                         "Cookie: \"my_sid\"=1",       "Cookie: my[sid=1"};
     for (const char* o : odd) {
         for (const char* p : plain) {
             EXPECT_NE(key("cookie", {o}, policy), key("cookie", {p}, policy)) << o << " and " << p;

@@ -95,7 +95,7 @@ TEST(Evict, balanced_values_large_entries_more_than_hits_does) {
 TEST(Evict, small_entries_nobody_uses_age_until_a_large_newcomer_outlives_them) {
     Field f;
     f.push(0, 1000);
-    for (uint32_t i = 1; i < 60; i++) {   // each victim lifts the floor by 1/50,000
+    for (uint32_t i = 1; i < 60; i++) {  // each victim lifts the floor by 1/50,000
         f.push(i, 50000);
         if (f.pick() == 0) {
             SUCCEED();
@@ -130,7 +130,7 @@ TEST(Evict, policy_bytes_remembers_no_victim_of_the_main_queue) {
     Field f(Eviction::kBytes);
     f.push(0, 1000);
     ASSERT_EQ(f.pick(), 0);
-    f.push(0, 1000);   // a ghost: into the main queue
+    f.push(0, 1000);  // a ghost: into the main queue
     ASSERT_EQ(f.pick(), 0);
     f.push(0, 1000);
     EXPECT_EQ(f.entry(0).queue, 1);
@@ -140,7 +140,7 @@ TEST(Evict, a_victim_of_long_ago_is_no_ghost) {
     Field f;
     f.push(0, 1000);
     ASSERT_EQ(f.pick(), 0);
-    for (uint32_t i = 1; i < 200; i++) {   // the table has room for more
+    for (uint32_t i = 1; i < 200; i++) {  // the table has room for more
         f.push(i, 1000);
         f.pick();
     }
@@ -188,9 +188,7 @@ TEST(Evict, the_death_of_an_entry_does_not_age_the_others) {
 shm::VictimRules pinned(std::set<uint32_t>* refs) {
     shm::VictimRules rules;
     rules.context = refs;
-    rules.is_pinned = [](uint32_t ref, void* c) {
-        return static_cast<std::set<uint32_t>*>(c)->count(ref) != 0;
-    };
+    rules.is_pinned = [](uint32_t ref, void* c) { return static_cast<std::set<uint32_t>*>(c)->count(ref) != 0; };
     return rules;
 }
 
@@ -339,7 +337,7 @@ TEST(Evict, rebuilt_queues_hold_the_same_entries_and_keep_their_use_counts) {
         EXPECT_EQ(f.queues().bytes(), bytes);
         EXPECT_EQ(f.queues().count(), 300u);
         EXPECT_EQ(f.entry(5).freq.load_relaxed(), 2);
-        EXPECT_GT(f.entry(5).value, f.entry(4).value);   // though larger
+        EXPECT_GT(f.entry(5).value, f.entry(4).value);  // though larger
         EXPECT_EQ(f.audit(), "");
     }
 }
@@ -360,7 +358,7 @@ TEST(Evict, nonsense_links_let_the_queue_go_and_call_for_repair) {
         for (uint32_t i = 0; i < 10; i++) {
             f.push(i, 1000);
         }
-        f.entry(0).prev = bad;   // 0 is the tail
+        f.entry(0).prev = bad;  // 0 is the tail
         EXPECT_FALSE(f.queues().is_broken_locked());
         while (f.pick() >= 0) {
         }

@@ -38,9 +38,7 @@ void invalidate(Store& store, const std::string& tag, PurgeMode mode = PurgeMode
     EXPECT_GT(store.invalidate(&fp, 1, mode, kNow), 0u);
 }
 
-uint64_t counted(const Store& store, shm::Counter counter) {
-    return store.counter_sum(static_cast<uint32_t>(counter));
-}
+uint64_t counted(const Store& store, shm::Counter counter) { return store.counter_sum(static_cast<uint32_t>(counter)); }
 
 TEST(Invalidation, takes_exactly_the_objects_with_the_fingerprint) {
     Zone zone;
@@ -92,7 +90,7 @@ TEST(Invalidation, leaves_the_records_of_purges_alone) {
     }
     EXPECT_EQ(counted(zone.store, shm::Counter::kPurgeFloorRaised), 0u);
     EXPECT_GT(counted(zone.store, shm::Counter::kInvalidationFloorRaised), 90'000u);
-    for (const uint64_t fp : purged) {   // and what they themselves have dropped still counts
+    for (const uint64_t fp : purged) {  // and what they themselves have dropped still counts
         EXPECT_EQ(zone.store.validity_of(&fp, 1, birth), Validity::kPurged);
     }
     EXPECT_AUDIT(zone.store);
@@ -103,7 +101,8 @@ TEST(Invalidation, of_others_in_any_number_takes_no_object_away) {
     constexpr uint32_t kObjects = 1000;
     for (uint32_t i = 0; i < kObjects; i++) {
         const std::string n = std::to_string(i);
-        ASSERT_EQ(put(zone.store, tagged("k" + n, {"u" + n, "host", "dir" + std::to_string(i % 7), "tag" + n})), Status::kOk);
+        ASSERT_EQ(put(zone.store, tagged("k" + n, {"u" + n, "host", "dir" + std::to_string(i % 7), "tag" + n})),
+                  Status::kOk);
     }
     for (uint32_t i = 0; i < 200'000; i++) {
         invalidate(zone.store, "t" + std::to_string(i));

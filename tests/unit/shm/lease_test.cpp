@@ -105,9 +105,8 @@ TEST_F(Lease, an_owner_who_is_being_reaped_is_dead) {
     take();
     ASSERT_EQ(other->lease_acquire(key, 1000, kSilence, &theirs), LeaseAnswer::kWait);
     auto* z = static_cast<shm::ZoneHeader*>(zone.region.base());
-    auto* record = reinterpret_cast<shm::WorkerRecord*>(
-        static_cast<char*>(zone.region.base()) + z->workers_offset +
-        uint64_t{owner.worker_index()} * z->worker_bytes);
+    auto* record = reinterpret_cast<shm::WorkerRecord*>(static_cast<char*>(zone.region.base()) + z->workers_offset +
+                                                        uint64_t{owner.worker_index()} * z->worker_bytes);
     record->owner.store_release(shm::identity_word({2, 1002}) | shm::kReapingBit);
     EXPECT_EQ(other->lease_watch(theirs, 1300, kSilence).state, LeaseState::kSilent);
 }
@@ -180,7 +179,7 @@ TEST_F(Lease, nobody_joins_what_a_dead_owner_began) {
     Pin pin;
     EXPECT_EQ(other->lease_watch(theirs, 1020, kSilence).state, LeaseState::kStreaming);
     EXPECT_EQ(other->lease_pin(theirs, key, "a", &pin, 1020), Status::kMiss);
-    EXPECT_EQ(other->lease_pin(theirs, key, "a", &pin, 1000), Status::kMiss);   // also right behind its progress
+    EXPECT_EQ(other->lease_pin(theirs, key, "a", &pin, 1000), Status::kMiss);  // also right behind its progress
     zone.lives.dead[1] = false;
     EXPECT_EQ(other->lease_pin(theirs, key, "a", &pin, 1020), Status::kOk);
     other->unpin(&pin);
@@ -231,8 +230,8 @@ TEST_F(Lease, a_full_set_of_cells_means_a_fill_without_a_lease) {
     uint32_t unavailable = 0;
     for (uint32_t i = 0; i < 200; i++) {
         Ticket t;
-        unavailable += owner.lease_acquire(digest_of("k" + std::to_string(i)), 1000, kSilence,
-                                           &t) == LeaseAnswer::kUnavailable;
+        unavailable +=
+            owner.lease_acquire(digest_of("k" + std::to_string(i)), 1000, kSilence, &t) == LeaseAnswer::kUnavailable;
     }
     EXPECT_GT(unavailable, 0u);
 }

@@ -129,7 +129,7 @@ TEST(LongFront, is_read_while_the_body_grows) {
 TEST(LongFront, without_room_for_the_rest_of_it_nothing_is_left_behind) {
     shm::Config config;
     config.max_object = 300000;
-    Zone zone(1 << 20, config);   // may fill a quarter of its one shard at a time
+    Zone zone(1 << 20, config);  // may fill a quarter of its one shard at a time
     Object o = object_with(0);
     std::vector<shm::Writer> writers;
     for (uint32_t i = 0; i < 100; i++) {

@@ -47,7 +47,7 @@ size_t read_everything(Store& s, const SharedRegion& region) {
 
 shm::Config config() {
     shm::Config c;
-    c.max_object = 160000;   // the default of so small a zone would refuse long heads
+    c.max_object = 160000;  // the default of so small a zone would refuse long heads
     return c;
 }
 
@@ -89,9 +89,7 @@ void flip_and_use(uint32_t seed, uint64_t from, uint64_t to, uint32_t flips) {
     EXPECT_AUDIT(after);
 }
 
-const shm::ZoneHeader& header_of(const Zone& zone) {
-    return *static_cast<const shm::ZoneHeader*>(zone.region.base());
-}
+const shm::ZoneHeader& header_of(const Zone& zone) { return *static_cast<const shm::ZoneHeader*>(zone.region.base()); }
 
 uint64_t index_begin() {
     Zone zone(kBytes);
@@ -135,8 +133,7 @@ TEST(Nonsense, in_the_blocks_does_not_stop_stores) {
     for (uint32_t seed = 0; seed < 40; seed++) {
         Zone zone(kBytes);
         for (uint32_t i = 0; i < kObjects; i++) {
-            ASSERT_EQ(put(zone.store, "k" + std::to_string(i), pattern(500 + i * 37, i)),
-                      Status::kOk);
+            ASSERT_EQ(put(zone.store, "k" + std::to_string(i), pattern(500 + i * 37, i)), Status::kOk);
         }
         auto* bytes = static_cast<uint8_t*>(zone.region.base());
         uint32_t x = seed * 2654435761U + 1;

@@ -323,7 +323,7 @@ TEST(Succession, what_is_born_in_the_old_zone_after_it_is_older_than_the_next_pu
     for (int i = 0; i < 5; i++) {
         purge(old.store, "other");
     }
-    ASSERT_EQ(put(old.store, tagged("late", {"x"})), Status::kOk);   // its birth is above the new zone's counter
+    ASSERT_EQ(put(old.store, tagged("late", {"x"})), Status::kOk);  // its birth is above the new zone's counter
     next.carry(old);
     purge(next.zone.store, "x");
     EXPECT_NE(get(next.zone.store, "late").substr(0, 1), pattern(100, 104).substr(0, 1));
@@ -370,9 +370,10 @@ TEST(Succession, no_purge_gets_lost_whatever_the_sizes_of_the_tables) {
             for (const auto& [tag, birth] : born) {
                 const uint64_t fp = fingerprint(tag);
                 EXPECT_GE(old.store.validity_of(&fp, 1, birth), truth.of(tag, birth)) << "seed " << seed << ", " << tag;
-                EXPECT_GE(next.zone.store.validity_of(&fp, 1, birth), truth.of(tag, birth)) << "seed " << seed << ", " << tag;
+                EXPECT_GE(next.zone.store.validity_of(&fp, 1, birth), truth.of(tag, birth))
+                    << "seed " << seed << ", " << tag;
             }
-            for (int i = 0; i < 100; i++) {   // and those that come later, more than some sets can hold
+            for (int i = 0; i < 100; i++) {  // and those that come later, more than some sets can hold
                 truth.purge_some(old.store, some_tag(), random());
             }
         }
@@ -430,7 +431,7 @@ TEST(Succession, what_a_process_without_a_record_purges_in_a_closed_zone_still_c
     old.store.leave();
     uint64_t from = 0;
     ASSERT_TRUE(next.zone.store.close_prior(0, &from));
-    std::memset(static_cast<char*>(old.region.base()) + from, 0, old.region.bytes() - from);   // its pages are gone
+    std::memset(static_cast<char*>(old.region.base()) + from, 0, old.region.bytes() - from);  // its pages are gone
     purge(old.store, "x");
     EXPECT_EQ(validity_of_key(next.zone.store, "a"), Validity::kPurged);
 }
@@ -440,7 +441,7 @@ TEST(Succession, a_purge_that_died_half_way_takes_no_older_purge_with_it) {
     const uint64_t birth = old.store.birth_stamp();
     purge(old.store, "x");
     auto* z = reinterpret_cast<shm::ZoneHeader*>(old.region.base());
-    for (uint32_t i = 0; i < z->purge_sets; i++) {   // the same again, but for its counter: the purger is dead
+    for (uint32_t i = 0; i < z->purge_sets; i++) {  // the same again, but for its counter: the purger is dead
         auto* set = reinterpret_cast<shm::PurgeSet*>(static_cast<char*>(old.region.base()) + z->purges_offset) + i;
         for (shm::PurgeRecord& r : set->record) {
             if (r.fingerprint.load_relaxed() != 0) {

@@ -83,7 +83,7 @@ TEST(Purge, of_everything_in_doubt_has_what_was_stored_before_asked_about) {
     ASSERT_EQ(put(zone.store, tagged("b", {"y"})), Status::kOk);
     const uint64_t seq = zone.store.purge_all(PurgeMode::kDoubt);
     EXPECT_EQ(validity_of_key(zone.store, "a"), Validity::kDoubted);
-    purge(zone.store, "x", PurgeMode::kSoft);   // no word against the doubt
+    purge(zone.store, "x", PurgeMode::kSoft);  // no word against the doubt
     EXPECT_EQ(validity_of_key(zone.store, "a"), Validity::kDoubted);
     purge(zone.store, "y");
     EXPECT_EQ(validity_of_key(zone.store, "b"), Validity::kPurged);
@@ -104,7 +104,7 @@ TEST(Purge, in_doubt_that_comes_during_a_fill_is_in_doubt_of_it) {
     Writer w;
     ASSERT_EQ(zone.store.begin(describe(o, zone.store.birth_stamp()), kNow, &w), Status::kOk);
     ASSERT_EQ(zone.store.append(&w, o.body, kNow), Status::kOk);
-    (void)zone.store.purge_all_now(PurgeMode::kDoubt);
+    (void) zone.store.purge_all_now(PurgeMode::kDoubt);
     EXPECT_EQ(zone.store.commit(&w, kNow), Status::kOk);
     EXPECT_EQ(validity_of_key(zone.store, "a"), Validity::kDoubted);
 }
@@ -113,10 +113,13 @@ TEST(Purge, of_everything_takes_what_else_belongs_to_it_into_the_same_section) {
     Zone zone;
     ASSERT_EQ(put(zone.store, tagged("a", {"x"})), Status::kOk);
     uint64_t seen = 0;
-    const uint64_t seq = zone.store.purge_all(PurgeMode::kSoft, [](shm::PurgeSection* section, void* data) {
-        *static_cast<uint64_t*>(data) = section->seq();
-        section->add(fingerprint("x"), PurgeMode::kHard);
-    }, &seen);
+    const uint64_t seq = zone.store.purge_all(
+        PurgeMode::kSoft,
+        [](shm::PurgeSection* section, void* data) {
+            *static_cast<uint64_t*>(data) = section->seq();
+            section->add(fingerprint("x"), PurgeMode::kHard);
+        },
+        &seen);
     EXPECT_EQ(seen, seq);
     EXPECT_EQ(validity_of_key(zone.store, "a"), Validity::kPurged);
 }
@@ -161,13 +164,11 @@ TEST(Purge, a_refresh_revives_what_was_soft_purged_but_never_what_was_hard_purge
     Pin pin;
     ASSERT_EQ(zone.store.find(digest_of("a"), "a", &pin), Status::kOk);
     purge(zone.store, "x", PurgeMode::kSoft);
-    EXPECT_EQ(zone.store.refresh(pin, kNow + 500, kNow + 900, zone.store.birth_stamp()),
-              Status::kOk);
+    EXPECT_EQ(zone.store.refresh(pin, kNow + 500, kNow + 900, zone.store.birth_stamp()), Status::kOk);
     EXPECT_EQ(zone.store.validity(pin), Validity::kValid);
     EXPECT_EQ(Store::fresh_until(pin), kNow + 500);
     purge(zone.store, "x");
-    EXPECT_EQ(zone.store.refresh(pin, kNow + 700, kNow + 900, zone.store.birth_stamp()),
-              Status::kPurged);
+    EXPECT_EQ(zone.store.refresh(pin, kNow + 700, kNow + 900, zone.store.birth_stamp()), Status::kPurged);
     EXPECT_EQ(zone.store.validity(pin), Validity::kPurged);
     zone.store.unpin(&pin);
 }
@@ -195,12 +196,10 @@ TEST(Purge, records_that_are_dropped_never_let_a_purged_object_live) {
     config.purge_records = 7;  // one set: every eighth fingerprint drops one
     Zone zone(4 << 20, config);
     for (uint32_t i = 0; i < 40; i++) {
-        ASSERT_EQ(put(zone.store, tagged("k" + std::to_string(i), {"t" + std::to_string(i)})),
-                  Status::kOk);
+        ASSERT_EQ(put(zone.store, tagged("k" + std::to_string(i), {"t" + std::to_string(i)})), Status::kOk);
     }
     for (uint32_t i = 0; i < 20; i++) {
-        purge(zone.store, "t" + std::to_string(i),
-              i % 2 == 0 ? PurgeMode::kHard : PurgeMode::kSoft);
+        purge(zone.store, "t" + std::to_string(i), i % 2 == 0 ? PurgeMode::kHard : PurgeMode::kSoft);
     }
     for (uint32_t i = 0; i < 20; i++) {
         EXPECT_NE(validity_of_key(zone.store, "k" + std::to_string(i)), Validity::kValid) << i;

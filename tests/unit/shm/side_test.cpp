@@ -41,14 +41,14 @@ TEST(SideEntries, take_a_tenth_of_the_space_and_no_more) {
         const shm::Stats stats = zone.store.stats();
         EXPECT_LE(stats.used_bytes, stats.capacity_bytes / 10 + shm::kMaxHeadBytes);
         EXPECT_GE(stats.live_bytes, stats.capacity_bytes / 10 / 2) << head;
-        EXPECT_AUDIT(zone.store);   // which knows the bound
+        EXPECT_AUDIT(zone.store);  // which knows the bound
     }
 }
 
 TEST(SideEntries, leave_the_objects_their_room_and_are_evicted_like_them) {
     shm::Config config;
-    config.eviction = shm::Eviction::kBytes;   // under "hits" what is small stays for long
-    config.objects = 16384;                    // space shall run out, not the index
+    config.eviction = shm::Eviction::kBytes;  // under "hits" what is small stays for long
+    config.objects = 16384;                   // space shall run out, not the index
     Zone zone(4 << 20, config);
     const uint32_t stored = fill_up(&zone, 300);
     for (int i = 0; i < 4000; i++) {
@@ -59,7 +59,7 @@ TEST(SideEntries, leave_the_objects_their_room_and_are_evicted_like_them) {
         left += get(zone.store, "side" + std::to_string(i)) != "<miss>" ? 1 : 0;
     }
     EXPECT_LT(left, stored);
-    EXPECT_GT(fill_up(&zone, 300, "more"), 0u);    // there is room again
+    EXPECT_GT(fill_up(&zone, 300, "more"), 0u);  // there is room again
     EXPECT_AUDIT(zone.store);
 }
 

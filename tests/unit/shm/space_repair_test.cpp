@@ -15,7 +15,7 @@ namespace {
 
 using shm::BlockMode;
 using shm::Kind;
-using Piece = shm::Run;   // Run is a member of every TEST
+using Piece = shm::Run;  // Run is a member of every TEST
 using test::SpaceField;
 
 constexpr uint32_t kKB = 1024;
@@ -33,10 +33,7 @@ TEST(SpaceValve, names_each_run_of_a_block_once) {
             owners.insert(100 + i);
         }
         EXPECT_TRUE(f.space().for_each_run_owner_in_block_locked(
-            0,
-            [](uint32_t owner, uint32_t, void* c) {
-                return static_cast<std::set<uint32_t>*>(c)->erase(owner) == 1;
-            },
+            0, [](uint32_t owner, uint32_t, void* c) { return static_cast<std::set<uint32_t>*>(c)->erase(owner) == 1; },
             &owners));
         EXPECT_TRUE(owners.empty());
     }
@@ -96,17 +93,12 @@ struct Sparse : SpaceField {
     uint32_t pick(std::set<uint32_t> pins) {
         uint32_t random = 1;
         return space().pick_block_to_clean_locked(
-            &random,
-            [](uint32_t owner, void* c) {
-                return static_cast<std::set<uint32_t>*>(c)->count(owner) != 0;
-            },
+            &random, [](uint32_t owner, void* c) { return static_cast<std::set<uint32_t>*>(c)->count(owner) != 0; },
             &pins);
     }
 };
 
-TEST(SpaceValve, the_emptiest_block_is_picked) {
-    EXPECT_EQ(Sparse().pick({}), 0u);
-}
+TEST(SpaceValve, the_emptiest_block_is_picked) { EXPECT_EQ(Sparse().pick({}), 0u); }
 
 TEST(SpaceValve, blocks_with_pinned_owners_are_not_picked) {
     EXPECT_EQ(Sparse().pick({1, 2}), 2u);
@@ -139,8 +131,7 @@ TEST(SpaceRepair, the_rebuilt_space_equals_the_original) {
     std::mt19937 rng(5);
     std::vector<Piece> runs;
     for (int i = 0; i < 3000; i++) {
-        const Piece r =
-            f.space().alloc_run_locked(1 + rng() % 20000, 1, rng() % 2 ? Kind::kPage : Kind::kTail);
+        const Piece r = f.space().alloc_run_locked(1 + rng() % 20000, 1, rng() % 2 ? Kind::kPage : Kind::kTail);
         if (r) {
             runs.push_back(r);
         } else {
@@ -183,10 +174,10 @@ TEST(SpaceRepair, marks_that_cannot_be_runs_are_refused) {
     EXPECT_FALSE(f.space().mark_run_locked(0xffffffff, 64));
     EXPECT_FALSE(f.space().mark_run_locked(r, 0));
     EXPECT_FALSE(f.space().mark_run_locked(r, 100));
-    EXPECT_FALSE(f.space().mark_run_locked(r, 9 * kKB));   // longer than a tail, no pages
+    EXPECT_FALSE(f.space().mark_run_locked(r, 9 * kKB));  // longer than a tail, no pages
     EXPECT_FALSE(f.space().mark_run_locked(r, 128 * kKB));
     EXPECT_FALSE(f.space().mark_run_locked(r, 0xffffffc0));
-    EXPECT_FALSE(f.space().mark_run_locked(r + 1, 8 * kKB));   // pages begin at pages
+    EXPECT_FALSE(f.space().mark_run_locked(r + 1, 8 * kKB));  // pages begin at pages
     EXPECT_FALSE(f.space().mark_run_locked(r + 1023, 128));   // out of its block
     EXPECT_FALSE(f.space().mark_run_locked(r + 7 * 128, 16 * kKB));
     f.space().finish_rebuild_locked();
@@ -203,7 +194,7 @@ TEST(SpaceRepair, overlapping_marks_are_refused_and_change_nothing) {
     EXPECT_FALSE(f.space().mark_run_locked(r + 5, 6 * 64));
     EXPECT_FALSE(f.space().mark_run_locked(r + 19, 64));
     EXPECT_TRUE(f.space().mark_run_locked(r + 20, 64));
-    EXPECT_FALSE(f.space().mark_run_locked(r + 128, 8 * kKB));   // a page in a tail block
+    EXPECT_FALSE(f.space().mark_run_locked(r + 128, 8 * kKB));  // a page in a tail block
     EXPECT_TRUE(f.space().mark_run_locked(r + 1024, 8 * kKB));
     EXPECT_FALSE(f.space().mark_run_locked(r + 1024 + 128, 64));
     f.space().finish_rebuild_locked();
@@ -234,9 +225,7 @@ TEST(SpaceRepair, what_was_not_marked_can_be_allocated) {
 
 // ---- audit --------------------------------------------------------------------------------------
 
-shm::SpaceHeader* header_of(const SpaceField& f) {
-    return reinterpret_cast<shm::SpaceHeader*>(f.metadata());
-}
+shm::SpaceHeader* header_of(const SpaceField& f) { return reinterpret_cast<shm::SpaceHeader*>(f.metadata()); }
 shm::BlockInfo* info_of(const SpaceField& f, uint32_t b) {
     return reinterpret_cast<shm::BlockInfo*>(header_of(f) + 1) + b;
 }
@@ -280,9 +269,8 @@ TEST(SpaceAudit, tells_wrong_totals) {
 
 // The bound is what the design of the allocator demanded. The measured values are some four points above what is demanded.
 TEST(SpaceMixShift, utilisation_stays_high_and_no_store_fails_when_the_sizes_change) {
-    for (shm::Eviction policy :
-         {shm::Eviction::kHits, shm::Eviction::kBalanced, shm::Eviction::kBytes}) {
-        test::MixShift shift(1024, policy, 4 << 20);   // 64 MB
+    for (shm::Eviction policy : {shm::Eviction::kHits, shm::Eviction::kBalanced, shm::Eviction::kBytes}) {
+        test::MixShift shift(1024, policy, 4 << 20);  // 64 MB
         for (const test::SizeMix& mix : test::kMixShift) {
             const test::PhaseResult r = shift.run(mix);
             EXPECT_GE(r.utilisation, mix.median == 6500 ? .94 : .90) << mix.name;
@@ -295,11 +283,11 @@ TEST(SpaceMixShift, utilisation_stays_high_and_no_store_fails_when_the_sizes_cha
 }
 
 TEST(SpaceMixShift, objects_of_one_kilobyte_cost_little_more_than_their_bytes) {
-    test::ObjectField objects(160, shm::Eviction::kHits);   // 10 MB
+    test::ObjectField objects(160, shm::Eviction::kHits);  // 10 MB
     while (objects.store(kKB, 0) != 0) {
     }
-    const double each = static_cast<double>(objects.space().capacity_bytes()) /
-                        static_cast<double>(objects.live().size());
+    const double each =
+        static_cast<double>(objects.space().capacity_bytes()) / static_cast<double>(objects.live().size());
     EXPECT_LE(each, kKB + test::ObjectField::kHeadBytes + 16 + 64);
 }
 

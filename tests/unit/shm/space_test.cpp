@@ -14,7 +14,7 @@ namespace {
 
 using shm::BlockMode;
 using shm::Kind;
-using Piece = shm::Run;   // Run is a member of every TEST
+using Piece = shm::Run;  // Run is a member of every TEST
 using shm::Space;
 using test::SpaceField;
 
@@ -55,7 +55,7 @@ TEST(Space, runs_lie_inside_the_blocks_and_do_not_overlap) {
     }
     uint32_t end = f.first_ref();
     for (const auto& run : taken) {
-        EXPECT_EQ(run.first, end);   // and without gaps
+        EXPECT_EQ(run.first, end);  // and without gaps
         end = run.second;
     }
     EXPECT_EQ(end, f.end_ref());
@@ -174,8 +174,8 @@ TEST(Space, what_is_no_run_in_use_is_not_freed) {
     EXPECT_FALSE(f.space().free_run_locked(0, 64));
     EXPECT_FALSE(f.space().free_run_locked(r.ref, 0));
     EXPECT_FALSE(f.space().free_run_locked(r.ref, 63));
-    EXPECT_FALSE(f.space().free_run_locked(r.ref, 4096));   // beyond what is in use
-    EXPECT_FALSE(f.space().free_run_locked(r.ref, 8 * kKB));   // a page run in a tail block
+    EXPECT_FALSE(f.space().free_run_locked(r.ref, 4096));     // beyond what is in use
+    EXPECT_FALSE(f.space().free_run_locked(r.ref, 8 * kKB));  // a page run in a tail block
     EXPECT_FALSE(f.space().free_run_locked(f.end_ref(), 64));
     EXPECT_FALSE(f.space().free_run_locked(0xffffffff, 64));
     EXPECT_FALSE(f.space().free_run_locked(f.first_ref() - 1, 64));
@@ -252,8 +252,7 @@ TEST(SpacePlan, a_rest_of_nearly_a_page_is_one_more_page) {
 
 TEST(SpacePlan, large_objects_come_in_runs_of_eight_pages) {
     SpaceField f(4);
-    EXPECT_EQ(lay_out(&f, 130 * kKB).runs,
-              (std::vector<uint32_t>{64 * kKB, 64 * kKB, 2 * kKB + 64}));
+    EXPECT_EQ(lay_out(&f, 130 * kKB).runs, (std::vector<uint32_t>{64 * kKB, 64 * kKB, 2 * kKB + 64}));
 }
 
 TEST(SpacePlan, no_object_wastes_more_than_a_kilobyte_and_its_headers) {
@@ -272,11 +271,11 @@ TEST(SpacePlan, a_tail_is_split_into_at_most_four_pieces) {
     while (f.space().free_bytes() > 0) {
         r.push_back(f.space().alloc_run_locked(1792, 64, Kind::kTail));
     }
-    for (size_t i = 0; i < 8; i += 2) {   // four holes of a quarter each
+    for (size_t i = 0; i < 8; i += 2) {  // four holes of a quarter each
         f.space().free_run_locked(r[i].ref, r[i].bytes);
     }
     EXPECT_EQ(lay_out(&f, 4 * (1792 - 16)).runs.size(), 4u);
-    for (size_t i = 8; i < 36; i += 2) {   // room enough, but in too many pieces: rather none
+    for (size_t i = 8; i < 36; i += 2) {  // room enough, but in too many pieces: rather none
         f.space().shrink_run_locked(r[i].ref, r[i].bytes, 1000);
     }
     EXPECT_TRUE(lay_out(&f, 7000).runs.empty());
@@ -286,8 +285,7 @@ TEST(SpacePlan, a_tail_is_split_into_at_most_four_pieces) {
 
 class Model {
 public:
-    explicit Model(const SpaceField& f)
-        : first_(f.first_ref()), owner_(f.blocks() * shm::kUnitsPerBlock) {}
+    explicit Model(const SpaceField& f) : first_(f.first_ref()), owner_(f.blocks() * shm::kUnitsPerBlock) {}
 
     bool add(const Piece& r) {
         for (uint32_t i = 0; i < r.bytes / 64; i++) {

@@ -37,8 +37,8 @@ TEST(Store, an_object_comes_back_with_all_its_parts) {
 TEST(Store, bodies_of_all_sizes_come_back_byte_exact) {
     Zone zone(64 << 20);
     for (const bool known : {true, false}) {
-        for (const size_t n : {0, 1, 63, 64, 5000, 7000, 7168, 8000, 8191, 8192, 8193, 16000, 65519,
-                               65520, 65521, 70000, 150000, 1000001, 3000000}) {
+        for (const size_t n : {0, 1, 63, 64, 5000, 7000, 7168, 8000, 8191, 8192, 8193, 16000, 65519, 65520, 65521,
+                               70000, 150000, 1000001, 3000000}) {
             Object o;
             o.key = "k" + std::to_string(n) + (known ? "k" : "u");
             o.body = pattern(n, static_cast<uint32_t>(n));
@@ -162,9 +162,7 @@ TEST(Store, an_object_above_the_limit_is_refused_early_and_late) {
 TEST(Store, a_full_zone_evicts_and_never_refuses) {
     Zone zone;
     for (uint32_t i = 0; i < 5000; i++) {
-        ASSERT_EQ(put(zone.store, "k" + std::to_string(i), pattern(1000 + i % 9000, i)),
-                  Status::kOk)
-            << i;
+        ASSERT_EQ(put(zone.store, "k" + std::to_string(i), pattern(1000 + i % 9000, i)), Status::kOk) << i;
     }
     const shm::Stats s = zone.store.stats();
     EXPECT_GT(s.used_bytes, s.capacity_bytes * 8 / 10);
@@ -187,7 +185,7 @@ TEST(Store, an_index_that_has_seen_much_coming_and_going_keeps_what_it_was_made_
     for (uint32_t round = 0; round < 30000; round++) {
         random = base::next_random(random);
         std::string& gone = keys[random % keys.size()];
-        (void)zone.store.remove(digest_of(gone), gone);
+        (void) zone.store.remove(digest_of(gone), gone);
         gone = "k" + std::to_string(next++);
         ASSERT_EQ(put(zone.store, gone, "x"), Status::kOk);
     }
@@ -392,8 +390,7 @@ TEST(Store, a_visit_shows_every_object_once) {
         zone.store.visit(
             &cursor, 10,
             [](const Pin& pin, void* context) {
-                static_cast<std::multiset<std::string>*>(context)->insert(
-                    std::string(Store::key(pin)));
+                static_cast<std::multiset<std::string>*>(context)->insert(std::string(Store::key(pin)));
             },
             &seen);
     } while (cursor != 0);

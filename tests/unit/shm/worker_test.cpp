@@ -90,8 +90,7 @@ TEST(Workers, a_lock_held_by_the_dead_is_taken_over_and_the_shard_repaired) {
         ASSERT_EQ(put(zone.store, "k" + std::to_string(i), pattern(2000, i)), Status::kOk);
     }
     auto* z = static_cast<shm::ZoneHeader*>(zone.region.base());
-    auto* shard =
-        reinterpret_cast<shm::Shard*>(static_cast<char*>(zone.region.base()) + z->shard_offset[0]);
+    auto* shard = reinterpret_cast<shm::Shard*>(static_cast<char*>(zone.region.base()) + z->shard_offset[0]);
     shard->lock.owner.store_release(uint64_t{77} << 41 | 1);
     shard->lock.dirty.store_release(1);
     shard->entries = 12345;
@@ -114,8 +113,7 @@ TEST(Workers, a_repair_keeps_what_is_pinned_and_what_is_being_written) {
     ASSERT_EQ(zone.store.remove(digest_of("a"), "a"), Status::kOk);
     Writer w = half_written(*two, "b");
     auto* z = static_cast<shm::ZoneHeader*>(zone.region.base());
-    auto* shard =
-        reinterpret_cast<shm::Shard*>(static_cast<char*>(zone.region.base()) + z->shard_offset[0]);
+    auto* shard = reinterpret_cast<shm::Shard*>(static_cast<char*>(zone.region.base()) + z->shard_offset[0]);
     shard->lock.dirty.store_release(1);
     for (uint32_t i = 0; i < 1000; i++) {
         ASSERT_EQ(put(zone.store, "k" + std::to_string(i), pattern(9000, i)), Status::kOk);
@@ -246,8 +244,7 @@ TEST(Threads, of_many_only_one_owns_a_key_at_a_time) {
             for (uint32_t i = 0; i < 2000; i++) {
                 shm::Ticket ticket;
                 shm::WakeSet wake;
-                if (s->lease_acquire(digest_of("a"), 1, 5000, &ticket) ==
-                    shm::LeaseAnswer::kOwned) {
+                if (s->lease_acquire(digest_of("a"), 1, 5000, &ticket) == shm::LeaseAnswer::kOwned) {
                     overlaps += owners.fetch_add(1) != 0;
                     granted++;
                     owners--;
