@@ -105,9 +105,9 @@ coverage:         ## how much of base, shm, http and cache the unit tests run; b
 lint: module      ## layers, memory-order tags, symbols, headers, marks, file sizes, README
 	@tools/lint.sh $(MODULE)
 
-format:           ## clang-format over src and tests
-	@command -v clang-format > /dev/null || { echo "make format: apt-get install clang-format"; exit 1; }
-	@git ls-files 'src/*.h' 'src/*.cpp' 'tests/*.h' 'tests/*.cpp' | xargs -r clang-format -i
+format:           ## clang-format-14 over src and tests; `make lint` wants nothing left to change
+	@command -v clang-format-14 > /dev/null || { echo "make format: apt-get install clang-format-14"; exit 1; }
+	@git ls-files 'src/*.h' 'src/*.cpp' 'tests/*.h' 'tests/*.cpp' | xargs -r clang-format-14 -i
 
 static:           ## build nginx with the module linked in (--add-module), and start it
 	+@tools/build-static.sh $(BUILD)/static

@@ -32,6 +32,7 @@ reason() {
         procps) echo "process tools for tests" ;;
         libnginx-mod-*) echo "another module to test beside ours" ;;
         spin) echo "checks the protocol models" ;;
+        clang-format-14) echo "the formatter: other versions set the same code otherwise" ;;
         clang | libclang-rt-dev) echo "second compiler, fuzzers" ;;
         varnish) echo "another cache, to compare with" ;;
         python3-celery) echo "a task queue, for the Django example" ;;
@@ -51,7 +52,7 @@ packages() {
         run) echo "$build nginx curl" ;;
         test) echo "$build nginx curl openssl procps libgtest-dev python3-pytest" \
                    "gunicorn python3-flask python3-django uwsgi-core uwsgi-plugin-python3 php-fpm spin gdb libfaketime python3-h2" \
-                   "redis-tools python3-redis" \
+                   "redis-tools python3-redis clang-format-14" \
                    "libnginx-mod-http-lua libnginx-mod-http-echo libnginx-mod-http-image-filter" \
                    "libnginx-mod-http-xslt-filter libnginx-mod-http-subs-filter libnginx-mod-http-brotli-filter" \
                    "libnginx-mod-http-fancyindex libnginx-mod-http-perl libnginx-mod-nchan" ;;

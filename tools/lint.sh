@@ -96,6 +96,10 @@ headers_compile_alone() {
 marks() {
     { grep -rnEi '\b(TODO|FIXME|XXX|not implemented|stub)\b' src || true; } | nothing
 }
+formatted() {
+    git ls-files 'src/*.h' 'src/*.cpp' 'tests/*.h' 'tests/*.cpp' |
+        xargs -r clang-format-14 --dry-run 2>&1 | sed -n 's/: warning: .*/: `make format` changes it/p' | nothing
+}
 file_sizes() {
     find src tests tools clients -name '*.h' -o -name '*.cpp' -o -name '*.py' -o -name '*.sh' |
         xargs wc -l | awk '$2 != "total" && $1 > 500 { print $2 ": " $1 " lines" }' | nothing
@@ -150,6 +154,7 @@ run "lint: no left-over marks" marks
 run "lint: what documents and comments name is in the repository" documents
 run "lint: links lead somewhere, in two clicks from README" links
 run "lint: prose in short sentences, paragraphs and lines" prose
+run "lint: make format changes nothing" formatted
 run "lint: no file above 500 lines" file_sizes
 run "lint: README names what src/ngx names" readme_names_everything
 run "lint: one version everywhere" versions
