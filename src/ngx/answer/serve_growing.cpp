@@ -4,7 +4,7 @@
 
 #include "ngx/glue/client_io.h"
 #include "ngx/answer/first_piece.h"
-#include "ngx/fill/fill.h"
+#include "ngx/fill/clone_fill.h"
 #include "ngx/answer/relay.h"
 #include "ngx/answer/spool.h"
 #include "ngx/request/slice.h"
@@ -160,7 +160,7 @@ ngx_int_t send(ngx_http_request_t* r, Ctx* ctx, ngx_chain_t* out) noexcept {
     return rc;
 }
 
-// The rest comes by relay: the object outgrew the cache after its head was stored (fill.h).
+// The rest comes by relay: the object outgrew the cache after its head was stored (clone_fill.h).
 bool goes_on_by_relay(Ctx* ctx) noexcept { return ctx->relay != nullptr; }
 
 void go_on_by_relay(ngx_http_request_t* r, Ctx* ctx) noexcept {

@@ -9,7 +9,7 @@
 #include "ngx/zone/listing.h"
 #include "ngx/zone/hit_for_miss.h"
 #include "ngx/fill/origin_response.h"
-#include "ngx/fill/post_for_get.h"
+#include "ngx/fill/post_copy.h"
 #include "ngx/fill/store_object.h"
 #include "ngx/fill/trailers.h"
 #include "ngx/fill/upstream_buffer.h"

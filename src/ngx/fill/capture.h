@@ -11,7 +11,7 @@
 
 #include "ngx/glue/ngx.h"
 
-#include "ngx/fill/fill.h"
+#include "ngx/fill/clone_fill.h"
 #include "ngx/fill/origin_response.h"
 
 namespace slab_cache::ngx {

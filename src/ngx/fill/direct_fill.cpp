@@ -8,7 +8,7 @@
 #include "ngx/fill/copy_in_passing.h"
 #include "ngx/request/accounting.h"
 #include "ngx/conf/credentials.h"
-#include "ngx/fill/fill.h"
+#include "ngx/fill/clone_fill.h"
 #include "ngx/request/response_header.h"
 #include "ngx/request/identity.h"
 #include "ngx/fill/upstream_hooks.h"
@@ -269,7 +269,7 @@ bool begin_direct_fill(Ctx* ctx, const shm::Ticket& lease, Trust trust) noexcept
         count(fill->zone, Counter::kFills);
     }
     list_under_way(fill->zone, &fill->listed, fill->request->pool, fill->host, fill->uri, fill->stale);
-    fill->birth = fill->zone->store.birth_stamp();  // before the origin is asked, as in fill.cpp
+    fill->birth = fill->zone->store.birth_stamp();  // before the origin is asked, as in clone_fill.cpp
     fill->zone->store.unpin(&ctx->stale);           // it is not asked about
     ctx->stale_servable = false;
     ctx->direct = fill;

@@ -1,6 +1,6 @@
 // ngx/fill/direct_fill.h — a fill out of the client's own request.
 //
-// What        A fill is a request of its own (fill.h), so that no client can shape, slow or abort it. Two kinds of answers
+// What        A fill is a request of its own (clone_fill.h), so that no client can shape, slow or abort it. Two kinds of answers
 //             are stored out of the client's request itself.
 // Whole       An answer that lies whole in the upstream's buffer when its header is judged is stored, published and its
 //             waiters woken before the first byte goes to the client. Where a location's answers are like that (AnswerHistory,
@@ -11,7 +11,7 @@
 //             answer is copied into the zone as it goes by, and published when it has ended. So is an answer that was
 //             expected to be whole and is not. A client that hangs up ends it, as it does without a cache.
 // Parts       An answer that is made of subrequests' output does not pass here in one piece: it is not stored.
-// Death       as in fill.h: the lease is overtaken.
+// Death       as in clone_fill.h: the lease is overtaken.
 // Threading   one worker's event loop.
 // Ownership   the Fill lies on the client's pool, as Ctx::direct. leave_fills() ends it, whatever way the request ends.
 // Errors      what cannot be stored goes on as without a cache, with a reason.

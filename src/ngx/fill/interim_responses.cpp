@@ -4,7 +4,7 @@
 
 #include "http/interim.h"
 #include "ngx/fill/clone.h"
-#include "ngx/fill/fill.h"
+#include "ngx/fill/clone_fill.h"
 #include "ngx/glue/write_interim.h"
 #include "ngx/request/cache_key.h"
 

@@ -8,7 +8,7 @@
 #include "ngx/glue/ngx.h"
 
 #include "cache/stored_head.h"
-#include "ngx/fill/fill.h"
+#include "ngx/fill/clone_fill.h"
 #include "ngx/fill/origin_response.h"
 
 namespace slab_cache::ngx {

@@ -6,7 +6,7 @@
 #include "cache/selector_list.h"
 #include "http/fields.h"
 #include "http/reason.h"
-#include "ngx/fill/fill.h"
+#include "ngx/fill/clone_fill.h"
 
 namespace slab_cache::ngx {
 

@@ -3,7 +3,7 @@
 
 #include "ngx/glue/ngx.h"
 
-#include "ngx/fill/fill.h"
+#include "ngx/fill/clone_fill.h"
 #include "ngx/fill/merge_304.h"
 #include "ngx/fill/origin_response.h"
 

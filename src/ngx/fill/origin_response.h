@@ -8,7 +8,7 @@
 
 #include "http/freshness.h"
 #include "http/message.h"
-#include "ngx/fill/fill.h"
+#include "ngx/fill/clone_fill.h"
 
 namespace slab_cache::ngx {
 

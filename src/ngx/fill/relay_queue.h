@@ -8,7 +8,7 @@
 
 #include "ngx/glue/ngx.h"
 
-#include "ngx/fill/fill.h"
+#include "ngx/fill/clone_fill.h"
 #include "ngx/request/ctx.h"
 
 namespace slab_cache::ngx {

@@ -6,7 +6,7 @@
 
 #include "ngx/glue/ngx.h"
 
-#include "ngx/fill/fill.h"
+#include "ngx/fill/clone_fill.h"
 
 namespace slab_cache::ngx {
 

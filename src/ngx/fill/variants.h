@@ -8,7 +8,7 @@
 #include "ngx/glue/ngx.h"
 
 #include "http/fields.h"
-#include "ngx/fill/fill.h"
+#include "ngx/fill/clone_fill.h"
 #include "ngx/zone/validity.h"
 
 namespace slab_cache::ngx {

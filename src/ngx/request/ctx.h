@@ -2,7 +2,7 @@
 //
 // Steps       start -> lookup -> serve                     hit, or stale
 //                        |  \--> wait -> lookup | serve    somebody else fills
-//                        |  \--> wait -> serve | relay     our own fill runs (fill.h)
+//                        |  \--> wait -> serve | relay     our own fill runs (clone_fill.h)
 //                        |  \--> direct                    ... within this request (direct_fill.h)
 //                        \-----> pass                      nginx's ordinary path, with a reason
 // Ownership   a Ctx lives on its request's pool. Its cleanup releases pins, the waiter and the link to a fill, whatever
@@ -101,7 +101,7 @@ struct Ctx {
     shm::Ticket ticket;        // whose progress we watch
     shm::Ticket first_ticket;  // ... the first one, of
     shm::Digest first_lease;
-    uint32_t answer_id;  // of the object that is_asked_after brought (fill.h); 0: none
+    uint32_t answer_id;  // of the object that is_asked_after brought (clone_fill.h); 0: none
     Waiter waiter;
     uint64_t wait_since_ms;
     uint64_t waited_ms;

@@ -10,7 +10,7 @@
 #include "ngx/request/accounting.h"
 #include "ngx/conf/credentials.h"
 #include "ngx/fill/direct_fill.h"
-#include "ngx/fill/fill.h"
+#include "ngx/fill/clone_fill.h"
 #include "ngx/request/find_object.h"
 #include "ngx/request/identity.h"
 #include "ngx/zone/hit_for_miss.h"

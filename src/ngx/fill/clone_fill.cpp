@@ -1,6 +1,6 @@
 #include "ngx/glue/ngx.h"
 
-#include "ngx/fill/fill.h"
+#include "ngx/fill/clone_fill.h"
 
 #include "cache/stored_head.h"
 #include "ngx/fill/capture.h"
@@ -9,7 +9,7 @@
 #include "ngx/conf/credentials.h"
 #include "ngx/request/identity.h"
 #include "ngx/fill/upstream_hooks.h"
-#include "ngx/fill/post_for_get.h"
+#include "ngx/fill/post_copy.h"
 #include "ngx/zone/listing.h"
 #include "ngx/zone/hit_for_miss.h"
 #include "ngx/fill/direct_fill.h"

@@ -1,4 +1,4 @@
-// ngx/fill/fill.h — asking the origin, as a request of its own.
+// ngx/fill/clone_fill.h — asking the origin, as a request of its own.
 //
 // What        A fill — of a cold key, of an expired one, in the background — is an internal request on a connection
 //             of its own that has no socket; direct_fill.h has the exception. It runs the content handler of the client's
@@ -60,7 +60,7 @@ struct Fill {
     Bytes head;  // as stored, on the request's pool
     shm::Writer writer;
     shm::Pin stale;       // being revalidated
-    PostForGet* for_get;  // post_for_get.h
+    PostForGet* for_get;  // post_copy.h
 
     int64_t started_sec;
     uint64_t started_ms;

@@ -1,6 +1,6 @@
 #include "ngx/glue/ngx.h"
 
-#include "ngx/fill/post_for_get.h"
+#include "ngx/fill/post_copy.h"
 
 #include "http/storable.h"
 #include "ngx/fill/store_object.h"

@@ -1,4 +1,4 @@
-// ngx/fill/post_for_get.h — a POST's answer that serves later GETs of its URL too (RFC 9110 §9.3.3).
+// ngx/fill/post_copy.h — a POST's answer that serves later GETs of its URL too (RFC 9110 §9.3.3).
 //
 // What        POST is in slab_cache_methods, and the answer has explicit freshness and a Content-Location that is the POST's
 //             own URL: the origin says that a GET would get the same. It is stored a second time, under the key and the
@@ -10,7 +10,7 @@
 
 #include "ngx/glue/ngx.h"
 
-#include "ngx/fill/fill.h"
+#include "ngx/fill/clone_fill.h"
 #include "ngx/fill/origin_response.h"
 
 namespace slab_cache::ngx {
