@@ -14,7 +14,7 @@ namespace {
 
 struct CloneLog {
     ngx_http_log_ctx_t http;  // first: nginx reads log->data as this
-    Fill* fill;
+    CloneFill* fill;
 };
 
 u_char* log_fill(ngx_log_t* log, u_char* buf, size_t len) noexcept {
@@ -471,7 +471,7 @@ void discard_clone(ngx_http_request_t* r) noexcept {
 
 bool is_clone(const ngx_connection_t* c) noexcept { return c->log->handler == log_fill; }
 
-Fill*& fill_on(ngx_connection_t* c) noexcept { return reinterpret_cast<CloneLog*>(c->log->data)->fill; }
+CloneFill*& fill_on(ngx_connection_t* c) noexcept { return reinterpret_cast<CloneLog*>(c->log->data)->fill; }
 
 bool add_request_header(ngx_http_request_t* r, Bytes name, Bytes lowcase, Bytes value) noexcept {
     ngx_table_elt_t h;

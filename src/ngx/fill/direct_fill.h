@@ -13,15 +13,24 @@
 // Parts       An answer that is made of subrequests' output does not pass here in one piece: it is not stored.
 // Death       as in clone_fill.h: the lease is overtaken.
 // Threading   one worker's event loop.
-// Ownership   the Fill lies on the client's pool, as Ctx::direct. leave_fills() ends it, whatever way the request ends.
+// Ownership   the DirectFill lies on the client's pool, as Ctx::direct. leave_fills() ends it, whatever way the request ends.
 // Errors      what cannot be stored goes on as without a cache, with a reason.
 #pragma once
 
 #include "ngx/glue/ngx.h"
 
-#include "ngx/request/ctx.h"
+#include "ngx/fill/fetch.h"
 
 namespace slab_cache::ngx {
+
+struct CloneFill;
+
+struct DirectFill : Fill {                        // `leader` is the request that asks
+    DirectPhase phase;                            // written by set_phase() alone
+    bool is_trusted;                              // the answer is likely to be whole
+    bool is_broken;                               // parts of it went by elsewhere
+    void (*watch_client)(ngx_http_request_t* r);  // nginx's own, over the connection that asks
+};
 
 enum class Trust : uint8_t { kNone, kWhole };
 
@@ -51,6 +60,6 @@ bool waits_for_whole(ngx_http_request_t* r) noexcept;
 ngx_int_t await_whole(ngx_http_request_t* r) noexcept;
 
 // A clone's answer, before its body is touched: was it one that could have been stored directly?
-void note_history(const Fill* fill) noexcept;
+void note_history(const CloneFill* fill) noexcept;
 
 }  // namespace slab_cache::ngx

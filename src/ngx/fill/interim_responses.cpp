@@ -15,7 +15,7 @@ namespace {
 // Who is waiting for this response at first hand; nullptr when nobody can be sent a 1xx.
 ngx_http_request_t* reader_of(ngx_http_request_t* r) noexcept {
     if (is_clone(r->connection)) {
-        const Fill* fill = fill_of(r);
+        const CloneFill* fill = fill_of(r);
         if (fill == nullptr || fill->request != r || fill->leader == nullptr) {
             return nullptr;
         }

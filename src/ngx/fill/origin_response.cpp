@@ -65,7 +65,7 @@ bool read_response(ngx_http_request_t* r, int64_t asked_sec, OriginResponse* out
     return true;
 }
 
-uint32_t failure_bits(Fill* fill, const OriginResponse& origin) noexcept {
+uint32_t failure_bits(const Fill* fill, const OriginResponse& origin) noexcept {
     if (origin.from_upstream || fill->request->upstream == nullptr) {
         return http::stale_on_status(static_cast<uint16_t>(origin.origin_status));
     }
@@ -152,13 +152,13 @@ bool read_redirect(Fill* fill, OriginResponse* out) noexcept {
     return true;
 }
 
-bool confirms_stored(Fill* fill, const OriginResponse& origin) noexcept {
+bool confirms_stored(const CloneFill* fill, const OriginResponse& origin) noexcept {
     cache::HeadFixed stored;
     return origin.response.status == NGX_HTTP_NOT_MODIFIED && origin.from_upstream && fill->stale &&
            cache::decode_facts(shm::Store::head(fill->stale), &stored) && may_be_confirmed(stored.facts.status);
 }
 
-bool stale_instead(Fill* fill, const OriginResponse& origin) noexcept {
+bool stale_instead(const CloneFill* fill, const OriginResponse& origin) noexcept {
     if (!fill->stale || !fill->stale_servable) {
         return false;
     }
@@ -170,7 +170,7 @@ bool stale_instead(Fill* fill, const OriginResponse& origin) noexcept {
     return http::may_serve_stale(stored.facts, static_cast<http::StaleOn>(bits), fill->conf->policy, now_sec());
 }
 
-http::Reason why_not_stored(Fill* fill, const OriginResponse& origin) noexcept {
+http::Reason why_not_stored(Fill* fill, const OriginResponse& origin, const shm::Pin& stale) noexcept {
     ngx_http_request_t* r = fill->request;
     if (r->http_version < NGX_HTTP_VERSION_10) {
         return http::Reason::kStatus;  // no header at all: nginx takes that for HTTP/0.9
@@ -184,9 +184,9 @@ http::Reason why_not_stored(Fill* fill, const OriginResponse& origin) noexcept {
     if (origin.kind == AnswerKind::kStatus && !origin.intercepted && origin.freshness.source != http::Source::kValid) {
         return http::Reason::kErrorPage;
     }
-    if (fill->stale) {
+    if (stale) {
         cache::HeadFixed stored;
-        if (cache::decode_facts(shm::Store::head(fill->stale), &stored) &&
+        if (cache::decode_facts(shm::Store::head(stale), &stored) &&
             !http::may_replace(origin.response.status, origin.freshness, stored.facts, fill->conf->policy, now_sec())) {
             return http::Reason::kKeepsBetter;
         }

@@ -2,7 +2,7 @@
 
 #include "ngx/fill/post_copy.h"
 
-#include "http/storable.h"
+#include "ngx/fill/clone_fill.h"
 #include "ngx/fill/store_object.h"
 #include "ngx/request/accounting.h"
 #include "ngx/request/cache_key.h"
@@ -10,11 +10,6 @@
 #include "ngx/request/identity.h"
 
 namespace slab_cache::ngx {
-
-struct PostForGet {
-    Fill fill;               // as of a GET; asks nobody
-    http::TargetUri target;  // of the POST
-};
 
 namespace {
 
@@ -67,79 +62,70 @@ bool key_of_get(const Ctx* ctx, Ctx* get) noexcept {
 
 }  // namespace
 
-void plan_get(Ctx* ctx, Fill* post) noexcept {
+PostCopy* plan_post_copy(Ctx* ctx, ngx_pool_t* pool) noexcept {
     ngx_http_request_t* r = ctx->request;
-    ngx_pool_t* pool = post->request->pool;
     if (!ctx->conf->post_fills_get || r->method != NGX_HTTP_POST || r != r->main || ctx->inner_differs) {
-        return;
+        return nullptr;
     }
     Ctx get;
-    auto* plan = pool_new<PostForGet>(pool);
+    auto* copy = pool_new<PostCopy>(pool);
     Bytes authority;
     Bytes path;
-    if (plan == nullptr || !key_of_get(ctx, &get) || !pool_copy(pool, get.key, &plan->fill.key) ||
+    if (copy == nullptr || !key_of_get(ctx, &get) || !pool_copy(pool, get.key, &copy->key) ||
         !pool_copy(pool, r->headers_in.host != nullptr ? view(r->headers_in.host->value) : ctx->host, &authority) ||
         !pool_copy(pool, view(r->unparsed_uri), &path)) {
-        return;
+        return nullptr;
     }
-    plan->fill.variant_key = plan->fill.key;
-    plan->fill.primary = get.primary;
-    plan->target = {is_https(r) ? Bytes("https") : Bytes("http"), authority, path};
-    post->for_get = plan;
+    copy->primary = get.primary;
+    copy->target = {is_https(r) ? Bytes("https") : Bytes("http"), authority, path};
+    return copy;
 }
 
-void begin_for_get(Fill* post, const OriginResponse& origin) noexcept {
-    PostForGet* plan = post->for_get;
-    if (plan == nullptr || !http::post_answers_get(plan->target, origin.response, origin.freshness)) {
+void begin_post_copy(PostCopy* copy, const CloneFill& post, const OriginResponse& origin) noexcept {
+    if (!http::post_answers_get(copy->target, origin.response, origin.freshness)) {
         return;
     }
-    Fill& get = plan->fill;
-    get.request = post->request;
-    get.connection = post->connection;
-    get.conf = post->conf;
-    get.zone = post->zone;
-    get.host = post->host;
-    get.uri = post->uri;
-    get.identity = kExplicitIdentity;
-    get.digest = get.primary;
-    get.birth = post->birth;
-    get.started_sec = post->started_sec;
-    get.started_ms = post->started_ms;
-    get.expected = post->expected;
-    set_phase(&get, FillPhase::kStoring);
+    copy->request = post.request;
+    copy->conf = post.conf;
+    copy->zone = post.zone;
+    copy->host = post.host;
+    copy->uri = post.uri;
+    copy->identity = kExplicitIdentity;
+    copy->digest = copy->primary;
+    copy->birth = post.birth;
+    copy->started_ms = post.started_ms;
+    copy->expected = post.expected;
+    set_phase(copy, PostCopyPhase::kCopying);
     http::Reason reason = http::Reason::kNone;
-    if (begin_object(&get, origin, &reason) != shm::Status::kOk) {
-        end_for_get(post);
+    if (begin_object(copy, origin, &reason) != shm::Status::kOk) {
+        end_post_copy(copy);
     }
 }
 
-void copy_for_get(Fill* post, const ngx_chain_t* in) noexcept {
-    for (; in != nullptr && post->for_get != nullptr && post->for_get->fill.phase == FillPhase::kStoring;
-         in = in->next) {
-        Fill& get = post->for_get->fill;
+void copy_post(PostCopy* copy, Listed listed, const ngx_chain_t* in) noexcept {
+    for (; in != nullptr && copy->phase == PostCopyPhase::kCopying; in = in->next) {
         const ngx_buf_t* b = in->buf;
         const Bytes bytes{reinterpret_cast<const char*>(b->pos), static_cast<size_t>(b->last - b->pos)};
-        get.received += bytes.size();
+        copy->received += bytes.size();
         if (b->in_file ||
-            (!bytes.empty() && get.zone->store.append(&get.writer, bytes, now_sec()) != shm::Status::kOk)) {
-            end_for_get(post);
+            (!bytes.empty() && copy->zone->store.append(&copy->writer, bytes, now_sec()) != shm::Status::kOk)) {
+            end_post_copy(copy);
             return;
         }
         if (b->last_buf) {
-            const bool whole = get.expected < 0 || get.received == static_cast<uint64_t>(get.expected);
-            get.listed = post->listed;  // the URL is the same
-            if (whole && publish(&get) == shm::Status::kOk) {
-                count(get.zone, Counter::kFillsStored);
+            const bool whole = copy->expected < 0 || copy->received == static_cast<uint64_t>(copy->expected);
+            if (whole && publish(copy, &listed) == shm::Status::kOk) {
+                count(copy->zone, Counter::kFillsStored);
             }
-            end_for_get(post);
+            end_post_copy(copy);
         }
     }
 }
 
-void end_for_get(Fill* post) noexcept {
-    if (post->for_get != nullptr && post->for_get->fill.phase == FillPhase::kStoring) {
-        post->zone->store.abort(&post->for_get->fill.writer);
-        set_phase(&post->for_get->fill, FillPhase::kDone);
+void end_post_copy(PostCopy* copy) noexcept {
+    if (copy->phase == PostCopyPhase::kCopying) {
+        copy->zone->store.abort(&copy->writer);
+        set_phase(copy, PostCopyPhase::kOver);
     }
 }
 

@@ -10,17 +10,23 @@
 
 #include "ngx/glue/ngx.h"
 
-#include "ngx/fill/clone_fill.h"
+#include "http/storable.h"
+#include "ngx/fill/fetch.h"
 #include "ngx/fill/origin_response.h"
 
 namespace slab_cache::ngx {
 
-// With the client's request at hand: under which key a GET would look. Without memory there is no second object.
-void plan_get(Ctx* ctx, Fill* post) noexcept;
+struct PostCopy : Fetch {    // asks nobody: no leader, no lease
+    PostCopyPhase phase;     // written by set_phase() alone
+    http::TargetUri target;  // of the POST
+};
+
+// With the client's request at hand: under which key a GET would look. nullptr: there is no second object, nor where memory ran out.
+PostCopy* plan_post_copy(Ctx* ctx, ngx_pool_t* pool) noexcept;
 // The answer is stored for POSTs: also for GETs?
-void begin_for_get(Fill* post, const OriginResponse& origin) noexcept;
-// Before the body is consumed.
-void copy_for_get(Fill* post, const ngx_chain_t* in) noexcept;
-void end_for_get(Fill* post) noexcept;  // idempotent; what is not whole is dropped
+void begin_post_copy(PostCopy* copy, const CloneFill& post, const OriginResponse& origin) noexcept;
+// Before the body is consumed. `listed`: as the POST's URL is, for it is the same.
+void copy_post(PostCopy* copy, Listed listed, const ngx_chain_t* in) noexcept;
+void end_post_copy(PostCopy* copy) noexcept;  // idempotent; what is not whole is dropped
 
 }  // namespace slab_cache::ngx

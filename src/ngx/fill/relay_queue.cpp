@@ -57,7 +57,7 @@ bool copy_type(ngx_http_request_t* r, const ngx_http_headers_out_t& in) noexcept
     return pool_copy(r->pool, in.content_type, &out.content_type) && pool_copy(r->pool, in.charset, &out.charset);
 }
 
-bool copy_header(Ctx* leader, Fill* fill) noexcept {
+bool copy_header(Ctx* leader, CloneFill* fill) noexcept {
     ngx_http_request_t* from = fill->request;
     ngx_http_request_t* r = leader->request;
     auto& in = from->headers_out;
@@ -98,7 +98,7 @@ bool copy_header(Ctx* leader, Fill* fill) noexcept {
 }
 
 // Copies one buf as far as the queue has room. True when it was taken whole.
-bool take_buf(Ctx* leader, Fill* fill, ngx_buf_t* b) noexcept {
+bool take_buf(Ctx* leader, CloneFill* fill, ngx_buf_t* b) noexcept {
     Relay* relay = leader->relay;
     while (relay->queued < relay->bound) {
         if (ngx_buf_in_memory(b)) {
@@ -133,7 +133,7 @@ bool take_buf(Ctx* leader, Fill* fill, ngx_buf_t* b) noexcept {
 
 }  // namespace
 
-bool start_relay(Ctx* leader, Fill* fill) noexcept {
+bool start_relay(Ctx* leader, CloneFill* fill) noexcept {
     const bool header_sent = static_cast<bool>(leader->pin);  // the head came from the zone
     auto* relay = pool_new<Relay>(leader->request->pool);
     if (relay == nullptr || (!header_sent && !copy_header(leader, fill))) {
@@ -165,7 +165,7 @@ void relay_bytes(Ctx* leader, Bytes bytes) noexcept {
     }
 }
 
-ngx_int_t relay_chain(Fill* fill, ngx_chain_t* in) noexcept {
+ngx_int_t relay_chain(CloneFill* fill, ngx_chain_t* in) noexcept {
     Ctx* leader = fill->leader;
     ngx_http_request_t* r = fill->request;
     if (in != nullptr && ngx_chain_add_copy(r->pool, &fill->pending, in) != NGX_OK) {
@@ -183,7 +183,7 @@ ngx_int_t relay_chain(Fill* fill, ngx_chain_t* in) noexcept {
         fill->pending = cl->next;
         ngx_free_chain(r->pool, cl);
         if (last) {
-            set_phase(fill, FillPhase::kDone);
+            set_phase(fill, ClonePhase::kDone);
             hand_on_trailers(fill);
             end_relay(leader, true);
             break;

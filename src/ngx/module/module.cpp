@@ -34,7 +34,7 @@ ngx_http_output_body_filter_pt next_body_filter;
 
 ngx_int_t header_filter(ngx_http_request_t* r) noexcept {
     if (r == r->main) {
-        if (Fill* fill = fill_of(r)) {
+        if (CloneFill* fill = fill_of(r)) {
             return capture_header(fill);
         }
     } else {
@@ -67,7 +67,7 @@ ngx_int_t header_filter(ngx_http_request_t* r) noexcept {
 
 ngx_int_t body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept {
     if (r == r->main) {
-        if (Fill* fill = fill_of(r)) {
+        if (CloneFill* fill = fill_of(r)) {
             return capture_body(fill, in);
         }
     }

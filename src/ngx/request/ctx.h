@@ -25,7 +25,8 @@
 
 namespace slab_cache::ngx {
 
-struct Fill;
+struct CloneFill;
+struct DirectFill;
 struct Relay;
 
 // An answer that is not sent but acted on (redirect.h). Lives on the client's pool.
@@ -107,8 +108,8 @@ struct Ctx {
     uint64_t waited_ms;
     uint64_t deadline_ms;
 
-    Fill* fill;               // our own, while it runs
-    Fill* direct;             // ... when this request itself asks the origin (direct_fill.h)
+    CloneFill* fill;          // our own, while it runs
+    DirectFill* direct;       // ... when this request itself asks the origin (direct_fill.h)
     bool direct_stored;       // ... and its answer was stored; `stored` is its head
     int64_t origin_age;       // of the answer to it: its Age field; -1: none
     http::Field* own_fields;  // ... and what is not stored of it, but is this client's
