@@ -40,7 +40,7 @@ void refuse_big_header(CloneFill* fill, OriginResponse* origin) noexcept {
 bool wants_far_range(const CloneFill* fill) noexcept {
     const Ctx* leader = fill->leader;
     const ngx_http_request_t* r = leader->request;
-    if (leader->pin || leader->is_sliced || r->method != NGX_HTTP_GET || r->headers_in.range == nullptr ||
+    if (leader->pin || leader->part.is_asked() || r->method != NGX_HTTP_GET || r->headers_in.range == nullptr ||
         fill->expected < kWorthSkipping) {
         return false;
     }
@@ -79,7 +79,7 @@ void refuse(CloneFill* fill, http::Reason reason) noexcept {
 void announce(CloneFill* fill, const http::Fields& origin) noexcept {
     set_phase(fill, ClonePhase::kStoring);
     if (fill->leader != nullptr) {
-        fill->leader->origin_age = origin.has("Age") ? http::received_age(origin) : -1;
+        fill->leader->from_fill.origin_age = origin.has("Age") ? http::received_age(origin) : -1;
         fill->leader->stored_ref = 0;
         fill->leader->pin = fill->zone->store.pin_writer(fill->writer);
         tell_leader(fill, FillNews::kStored);

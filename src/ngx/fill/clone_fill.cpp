@@ -104,10 +104,10 @@ void on_go_on(ngx_event_t* ev) noexcept {
 
 bool copy_names(CloneFill* fill, Ctx* ctx) noexcept {
     ngx_pool_t* pool = fill->request->pool;
-    return pool_copy(pool, ctx->key, &fill->key) && pool_copy(pool, ctx->host, &fill->host) &&
-           pool_copy(pool, ctx->uri, &fill->uri) &&
-           (!ctx->inner_differs || (pool_copy(pool, ctx->inner_path, &fill->inner_path) &&
-                                    pool_copy(pool, ctx->inner_args, &fill->inner_args)));
+    return pool_copy(pool, ctx->key, &fill->key) && pool_copy(pool, ctx->url.host, &fill->url.host) &&
+           pool_copy(pool, ctx->url.uri, &fill->url.uri) &&
+           (!ctx->url.differs_inside() || (pool_copy(pool, ctx->url.inner_path, &fill->url.inner_path) &&
+                                           pool_copy(pool, ctx->url.inner_args, &fill->url.inner_args)));
 }
 
 // Asks the origin whether what we have is still right.
@@ -156,7 +156,7 @@ CloneFill* make_fill(Ctx* ctx, const shm::Ticket& ticket) noexcept {
     if (ctx->stale) {
         fill->stale = fill->zone->store.repin(ctx->stale);
     }
-    list_under_way(fill->zone, &fill->listed, fill->request->pool, fill->host, fill->uri, fill->stale);
+    list_under_way(fill->zone, &fill->listed, fill->request->pool, fill->url.host, fill->url.uri, fill->stale);
     // Before the origin is asked: whatever is purged from now on is purged from this response too.
     fill->birth = fill->zone->store.birth_stamp();
     return fill;
@@ -180,8 +180,8 @@ bool start_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
         return false;
     }
     // A hard purge between our look and the birth: a 304 must not revive what it took. Later ones commit() sees.
-    if (ctx->stale &&
-        validity_of(ctx->zone, {ctx->request->pool, ctx->host, ctx->uri}, ctx->stale) == shm::Validity::kPurged) {
+    if (ctx->stale && validity_of(ctx->zone, {ctx->request->pool, ctx->url.host, ctx->url.uri}, ctx->stale) ==
+                          shm::Validity::kPurged) {
         ctx->zone->store.unpin(&ctx->stale);
         ctx->zone->store.unpin(&fill->stale);
         ctx->stale_servable = false;
@@ -193,7 +193,7 @@ bool start_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
         fill->leader = ctx;
         ctx->fill = fill;
         ctx->leave_fills = leave_fills;
-        ctx->news = FillNews::kNone;
+        ctx->from_fill.news = FillNews::kNone;
     }
     ngx_connection_t* c = fill->request->connection;
     ngx_http_request_t* r = fill->request;
@@ -259,7 +259,7 @@ void leader_left(CloneFill* fill) noexcept {
 
 void tell_leader(CloneFill* fill, FillNews news) noexcept {
     if (fill->leader != nullptr) {
-        fill->leader->news = news;
+        fill->leader->from_fill.news = news;
         post_waiter(&fill->leader->waiter);
     }
 }

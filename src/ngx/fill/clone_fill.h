@@ -37,7 +37,7 @@ enum class FillKind : uint8_t { kForeground, kBackground };
 bool has_room_for_fill(const Zone* zone) noexcept;
 
 // Starts a fill for ctx's key. The lease in `ticket`, if any, becomes the fill's. True when it was started;
-// it may be over already when this returns (ctx->news).
+// it may be over already when this returns (ctx->from_fill.news).
 bool start_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept;
 
 // The fill whose internal request `r` is, or nullptr. One comparison for all other requests.

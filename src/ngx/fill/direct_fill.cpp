@@ -156,7 +156,7 @@ ngx_int_t show_stored(ngx_http_request_t* r, Ctx* ctx, const OriginResponse& ori
     if (!cache::decode_head(ctx->direct->head, &ctx->stored)) {
         return NGX_ERROR;  // written a moment ago: cannot happen
     }
-    ctx->origin_age = origin.response.fields.has("Age") ? http::received_age(origin.response.fields) : -1;
+    ctx->from_fill.origin_age = origin.response.fields.has("Age") ? http::received_age(origin.response.fields) : -1;
     const bool own_location = is_location_ours(r->headers_out);
     const bool no_server = is_server_withheld(r->headers_out);
     ngx_http_clean_header(r);
@@ -207,7 +207,9 @@ http::Reason store_answer(Ctx* ctx, const OriginResponse& origin, bool whole) no
         ctx->reason = lost;
         count(fill->zone, lost);
     }
-    ctx->direct_stored = lost == http::Reason::kNone;
+    if (lost == http::Reason::kNone) {
+        ctx->object = ObjectAt::kDirect;
+    }
     end_lease(fill, shm::LeaseState::kPublished, 0);
     return http::Reason::kNone;
 }
@@ -259,10 +261,10 @@ bool begin_direct_fill(Ctx* ctx, const shm::Ticket& lease, Trust trust) noexcept
         return false;
     }
     begin_fill(fill, ctx, ctx->request);
-    fill->host = ctx->host;  // on the same pool
-    fill->uri = ctx->uri;
-    fill->inner_path = ctx->inner_path;
-    fill->inner_args = ctx->inner_args;
+    fill->url.host = ctx->url.host;  // on the same pool
+    fill->url.uri = ctx->url.uri;
+    fill->url.inner_path = ctx->url.inner_path;
+    fill->url.inner_args = ctx->url.inner_args;
     fill->key = ctx->key;
     fill->leader = ctx;
     fill->ticket = lease;
@@ -274,7 +276,7 @@ bool begin_direct_fill(Ctx* ctx, const shm::Ticket& lease, Trust trust) noexcept
     if (!ctx->is_passing) {
         count(fill->zone, Counter::kFills);
     }
-    list_under_way(fill->zone, &fill->listed, fill->request->pool, fill->host, fill->uri, {});
+    list_under_way(fill->zone, &fill->listed, fill->request->pool, fill->url.host, fill->url.uri, {});
     fill->birth = fill->zone->store.birth_stamp();  // before the origin is asked, as in clone_fill.cpp
     fill->zone->store.unpin(&ctx->stale);           // it is not asked about
     ctx->stale_servable = false;

@@ -13,9 +13,9 @@ void begin_fill(Fill* fill, const Ctx* ctx, ngx_http_request_t* r) noexcept {
     fill->primary = ctx->primary;
     fill->digest = ctx->digest;
     fill->identity = ctx->identity;
-    fill->inner_differs = ctx->inner_differs;
-    fill->is_sliced = ctx->is_sliced;
-    fill->slice = ctx->slice;
+    if (ctx->part.is_asked()) {
+        fill->slice = ctx->part.range;
+    }
     fill->kind = mark_kind(ctx->request);
     fill->marks_nothing = ctx->marks_nothing;
     fill->started_sec = now_sec();

@@ -11,6 +11,8 @@
 
 #include "ngx/glue/ngx.h"
 
+#include <optional>
+
 #include "base/check.h"
 #include "ngx/conf/conf.h"
 #include "ngx/fill/phase_table.h"
@@ -26,9 +28,7 @@ struct Fetch {
     Ctx* leader;         // of this worker: gets what is not stored. nullptr: nobody waits, or it has gone
     bool marks_nothing;  // its request was not like others: what becomes of it marks nothing
 
-    Bytes host, uri;               // of the client's URL, for selectors
-    Bytes inner_path, inner_args;  // what it is inside, where that differs
-    bool inner_differs;
+    ClientUrl url;
     uint64_t identity;  // identity.h
     Bytes key;          // primary
     shm::Digest primary;
@@ -47,12 +47,11 @@ struct Fetch {
 
 // Asks the origin.
 struct Fill : Fetch {
-    Listed listed;           // listing.h
-    uint8_t kind;            // MarkKind
-    bool has_authorization;  // that the key leaves out
-    bool is_sliced;          // the origin is asked for a part (slice.h)
-    http::ByteRange slice;
-    bool buffer_enlarged;  // upstream_buffer.h
+    Listed listed;                         // listing.h
+    uint8_t kind;                          // MarkKind
+    bool has_authorization;                // that the key leaves out
+    std::optional<http::ByteRange> slice;  // of which the origin is asked for that part alone (slice.h)
+    bool buffer_enlarged;                  // upstream_buffer.h
     int64_t started_sec;
     u_char* read_buffer;  // for bodies that come as files
     bool* over;           // set when the fill ends; nullptr while nobody asks

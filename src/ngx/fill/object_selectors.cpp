@@ -31,7 +31,7 @@ void add_field_tags(cache::SelectorList* to, Fetch* fetch, const http::Fields& r
     http::GroupReader groups(response, http::kCacheGroups);
     Bytes group;
     while (groups.next(&group)) {
-        to->add(cache::group_selector(fetch->host, group, secret));
+        to->add(cache::group_selector(fetch->url.host, group, secret));
         to->add(cache::tag_selector(group, secret));
     }
 }
@@ -56,12 +56,12 @@ bool add_names(cache::SelectorList* to, Fetch* fetch) noexcept {
     const uint8_t* secret = fetch->zone->store.secret();
     cache::Url url;
     to->add(fetch->identity);
-    if (!cache::split_url(arena_of(fetch->request->pool), fetch->host, fetch->uri, &url)) {
+    if (!cache::split_url(arena_of(fetch->request->pool), fetch->url.host, fetch->url.uri, &url)) {
         return false;
     }
     to->add_url(url, secret);
-    if (fetch->inner_differs && !fetch->inner_path.empty() && fetch->inner_path.front() == '/') {
-        to->add_url({fetch->host, fetch->inner_path, fetch->inner_args}, secret, cache::Side::kInner);
+    if (fetch->url.differs_inside() && !fetch->url.inner_path.empty() && fetch->url.inner_path.front() == '/') {
+        to->add_url({fetch->url.host, fetch->url.inner_path, fetch->url.inner_args}, secret, cache::Side::kInner);
     }
     return true;
 }

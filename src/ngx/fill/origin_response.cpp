@@ -94,8 +94,8 @@ bool is_about_a_failure(const Fill* fill, const OriginResponse& origin) noexcept
 int64_t body_length(const Fill* fill, const OriginResponse& origin) noexcept {
     const off_t told = fill->request->headers_out.content_length_n;
     http::ContentRange part;
-    const bool is_part = told < 0 && fill->is_sliced && origin.response.status == NGX_HTTP_PARTIAL_CONTENT &&
-                         http::answers_slice(fill->slice, origin.response.fields, &part);
+    const bool is_part = told < 0 && fill->slice && origin.response.status == NGX_HTTP_PARTIAL_CONTENT &&
+                         http::answers_slice(*fill->slice, origin.response.fields, &part);
     return is_part ? static_cast<int64_t>(part.range.length()) : told;
 }
 
@@ -115,7 +115,7 @@ bool is_redirect_lost(const ngx_http_request_t* r) noexcept {
 http::Request asked_facts(const Fill* fill) noexcept {
     http::Request request = request_facts(fill->request);
     request.has_authorization = fill->has_authorization;
-    request.slice = fill->is_sliced ? &fill->slice : nullptr;
+    request.slice = fill->slice ? &*fill->slice : nullptr;
     return request;
 }
 
@@ -226,8 +226,8 @@ http::Reason judge_pass(ngx_http_request_t* r, const LocConf* conf) noexcept {
     }
     origin.freshness = http::evaluate_freshness(origin.response, conf->policy, 0);
     http::Request request = request_facts(r);
-    if (const Ctx* ctx = get_ctx(r); ctx != nullptr && ctx->is_sliced) {
-        request.slice = &ctx->slice;
+    if (const Ctx* ctx = get_ctx(r); ctx != nullptr && ctx->part.is_asked()) {
+        request.slice = &ctx->part.range;
     }
     return http::storable(request, origin.response, origin.freshness, conf->policy).reason;
 }

@@ -64,7 +64,7 @@ bool key_of_get(const Ctx* ctx, Ctx* get) noexcept {
 
 PostCopy* plan_post_copy(Ctx* ctx, ngx_pool_t* pool) noexcept {
     ngx_http_request_t* r = ctx->request;
-    if (!ctx->conf->post_fills_get || r->method != NGX_HTTP_POST || r != r->main || ctx->inner_differs) {
+    if (!ctx->conf->post_fills_get || r->method != NGX_HTTP_POST || r != r->main || ctx->url.differs_inside()) {
         return nullptr;
     }
     Ctx get;
@@ -72,7 +72,7 @@ PostCopy* plan_post_copy(Ctx* ctx, ngx_pool_t* pool) noexcept {
     Bytes authority;
     Bytes path;
     if (copy == nullptr || !key_of_get(ctx, &get) || !pool_copy(pool, get.key, &copy->key) ||
-        !pool_copy(pool, r->headers_in.host != nullptr ? view(r->headers_in.host->value) : ctx->host, &authority) ||
+        !pool_copy(pool, r->headers_in.host != nullptr ? view(r->headers_in.host->value) : ctx->url.host, &authority) ||
         !pool_copy(pool, view(r->unparsed_uri), &path)) {
         return nullptr;
     }
@@ -88,8 +88,8 @@ void begin_post_copy(PostCopy* copy, const CloneFill& post, const OriginResponse
     copy->request = post.request;
     copy->conf = post.conf;
     copy->zone = post.zone;
-    copy->host = post.host;
-    copy->uri = post.uri;
+    copy->url.host = post.url.host;
+    copy->url.uri = post.url.uri;
     copy->identity = kExplicitIdentity;
     copy->digest = copy->primary;
     copy->birth = post.birth;

@@ -18,7 +18,7 @@ constexpr unsigned kFillBuffered = 0x08;  // r->buffered bit of a fill with pend
 
 // A buffer to copy into, appended to the queue.
 ngx_buf_t* new_buffer(Ctx* leader) noexcept {
-    Relay* relay = leader->relay;
+    Relay* relay = leader->from_fill.relay;
     ngx_pool_t* pool = leader->request->pool;
     ngx_chain_t* link = ngx_chain_get_free_buf(pool, &relay->free);
     if (link == nullptr) {
@@ -99,7 +99,7 @@ bool copy_header(Ctx* leader, CloneFill* fill) noexcept {
 
 // Copies one buf as far as the queue has room. True when it was taken whole.
 bool take_buf(Ctx* leader, CloneFill* fill, ngx_buf_t* b) noexcept {
-    Relay* relay = leader->relay;
+    Relay* relay = leader->from_fill.relay;
     while (relay->queued < relay->bound) {
         if (ngx_buf_in_memory(b)) {
             const auto left = static_cast<size_t>(b->last - b->pos);
@@ -142,12 +142,12 @@ bool start_relay(Ctx* leader, CloneFill* fill) noexcept {
     relay->queue_end = &relay->queue;
     relay->header_sent = header_sent;
     relay->bound = kRelayQueueBytes;
-    leader->relay = relay;
+    leader->from_fill.relay = relay;
     return true;
 }
 
 void relay_bytes(Ctx* leader, Bytes bytes) noexcept {
-    Relay* relay = leader->relay;
+    Relay* relay = leader->from_fill.relay;
     while (!bytes.empty()) {
         ngx_buf_t* b = last_buffer(relay);
         if (b == nullptr || b->last == b->end) {
@@ -171,7 +171,7 @@ ngx_int_t relay_chain(CloneFill* fill, ngx_chain_t* in) noexcept {
     if (in != nullptr && ngx_chain_add_copy(r->pool, &fill->pending, in) != NGX_OK) {
         return NGX_ERROR;
     }
-    if (leader == nullptr || leader->relay == nullptr) {
+    if (leader == nullptr || leader->from_fill.relay == nullptr) {
         return NGX_ERROR;
     }
     while (fill->pending != nullptr) {
@@ -199,9 +199,9 @@ ngx_int_t relay_chain(CloneFill* fill, ngx_chain_t* in) noexcept {
 }
 
 void end_relay(Ctx* leader, bool whole) noexcept {
-    if (leader->relay != nullptr && !leader->relay->ended) {
-        leader->relay->ended = true;
-        leader->relay->whole = whole;
+    if (leader->from_fill.relay != nullptr && !leader->from_fill.relay->ended) {
+        leader->from_fill.relay->ended = true;
+        leader->from_fill.relay->whole = whole;
         post_waiter(&leader->waiter);
     }
 }

@@ -49,7 +49,7 @@ void remember_hints(Fetch* fetch, const http::Fields& fields, const shm::NewEntr
     what.body_bytes = 0;
     what.fill_cost_us = 0;
     what.fresh_until_sec = what.stale_until_sec = now_sec() + kHintsSec;
-    const UrlOf url{fetch->request->pool, fetch->host, fetch->uri};
+    const UrlOf url{fetch->request->pool, fetch->url.host, fetch->url.uri};
     shm::Pin old;
     const bool is_known = store.find(what.digest, what.key, &old) == shm::Status::kOk;
     const bool is_done =

@@ -85,16 +85,16 @@ bool give_to_leader(Ctx* leader, const http::Field& field, size_t room) noexcept
         return true;
     }
     ngx_pool_t* pool = leader->request->pool;
-    if (leader->own_fields == nullptr) {
-        leader->own_fields = static_cast<http::Field*>(ngx_palloc(pool, room * sizeof(http::Field)));
-        leader->own_count = 0;
+    if (leader->from_fill.own_fields == nullptr) {
+        leader->from_fill.own_fields = static_cast<http::Field*>(ngx_palloc(pool, room * sizeof(http::Field)));
+        leader->from_fill.own_count = 0;
     }
     http::Field copy;
-    if (leader->own_fields == nullptr || !pool_copy(pool, field.name, &copy.name) ||
+    if (leader->from_fill.own_fields == nullptr || !pool_copy(pool, field.name, &copy.name) ||
         !pool_copy(pool, field.value, &copy.value)) {
         return false;
     }
-    leader->own_fields[leader->own_count++] = copy;
+    leader->from_fill.own_fields[leader->from_fill.own_count++] = copy;
     return true;
 }
 

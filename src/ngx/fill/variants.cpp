@@ -43,7 +43,7 @@ void drop_variants(Zone* zone, const cache::Dropped& dropped) noexcept {
 
 VariantOf variant_of(const Fetch* fetch) noexcept {
     return {fetch->zone,
-            {fetch->request->pool, fetch->host, fetch->uri},
+            {fetch->request->pool, fetch->url.host, fetch->url.uri},
             fetch->key,
             request_fields(fetch->request),
             &fetch->conf->policy};
