@@ -99,9 +99,7 @@ void progress(CloneFill* fill) noexcept {
         fill->zone->store.lease_progress(fill->ticket, now_ms(), &wake);
         wake_workers(fill->zone, wake, cell);
     }
-    if (fill->leader != nullptr) {
-        post_waiter(&fill->leader->waiter);
-    }
+    wake_leader(fill);
 }
 
 // The zone takes no more of it. The leader, who has read from the zone so far, gets the rest by relay.
@@ -240,13 +238,7 @@ void take_bodyless(CloneFill* fill, const OriginResponse& origin) noexcept {
         return;
     }
     set_phase(fill, ClonePhase::kDone);
-    if (fill->leader != nullptr) {
-        fill->leader->stored_ref = 0;
-        fill->leader->pin = pin;
-        tell_leader(fill, FillNews::kStored);
-    } else {
-        fill->zone->store.unpin(&pin);
-    }
+    give_leader(fill, &pin, FillNews::kStored);
     end_lease(fill, shm::LeaseState::kPublished, 0);
 }
 
@@ -254,12 +246,8 @@ void take_bodyless(CloneFill* fill, const OriginResponse& origin) noexcept {
 void validated(CloneFill* fill, const OriginResponse& origin) noexcept {
     shm::Pin pin;
     const shm::Status status = publish_validated(fill, origin, &pin);
-    if (fill->leader != nullptr) {
-        // Where it could not be written anew, the old header is still a right answer to this request.
-        fill->leader->stored_ref = 0;
-        fill->leader->pin = pin ? pin : fill->zone->store.repin(fill->stale);
-    } else {
-        fill->zone->store.unpin(&pin);
+    if (!pin) {  // it could not be written anew: the old header is still a right answer to this request
+        pin = fill->zone->store.repin(fill->stale);
     }
     set_phase(fill, ClonePhase::kDone);
     if (status == shm::Status::kOk) {
@@ -268,7 +256,7 @@ void validated(CloneFill* fill, const OriginResponse& origin) noexcept {
         count(fill->zone, reason_of(status));
         end_lease(fill, shm::LeaseState::kPrivate, static_cast<uint32_t>(reason_of(status)));
     }
-    tell_leader(fill, FillNews::kValidated);
+    give_leader(fill, &pin, FillNews::kValidated);
 }
 
 }  // namespace
@@ -410,9 +398,7 @@ void finish_capture(CloneFill* fill) noexcept {
     if (!ended || (fill->expected >= 0 && fill->received != static_cast<uint64_t>(fill->expected))) {
         fill->zone->store.abort(&fill->writer);
         count(fill->zone, http::Reason::kTruncated);
-        if (fill->leader != nullptr) {
-            fill->leader->reason = http::Reason::kTruncated;
-        }
+        tell_reason(fill, http::Reason::kTruncated);
         set_phase(fill, ClonePhase::kDone);
         count(fill->zone, Counter::kFillsFailed);
         end_lease(fill, shm::LeaseState::kFailed, NGX_HTTP_BAD_GATEWAY);
@@ -427,14 +413,10 @@ void finish_capture(CloneFill* fill) noexcept {
         // Its readers can finish all the same; only nobody will find it.
         fill->zone->store.abort(&fill->writer);
         count(fill->zone, reason_of(status));
-        if (fill->leader != nullptr) {
-            fill->leader->reason = reason_of(status);
-        }
+        tell_reason(fill, reason_of(status));
     }
     end_lease(fill, shm::LeaseState::kPublished, 0);
-    if (fill->leader != nullptr) {
-        post_waiter(&fill->leader->waiter);
-    }
+    wake_leader(fill);
 }
 
 }  // namespace slab_cache::ngx

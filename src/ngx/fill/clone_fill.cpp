@@ -264,6 +264,29 @@ void tell_leader(CloneFill* fill, FillNews news) noexcept {
     }
 }
 
+void give_leader(CloneFill* fill, shm::Pin* pin, FillNews news) noexcept {
+    if (fill->leader == nullptr) {
+        fill->zone->store.unpin(pin);
+        return;
+    }
+    fill->leader->stored_ref = 0;
+    fill->leader->pin = *pin;
+    *pin = {};
+    tell_leader(fill, news);
+}
+
+void tell_reason(CloneFill* fill, http::Reason reason) noexcept {
+    if (fill->leader != nullptr) {
+        fill->leader->reason = reason;
+    }
+}
+
+void wake_leader(CloneFill* fill) noexcept {
+    if (fill->leader != nullptr) {
+        post_waiter(&fill->leader->waiter);
+    }
+}
+
 void continue_fill(CloneFill* fill) noexcept {
     if (!fill->go_on.posted) {
         ngx_post_event(&fill->go_on, &ngx_posted_events);

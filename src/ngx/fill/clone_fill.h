@@ -46,7 +46,12 @@ CloneFill* fill_of(ngx_http_request_t* r) noexcept;
 // A fill's request is sent to another location: it ends there, before anybody is asked.
 void leave_location(ngx_http_request_t* r) noexcept;
 void leader_left(CloneFill* fill) noexcept;  // the leading client is gone
+// To the leader, where there is one still.
 void tell_leader(CloneFill* fill, FillNews news) noexcept;
+void give_leader(CloneFill* fill, shm::Pin* pin, FillNews news) noexcept;  // *pin becomes the leader's, or is let go
+void tell_reason(CloneFill* fill, http::Reason reason) noexcept;
+void wake_leader(CloneFill* fill) noexcept;
+
 void continue_fill(CloneFill* fill) noexcept;  // the leader has room again (kRelaying)
 
 // A 304 stands for a 200 (RFC 9110 §15.4.5), or for a part of one that is kept as such. What else is stored is not asked about,
