@@ -9,6 +9,7 @@
 #include "http/cross_origin.h"
 #include "http/date.h"
 #include "cache/push_request.h"
+#include "cache/variant_marker.h"
 #include "http/storable.h"
 #include "http/syntax.h"
 #include "http/tags.h"
@@ -39,6 +40,7 @@ struct Push {
     http::Response response;
     http::Freshness freshness;
     uint64_t birth;
+    uint64_t fence;  // as given; 0: none
     bool is_fenced;
     bool is_purged_elsewhere;
     cache::SelectorList* selectors;
@@ -270,6 +272,9 @@ bool explain_failure(Push* p, shm::Status status) noexcept {
         return refuse(p, NGX_HTTP_PRECONDITION_FAILED, "purged since",
                       "a purge of this URL, its host, a prefix or a tag came since",
                       http::reason_word(http::Reason::kPurgedInflight));
+    case shm::Status::kOutrun:
+        return refuse(p, NGX_HTTP_PRECONDITION_FAILED, "pushed since", "another push of this URL came since",
+                      http::reason_word(http::Reason::kPurgedInflight));
     case shm::Status::kTooLarge:
         return refuse(p, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "not storable", "larger than max_object",
                       http::reason_word(http::Reason::kTooBig));
@@ -324,6 +329,7 @@ bool settle_birth(Push* p) noexcept {
         import_globs(zone);
     }
     const uint64_t url = p->selectors->data()[1];
+    p->fence = p->is_fenced ? p->birth : 0;
     list_url(zone, url);
     if (p->is_fenced && is_unheard_since(zone, url, p->birth) && !was_stored_before(p)) {
         return explain_failure(p, shm::Status::kPurged);
@@ -340,7 +346,10 @@ bool settle_birth(Push* p) noexcept {
     if (validity == shm::Validity::kValid) {
         p->birth = now;
         p->is_purged_elsewhere = has_others(zone);
-        return !p->is_purged_elsewhere || purge_elsewhere(p) || explain_failure(p, shm::Status::kBusy);
+        if (p->is_purged_elsewhere && !purge_elsewhere(p)) {
+            return explain_failure(p, shm::Status::kBusy);
+        }
+        note_push(zone, url, p->birth);
     }
     return true;
 }
@@ -370,6 +379,9 @@ bool store(Push* p) noexcept {
     what.fresh_until_sec = facts.fresh_until;
     what.stale_until_sec = http::useful_until(facts);
     what.body_bytes = static_cast<int64_t>(p->call->body.size());
+    what.flags = cache::kPushedFlag;
+    what.rival_flags = p->is_fenced ? cache::kPushedFlag : 0;
+    what.rival_since = p->fence;
     shm::Writer writer;
     shm::Status status = store.begin(what, now_sec(), &writer);
     if (status == shm::Status::kOk && !p->call->body.empty()) {

@@ -82,7 +82,7 @@ void give_back(Zone* zone, const shm::Ticket& lease) noexcept;
 inline uint32_t answer_id(uint32_t ref) noexcept { return (ref * 0x9E3779B1U) >> 16 | 1; }
 // Ends the lease with `outcome` and wakes who waits on it. kPublished: `detail` is the object's mark, or 0. Idempotent.
 void end_lease(Fetch* fetch, shm::LeaseState outcome, uint32_t detail) noexcept;
-// Store::commit() of what was written; kPurged where its URL was not listed all the time (listing.h).
+// Store::commit() of what was written; kPurged where its URL was not listed all the time, or was pushed since (listing.h).
 shm::Status publish(Fetch* fetch, Listed* listed) noexcept;
 
 }  // namespace slab_cache::ngx

@@ -135,6 +135,17 @@ bool is_unheard_since(Zone* zone, uint64_t selector, uint64_t purge_seq) noexcep
     return filter && filter.is_unheard_since(selector, purge_seq);
 }
 
+void note_push(Zone* zone, uint64_t selector, uint64_t birth) noexcept {
+    if (UserArea* area = user_area(zone)) {
+        cache::note_push(&area->pushed, selector, birth);
+    }
+}
+
+bool is_pushed_since(Zone* zone, uint64_t selector, uint64_t asked) noexcept {
+    const UserArea* area = user_area(zone);
+    return area != nullptr && cache::is_pushed_since(area->pushed, selector, asked);
+}
+
 void list_all_under_way(Zone* zone) noexcept {
     for (ngx_queue_t* q = ngx_queue_head(&zone->under_way); q != ngx_queue_sentinel(&zone->under_way);
          q = ngx_queue_next(q)) {

@@ -43,6 +43,11 @@ void take_over_unheard(Zone* zone, Zone* old) noexcept;
 void add_unheard(Zone* zone, uint64_t selector) noexcept;
 bool is_unheard_since(Zone* zone, uint64_t selector, uint64_t purge_seq) noexcept;
 
+// What was asked for before the URL's last push is neither stored nor joined after it, whether the pushed object is still
+// there or not.
+void note_push(Zone* zone, uint64_t selector, uint64_t birth) noexcept;
+bool is_pushed_since(Zone* zone, uint64_t selector, uint64_t asked) noexcept;
+
 void list_all_under_way(Zone* zone) noexcept;             // once a second: those under way stay listed
 void start_walking(Zone* zone, ngx_log_t* log) noexcept;  // a worker's part
 void walk_if_due(Zone* zone) noexcept;                    // once a second
