@@ -15,7 +15,7 @@ struct MetricRow {
     uint32_t per;
     Bytes member;
     const char* help;
-    Counter counter;                                    // kEnd where the store says it
+    Counter counter;                                   // kEnd where the store says it
     uint64_t (*stated)(const shm::Stats& s) noexcept;  // nullptr where it is counted
 
     constexpr bool is_counted() const noexcept { return stated == nullptr; }
