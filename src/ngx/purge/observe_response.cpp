@@ -177,18 +177,6 @@ void compare_head(Ctx* ctx) noexcept {
     }
 }
 
-bool told_by_header(http::Reason reason) noexcept {
-    switch (reason) {
-    case http::Reason::kTooBig:
-    case http::Reason::kHeadersTooBig:
-    case http::Reason::kTooManyTags:
-    case http::Reason::kKeyTooLong:
-        return false;
-    default:
-        return true;
-    }
-}
-
 // Whatever zone an object of this URL lies in, and whichever location answers here: one without a zone, or with another.
 void invalidate_elsewhere(ngx_http_request_t* r, const LocConf* conf, const Zone* own) noexcept {
     const MainConf* mcf = main_conf(r);
@@ -241,7 +229,7 @@ void observe_response(ngx_http_request_t* r, const LocConf* conf) noexcept {
         compare_head(ctx);
     }
     // What the header alone cannot tell (size, tags, slab_no_cache) is left to the mark's short life.
-    if (ctx->under_mark && told_by_header(ctx->reason)) {
+    if (ctx->under_mark && http::mark_of(ctx->reason) != http::Mark::kByTime) {
         const http::Reason reason = judge_pass(r, conf);
         if (reason == http::Reason::kNone) {
             clear_mark(ctx->zone, mark_digest(ctx->digest, ctx->identity, mark_kind(r)));
