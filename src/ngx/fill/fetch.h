@@ -63,7 +63,7 @@ inline void set_phase(F* fill, decltype(F::phase) to,
                       [[maybe_unused]] const char* from_where = __builtin_FUNCTION()) noexcept {
     [[maybe_unused]] ngx_log_t* log = fill->request->connection->log;
 #if defined(SLAB_DEBUG)
-    if (!is_legal_move(fill->phase, to)) {
+    if (!base::is_legal_move(fill->phase, to)) {
         ngx_log_error(NGX_LOG_ALERT, log, 0, "slab_cache: illegal phase %s -> %s of a fill, in %s()",
                       row_of(fill->phase).name, row_of(to).name, from_where);
         SLAB_DCHECK(false);
