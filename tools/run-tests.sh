@@ -46,8 +46,21 @@ model() {
     fi
 }
 
+# The tests wait more than they work: three parts run side by side, each with every third file.
 integration() {
-    run "integration tests" timeout 2400 tools/pytest.sh tests/integration
+    local part said
+    if [ -n "${ARGS:-}" ]; then
+        run "integration tests" timeout 2400 tools/pytest.sh tests/integration
+        return
+    fi
+    said=$(mktemp -d)
+    for part in 0 1 2; do
+        run "integration tests, part $((part + 1)) of 3" timeout 2400 tools/pytest.sh \
+            $(ls tests/integration/*_test.py | awk -v part=$part 'NR % 3 == part') > "$said/$part" 2>&1 &
+    done
+    wait
+    cat "$said"/*
+    rm -r "$said"
 }
 
 field() {
