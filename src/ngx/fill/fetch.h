@@ -50,7 +50,7 @@ struct Fill : Fetch {
     Listed listed;                         // listing.h
     uint8_t kind;                          // MarkKind
     bool has_authorization;                // that the key leaves out
-    std::optional<http::ByteRange> slice;  // of which the origin is asked for that part alone (slice.h)
+    std::optional<http::ByteRange> slice;  // of which the origin is asked for that part alone (sliced_request.h)
     bool buffer_enlarged;                  // upstream_buffer.h
     int64_t started_sec;
     u_char* read_buffer;  // for bodies that come as files

@@ -60,7 +60,7 @@ struct ClientUrl {
     bool differs_inside() const noexcept { return !inner_path.empty(); }
 };
 
-// The part of a file that is asked for, where the request is about that alone (slice.h).
+// The part of a file that is asked for, where the request is about that alone (sliced_request.h).
 struct AskedPart {
     enum class By : uint8_t { kNobody, kClient, kSubrequest };  // the last: of nginx's slice module
     By by;

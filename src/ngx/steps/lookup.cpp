@@ -20,7 +20,7 @@
 #include "ngx/answer/relay.h"
 #include "ngx/request/cache_key.h"
 #include "ngx/answer/serve.h"
-#include "ngx/request/slice.h"
+#include "ngx/request/sliced_request.h"
 #include "ngx/steps/step.h"
 #include "ngx/answer/serve_growing.h"
 
