@@ -151,7 +151,7 @@ void invalidate(Ctx* ctx, const LocConf* conf) noexcept {
 void compare_head(Ctx* ctx) noexcept {
     ngx_http_request_t* r = ctx->request;
     cache::StoredResponse stored;
-    if (read_key(ctx) != http::Reason::kNone || find_object(ctx) != Found::kFresh) {
+    if (read_key(ctx) != http::Reason::kNone || find_object(ctx) != Found::kUnpurged) {
         return;
     }
     const http::Fields head = list_fields(
