@@ -24,6 +24,7 @@ from harness.client import Connection               # noqa: E402
 from harness.nginx import Nginx                     # noqa: E402
 from harness.redis import Proxy, Redis, RedisError  # noqa: E402
 from harness.wait import wait_until                 # noqa: E402
+from report import report, run                      # noqa: E402
 
 LOCATION = """
         keepalive_requests 1000000000;
@@ -247,23 +248,10 @@ class Torture:
 
     def summary(self):
         c = self.count
-        lines = [f"fleet torture: {self.seconds:.0f} s, seed {self.seed}: {c['requests']} requests, {sum(v for k, v in c.items() if k.startswith('purges'))} "
-                 f"purges, {c['purges applied']} applied by all, violations {len(self.violations)}"]
-        lines.append("    " + ", ".join(f"{k} {v}" for k, v in sorted(c.items())))
-        lines += [f"    VIOLATION {v}" for v in self.violations[:40]]
-        if self.violations:
-            lines.append(f"    deeds: {', '.join(self.deeds)}")
-            lines.append(f"    kept: {', '.join(str(n.prefix) for n in self.nodes)}")
-        return "\n".join(lines)
-
-
-def main():
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(1_000_000)
-    t = Torture(seconds, seed).run()
-    print(t.summary(), flush=True)
-    return 1 if t.violations else 0
+        return report(f"fleet torture: {self.seconds:.0f} s, seed {self.seed}: {c['requests']} requests, "
+                      f"{sum(v for k, v in c.items() if k.startswith('purges'))} purges, {c['purges applied']} applied by all", self, [],
+                      [f"deeds: {', '.join(self.deeds)}", f"kept: {', '.join(str(n.prefix) for n in self.nodes)}"])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(Torture)

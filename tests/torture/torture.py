@@ -27,6 +27,7 @@ from harness.nginx import Nginx                     # noqa: E402
 from harness.wait import wait_until                 # noqa: E402
 from origin import run_origin                       # noqa: E402
 from purger import run_purger                       # noqa: E402
+from report import report, run                      # noqa: E402
 from world import KEYS, LANGUAGES, MAX_OBJECT, World, body_of, fork, parse_etag, path_of, size_of   # noqa: E402
 
 WORKERS = 4
@@ -231,23 +232,10 @@ class Torture:
 
     def summary(self):
         c = self.count
-        lines = [f"torture: {self.seconds} s, seed {self.seed}: {c['requests']} requests, {c['kills']} kills, {c['purges']} purges, "
-                 f"{c['reloads']} reloads, {c['aborts']} aborts, slowest answer {self.slowest:.2f} s, violations {len(self.violations)}"]
-        lines.append("    " + ", ".join(f"{k} {v}" for k, v in sorted(c.items())))
-        lines += [f"    {note}" for note in self.notes]
-        lines += [f"    VIOLATION {v}" for v in self.violations[:40]]
-        if self.violations:
-            lines.append(f"    kept: {self.nginx.prefix}")
-        return "\n".join(lines)
-
-
-def main():
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(1_000_000)
-    t = Torture(seconds, seed).run()
-    print(t.summary(), flush=True)
-    return 1 if t.violations else 0
+        return report(f"torture: {self.seconds} s, seed {self.seed}: {c['requests']} requests, {c['kills']} kills, {c['purges']} purges, "
+                      f"{c['reloads']} reloads, {c['aborts']} aborts, slowest answer {self.slowest:.2f} s", self, self.notes,
+                      [f"kept: {self.nginx.prefix}"])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(Torture)

@@ -50,7 +50,7 @@ struct Fill : Fetch {
     Listed listed;                         // listing.h
     uint8_t kind;                          // MarkKind
     bool has_authorization;                // that the key leaves out
-    std::optional<http::ByteRange> slice;  // of which the origin is asked for that part alone (slice.h)
+    std::optional<http::ByteRange> slice;  // of which the origin is asked for that part alone (sliced_request.h)
     bool buffer_enlarged;                  // upstream_buffer.h
     int64_t started_sec;
     u_char* read_buffer;  // for bodies that come as files
@@ -63,7 +63,7 @@ inline void set_phase(F* fill, decltype(F::phase) to,
                       [[maybe_unused]] const char* from_where = __builtin_FUNCTION()) noexcept {
     [[maybe_unused]] ngx_log_t* log = fill->request->connection->log;
 #if defined(SLAB_DEBUG)
-    if (!is_legal_move(fill->phase, to)) {
+    if (!base::is_legal_move(fill->phase, to)) {
         ngx_log_error(NGX_LOG_ALERT, log, 0, "slab_cache: illegal phase %s -> %s of a fill, in %s()",
                       row_of(fill->phase).name, row_of(to).name, from_where);
         SLAB_DCHECK(false);

@@ -195,30 +195,6 @@ http::Reason why_not_stored(Fill* fill, const OriginResponse& origin, const shm:
                                                                        : http::Reason::kNoCacheRule;
 }
 
-bool leaves_mark(http::Reason reason) noexcept {
-    switch (reason) {
-    case http::Reason::kAuthorization:
-    case http::Reason::kSetCookie:
-    case http::Reason::kNoFreshness:
-    case http::Reason::kAlreadyStale:
-    case http::Reason::kNoStore:
-    case http::Reason::kPrivate:
-    case http::Reason::kNoCache:
-    case http::Reason::kAccelExpires:
-    case http::Reason::kStatus:
-    case http::Reason::kPartial:
-    case http::Reason::kVaryStar:
-    case http::Reason::kVariant:
-    case http::Reason::kTooBig:
-    case http::Reason::kHeadersTooBig:
-    case http::Reason::kTooManyTags:
-    case http::Reason::kKeyTooLong:  // of a variant
-        return true;
-    default:
-        return false;
-    }
-}
-
 http::Reason judge_pass(ngx_http_request_t* r, const LocConf* conf) noexcept {
     OriginResponse origin;
     if (!read_response(r, now_sec(), &origin)) {

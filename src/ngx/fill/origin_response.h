@@ -46,8 +46,6 @@ bool confirms_stored(const CloneFill* fill, const OriginResponse& origin) noexce
 bool stale_instead(const CloneFill* fill, const OriginResponse& origin) noexcept;
 // kNone: store it. `stale`: what the fill started from, or empty.
 http::Reason why_not_stored(Fill* fill, const OriginResponse& origin, const shm::Pin& stale) noexcept;
-// The response as such is the reason, so the next one will likely be refused too.
-bool leaves_mark(http::Reason reason) noexcept;
 
 // For a request that goes nginx's ordinary way: what the rules would have said (for $slab_cache_reason, and to notice
 // that a key has become cacheable again).

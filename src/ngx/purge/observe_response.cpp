@@ -151,7 +151,7 @@ void invalidate(Ctx* ctx, const LocConf* conf) noexcept {
 void compare_head(Ctx* ctx) noexcept {
     ngx_http_request_t* r = ctx->request;
     cache::StoredResponse stored;
-    if (read_key(ctx) != http::Reason::kNone || find_object(ctx) != Found::kFresh) {
+    if (read_key(ctx) != http::Reason::kNone || find_object(ctx) != Found::kUnpurged) {
         return;
     }
     const http::Fields head = list_fields(
@@ -174,18 +174,6 @@ void compare_head(Ctx* ctx) noexcept {
     if (differs && cache::split_url(arena_of(r->pool), ctx->url.host, ctx->url.uri, &url)) {
         const uint64_t selector = cache::url_selector(url, ctx->zone->store.secret());
         (void) ctx->zone->store.invalidate(&selector, 1, shm::PurgeMode::kSoft, now_sec());
-    }
-}
-
-bool told_by_header(http::Reason reason) noexcept {
-    switch (reason) {
-    case http::Reason::kTooBig:
-    case http::Reason::kHeadersTooBig:
-    case http::Reason::kTooManyTags:
-    case http::Reason::kKeyTooLong:
-        return false;
-    default:
-        return true;
     }
 }
 
@@ -241,7 +229,7 @@ void observe_response(ngx_http_request_t* r, const LocConf* conf) noexcept {
         compare_head(ctx);
     }
     // What the header alone cannot tell (size, tags, slab_no_cache) is left to the mark's short life.
-    if (ctx->under_mark && told_by_header(ctx->reason)) {
+    if (ctx->under_mark && http::mark_of(ctx->reason) != http::Mark::kByTime) {
         const http::Reason reason = judge_pass(r, conf);
         if (reason == http::Reason::kNone) {
             clear_mark(ctx->zone, mark_digest(ctx->digest, ctx->identity, mark_kind(r)));

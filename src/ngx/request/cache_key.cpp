@@ -11,7 +11,7 @@
 #include "http/syntax.h"
 #include "ngx/conf/credentials.h"
 #include "ngx/request/identity.h"
-#include "ngx/request/slice.h"
+#include "ngx/request/sliced_request.h"
 #include "ngx/zone/hit_for_miss.h"
 
 namespace slab_cache::ngx {

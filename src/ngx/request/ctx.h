@@ -60,7 +60,7 @@ struct ClientUrl {
     bool differs_inside() const noexcept { return !inner_path.empty(); }
 };
 
-// The part of a file that is asked for, where the request is about that alone (slice.h).
+// The part of a file that is asked for, where the request is about that alone (sliced_request.h).
 struct AskedPart {
     enum class By : uint8_t { kNobody, kClient, kSubrequest };  // the last: of nginx's slice module
     By by;
@@ -206,7 +206,7 @@ inline bool has_object(const Ctx* ctx) noexcept { return ctx->pin || is_head_kep
 inline void set_step(Ctx* ctx, Step to, [[maybe_unused]] const char* from_where = __builtin_FUNCTION()) noexcept {
     [[maybe_unused]] ngx_log_t* log = ctx->request->connection->log;
 #if defined(SLAB_DEBUG)
-    if (!is_legal_move(ctx->step, to)) {
+    if (!base::is_legal_move(ctx->step, to)) {
         ngx_log_error(NGX_LOG_ALERT, log, 0, "slab_cache: illegal step %s -> %s, in %s()", row_of(ctx->step).name,
                       row_of(to).name, from_where);
         SLAB_DCHECK(false);

@@ -26,7 +26,7 @@ Found find_one(Ctx* ctx, Bytes key, shm::Pin* pin) noexcept {
     }
     switch (validity_of(ctx->zone, url_of(ctx), *pin)) {
     case shm::Validity::kValid:
-        return Found::kFresh;
+        return Found::kUnpurged;
     case shm::Validity::kSoftPurged:
         return Found::kSoftPurged;
     case shm::Validity::kDoubted:

@@ -7,7 +7,7 @@
 #include "ngx/steps/lookup.h"
 #include "ngx/zone/hit_for_miss.h"
 #include "ngx/request/cache_key.h"
-#include "ngx/request/slice.h"
+#include "ngx/request/sliced_request.h"
 #include "ngx/steps/step.h"
 
 namespace slab_cache::ngx {
