@@ -3,6 +3,7 @@
 #include "ngx/fill/post_copy.h"
 
 #include "ngx/fill/clone_fill.h"
+#include "ngx/fill/copy_in_passing.h"
 #include "ngx/fill/store_object.h"
 #include "ngx/request/accounting.h"
 #include "ngx/request/cache_key.h"
@@ -60,6 +61,16 @@ bool key_of_get(const Ctx* ctx, Ctx* get) noexcept {
     return read_key(get) == http::Reason::kNone && find_place_beside(get, ctx->key);
 }
 
+// All but its body is known.
+void start_copying(PostCopy* copy, const OriginResponse& origin) noexcept {
+    set_phase(copy, PostCopyPhase::kCopying);
+    ngx_queue_insert_tail(&copy->zone->under_way, &copy->listed.link);
+    http::Reason reason = http::Reason::kNone;
+    if (begin_object(copy, origin, &reason) != shm::Status::kOk) {
+        end_post_copy(copy);
+    }
+}
+
 }  // namespace
 
 PostCopy* plan_post_copy(Ctx* ctx, ngx_pool_t* pool) noexcept {
@@ -95,26 +106,17 @@ void begin_post_copy(PostCopy* copy, const CloneFill& post, const OriginResponse
     copy->birth = post.birth;
     copy->started_ms = post.started_ms;
     copy->expected = post.expected;
-    set_phase(copy, PostCopyPhase::kCopying);
-    http::Reason reason = http::Reason::kNone;
-    if (begin_object(copy, origin, &reason) != shm::Status::kOk) {
-        end_post_copy(copy);
-    }
+    copy->listed = post.listed;
+    start_copying(copy, origin);
 }
 
-void copy_post(PostCopy* copy, Listed listed, const ngx_chain_t* in) noexcept {
+void copy_post(PostCopy* copy, const ngx_chain_t* in) noexcept {
     for (; in != nullptr && copy->phase == PostCopyPhase::kCopying; in = in->next) {
-        const ngx_buf_t* b = in->buf;
-        const Bytes bytes{reinterpret_cast<const char*>(b->pos), static_cast<size_t>(b->last - b->pos)};
-        copy->received += bytes.size();
-        if (b->in_file ||
-            (!bytes.empty() && copy->zone->store.append(&copy->writer, bytes, now_sec()) != shm::Status::kOk)) {
+        if (append_buf(copy, in->buf) != http::Reason::kNone) {
             end_post_copy(copy);
-            return;
-        }
-        if (b->last_buf) {
+        } else if (in->buf->last_buf) {
             const bool whole = copy->expected < 0 || copy->received == static_cast<uint64_t>(copy->expected);
-            if (whole && publish(copy, &listed) == shm::Status::kOk) {
+            if (whole && publish(copy, &copy->listed) == shm::Status::kOk) {
                 count(copy->zone, Counter::kFillsStored);
             }
             end_post_copy(copy);
@@ -124,6 +126,7 @@ void copy_post(PostCopy* copy, Listed listed, const ngx_chain_t* in) noexcept {
 
 void end_post_copy(PostCopy* copy) noexcept {
     if (copy->phase == PostCopyPhase::kCopying) {
+        ngx_queue_remove(&copy->listed.link);
         copy->zone->store.abort(&copy->writer);
         set_phase(copy, PostCopyPhase::kOver);
     }

@@ -19,14 +19,15 @@ namespace slab_cache::ngx {
 struct PostCopy : Fetch {    // asks nobody: no leader, no lease
     PostCopyPhase phase;     // written by set_phase() alone
     http::TargetUri target;  // of the POST
+    Listed listed;           // as the POST's URL is, for it is the same; under way while it is copied
 };
 
 // With the client's request at hand: under which key a GET would look. nullptr: there is no second object, nor where memory ran out.
 PostCopy* plan_post_copy(Ctx* ctx, ngx_pool_t* pool) noexcept;
 // The answer is stored for POSTs: also for GETs?
 void begin_post_copy(PostCopy* copy, const CloneFill& post, const OriginResponse& origin) noexcept;
-// Before the body is consumed. `listed`: as the POST's URL is, for it is the same.
-void copy_post(PostCopy* copy, Listed listed, const ngx_chain_t* in) noexcept;
+// Before the body is consumed.
+void copy_post(PostCopy* copy, const ngx_chain_t* in) noexcept;
 void end_post_copy(PostCopy* copy) noexcept;  // idempotent; what is not whole is dropped
 
 }  // namespace slab_cache::ngx
