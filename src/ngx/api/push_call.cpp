@@ -325,6 +325,7 @@ bool settle_birth(Push* p) noexcept {
     }
     const uint64_t url = p->selectors->data()[1];
     list_url(zone, url);
+    count_push(zone, url);
     if (p->is_fenced && is_unheard_since(zone, url, p->birth) && !was_stored_before(p)) {
         return explain_failure(p, shm::Status::kPurged);
     }

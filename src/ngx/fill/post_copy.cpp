@@ -2,6 +2,7 @@
 
 #include "ngx/fill/post_copy.h"
 
+#include "ngx/fill/as_get.h"
 #include "ngx/fill/clone_fill.h"
 #include "ngx/fill/copy_in_passing.h"
 #include "ngx/fill/store_object.h"
@@ -12,57 +13,21 @@
 
 namespace slab_cache::ngx {
 
-namespace {
-
-// $request_method and $request_body are worked out anew.
-void forget_variables(ngx_http_request_t* r) noexcept {
-    const ngx_array_t& all = core_main_conf(r)->variables;
-    auto* v = static_cast<ngx_http_variable_t*>(all.elts);
-    for (ngx_uint_t i = 0; i < all.nelts; i++) {
-        if (view(v[i].name) == "request_body" || view(v[i].name) == "request_method") {
-            r->variables[i].valid = 0;
-            r->variables[i].not_found = 0;
-        }
-    }
-}
-
-// The client's request, looked at as a GET for as long as this lives.
-class AsGet {
-public:
-    explicit AsGet(ngx_http_request_t* r) noexcept
-        : r_(r), method_(r->method), name_(r->method_name), body_(r->request_body) {
-        r->method = NGX_HTTP_GET;
-        ngx_str_set(&r->method_name, "GET");
-        r->request_body = nullptr;
-        forget_variables(r);
-    }
-    ~AsGet() {
-        r_->method = method_;
-        r_->method_name = name_;
-        r_->request_body = body_;
-        forget_variables(r_);
-    }
-    AsGet(const AsGet&) = delete;
-    AsGet& operator=(const AsGet&) = delete;
-
-private:
-    ngx_http_request_t* r_;
-    ngx_uint_t method_;
-    ngx_str_t name_;
-    ngx_http_request_body_t* body_;
-};
-
-// The key of the slot in which a GET has, or would have, its object.
 bool key_of_get(const Ctx* ctx, Ctx* get) noexcept {
     *get = *ctx;
     get->pin = {};
     get->stale = {};
-    const AsGet as_get(ctx->request);
-    return read_key(get) == http::Reason::kNone && find_place_beside(get, ctx->key);
+    http::Reason no = http::Reason::kNone;
+    if (ctx->conf->key == nullptr) {
+        no = read_key(get);  // its identity is of what answers, and that is the POST's
+    } else {
+        const AsGet as_get(ctx->request);
+        no = read_key(get);
+    }
+    return no == http::Reason::kNone && find_place_beside(get, ctx->key);
 }
 
-// All but its body is known.
-void start_copying(PostCopy* copy, const OriginResponse& origin) noexcept {
+void start_post_copy(PostCopy* copy, const OriginResponse& origin) noexcept {
     set_phase(copy, PostCopyPhase::kCopying);
     ngx_queue_insert_tail(&copy->zone->under_way, &copy->listed.link);
     http::Reason reason = http::Reason::kNone;
@@ -71,8 +36,6 @@ void start_copying(PostCopy* copy, const OriginResponse& origin) noexcept {
     }
 }
 
-}  // namespace
-
 PostCopy* plan_post_copy(Ctx* ctx, ngx_pool_t* pool) noexcept {
     ngx_http_request_t* r = ctx->request;
     if (!ctx->conf->post_fills_get || r->method != NGX_HTTP_POST || r != r->main || ctx->url.differs_inside()) {
@@ -80,15 +43,15 @@ PostCopy* plan_post_copy(Ctx* ctx, ngx_pool_t* pool) noexcept {
     }
     Ctx get;
     auto* copy = pool_new<PostCopy>(pool);
+    const http::TargetUri target = target_of(r);
     Bytes authority;
     Bytes path;
     if (copy == nullptr || !key_of_get(ctx, &get) || !pool_copy(pool, get.key, &copy->key) ||
-        !pool_copy(pool, r->headers_in.host != nullptr ? view(r->headers_in.host->value) : ctx->url.host, &authority) ||
-        !pool_copy(pool, view(r->unparsed_uri), &path)) {
+        !pool_copy(pool, target.authority, &authority) || !pool_copy(pool, target.path, &path)) {
         return nullptr;
     }
     copy->primary = get.primary;
-    copy->target = {is_https(r) ? Bytes("https") : Bytes("http"), authority, path};
+    copy->target = {target.scheme, authority, path};
     return copy;
 }
 
@@ -107,7 +70,7 @@ void begin_post_copy(PostCopy* copy, const CloneFill& post, const OriginResponse
     copy->started_ms = post.started_ms;
     copy->expected = post.expected;
     copy->listed = post.listed;
-    start_copying(copy, origin);
+    start_post_copy(copy, origin);
 }
 
 void copy_post(PostCopy* copy, const ngx_chain_t* in) noexcept {
