@@ -25,8 +25,8 @@ static_assert(std::is_standard_layout_v<PushTimes>);
 
 inline void note_push(PushTimes* times, uint64_t url_selector, uint64_t birth) noexcept {
     base::Atom<uint64_t>& cell = times->birth[base::scale_to(base::mix64(url_selector), kPushCells)];
-    uint64_t seen = cell.load_seq_cst();                        // [push-time]
-    while (seen < birth && !cell.cas_seq_cst(seen, birth)) {    // [push-time]
+    uint64_t seen = cell.load_seq_cst();                      // [push-time]
+    while (seen < birth && !cell.cas_seq_cst(seen, birth)) {  // [push-time]
     }
 }
 

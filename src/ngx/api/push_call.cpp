@@ -331,6 +331,7 @@ bool settle_birth(Push* p) noexcept {
     const uint64_t url = p->selectors->data()[1];
     p->fence = p->is_fenced ? p->birth : 0;
     list_url(zone, url);
+    count_push(zone, url);
     if (p->is_fenced && is_unheard_since(zone, url, p->birth) && !was_stored_before(p)) {
         return explain_failure(p, shm::Status::kPurged);
     }

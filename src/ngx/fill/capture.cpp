@@ -373,7 +373,7 @@ void capture_redirect(CloneFill* fill) noexcept {
 
 ngx_int_t capture_body(CloneFill* fill, ngx_chain_t* in) noexcept {
     if (fill->for_get != nullptr) {
-        copy_post(fill->for_get, fill->listed, in);
+        copy_post(fill->for_get, in);
     }
     switch (fill->phase) {
     case ClonePhase::kStoring:

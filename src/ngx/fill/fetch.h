@@ -40,6 +40,7 @@ struct Fetch {
     uint64_t started_ms;     // when the origin was asked
     int64_t expected;        // Content-Length, or -1
     uint64_t received;       // body bytes
+    u_char* read_buffer;     // for bodies that come as files
     Bytes head;              // as stored
     shm::Writer writer;      // of the object that is written
     uint32_t published_ref;  // of what was published last; 0: nothing
@@ -53,8 +54,7 @@ struct Fill : Fetch {
     std::optional<http::ByteRange> slice;  // of which the origin is asked for that part alone (sliced_request.h)
     bool buffer_enlarged;                  // upstream_buffer.h
     int64_t started_sec;
-    u_char* read_buffer;  // for bodies that come as files
-    bool* over;           // set when the fill ends; nullptr while nobody asks
+    bool* over;  // set when the fill ends; nullptr while nobody asks
 };
 
 // The only place where the phase of a fill changes; as set_step().

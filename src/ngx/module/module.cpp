@@ -72,8 +72,8 @@ ngx_int_t body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept {
         }
     }
     Ctx* ctx = get_ctx(r);
-    if (ctx != nullptr && ctx->direct != nullptr) {
-        direct_body(r, ctx, in);
+    if (ctx != nullptr && ctx->take_body != nullptr) {
+        ctx->take_body(r, ctx, in);
     }
     return next_body_filter(r, in);
 }

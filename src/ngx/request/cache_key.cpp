@@ -222,6 +222,12 @@ Bytes host_of(ngx_http_request_t* r) noexcept {
     return view(cscf->server_name);
 }
 
+http::TargetUri target_of(ngx_http_request_t* r) noexcept {
+    const ngx_table_elt_t* host = r->headers_in.host;
+    return {is_https(r) ? Bytes("https") : Bytes("http"), host != nullptr ? view(host->value) : host_of(r),
+            view(r->unparsed_uri)};
+}
+
 namespace {
 
 bool canonical(ngx_pool_t* pool, const Written& url, const LocConf* conf, Bytes* uri) noexcept {

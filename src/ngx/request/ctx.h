@@ -27,6 +27,7 @@ namespace slab_cache::ngx {
 
 struct CloneFill;
 struct DirectFill;
+struct PassingPost;
 struct Relay;
 
 // An answer that is not sent but acted on (redirect.h). Lives on the client's pool.
@@ -130,6 +131,7 @@ struct Ctx {
     bool is_passing;     // goes nginx's ordinary way, looked at
     bool under_mark;     // passes because the key was found uncacheable a moment ago
     bool fill_args_differ;
+    bool is_plain;  // reached by the URL as it is: a pushed object is for it
     ObjectAt object;
 
     // Step start: what is asked for. A fill copies it.
@@ -140,7 +142,6 @@ struct Ctx {
 
     // Steps start and lookup: under which key (cache_key.h, identity.h, find_object.h).
     uint64_t identity;
-    bool is_plain;  // reached by the URL as it is: a pushed object is for it
     Bytes url_key;  // of slot 0
     shm::Digest url_digest;
     Bytes key;  // primary, of the slot in use
@@ -152,8 +153,8 @@ struct Ctx {
     shm::Pin pin;                  // served, or to be
     cache::StoredResponse stored;  // the head of the entry decoded last
     uint32_t stored_ref;           // ... which is this one; 0 = none
+    bool stale_servable;           // should the origin fail,
     shm::Pin stale;                // what a revalidation started from
-    bool stale_servable;           // ... may be served should the origin fail
 
     shm::Ticket ticket;  // whose progress is watched; a fill may move it to its variant
     Waiter waiter;
@@ -161,7 +162,10 @@ struct Ctx {
 
     CloneFill* fill;                         // our own, while it runs
     DirectFill* direct;                      // ... when this request itself asks the origin (direct_fill.h)
-    void (*leave_fills)(Ctx* ctx) noexcept;  // parts from both; set with the first of them
+    PassingPost* passing_post;               // its answer may be what GETs get (passing_post.h)
+    void (*leave_fills)(Ctx* ctx) noexcept;  // parts from all three; set with the first of them
+    // What goes by to the client is copied; nullptr: it is not. Before the rest of the body filters.
+    void (*take_body)(ngx_http_request_t* r, Ctx* ctx, ngx_chain_t* in) noexcept;
     FromFill from_fill;
     ngx_uint_t error_status;  // what nginx answers with at Next::kError
 
