@@ -35,13 +35,13 @@ inline constexpr uint32_t kMaxTierSpecs = 4;
 
 enum class ValueFault : uint8_t {
     kNone,
-    kEmpty,      // no byte: a place that is held for who fills it
-    kStatus,     // the first line is no status line, or not of a final response
-    kField,      // a line that is no field
-    kTooLarge,   // the head's bytes, or the number of fields
-    kNoEnd,      // no empty line
-    kLength,     // Content-Length is not the body's, or there is a body where there can be none
-    kTransfer,   // Transfer-Encoding
+    kEmpty,     // no byte: a place that is held for who fills it
+    kStatus,    // the first line is no status line, or not of a final response
+    kField,     // a line that is no field
+    kTooLarge,  // the head's bytes, or the number of fields
+    kNoEnd,     // no empty line
+    kLength,    // Content-Length is not the body's, or there is a body where there can be none
+    kTransfer,  // Transfer-Encoding
 };
 const char* fault_sentence(ValueFault fault) noexcept;
 

@@ -73,8 +73,8 @@ TEST(TierValue, that_is_empty_holds_a_place) { EXPECT_EQ(fault_of(""), ValueFaul
 TEST(TierValue, has_fields_that_cannot_be_read_in_two_ways) {
     EXPECT_EQ(fault_of_line("X: a"), ValueFault::kNone);
     EXPECT_EQ(fault_of_line("X: \xC3\xA4"), ValueFault::kNone);
-    for (const std::string line : {"X : a", " X: a", "X: a\r\n b", "no colon", ": a", "X: a\rY: b", "X\r: a", "X: \x01",
-                                   "X: \x7F", "X(y): a"}) {
+    for (const std::string line :
+         {"X : a", " X: a", "X: a\r\n b", "no colon", ": a", "X: a\rY: b", "X\r: a", "X: \x01", "X: \x7F", "X(y): a"}) {
         EXPECT_EQ(fault_of_line(line), ValueFault::kField) << line;
     }
     EXPECT_EQ(fault_of_line(std::string("X: a\0b", 6)), ValueFault::kField);
