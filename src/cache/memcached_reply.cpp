@@ -128,8 +128,9 @@ MemcachedRead read_memcached(Bytes bytes, uint64_t max_value, MemcachedReply* ou
         return {MemcachedNext::kMore, whole};
     }
     out->value = base::slice(bytes, line_bytes, value_bytes);
-    return base::slice(bytes, line_bytes + value_bytes, kEnd.size()) == kEnd ? MemcachedRead{MemcachedNext::kReply, whole}
-                                                                             : kBroken;
+    return base::slice(bytes, line_bytes + value_bytes, kEnd.size()) == kEnd
+               ? MemcachedRead{MemcachedNext::kReply, whole}
+               : kBroken;
 }
 
 }  // namespace slab_cache::cache

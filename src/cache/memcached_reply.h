@@ -34,13 +34,13 @@ enum class MemcachedStatus : uint8_t {
 struct MemcachedReply {
     MemcachedStatus status = MemcachedStatus::kDone;
     Bytes value;
-    Bytes text;               // of an error
-    bool won = false;         // W: whoever asked is to fill it
-    bool is_taken = false;    // Z: somebody else is
-    bool is_stale = false;    // X
+    Bytes text;                 // of an error
+    bool won = false;           // W: whoever asked is to fill it
+    bool is_taken = false;      // Z: somebody else is
+    bool is_stale = false;      // X
     uint32_t client_flags = 0;  // f: what its writer wrote beside it
-    int64_t ttl_sec = -1;     // t; -1: it says none, or for ever
-    uint64_t cas = 0;         // c
+    int64_t ttl_sec = -1;       // t; -1: it says none, or for ever
+    uint64_t cas = 0;           // c
 
     bool is_error() const noexcept {
         return status == MemcachedStatus::kServerError || status == MemcachedStatus::kClientError;

@@ -109,11 +109,32 @@ TEST(MemcachedReply, that_is_too_large_can_be_passed_over) {
 }
 
 TEST(MemcachedReply, that_is_nonsense_breaks_the_connection) {
-    for (const char* text :
-         {"\n", "\r\n", " \r\n", "HD\n", "hd\r\n", "VERSION 1.6.18\r\n", "VALUE k 0 3\r\n", "END\r\n", "HTTP/1.1 400 Bad\r\n",
-          "VA\r\n", "VA x\r\n", "VA -1\r\n", "VA 1073741825\r\n", "VA 18446744073709551615\r\n",
-          "VA 18446744073709551616\r\n", "VA t3\r\n", "HD t\r\n", "HD tx\r\n", "HD t-2\r\n", "HD Wx\r\n", "HD Zx\r\n",
-          "HD Xx\r\n", "HD c-1\r\n", "HD f4294967296\r\n", "VA 3\r\nabcd\r\n", "VA 3\r\nabc\n\r"}) {
+    for (const char* text : {"\n",
+                             "\r\n",
+                             " \r\n",
+                             "HD\n",
+                             "hd\r\n",
+                             "VERSION 1.6.18\r\n",
+                             "VALUE k 0 3\r\n",
+                             "END\r\n",
+                             "HTTP/1.1 400 Bad\r\n",
+                             "VA\r\n",
+                             "VA x\r\n",
+                             "VA -1\r\n",
+                             "VA 1073741825\r\n",
+                             "VA 18446744073709551615\r\n",
+                             "VA 18446744073709551616\r\n",
+                             "VA t3\r\n",
+                             "HD t\r\n",
+                             "HD tx\r\n",
+                             "HD t-2\r\n",
+                             "HD Wx\r\n",
+                             "HD Zx\r\n",
+                             "HD Xx\r\n",
+                             "HD c-1\r\n",
+                             "HD f4294967296\r\n",
+                             "VA 3\r\nabcd\r\n",
+                             "VA 3\r\nabc\n\r"}) {
         EXPECT_EQ(next_of(text), Next::kBroken) << text;
     }
     EXPECT_EQ(next_of("HD " + std::string(kMaxMemcachedLine - 4, 'k')), Next::kMore);
@@ -128,7 +149,8 @@ std::string mg(Bytes key, uint32_t lease_sec = 0) {
 }
 std::string ms(Bytes key, const std::string& value, uint32_t ttl_sec, uint64_t cas = 0) {
     char to[kMemcachedCommandRoom];
-    return std::string(to, static_cast<size_t>(write_ms_head(to, key, value.size(), ttl_sec, cas) - to)) + value + "\r\n";
+    return std::string(to, static_cast<size_t>(write_ms_head(to, key, value.size(), ttl_sec, cas) - to)) + value +
+           "\r\n";
 }
 std::string md(Bytes key) {
     char to[kMemcachedCommandRoom];
