@@ -49,8 +49,8 @@ bool read_status_line(Bytes line, uint16_t* status) noexcept {
     }
     const Bytes code = base::slice(line, kVersions[0].size(), kStatusDigits);
     const Bytes phrase = base::slice(line, kVersions[0].size() + kStatusDigits);
-    return code.size() == kStatusDigits && http::read_pushed_status(code, status) &&
-           (phrase.empty() || phrase.front() == ' ') && is_field_value(phrase);
+    return http::read_pushed_status(code, status) && (phrase.empty() || phrase.front() == ' ') &&
+           is_field_value(phrase);
 }
 
 bool has_no_body(uint16_t status) noexcept { return status == 204 || status == 205 || status == 304; }

@@ -113,6 +113,7 @@ TEST(MemcachedReply, that_is_nonsense_breaks_the_connection) {
                              "\r\n",
                              " \r\n",
                              "HD\n",
+                             "HDx\n",
                              "hd\r\n",
                              "VERSION 1.6.18\r\n",
                              "VALUE k 0 3\r\n",

@@ -110,7 +110,8 @@ TEST(TierValue, says_the_length_of_its_body_or_nothing) {
     const Read r("HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Length: 4\r\n\r\nbody");
     ASSERT_EQ(r.fault, ValueFault::kNone);
     EXPECT_EQ(r.fields(), "");
-    for (const std::string length : {"3", "5", "", "-4", "4, 4", "4\r\nContent-Length: 5"}) {
+    for (const std::string length :
+         {"3", "5", "", "-4", "4, 4", "4\r\nContent-Length: 5", "5\r\nContent-Length: 4", "x\r\nContent-Length: 4"}) {
         EXPECT_EQ(fault_of_line("Content-Length: " + length), ValueFault::kLength) << length;
     }
     EXPECT_EQ(fault_of("HTTP/1.1 204 No Content\r\n\r\nx"), ValueFault::kLength);
