@@ -12,6 +12,7 @@ namespace {
 constexpr size_t kSha256Bytes = 32;
 constexpr size_t kHexBytes = 2 * kSha256Bytes;
 constexpr char kDigit[] = "0123456789abcdef";
+constexpr char kEscapeDigit[] = "0123456789ABCDEF";
 constexpr Bytes kKeyMark = "key:";
 constexpr Bytes kVaryMark = "vary:";
 constexpr Bytes kLeaseMark = "lease:";
@@ -110,8 +111,8 @@ void put_encoded(http::Output* out, Bytes bytes) noexcept {
         }
         const auto byte = static_cast<unsigned char>(c);
         out->put('%');
-        out->put(kDigit[byte >> 4]);
-        out->put(kDigit[byte & 15]);
+        out->put(kEscapeDigit[byte >> 4]);
+        out->put(kEscapeDigit[byte & 15]);
     }
 }
 

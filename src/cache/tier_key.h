@@ -3,7 +3,7 @@
 // Text        of a cache key, printable ASCII without blanks:
 //             the default key      scheme://host[:port]/path?args          https://example.org/report/7
 //             any other            key:field|field|…                       key:report|7
-//             In the second form what is not printable, and % | #, is percent-encoded; a part that is hidden (cache/key.h) is
+//             In the second form what is not printable, and % | #, is percent-encoded (%7C); a part that is hidden (cache/key.h) is
 //             #, and its SHA-256 in hex. No two lists of fields have one text: the default key of a host or a URI with other
 //             bytes than URLs have is written in the second form.
 // Store key   prefix text, where both have at most 200 bytes; else prefix SHA-256(text) in lower-case hex.

@@ -71,8 +71,8 @@ TEST(TierText, that_would_be_another_urls_is_written_otherwise) {
 }
 
 TEST(TierText, has_no_byte_that_a_server_or_a_field_would_not_take) {
-    EXPECT_EQ(default_text("http", "h", "/\xC3\xA4 b\r\n\x7F"), "key:http|h|/%c3%a4%20b%0d%0a%7f");
-    EXPECT_EQ(text_of(key_of({{"a|b"}, {"50%"}, {"#x"}}), false), "key:a%7cb|50%25|%23x");
+    EXPECT_EQ(default_text("http", "h", "/\xC3\xA4 b\r\n\x7F"), "key:http|h|/%C3%A4%20b%0D%0A%7F");
+    EXPECT_EQ(text_of(key_of({{"a|b"}, {"50%"}, {"#x"}}), false), "key:a%7Cb|50%25|%23x");
 }
 
 TEST(TierText, of_a_hidden_part_is_its_digest) {
