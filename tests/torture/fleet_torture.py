@@ -19,6 +19,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "integration")]
 
+import report                                       # noqa: E402
 from fleet_world import BLIND, LATE, NODES, PAGES, WHY, World, fork, run_browser, run_origin   # noqa: E402
 from harness.client import Connection               # noqa: E402
 from harness.nginx import Nginx                     # noqa: E402
@@ -78,7 +79,7 @@ class Torture:
         self.world, self.count, self.violations = World(), collections.Counter(), []
         self.servers, self.nodes, self.proxies, self.processes = [], [], [], []
         self.master = 0
-        self.deeds = []
+        self.notes, self.deeds = [], []
         self.results = fork.SimpleQueue(), fork.SimpleQueue()
 
     # ---- the parts ------------------------------------------------------------------------------------------------
@@ -245,25 +246,13 @@ class Torture:
             self.finish()
         return self
 
-    def summary(self):
+    def headline(self):
         c = self.count
-        lines = [f"fleet torture: {self.seconds:.0f} s, seed {self.seed}: {c['requests']} requests, {sum(v for k, v in c.items() if k.startswith('purges'))} "
-                 f"purges, {c['purges applied']} applied by all, violations {len(self.violations)}"]
-        lines.append("    " + ", ".join(f"{k} {v}" for k, v in sorted(c.items())))
-        lines += [f"    VIOLATION {v}" for v in self.violations[:40]]
-        if self.violations:
-            lines.append(f"    deeds: {', '.join(self.deeds)}")
-            lines.append(f"    kept: {', '.join(str(n.prefix) for n in self.nodes)}")
-        return "\n".join(lines)
+        return f"{c['requests']} requests, {sum(v for k, v in c.items() if k.startswith('purges'))} purges, {c['purges applied']} applied by all"
 
-
-def main():
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(1_000_000)
-    t = Torture(seconds, seed).run()
-    print(t.summary(), flush=True)
-    return 1 if t.violations else 0
+    def kept(self):
+        return [n.prefix for n in self.nodes]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    report.run("fleet torture", Torture)
