@@ -32,8 +32,12 @@ char* write_ms_head(char* to, Bytes key, size_t value_bytes, uint32_t ttl_sec, u
     return put(to, "\r\n");
 }
 
-char* write_md(char* to, Bytes key) noexcept { return put(put(put(to, "md "), key), "\r\n"); }
-
-char* write_mn(char* to) noexcept { return put(to, "mn\r\n"); }
+char* write_md(char* to, Bytes key, uint64_t cas) noexcept {
+    to = put(put(to, "md "), key);
+    if (cas != 0) {
+        to = base::put_decimal(put(to, " C"), cas);
+    }
+    return put(to, "\r\n");
+}
 
 }  // namespace slab_cache::cache

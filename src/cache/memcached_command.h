@@ -24,8 +24,6 @@ inline constexpr uint32_t kMaxMemcachedTtl = 30 * 86400;
 char* write_mg(char* to, Bytes key, uint32_t lease_sec) noexcept;
 // The value and CRLF go behind it. `cas`, where not 0: only in the place of the one that had this number. ttl_sec: at least 1.
 char* write_ms_head(char* to, Bytes key, size_t value_bytes, uint32_t ttl_sec, uint64_t cas) noexcept;
-char* write_md(char* to, Bytes key) noexcept;
-// Its answer comes behind those to all commands before it.
-char* write_mn(char* to) noexcept;
+char* write_md(char* to, Bytes key, uint64_t cas) noexcept;  // cas: as above
 
 }  // namespace slab_cache::cache

@@ -274,7 +274,9 @@ size_t write_tier_head(const TierHead& head, char* to, size_t capacity) noexcept
         if (!next_field(&rest, &field)) {
             return 0;
         }
-        out.field(field.name, field.value);
+        if (field.name.empty() || field.name.front() != ':') {  // else a word of ours (ngx/request/controls.h)
+            out.field(field.name, field.value);
+        }
     }
     for (uint32_t i = 0; i < head.more_count; i++) {
         out.field(head.more[i].name, head.more[i].value);

@@ -153,22 +153,17 @@ std::string ms(Bytes key, const std::string& value, uint32_t ttl_sec, uint64_t c
     return std::string(to, static_cast<size_t>(write_ms_head(to, key, value.size(), ttl_sec, cas) - to)) + value +
            "\r\n";
 }
-std::string md(Bytes key) {
+std::string md(Bytes key, uint64_t cas = 0) {
     char to[kMemcachedCommandRoom];
-    return {to, static_cast<size_t>(write_md(to, key) - to)};
+    return {to, static_cast<size_t>(write_md(to, key, cas) - to)};
 }
-std::string mn() {
-    char to[kMemcachedCommandRoom];
-    return {to, static_cast<size_t>(write_mn(to) - to)};
-}
-
 TEST(MemcachedCommand, is_a_line) {
     EXPECT_EQ(mg("k"), "mg k v t f c\r\n");
     EXPECT_EQ(mg("k", 5), "mg k v t f c N5\r\n");
     EXPECT_EQ(ms("k", "abc", 30), "ms k 3 T30\r\nabc\r\n");
     EXPECT_EQ(ms("k", "", 30, 77), "ms k 0 T30 C77\r\n\r\n");
     EXPECT_EQ(md("k"), "md k\r\n");
-    EXPECT_EQ(mn(), "mn\r\n");
+    EXPECT_EQ(md("k", 77), "md k C77\r\n");
 }
 
 TEST(MemcachedCommand, has_a_lifetime_that_is_not_taken_for_a_date_and_not_for_ever) {
@@ -300,7 +295,7 @@ TEST_F(RealMemcached, answers_in_the_order_of_commands) {
     for (int i = 0; i < 1000; i++) {
         all += ms("k" + std::to_string(i), "v" + std::to_string(i), 100) + mg("k" + std::to_string(i));
     }
-    std::thread writer([&] { say(all + mn()); });
+    std::thread writer([&] { say(all + "mn\r\n"); });
     for (int i = 0; i < 1000; i++) {
         EXPECT_EQ(reply().status, Status::kDone);
         EXPECT_EQ(reply().value, "v" + std::to_string(i));
@@ -317,7 +312,7 @@ TEST_F(RealMemcached, takes_the_longest_key_and_no_longer_one) {
 
 TEST_F(RealMemcached, refuses_what_is_too_large_and_goes_on) {
     const std::string large(2 << 20, 'x');
-    std::thread writer([&] { say(ms("k", large, 100) + mn()); });
+    std::thread writer([&] { say(ms("k", large, 100) + "mn\r\n"); });
     const MemcachedReply r = reply();
     EXPECT_EQ(r.status, Status::kServerError);
     EXPECT_EQ(r.text, "object too large for cache");
