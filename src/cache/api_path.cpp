@@ -34,12 +34,15 @@ Resource zone_resource(Bytes what) noexcept {
     return Resource::kNone;
 }
 
-// v1/fleet, v1/zones[/{zone}[/{what}]]
+// v1/fleet, v1/tier, v1/zones[/{zone}[/{what}]]
 Route own_route(Bytes path) noexcept {
     Route route;
     const Bytes first = take_segment(&path);
     if (first == "fleet" && path.empty()) {
         route.resource = Resource::kFleet;
+    }
+    if (first == "tier" && path.empty()) {
+        route.resource = Resource::kTier;
     }
     if (first != "zones") {
         return route;
@@ -129,6 +132,7 @@ Bytes allowed_methods(Resource resource) noexcept {
     case Resource::kZones:
     case Resource::kZone:
     case Resource::kFleet:
+    case Resource::kTier:
     case Resource::kTop:
     case Resource::kEntries:
         break;

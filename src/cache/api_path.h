@@ -17,6 +17,7 @@ enum class Resource : uint8_t {
     kZones,
     kZone,
     kFleet,
+    kTier,
     kPurge,
     kEntry,
     kEntries,

@@ -34,6 +34,7 @@ void check_path(Bytes path) {
     case cache::Resource::kMetrics:
     case cache::Resource::kZones:
     case cache::Resource::kFleet:
+    case cache::Resource::kTier:
         check(!route.has_zone);
         break;
     case cache::Resource::kNone:

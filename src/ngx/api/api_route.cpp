@@ -10,6 +10,7 @@
 #include "ngx/api/page.h"
 #include "ngx/api/purge_call.h"
 #include "ngx/api/push_call.h"
+#include "ngx/api/tier_call.h"
 #include "ngx/api/top.h"
 #include "ngx/api/zones.h"
 #include "ngx/zone/zone.h"
@@ -25,6 +26,7 @@ constexpr Action kActions[] = {
     {Resource::kZones, kRead, false, false, "", send_zones},
     {Resource::kZone, kRead, false, false, "", send_zone},
     {Resource::kFleet, kRead, false, false, "", send_fleet},
+    {Resource::kTier, kRead, false, false, "", send_tier},
     {Resource::kPurge, NGX_HTTP_POST, true, true, "", purge_by_json},
     {Resource::kTop, kRead, false, false, "by n", send_top},
     {Resource::kEntries, kRead, false, false, "prefix tag n after", send_entries},

@@ -28,6 +28,7 @@ namespace slab_cache::ngx {
 struct CloneFill;
 struct DirectFill;
 struct Relay;
+struct TierVisit;  // ngx/fill/tier_visit.h
 
 // An answer that is not sent but acted on (redirect.h). Lives on the client's pool.
 struct Redirect {
@@ -159,9 +160,10 @@ struct Ctx {
     Waiter waiter;
     Waiting wait;
 
+    TierVisit* tier;                         // what the tier said before our own; nullptr: it was not asked
     CloneFill* fill;                         // our own, while it runs
     DirectFill* direct;                      // ... when this request itself asks the origin (direct_fill.h)
-    void (*leave_fills)(Ctx* ctx) noexcept;  // parts from both; set with the first of them
+    void (*leave_fills)(Ctx* ctx) noexcept;  // parts from these; set with the first of them
     FromFill from_fill;
     ngx_uint_t error_status;  // what nginx answers with at Next::kError
 

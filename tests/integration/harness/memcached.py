@@ -12,10 +12,10 @@ PROGRAM = shutil.which("memcached")
 
 
 class Memcached(Server):
-    def __init__(self, *options, port=None):
+    def __init__(self, *options, port=None, answers=b"MN\r\n"):
         assert PROGRAM, "no memcached here: tools/deps.sh test"
         super().__init__("sc_memcached_", port)
-        self.options = options
+        self.options, self.answers = options, answers
         self.start()
 
     @property
@@ -27,7 +27,7 @@ class Memcached(Server):
         with open(self.dir / "output", "ab") as output:
             self.process = subprocess.Popen([PROGRAM, *user, "-l", "127.0.0.1", "-p", str(self.port), "-U", "0", *self.options],
                                             stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-        wait_until(lambda: self.ask(b"mn\r\n") == b"MN\r\n", "memcached answers")
+        wait_until(lambda: self.ask(b"mn\r\n") == self.answers, "memcached answers")
         return self
 
     def ask(self, command):
@@ -37,3 +37,10 @@ class Memcached(Server):
             s.sendall(command)
             return s.makefile("rb").readline()
         return b""
+
+    def get(self, key):
+        with socket.create_connection(("127.0.0.1", self.port), 20) as s:
+            s.sendall(b"mg %s v\r\n" % key.encode())
+            stream = s.makefile("rb")
+            line = stream.readline().split()
+            return stream.read(int(line[1])) if line[0] == b"VA" else None

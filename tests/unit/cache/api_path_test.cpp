@@ -13,6 +13,7 @@ TEST(ApiPath, names_its_resources) {
     EXPECT_EQ(route_of("v1/zones").resource, Resource::kZones);
     EXPECT_EQ(route_of("v1/zones/one").resource, Resource::kZone);
     EXPECT_EQ(route_of("v1/fleet").resource, Resource::kFleet);
+    EXPECT_EQ(route_of("v1/tier").resource, Resource::kTier);
     EXPECT_EQ(route_of("v1/zones/one/purge").resource, Resource::kPurge);
     EXPECT_EQ(route_of("v1/zones/one/entry").resource, Resource::kEntry);
     EXPECT_EQ(route_of("v1/zones/one/top").resource, Resource::kTop);
