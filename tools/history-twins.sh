@@ -6,5 +6,5 @@ cd "$(dirname "$0")/.."
 source tools/twins.sh
 rules=([4]="older than its last soft purge" [5]="older than what was pushed" [6]="no push passes a purge")
 for n in 4 5 6; do
-    twin "$1$n" $n "^BROKEN .*${rules[$n]}" tests/history/history.py 60 1
+    twin "$1$n" SLAB_BROKEN_TWIN=$n "^BROKEN .*${rules[$n]}" tests/history/history.py 60 1
 done

@@ -16,7 +16,7 @@ layer() {
         { grep -vE "#include \"($(tr ' ' '|' <<< "$1 $2"))/" || true; } | nothing
 }
 # The rooms of src/ngx, in the order in which each may include what stands before it.
-rooms=(glue conf zone fleet request fill answer purge steps api module)
+rooms=(glue conf zone fleet tier request fill answer purge steps api module)
 # Of two neighbours neither knows the other, whichever is first in the list.
 strangers=" purge:answer api:steps "
 # Includes against the order that are still there, as "room/file -> room/file". Empty it stays.

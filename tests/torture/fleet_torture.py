@@ -19,16 +19,16 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "integration")]
 
+import report                                       # noqa: E402
 from fleet_world import BLIND, LATE, NODES, PAGES, WHY, World, fork, run_browser, run_origin   # noqa: E402
 from harness.client import Connection               # noqa: E402
 from harness.nginx import Nginx                     # noqa: E402
 from harness.redis import Proxy, Redis, RedisError  # noqa: E402
 from harness.wait import wait_until                 # noqa: E402
-from report import report, run                      # noqa: E402
 
 LOCATION = """
         keepalive_requests 1000000000;
-        location / {{ slab_cache one; slab_cache_purge PURGE from 127.0.0.1; proxy_pass http://origin; proxy_http_version 1.1;
+        location / {{ slab_cache one; {rules} slab_cache_purge PURGE from 127.0.0.1; proxy_pass http://origin; proxy_http_version 1.1;
                      proxy_set_header Connection ""; }}
         location /_cache/ {{ slab_cache_api write=on; allow 127.0.0.1; deny all; }}
 """
@@ -79,7 +79,7 @@ class Torture:
         self.world, self.count, self.violations = World(), collections.Counter(), []
         self.servers, self.nodes, self.proxies, self.processes = [], [], [], []
         self.master = 0
-        self.deeds = []
+        self.notes, self.deeds = [], []
         self.results = fork.SimpleQueue(), fork.SimpleQueue()
 
     # ---- the parts ------------------------------------------------------------------------------------------------
@@ -90,23 +90,35 @@ class Torture:
 
     def start(self):
         listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        origin = listener.getsockname()[1]
         self.launch(run_origin, self.world, listener)
         self.servers = [Redis(), Redis()]
         self.follow(1, 0)
+        self.prepare()
         for i in range(NODES):
             self.proxies.append([Proxy(s.port) for s in self.servers])
             n = Nginx()
             n.expect_log(*EXPECTED)
             servers = "redis://" + ",".join(p.address for p in self.proxies[i])
-            n.start(LOCATION.format(), workers=2, http=f"upstream origin {{ server 127.0.0.1:{listener.getsockname()[1]} max_fails=0; keepalive 32; }}",
+            n.start(LOCATION.format(rules=self.rules), workers=2,
+                    http=f"upstream origin {{ server 127.0.0.1:{origin} max_fails=0; keepalive 32; }}",
                     zone=f"slab_cache_fleet main {servers} stream=slab node=n{i} blind={BLIND:.0f}s maxlen=1k;\n"
-                         f"slab_cache_zone zone=one:16m fleet=main file={self.directory}/n{i}.slab;")
+                         f"slab_cache_zone zone=one:16m fleet=main file={self.directory}/n{i}.slab;\n{self.declared()}")
             self.nodes.append(n)
         addresses = [n.address for n in self.nodes]
         for i in range(2):
             self.launch(run_browser, self.world, addresses, self.seed * 10 + i, self.results[0])
         for i in range(4):
             self.launch(run_purger, self.world, addresses, self.seed * 10 + i, list(range(i, PAGES, 4)), self.results[1])
+
+    rules = ""                          # beside slab_cache
+
+    def prepare(self):
+        """What the nodes need beside Redis."""
+
+    def declared(self):
+        """Directives of http {} beside fleet and zone."""
+        return ""
 
     def follow(self, replica, master):
         with contextlib.suppress(OSError, EOFError, RedisError):
@@ -180,9 +192,13 @@ class Torture:
         for p in sum(self.proxies, []):
             p.heal()
 
+    def possible(self):
+        """Deeds, and how often each is chosen."""
+        return [(self.kill_worker, 5), (self.kill_holder, 5), (self.kill_machine, 1), (self.reload, 2), (self.kill_redis, 1),
+                (self.pause_redis, 1), (self.flush, 2), (self.fail_over, 2), (self.cut_off, 3), (self.heal, 4)]
+
     def rage(self):
-        deeds = [(self.kill_worker, 5), (self.kill_holder, 5), (self.kill_machine, 1), (self.reload, 2), (self.kill_redis, 1),
-                 (self.pause_redis, 1), (self.flush, 2), (self.fail_over, 2), (self.cut_off, 3), (self.heal, 4)]
+        deeds = self.possible()
         end = time.monotonic() + self.seconds
         while time.monotonic() < end:
             deed = self.random.choices([d for d, _ in deeds], [w for _, w in deeds])[0]
@@ -205,8 +221,8 @@ class Torture:
             self.count["gaps"] += sum(counters.pop("gaps").values())
             self.count.update({k: v for k, v in counters.items() if k in ("applied", "published", "readded", "blind", "takeovers", "unreadable")})
 
-    def all_is_new(self):
-        """After one purge that all have applied no node has anything old."""
+    def collect(self):
+        """What browsers and purgers saw."""
         self.world.stop.set()
         browsers = [self.results[0].get() for _ in range(2)]
         purgers = [self.results[1].get() for _ in range(4)]
@@ -240,18 +256,19 @@ class Torture:
             self.start()
             self.rage()
             self.figures()
-            self.all_is_new()
+            self.collect()
             self.count["origin"] = self.world.asked.value
         finally:
             self.finish()
         return self
 
-    def summary(self):
+    def headline(self):
         c = self.count
-        return report(f"fleet torture: {self.seconds:.0f} s, seed {self.seed}: {c['requests']} requests, "
-                      f"{sum(v for k, v in c.items() if k.startswith('purges'))} purges, {c['purges applied']} applied by all", self, [],
-                      [f"deeds: {', '.join(self.deeds)}", f"kept: {', '.join(str(n.prefix) for n in self.nodes)}"])
+        return f"{c['requests']} requests, {sum(v for k, v in c.items() if k.startswith('purges'))} purges, {c['purges applied']} applied by all"
+
+    def kept(self):
+        return [n.prefix for n in self.nodes]
 
 
 if __name__ == "__main__":
-    run(Torture)
+    report.run("fleet torture", Torture)

@@ -11,6 +11,7 @@
 #include "ngx/api/page.h"
 #include "ngx/api/purge_call.h"
 #include "ngx/api/push_call.h"
+#include "ngx/api/tier_call.h"
 #include "ngx/api/top.h"
 #include "ngx/api/zones.h"
 #include "ngx/zone/zone.h"
@@ -25,6 +26,7 @@ constexpr CallRow kCalls[] = {
     {"", kRead, kReads, nullptr, send_page},
     {"metrics", kRead, kReads, nullptr, send_metrics},
     {"v1/fleet", kRead, kReads, "", send_fleet},
+    {"v1/tier", kRead, kReads, "", send_tier},
     {"v1/zones", kRead, kReads, "", send_zones},
     {"v1/zones/{zone}", kRead, kReads | kWithoutRecord, "", send_zone},
     {"v1/zones/{zone}/purge", NGX_HTTP_POST, kWrites | kTyped, "", purge_by_json},

@@ -7,6 +7,7 @@
 #include "ngx/conf/conf.h"
 #include "ngx/fleet/fleet_state.h"
 #include "ngx/api/metric_rows.h"
+#include "ngx/tier/tier_conf.h"
 #include "ngx/glue/reply.h"
 #include "ngx/zone/zone.h"
 #include "shm/counters.h"
@@ -16,6 +17,7 @@ namespace {
 
 constexpr size_t kBytesPerZone = 28 * 1024;
 constexpr size_t kBytesOfHelp = 32 * 1024;
+constexpr size_t kBytesPerTier = 8 * 1024;
 constexpr ngx_uint_t kMostMembers = 16;  // zones of fleets that are shown
 
 // Text that is written once, in order; what does not fit is remembered as such.
@@ -201,6 +203,41 @@ void add_fleets(Text* t, const Zones& zones, Members* members) noexcept {
     add_fleet_nodes(t, *members);
 }
 
+void add_tier_family(Text* t, const MainConf& mcf, const char* name, const char* type, const char* help,
+                     uint64_t (*value)(const TierArea& area, uint32_t i) noexcept, uint32_t i) noexcept {
+    auto** tiers = static_cast<TierConf**>(mcf.tiers.elts);
+    t->add("# HELP slab_cache_tier_%s %s\n# TYPE slab_cache_tier_%s %s\n", name, help, name, type);
+    for (ngx_uint_t n = 0; n < mcf.tiers.nelts && n < kMostMembers; n++) {
+        t->add("slab_cache_tier_%s{tier=\"%V\"} %uL\n", name, &tiers[n]->name, value(*tiers[n]->area, i));
+    }
+}
+
+void add_tiers(Text* t, const MainConf& mcf) noexcept {
+    if (mcf.tiers.nelts == 0) {
+        return;
+    }
+    char name[64];
+    for (uint32_t i = 0; i < kTierFigures; i++) {
+        *ngx_sprintf(reinterpret_cast<u_char*>(name), "%s_total", kTierFigureRows[i].name) = 0;
+        add_tier_family(
+            t, mcf, name, "counter", kTierFigureRows[i].help,
+            [](const TierArea& area, uint32_t n) noexcept { return area.figure[n].load_relaxed(); }, i);
+    }
+    add_tier_family(
+        t, mcf, "circuit_open", "gauge", "1 while a worker does not ask a server, for it did not answer in time.",
+        [](const TierArea& area, uint32_t) noexcept -> uint64_t { return is_circuit_open(area, now_ms()); }, 0);
+    t->add(
+        "# HELP slab_cache_tier_misses_total Misses that the store did not answer, by reason.\n"
+        "# TYPE slab_cache_tier_misses_total counter\n");
+    auto** tiers = static_cast<TierConf**>(mcf.tiers.elts);
+    for (ngx_uint_t n = 0; n < mcf.tiers.nelts && n < kMostMembers; n++) {
+        for (uint32_t i = 0; i < kTierMisses; i++) {
+            t->add("slab_cache_tier_misses_total{tier=\"%V\",reason=\"%s\"} %uL\n", &tiers[n]->name,
+                   tier_miss_word(static_cast<TierMiss>(i)), tiers[n]->area->miss[i].load_relaxed());
+        }
+    }
+}
+
 // The zones that this worker can look into.
 bool list_zones(ngx_http_request_t* r, Zones* out) noexcept {
     const ngx_array_t& all = main_conf(r)->zones;
@@ -228,7 +265,8 @@ ngx_int_t send_metrics(Call* call) noexcept {
     if (!list_zones(r, &zones)) {
         return NGX_ERROR;
     }
-    const size_t size = kBytesOfHelp + zones.count * kBytesPerZone;
+    const size_t tiers = ngx_min(main_conf(r)->tiers.nelts, kMostMembers);
+    const size_t size = kBytesOfHelp + zones.count * kBytesPerZone + tiers * kBytesPerTier;
     Text text;
     text.start = text.at = static_cast<u_char*>(ngx_palloc(r->pool, size));
     if (text.start == nullptr) {
@@ -250,6 +288,7 @@ ngx_int_t send_metrics(Call* call) noexcept {
     add_store_counters(&text, zones);
     Members members;
     add_fleets(&text, zones, &members);
+    add_tiers(&text, *main_conf(r));
     if (text.overflowed()) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }

@@ -93,6 +93,7 @@ void* create_main_conf(ngx_conf_t* cf) noexcept {
     auto* conf = pool_new<MainConf>(cf->pool);
     if (conf == nullptr || ngx_array_init(&conf->zones, cf->pool, 2, sizeof(Zone*)) != NGX_OK ||
         ngx_array_init(&conf->fleets, cf->pool, 1, sizeof(FleetConf*)) != NGX_OK ||
+        ngx_array_init(&conf->tiers, cf->pool, 1, sizeof(TierConf*)) != NGX_OK ||
         ngx_array_init(&conf->identities, cf->pool, 16, sizeof(uint64_t)) != NGX_OK || !begin_leftovers(cf) ||
         !watch_directives(cf)) {
         return nullptr;
@@ -113,6 +114,7 @@ void* create_loc_conf(ngx_conf_t* cf) noexcept {
     }
     conf->history->needed = kWholeNeeded;
     conf->zone = static_cast<Zone*>(NGX_CONF_UNSET_PTR);
+    conf->tier = static_cast<TierConf*>(NGX_CONF_UNSET_PTR);
     conf->key = static_cast<ngx_array_t*>(NGX_CONF_UNSET_PTR);
     conf->key_args = static_cast<http::ArgsPolicy*>(NGX_CONF_UNSET_PTR);
     conf->valid = static_cast<ngx_array_t*>(NGX_CONF_UNSET_PTR);
@@ -148,6 +150,7 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
         conf->zone_value = prev->zone_value;
     }
     merge_ptr(&conf->zone, prev->zone);
+    merge_ptr(&conf->tier, prev->tier);
     merge_ptr(&conf->key, prev->key);
     merge_ptr(&conf->key_args, prev->key_args);
     merge_ptr(&conf->valid, prev->valid);

@@ -17,6 +17,8 @@
 #include "ngx/zone/hit_for_miss.h"
 #include "ngx/fill/origin_response.h"
 #include "ngx/fill/store_object.h"
+#include "ngx/fill/tier_visit.h"
+#include "ngx/fill/tier_write.h"
 #include "ngx/fill/upstream_buffer.h"
 
 namespace slab_cache::ngx {
@@ -296,7 +298,8 @@ bool begin_direct_fill(Ctx* ctx, const shm::Ticket& lease, Trust trust) noexcept
     }
     list_under_way(fill->zone, &fill->listed, fill->request->pool, fill->url.host, fill->url.uri, {});
     fill->birth = fill->zone->store.birth_stamp();  // before the origin is asked, as in clone_fill.cpp
-    fill->zone->store.unpin(&ctx->stale);           // it is not asked about
+    plan_tier_write(fill, ctx, ctx->tier);
+    fill->zone->store.unpin(&ctx->stale);  // it is not asked about
     ctx->stale_servable = false;
     ctx->direct = fill;
     ctx->take_body = take_body;
@@ -413,6 +416,7 @@ void leave_direct(Ctx* ctx) noexcept {
         end_unanswered(fill);
     }
     stop_copying(fill, http::Reason::kTruncated);
+    leave_tier(fill);
     ngx_queue_remove(&fill->listed.link);
     if (fill->over != nullptr) {
         *fill->over = true;
@@ -424,6 +428,9 @@ void leave_direct(Ctx* ctx) noexcept {
 }  // namespace
 
 void leave_fills(Ctx* ctx) noexcept {
+    if (ctx->tier != nullptr) {
+        leave_visit(ctx->tier);
+    }
     if (ctx->fill != nullptr) {
         leader_left(ctx->fill);
         ctx->fill = nullptr;

@@ -52,7 +52,7 @@ void note_subrequest(ngx_http_request_t* r) noexcept;
 bool is_asking(const Ctx* ctx) noexcept;  // directly, and no answer yet
 // The request is sent to another location before its answer came: it ends there as a fill.
 void leave_direct_location(ngx_http_request_t* r) noexcept;
-void leave_fills(Ctx* ctx) noexcept;  // Ctx::leave_fills, of all kinds: the request ends; idempotent
+void leave_fills(Ctx* ctx) noexcept;  // Ctx::leave_fills, of all kinds, and the tier: the request ends; idempotent
 
 // The upstream hooks' part (upstream_hooks.h): the header is read. NGX_AGAIN: a short body is waited for, nginx goes on when it is
 // all there.

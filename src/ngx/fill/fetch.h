@@ -21,6 +21,8 @@
 
 namespace slab_cache::ngx {
 
+struct TierFill;  // tier_write.h
+
 struct Fetch {
     ngx_http_request_t* request;  // whose response the answer is
     LocConf* conf;
@@ -44,6 +46,7 @@ struct Fetch {
     Bytes head;              // as stored
     shm::Writer writer;      // of the object that is written
     uint32_t published_ref;  // of what was published last; 0: nothing
+    TierFill* tier;          // what is stored goes there too; nullptr: to none
 };
 
 // Asks the origin.

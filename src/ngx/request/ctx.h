@@ -29,6 +29,7 @@ struct CloneFill;
 struct DirectFill;
 struct PassingPost;
 struct Relay;
+struct TierVisit;  // ngx/fill/tier_visit.h
 
 // An answer that is not sent but acted on (redirect.h). Lives on the client's pool.
 struct Redirect {
@@ -160,10 +161,11 @@ struct Ctx {
     Waiter waiter;
     Waiting wait;
 
+    TierVisit* tier;                         // what the tier said before our own; nullptr: it was not asked
     CloneFill* fill;                         // our own, while it runs
     DirectFill* direct;                      // ... when this request itself asks the origin (direct_fill.h)
     PassingPost* passing_post;               // its answer may be what GETs get (passing_post.h)
-    void (*leave_fills)(Ctx* ctx) noexcept;  // parts from all three; set with the first of them
+    void (*leave_fills)(Ctx* ctx) noexcept;  // parts from all of these; set with the first of them
     // What goes by to the client is copied; nullptr: it is not. Before the rest of the body filters.
     void (*take_body)(ngx_http_request_t* r, Ctx* ctx, ngx_chain_t* in) noexcept;
     FromFill from_fill;

@@ -26,6 +26,8 @@ namespace slab_cache::ngx {
 
 // ctx->identity and is_plain. False when memory ran out, or a variable could not be had.
 bool read_identity(Ctx* ctx) noexcept;
+// The same as other machines with this configuration have it. REQUIRES the default key. False: as above.
+bool read_shared_identity(const Ctx* ctx, uint64_t* identity) noexcept;
 // May this object be given to this request?
 bool is_of(const Ctx* ctx, const shm::Pin& pin) noexcept;
 // Leases and marks of one key are kept apart by identity.
