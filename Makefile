@@ -16,7 +16,7 @@ JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 export NGX_SRC PORT
 
 .PHONY: module debug-module run test unit integration field visitors model lint coverage format asan tsan static clang bench bench-fleet bench-peers bench-slice fuzz torture torture-twin torture-direct
-.PHONY: differential differential-twin fleet-torture fleet-twins history history-twins flood asan-nginx other-nginx deb deb-test
+.PHONY: differential differential-twin fleet-torture fleet-twins history history-twins flood asan-nginx other-nginx deb deb-test trial
 .PHONY: install clean help deps-deb deps-build deps-run deps-test deps-clang deps-bench deps-bench-peers deps-peers
 
 module:           ## build build/ngx_http_slab_cache_module.so against the installed nginx-dev
@@ -139,6 +139,9 @@ deb: deps-deb     ## Debian packages, source and binary, in build/deb; lintian
 
 deb-test: deb     ## the packages in a fresh Debian (debootstrap, root): installed, used, removed, purged
 	@SLAB_DEB=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider -rs tests/integration/u_deb_test.py tests/integration/u_docker_test.py
+
+trial: deps-deb   ## a new user on a fresh Debian (debootstrap, root), with README and the guide alone: each step's time
+	@SLAB_TRIAL=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider -rs $(ARGS) tests/integration/u_trial_test.py && cat build/trial.txt
 
 install: module   ## copy the module to nginx's modules directory (DESTDIR, MODULES_DIR)
 	@dir="$(DESTDIR)$${MODULES_DIR:-/usr/lib/nginx/modules}"; install -d "$$dir"; \

@@ -41,7 +41,7 @@ reason() {
         wrk) echo "load generator" ;;
         strace) echo "counts system calls" ;;
         dpkg-dev) echo "fetches nginx's sources, builds packages" ;;
-        debhelper | dh-python | fakeroot) echo "to build Debian packages" ;;
+        build-essential | debhelper | dh-python | fakeroot) echo "to build Debian packages" ;;
         lintian) echo "checks Debian packages" ;;
         debootstrap) echo "a fresh Debian to install the packages in" ;;
     esac
@@ -61,7 +61,7 @@ packages() {
         clang) echo "$build clang libclang-rt-dev" ;;
         bench) echo "$build nginx wrk strace libbenchmark-dev" ;;
         static) echo "$build dpkg-dev" ;;
-        deb) echo "$build dpkg-dev debhelper dh-python fakeroot lintian debootstrap" ;;
+        deb) echo "$build build-essential dpkg-dev debhelper dh-python fakeroot lintian debootstrap" ;;
         peers) echo "varnish python3-celery" ;;
         bench-peers) echo "$build nginx wrk varnish haproxy trafficserver memcached libnginx-mod-http-srcache-filter" \
                           "libnginx-mod-http-memc" ;;
