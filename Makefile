@@ -13,7 +13,7 @@ TWIN ?= SLAB_TWIN_KEY
 MODULE := $(BUILD)/ngx_http_slab_cache_module.so
 # In a recipe: as many jobs as cores, unless this make already runs under a job server.
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
-export NGX_SRC PORT
+export NGX_SRC PORT ARGS
 
 .PHONY: module debug-module run test unit integration field visitors model lint coverage format asan tsan static clang bench bench-fleet bench-peers bench-slice fuzz torture torture-twin torture-direct
 .PHONY: differential differential-twin fleet-torture fleet-twins history history-twins flood asan-nginx other-nginx deb deb-test trial
@@ -51,7 +51,7 @@ torture: debug-module torture-programs ## four workers under kills, purges, relo
 
 visitors: deps-test deps-peers ## 120 visitors through the Django, Flask, WordPress and REST examples, beside proxy_cache and Varnish
 	+@$(MAKE) $(JOBS) --no-print-directory module
-	@SLAB_VISITORS=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider -rs $(ARGS) tests/field/recipes_test.py tests/field/rest_api_test.py
+	@SLAB_VISITORS=1 tools/pytest.sh tests/field/recipes_test.py tests/field/rest_api_test.py
 
 torture-twin: torture-programs ## the same with a module whose repair does nothing: must find violations
 	+@tools/torture-twin.sh $(BUILD)/torture-twin
@@ -82,10 +82,10 @@ differential-twin: ## the same with a module built broken by TWIN=SLAB_TWIN_KEY 
 	@tools/differential-twin.sh $(BUILD)/differential-twin $(TWIN)
 
 asan-nginx: deps-test ## the integration tests with the module under ASan and UBSan; ARGS="-k name" selects
-	+@tools/asan-nginx.sh $(BUILD)/asan-nginx $(ARGS)
+	+@tools/asan-nginx.sh $(BUILD)/asan-nginx
 
 other-nginx: deps-test ## the integration tests against an nginx built from NGINX_SOURCE=dir, 1.22 to 1.31
-	+@tools/other-nginx.sh $(BUILD)/other-nginx $(ARGS)
+	+@tools/other-nginx.sh $(BUILD)/other-nginx
 
 model:            ## the protocol models, with spin where it is installed
 	@tools/run-tests.sh model
@@ -138,7 +138,7 @@ deb: deps-deb     ## Debian packages, source and binary, in build/deb; lintian
 	@tools/build-deb.sh
 
 deb-test: deb     ## the packages in a fresh Debian (debootstrap, root): installed, used, removed, purged
-	@SLAB_DEB=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider -rs tests/integration/u_deb_test.py tests/integration/u_docker_test.py
+	@SLAB_DEB=1 tools/pytest.sh tests/integration/u_deb_test.py tests/integration/u_docker_test.py
 
 trial: deps-deb   ## a new user on a fresh Debian (debootstrap, root), with README and the guide alone: each step's time
 	@SLAB_TRIAL=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider -rs $(ARGS) tests/integration/u_trial_test.py && cat build/trial.txt

@@ -52,7 +52,7 @@ context_inside() {
 # What a request or a fill is at changes in one place each, where the table of legal moves is asked.
 setters() {
     { grep -rnE '(->|\.)(step|phase) *=[^=]' src/ngx || true; } |
-        { grep -vE '^src/ngx/(request/ctx\.h:[0-9]+: +ctx->step = to;|fill/fill\.h:[0-9]+: +fill->phase = to;)$' || true; } | nothing
+        { grep -vE '^src/ngx/(request/ctx\.h:[0-9]+: +ctx->step = to;|fill/fetch\.h:[0-9]+: +fill->phase = to;)$' || true; } | nothing
 }
 # nginx's upstream calls ours in one file, which keeps what it would have called.
 hooks() {

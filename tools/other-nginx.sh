@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds another nginx, Angie or freenginx from its sources, with the module beside it, in the given directory, and runs the integration
-# tests against it: other-nginx.sh DIR [pytest arguments]. NGINX_SOURCE is an unpacked tree: nginx 1.22 to 1.31, Angie 1.12 and 1.13,
+# tests against it: other-nginx.sh DIR, with options for pytest in $ARGS. NGINX_SOURCE is an unpacked tree: nginx 1.22 to 1.31, Angie 1.12 and 1.13,
 # freenginx. Debian's pool has those of its releases: http://deb.debian.org/debian/pool/main/n/nginx/nginx_VERSION.orig.tar.…
 # other-nginx.sh --build DIR builds both and starts them, without tests; without warnings, or it fails.
 set -euo pipefail
@@ -9,7 +9,6 @@ top=$PWD
 tests=1
 [ "${1:-}" != --build ] || { tests=; shift; }
 dir=$1
-shift
 src=${NGINX_SOURCE:-}
 [ -f "$src/src/core/nginx.h" ] || { echo "set NGINX_SOURCE to an unpacked tree of nginx's, Angie's or freenginx' sources" >&2; exit 1; }
 rm -rf "$dir/nginx"
@@ -36,8 +35,8 @@ SLAB_MODULE=$(realpath "$dir/nginx/objs/ngx_http_slab_cache_module.so")
 export SLAB_NGINX SLAB_MODULE
 "$SLAB_NGINX" -v
 if [ -z "$tests" ]; then
-    exec timeout 300 /usr/bin/python3 -m pytest -q -p no:cacheprovider -rs tests/integration/b_basic_test.py
+    exec timeout 300 tools/pytest.sh tests/integration/b_basic_test.py
 fi
 # The admin page and the examples name paths of Debian's package.
-[ $# != 0 ] || set -- -k "not page and not example"
-exec timeout "${SLAB_OTHER_TIMEOUT:-1200}" /usr/bin/python3 -m pytest -q -p no:cacheprovider -rs "$@" tests/integration
+export ARGS="${ARGS:--k not page and not example}"
+exec timeout "${SLAB_OTHER_TIMEOUT:-1200}" tools/pytest.sh tests/integration

@@ -274,6 +274,11 @@ class Judge:
     def complete_though_cut(self, got):
         return [] if re.search(rb"\nend \[", got.body) else ["complete, of an origin that breaks off"]
 
+    def confirmed(self, record, stamps):
+        """When the origin said last that this is its page: as it made it, or by a 304, whose stamp takes the place of the page's."""
+        said = [self.world.records[s] for s in stamps if s in self.world.records]
+        return max([record.born] + [r.born for r in said if (r.page, r.version) == (record.page, record.version)])
+
     def too_old(self, request, got, began, burst):
         """Serials of what was made for an earlier request."""
         found, url = [], url_of(request)
@@ -292,7 +297,7 @@ class Judge:
                 pass                     # all versions have one date: by that the inner server answers 304
             elif life == VALIDATE and record.version != self.world.versions[record.page] and not self.world.broken:
                 found.append("given without the validation it needs")
-            elif life > 0 and time.monotonic() - record.born > life + 1.5 and not self.world.broken:
+            elif life > 0 and time.monotonic() - self.confirmed(record, main) > life + 1.5 and not self.world.broken:
                 found.append("older than its freshness")
             if serial in main and serial <= self.purged.get(url, 0) and request["method"] in ("GET", "HEAD"):
                 found.append("older than a purge or an unsafe method of its URL")

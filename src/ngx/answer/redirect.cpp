@@ -98,7 +98,7 @@ ngx_int_t redirect_by(ngx_http_request_t* r, const http::Fields& fields) noexcep
 ngx_int_t redirect_handler(ngx_http_request_t* r) noexcept {
     Ctx* ctx = get_ctx(r);
     set_step(ctx, Step::kAnswered);
-    return redirect_by(r, ctx->redirect->fields);
+    return redirect_by(r, ctx->from_fill.redirect->fields);
 }
 
 ngx_int_t act_on_stored(ngx_http_request_t* r, Ctx* ctx) noexcept {

@@ -11,7 +11,7 @@
 
 namespace slab_cache::ngx {
 
-ngx_int_t redirect_handler(ngx_http_request_t* r) noexcept;  // content handler; REQUIRES ctx->redirect
+ngx_int_t redirect_handler(ngx_http_request_t* r) noexcept;  // content handler; REQUIRES ctx->from_fill.redirect
 // What a stored answer of that kind asks for. REQUIRES ctx->pin, of kStatusFlag or kRedirectFlag.
 ngx_int_t act_on_stored(ngx_http_request_t* r, Ctx* ctx) noexcept;
 

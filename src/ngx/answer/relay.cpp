@@ -43,7 +43,7 @@ ngx_int_t send_queue(ngx_http_request_t* r, Relay* relay) noexcept {
 }
 
 void send_more(ngx_http_request_t* r, Ctx* ctx) noexcept {
-    Relay* relay = ctx->relay;
+    Relay* relay = ctx->from_fill.relay;
     for (;;) {
         if (is_behind_subrequests(r)) {
             return;
@@ -95,7 +95,7 @@ void send_more(ngx_http_request_t* r, Ctx* ctx) noexcept {
 void on_writable(ngx_http_request_t* r) noexcept {
     Ctx* ctx = get_ctx(r);
     ngx_connection_t* c = r->connection;
-    if (ctx == nullptr || ctx->relay == nullptr) {
+    if (ctx == nullptr || ctx->from_fill.relay == nullptr) {
         return;
     }
     if (c->write->timedout && has_socket(r)) {
@@ -141,7 +141,7 @@ ngx_int_t relay_handler(ngx_http_request_t* r) noexcept {
     if (rc == NGX_ERROR || rc > NGX_OK || r->header_only || r->filter_finalize) {
         return rc;  // filter_finalize: a filter has answered with an error page, of which NGX_AGAIN is left
     }
-    ctx->relay->header_sent = true;
+    ctx->from_fill.relay->header_sent = true;
     set_step(ctx, Step::kRelaying);
     r->main->count++;
     r->write_event_handler = on_writable;
@@ -158,7 +158,7 @@ void resume_relay(Ctx* ctx) noexcept {
 }
 
 void start_relay_body(ngx_http_request_t* r, Ctx* ctx, ngx_chain_t* front) noexcept {
-    put_in_front(ctx->relay, front);
+    put_in_front(ctx->from_fill.relay, front);
     set_step(ctx, Step::kRelaying);
     r->write_event_handler = on_writable;
     send_more(r, ctx);

@@ -156,7 +156,7 @@ ngx_int_t serve_handler(ngx_http_request_t* r) noexcept {
     }
     const bool copied = must_copy(r, ctx);
     // A part is let go when it was sent; the slice module keeps its ETag until the next one.
-    if ((copied || ctx->is_part) && !take_head(r, ctx)) {
+    if ((copied || ctx->part.is_subrequest()) && !take_head(r, ctx)) {
         return NGX_ERROR;
     }
     if (!fits_whole(ctx)) {
@@ -174,8 +174,8 @@ ngx_int_t serve_handler(ngx_http_request_t* r) noexcept {
         }
         return rc;  // as in relay_handler()
     }
-    if (!complete || ctx->is_part) {
-        ctx->is_spooled = copied;
+    if (!complete || ctx->part.is_subrequest()) {
+        ctx->object = copied ? ObjectAt::kSpooled : ObjectAt::kZone;
         if (!copied) {
             ctx->zone->store.hold(ctx->pin);
         }

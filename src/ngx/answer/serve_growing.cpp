@@ -4,7 +4,7 @@
 
 #include "ngx/glue/client_io.h"
 #include "ngx/answer/first_piece.h"
-#include "ngx/fill/fill.h"
+#include "ngx/fill/clone_fill.h"
 #include "ngx/answer/relay.h"
 #include "ngx/answer/spool.h"
 #include "ngx/request/slice.h"
@@ -17,11 +17,13 @@ const ngx_buf_tag_t kTag = reinterpret_cast<ngx_buf_tag_t>(&ngx_http_slab_cache_
 
 enum class Growth : uint8_t { kMore, kComplete, kBroken, kWait };
 
-bool has_all(const Ctx* ctx) noexcept { return ctx->stream_offset >= end_of_answer(ctx); }
+bool is_spooled(const Ctx* ctx) noexcept { return ctx->object == ObjectAt::kSpooled; }
+
+bool has_all(const Ctx* ctx) noexcept { return ctx->sending.offset >= end_of_answer(ctx); }
 
 // There is a beginning of the body, too short for the filter that waits for it.
 bool wants_longer_first_piece(const Ctx* ctx, uint64_t available) noexcept {
-    return ctx->stream_offset == 0 && available < kFirstPiece && is_header_held(ctx->request);
+    return ctx->sending.offset == 0 && available < kFirstPiece && is_header_held(ctx->request);
 }
 
 // What the object has for us beyond what was handed out.
@@ -38,7 +40,7 @@ Growth look(Ctx* ctx) noexcept {
     // Completeness before length: what is complete cannot grow any more.
     const bool complete = shm::Store::is_complete(ctx->pin);
     const uint64_t available = shm::Store::body_available(ctx->pin);
-    if (available > ctx->stream_offset && (complete || !wants_longer_first_piece(ctx, available))) {
+    if (available > ctx->sending.offset && (complete || !wants_longer_first_piece(ctx, available))) {
         return Growth::kMore;
     }
     if (complete) {
@@ -59,7 +61,7 @@ Growth look(Ctx* ctx) noexcept {
     }
     // The fill is over; it may have completed the object between the two looks.
     const bool completed = shm::Store::is_complete(ctx->pin);
-    if (shm::Store::body_available(ctx->pin) > ctx->stream_offset && (completed || ctx->relay == nullptr)) {
+    if (shm::Store::body_available(ctx->pin) > ctx->sending.offset && (completed || ctx->from_fill.relay == nullptr)) {
         return Growth::kMore;
     }
     return completed ? Growth::kComplete : Growth::kBroken;
@@ -68,11 +70,11 @@ Growth look(Ctx* ctx) noexcept {
 ngx_chain_t* pieces(ngx_http_request_t* r, Ctx* ctx) noexcept {
     shm::Segment segment[kSegmentsPerTurn];
     const uint32_t n =
-        ctx->zone->store.segments(ctx->pin, ctx->stream_offset, &ctx->stream_cursor, segment, kSegmentsPerTurn);
+        ctx->zone->store.segments(ctx->pin, ctx->sending.offset, &ctx->sending.cursor, segment, kSegmentsPerTurn);
     ngx_chain_t* out = nullptr;
     ngx_chain_t** last = &out;
     for (uint32_t i = 0; i < n; i++) {
-        ngx_chain_t* link = ngx_chain_get_free_buf(r->pool, &ctx->free_bufs);
+        ngx_chain_t* link = ngx_chain_get_free_buf(r->pool, &ctx->sending.free);
         if (link == nullptr) {
             return nullptr;
         }
@@ -83,7 +85,7 @@ ngx_chain_t* pieces(ngx_http_request_t* r, Ctx* ctx) noexcept {
         b->memory = 1;
         b->tag = kTag;
         b->flush = i + 1 == n;
-        ctx->stream_offset += segment[i].len;
+        ctx->sending.offset += segment[i].len;
         *last = link;
         last = &link->next;
     }
@@ -93,23 +95,21 @@ ngx_chain_t* pieces(ngx_http_request_t* r, Ctx* ctx) noexcept {
 // What is written to a file does not wait for the client. Where it cannot be, the rest comes from the zone.
 ngx_chain_t* next_chain(ngx_http_request_t* r, Ctx* ctx) noexcept {
     ngx_chain_t* out = pieces(r, ctx);
-    if (ctx->is_spooled && out != nullptr) {
-        ctx->is_spooled = spool(r, ctx, &out);
-        if (!ctx->is_spooled) {
-            ctx->zone->store.hold(ctx->pin);
-        }
+    if (is_spooled(ctx) && out != nullptr && !spool(r, ctx, &out)) {
+        ctx->object = ObjectAt::kZone;
+        ctx->zone->store.hold(ctx->pin);
     }
     return out;
 }
 
 // All of it is with the socket: a client who reads slowly holds one part of a file at a time, not all that it has read.
 void release_part(Ctx* ctx) noexcept {
-    if (!ctx->is_part || !ctx->pin) {
+    if (!ctx->part.is_subrequest() || !ctx->pin) {
         return;
     }
     ngx_chain_t* none = nullptr;
-    ngx_chain_update_chains(ctx->request->pool, &ctx->free_bufs, &ctx->busy_bufs, &none, kTag);
-    if (ctx->busy_bufs == nullptr) {
+    ngx_chain_update_chains(ctx->request->pool, &ctx->sending.free, &ctx->sending.busy, &none, kTag);
+    if (ctx->sending.busy == nullptr) {
         release_object(ctx);  // its head was copied (serve.cpp)
     }
 }
@@ -126,7 +126,7 @@ void on_writable(ngx_http_request_t* r) noexcept;
 
 // It is the main request that the client's pace holds up, or the part of a file whose turn it is.
 bool waits_for_socket(const ngx_http_request_t* r, const Ctx* ctx) noexcept {
-    return r == r->main || (ctx->is_part && has_socket(r));
+    return r == r->main || (ctx->part.is_subrequest() && has_socket(r));
 }
 
 // The client's socket is full: nginx's own way of waiting for it. False: the request has ended.
@@ -147,7 +147,7 @@ bool wait_writable(ngx_http_request_t* r, Ctx* ctx) noexcept {
 // False: the request has ended.
 bool watch_client(ngx_http_request_t* r, Ctx* ctx) noexcept {
     ngx_event_t* wev = r->connection->write;
-    if (ctx->is_spooled && is_socket_full(r)) {
+    if (is_spooled(ctx) && is_socket_full(r)) {
         return wev->timer_set || wait_writable(r, ctx);
     }
     stop_send_timeout(r);
@@ -156,16 +156,16 @@ bool watch_client(ngx_http_request_t* r, Ctx* ctx) noexcept {
 
 ngx_int_t send(ngx_http_request_t* r, Ctx* ctx, ngx_chain_t* out) noexcept {
     const ngx_int_t rc = ngx_http_output_filter(r, out);
-    ngx_chain_update_chains(r->pool, &ctx->free_bufs, &ctx->busy_bufs, &out, kTag);
+    ngx_chain_update_chains(r->pool, &ctx->sending.free, &ctx->sending.busy, &out, kTag);
     return rc;
 }
 
-// The rest comes by relay: the object outgrew the cache after its head was stored (fill.h).
-bool goes_on_by_relay(Ctx* ctx) noexcept { return ctx->relay != nullptr; }
+// The rest comes by relay: the object outgrew the cache after its head was stored (clone_fill.h).
+bool goes_on_by_relay(Ctx* ctx) noexcept { return ctx->from_fill.relay != nullptr; }
 
 void go_on_by_relay(ngx_http_request_t* r, Ctx* ctx) noexcept {
     // A first piece may have been kept back for being short.
-    const bool has_more = shm::Store::body_available(ctx->pin) > ctx->stream_offset;
+    const bool has_more = shm::Store::body_available(ctx->pin) > ctx->sending.offset;
     ngx_chain_t* rest = has_more ? next_chain(r, ctx) : nullptr;
     if (has_more && rest == nullptr) {
         finish(r, ctx, NGX_ERROR);
@@ -179,7 +179,7 @@ void run(ngx_http_request_t* r, Ctx* ctx) noexcept {
         if (is_behind_subrequests(r)) {
             return;
         }
-        if (is_socket_full(r) && waits_for_socket(r, ctx) && !ctx->is_spooled) {
+        if (is_socket_full(r) && waits_for_socket(r, ctx) && !is_spooled(ctx)) {
             (void) wait_writable(r, ctx);
             return;
         }
@@ -193,7 +193,7 @@ void run(ngx_http_request_t* r, Ctx* ctx) noexcept {
             continue;
         }
         case Growth::kComplete:
-            if (ctx->is_spooled) {
+            if (is_spooled(ctx)) {
                 release_object(ctx);
             }
             finish(r, ctx, ngx_http_send_special(r, NGX_HTTP_LAST));
@@ -244,7 +244,7 @@ void on_writable(ngx_http_request_t* r) noexcept {
         (void) wait_writable(r, ctx);
         return;
     }
-    if (ctx->is_spooled && wev->timer_set) {
+    if (is_spooled(ctx) && wev->timer_set) {
         ngx_del_timer(wev);  // it has taken something
     }
     if (is_socket_full(r) || r->buffered != 0) {
@@ -259,7 +259,7 @@ void on_writable(ngx_http_request_t* r) noexcept {
 }  // namespace
 
 uint64_t end_of_answer(const Ctx* ctx) noexcept {
-    if (ctx->is_sliced) {
+    if (ctx->part.is_asked()) {
         return end_within_part(ctx);
     }
     const auto& out = ctx->request->headers_out;
@@ -272,7 +272,7 @@ ngx_int_t start_stream(ngx_http_request_t* r, Ctx* ctx) noexcept {
     r->main->count++;
     set_step(ctx, Step::kStreaming);
     r->write_event_handler = on_writable;
-    if (r == r->main || ctx->is_part) {
+    if (r == r->main || ctx->part.is_subrequest()) {
         r->read_event_handler = ngx_http_test_reading;
     }
     // From an event of its own: this call stack still belongs to the content phase.

@@ -10,8 +10,8 @@ namespace slab_cache::ngx {
 namespace {
 
 ngx_temp_file_t* file_of(ngx_http_request_t* r, Ctx* ctx) noexcept {
-    if (ctx->spool != nullptr) {
-        return ctx->spool;
+    if (ctx->sending.spool != nullptr) {
+        return ctx->sending.spool;
     }
     auto* file = static_cast<ngx_temp_file_t*>(ngx_pcalloc(r->pool, sizeof(ngx_temp_file_t)));
     if (file == nullptr) {
@@ -24,7 +24,7 @@ ngx_temp_file_t* file_of(ngx_http_request_t* r, Ctx* ctx) noexcept {
     file->log_level = NGX_LOG_INFO;
     file->warn = const_cast<char*>("slab_cache: a body for a slow client is written to a temporary file");
     file->clean = 1;
-    return ctx->spool = file;
+    return ctx->sending.spool = file;
 }
 
 // Bytes of the chain, and whether the response ends with it.
@@ -62,7 +62,7 @@ bool take_head(ngx_http_request_t* r, Ctx* ctx) noexcept {
 
 void release_object(Ctx* ctx) noexcept {
     ctx->hits = shm::Store::hits(ctx->pin);
-    ctx->is_copied = true;
+    ctx->object = ObjectAt::kCopied;
     ctx->zone->store.unpin(&ctx->pin);
     ctx->zone->store.unpin(&ctx->stale);
 }
@@ -77,8 +77,8 @@ bool spool(ngx_http_request_t* r, Ctx* ctx, ngx_chain_t** chain) noexcept {
     ngx_chain_t* first = *chain;
     for (ngx_chain_t* link = first->next; link != nullptr;) {
         ngx_chain_t* next = link->next;
-        link->next = ctx->free_bufs;
-        ctx->free_bufs = link;
+        link->next = ctx->sending.free;
+        ctx->sending.free = link;
         link = next;
     }
     ngx_buf_t* b = first->buf;

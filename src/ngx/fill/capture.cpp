@@ -9,7 +9,7 @@
 #include "ngx/zone/listing.h"
 #include "ngx/zone/hit_for_miss.h"
 #include "ngx/fill/origin_response.h"
-#include "ngx/fill/post_for_get.h"
+#include "ngx/fill/post_copy.h"
 #include "ngx/fill/store_object.h"
 #include "ngx/fill/trailers.h"
 #include "ngx/fill/upstream_buffer.h"
@@ -23,8 +23,8 @@ constexpr size_t kFileBuffer = 64 * 1024;
 constexpr int64_t kWorthSkipping = 1 << 20;
 
 // What nginx would have made of it with its own buffer.
-void refuse_big_header(Fill* fill, OriginResponse* origin) noexcept {
-    ngx_log_error(NGX_LOG_ERR, fill->connection->log, 0, "upstream sent too big header");
+void refuse_big_header(CloneFill* fill, OriginResponse* origin) noexcept {
+    ngx_log_error(NGX_LOG_ERR, fill->request->connection->log, 0, "upstream sent too big header");
     origin->response.status = NGX_HTTP_BAD_GATEWAY;
     origin->origin_status = NGX_HTTP_BAD_GATEWAY;
     origin->from_upstream = false;
@@ -37,10 +37,10 @@ void refuse_big_header(Fill* fill, OriginResponse* origin) noexcept {
 }
 
 // The leader wants one range that begins so far behind that the origin gives it sooner than we could skip to it.
-bool wants_far_range(const Fill* fill) noexcept {
+bool wants_far_range(const CloneFill* fill) noexcept {
     const Ctx* leader = fill->leader;
     const ngx_http_request_t* r = leader->request;
-    if (leader->pin || leader->is_sliced || r->method != NGX_HTTP_GET || r->headers_in.range == nullptr ||
+    if (leader->pin || leader->part.is_asked() || r->method != NGX_HTTP_GET || r->headers_in.range == nullptr ||
         fill->expected < kWorthSkipping) {
         return false;
     }
@@ -51,7 +51,7 @@ bool wants_far_range(const Fill* fill) noexcept {
 }
 
 // Not for the cache: the leader gets it as it comes, everybody else goes by themselves.
-void refuse(Fill* fill, http::Reason reason) noexcept {
+void refuse(CloneFill* fill, http::Reason reason) noexcept {
     note_refusal(fill, reason);
     if (fill->leader == nullptr || fill->leader->step == Step::kAnswered) {
         drop_fill(fill);
@@ -63,7 +63,7 @@ void refuse(Fill* fill, http::Reason reason) noexcept {
         drop_fill(fill);
         return;
     }
-    set_phase(fill, FillPhase::kRelaying);
+    set_phase(fill, ClonePhase::kRelaying);
     if (!start_relay(fill->leader, fill)) {
         drop_fill(fill);
         return;
@@ -76,10 +76,10 @@ void refuse(Fill* fill, http::Reason reason) noexcept {
 }
 
 // The object is in the zone, growing: whoever waits can have it.
-void announce(Fill* fill, const http::Fields& origin) noexcept {
-    set_phase(fill, FillPhase::kStoring);
+void announce(CloneFill* fill, const http::Fields& origin) noexcept {
+    set_phase(fill, ClonePhase::kStoring);
     if (fill->leader != nullptr) {
-        fill->leader->origin_age = origin.has("Age") ? http::received_age(origin) : -1;
+        fill->leader->from_fill.origin_age = origin.has("Age") ? http::received_age(origin) : -1;
         fill->leader->stored_ref = 0;
         fill->leader->pin = fill->zone->store.pin_writer(fill->writer);
         tell_leader(fill, FillNews::kStored);
@@ -92,25 +92,23 @@ void announce(Fill* fill, const http::Fields& origin) noexcept {
     }
 }
 
-void progress(Fill* fill) noexcept {
+void progress(CloneFill* fill) noexcept {
     if (fill->ticket) {
         shm::WakeSet wake;
         const uint32_t cell = fill->ticket.cell;
         fill->zone->store.lease_progress(fill->ticket, now_ms(), &wake);
         wake_workers(fill->zone, wake, cell);
     }
-    if (fill->leader != nullptr) {
-        post_waiter(&fill->leader->waiter);
-    }
+    wake_leader(fill);
 }
 
 // The zone takes no more of it. The leader, who has read from the zone so far, gets the rest by relay.
-void overflow(Fill* fill, http::Reason reason) noexcept {
+void overflow(CloneFill* fill, http::Reason reason) noexcept {
     fill->zone->store.abort(&fill->writer);
     refuse(fill, reason);
 }
 
-bool store_bytes(Fill* fill, Bytes bytes) noexcept {
+bool store_bytes(CloneFill* fill, Bytes bytes) noexcept {
     const shm::Status status = fill->zone->store.append(&fill->writer, bytes, now_sec());
     if (status == shm::Status::kOk) {
         fill->received += bytes.size();
@@ -120,7 +118,7 @@ bool store_bytes(Fill* fill, Bytes bytes) noexcept {
     const uint64_t taken = fill->writer.written - fill->received;
     fill->received += taken;
     overflow(fill, reason_of(status));
-    if (fill->phase == FillPhase::kRelaying) {
+    if (fill->phase == ClonePhase::kRelaying) {
         relay_bytes(fill->leader, base::slice(bytes, taken));
         fill->received += bytes.size() - taken;
     }
@@ -128,14 +126,14 @@ bool store_bytes(Fill* fill, Bytes bytes) noexcept {
 }
 
 // Bodies of static files come as file bufs: read here, in pieces.
-bool store_file(Fill* fill, ngx_buf_t* b) noexcept {
+bool store_file(CloneFill* fill, ngx_buf_t* b) noexcept {
     if (fill->read_buffer == nullptr) {
         fill->read_buffer = static_cast<u_char*>(ngx_palloc(fill->request->pool, kFileBuffer));
         if (fill->read_buffer == nullptr) {
             return false;
         }
     }
-    while (b->file_pos < b->file_last && fill->phase == FillPhase::kStoring) {
+    while (b->file_pos < b->file_last && fill->phase == ClonePhase::kStoring) {
         const off_t left = b->file_last - b->file_pos;
         const size_t want = left < static_cast<off_t>(kFileBuffer) ? static_cast<size_t>(left) : kFileBuffer;
         const ssize_t n = read_file(b->file, fill->read_buffer, want, b->file_pos);
@@ -148,9 +146,9 @@ bool store_file(Fill* fill, ngx_buf_t* b) noexcept {
     return true;
 }
 
-ngx_int_t store_chain(Fill* fill, ngx_chain_t* in) noexcept {
+ngx_int_t store_chain(CloneFill* fill, ngx_chain_t* in) noexcept {
     bool grew = false;
-    for (; in != nullptr && fill->phase == FillPhase::kStoring; in = in->next) {
+    for (; in != nullptr && fill->phase == ClonePhase::kStoring; in = in->next) {
         ngx_buf_t* b = in->buf;
         if (ngx_buf_in_memory(b)) {
             const auto n = static_cast<size_t>(b->last - b->pos);
@@ -159,7 +157,7 @@ ngx_int_t store_chain(Fill* fill, ngx_chain_t* in) noexcept {
                 b->pos = b->last;
                 grew = true;
             }
-            if (fill->phase != FillPhase::kStoring) {
+            if (fill->phase != ClonePhase::kStoring) {
                 break;  // what follows goes by relay, this buf's last_buf included
             }
         } else if (b->in_file) {
@@ -167,7 +165,7 @@ ngx_int_t store_chain(Fill* fill, ngx_chain_t* in) noexcept {
             if (!store_file(fill, b)) {
                 return NGX_ERROR;
             }
-            if (fill->phase != FillPhase::kStoring) {
+            if (fill->phase != ClonePhase::kStoring) {
                 break;
             }
         }
@@ -178,7 +176,7 @@ ngx_int_t store_chain(Fill* fill, ngx_chain_t* in) noexcept {
             return NGX_OK;
         }
     }
-    if (fill->phase == FillPhase::kRelaying) {
+    if (fill->phase == ClonePhase::kRelaying) {
         return relay_chain(fill, in);
     }
     if (grew) {
@@ -187,22 +185,24 @@ ngx_int_t store_chain(Fill* fill, ngx_chain_t* in) noexcept {
     return NGX_OK;
 }
 
-ngx_int_t store_response(Fill* fill, const OriginResponse& origin) noexcept {
+ngx_int_t store_response(CloneFill* fill, const OriginResponse& origin) noexcept {
     http::Reason reason = http::Reason::kNone;
     const shm::Status status = begin_object(fill, origin, &reason);
     if (status != shm::Status::kOk) {
         refuse(fill, reason != http::Reason::kNone ? reason : reason_of(status));
         return NGX_OK;
     }
-    begin_for_get(fill, origin);
+    if (fill->for_get != nullptr) {
+        begin_post_copy(fill->for_get, *fill, origin);
+    }
     announce(fill, origin.response.fields);
     return NGX_OK;
 }
 
 // Not for the cache, and nothing to be sent on: the client's own request does what nginx would have done.
-void refuse_bodyless(Fill* fill, const OriginResponse& origin, http::Reason reason) noexcept {
+void refuse_bodyless(CloneFill* fill, const OriginResponse& origin, http::Reason reason) noexcept {
     note_refusal(fill, reason);
-    set_phase(fill, FillPhase::kDone);
+    set_phase(fill, ClonePhase::kDone);
     Ctx* leader = fill->leader;
     if (leader == nullptr || leader->step == Step::kAnswered) {
         return;
@@ -221,11 +221,11 @@ void refuse_bodyless(Fill* fill, const OriginResponse& origin, http::Reason reas
     }
 }
 
-void take_bodyless(Fill* fill, const OriginResponse& origin) noexcept {
+void take_bodyless(CloneFill* fill, const OriginResponse& origin) noexcept {
     if (fill->leader != nullptr) {
         copy_upstream_states(fill, fill->leader);  // it may be gone, and logged, before the fill has ended
     }
-    http::Reason no = why_not_stored(fill, origin);
+    http::Reason no = why_not_stored(fill, origin, fill->stale);
     shm::Pin pin;
     if (no == http::Reason::kNone) {
         no = store_bodyless(fill, origin, &pin);
@@ -237,36 +237,26 @@ void take_bodyless(Fill* fill, const OriginResponse& origin) noexcept {
         refuse_bodyless(fill, origin, failed ? http::Reason::kOriginError : no);
         return;
     }
-    set_phase(fill, FillPhase::kDone);
-    if (fill->leader != nullptr) {
-        fill->leader->stored_ref = 0;
-        fill->leader->pin = pin;
-        tell_leader(fill, FillNews::kStored);
-    } else {
-        fill->zone->store.unpin(&pin);
-    }
+    set_phase(fill, ClonePhase::kDone);
+    give_leader(fill, &pin, FillNews::kStored);
     end_lease(fill, shm::LeaseState::kPublished, 0);
 }
 
 // What we have is still right: its header is brought up to date, and it is fresh again.
-void validated(Fill* fill, const OriginResponse& origin) noexcept {
+void validated(CloneFill* fill, const OriginResponse& origin) noexcept {
     shm::Pin pin;
     const shm::Status status = publish_validated(fill, origin, &pin);
-    if (fill->leader != nullptr) {
-        // Where it could not be written anew, the old header is still a right answer to this request.
-        fill->leader->stored_ref = 0;
-        fill->leader->pin = pin ? pin : fill->zone->store.repin(fill->stale);
-    } else {
-        fill->zone->store.unpin(&pin);
+    if (!pin) {  // it could not be written anew: the old header is still a right answer to this request
+        pin = fill->zone->store.repin(fill->stale);
     }
-    set_phase(fill, FillPhase::kDone);
+    set_phase(fill, ClonePhase::kDone);
     if (status == shm::Status::kOk) {
         end_lease(fill, shm::LeaseState::kPublished, 0);
     } else {
         count(fill->zone, reason_of(status));
         end_lease(fill, shm::LeaseState::kPrivate, static_cast<uint32_t>(reason_of(status)));
     }
-    tell_leader(fill, FillNews::kValidated);
+    give_leader(fill, &pin, FillNews::kValidated);
 }
 
 }  // namespace
@@ -294,8 +284,8 @@ http::Reason reason_of(shm::Status status) noexcept {
     }
 }
 
-ngx_int_t capture_header(Fill* fill) noexcept {
-    if (fill->phase != FillPhase::kFetching) {
+ngx_int_t capture_header(CloneFill* fill) noexcept {
+    if (fill->phase != ClonePhase::kFetching) {
         return NGX_OK;
     }
     if (is_redirect_lost(fill->request)) {
@@ -337,7 +327,7 @@ ngx_int_t capture_header(Fill* fill) noexcept {
         take_bodyless(fill, origin);
         return NGX_OK;
     }
-    const http::Reason no = why_not_stored(fill, origin);
+    const http::Reason no = why_not_stored(fill, origin, fill->stale);
     if (no != http::Reason::kNone) {
         refuse(fill, no);
         return NGX_OK;
@@ -352,7 +342,7 @@ http::Reason store_bodyless(Fill* fill, const OriginResponse& origin, shm::Pin* 
     shm::Pin made;
     if (status == shm::Status::kOk) {
         made = store.pin_writer(fill->writer);
-        status = publish(fill);
+        status = publish(fill, &fill->listed);
     }
     store.abort(&fill->writer);
     if (status == shm::Status::kOk) {
@@ -368,7 +358,7 @@ http::Reason store_bodyless(Fill* fill, const OriginResponse& origin, shm::Pin* 
     return reason != http::Reason::kNone ? reason : reason_of(status);
 }
 
-void capture_redirect(Fill* fill) noexcept {
+void capture_redirect(CloneFill* fill) noexcept {
     OriginResponse origin;
     if (read_redirect(fill, &origin)) {
         count(fill->zone, Counter::kOriginMs, now_ms() - fill->started_ms);
@@ -377,20 +367,22 @@ void capture_redirect(Fill* fill) noexcept {
         return;
     }
     note_refusal(fill, http::Reason::kElsewhere);
-    set_phase(fill, FillPhase::kDone);
+    set_phase(fill, ClonePhase::kDone);
     tell_leader(fill, FillNews::kElsewhere);
 }
 
-ngx_int_t capture_body(Fill* fill, ngx_chain_t* in) noexcept {
-    copy_for_get(fill, in);
+ngx_int_t capture_body(CloneFill* fill, ngx_chain_t* in) noexcept {
+    if (fill->for_get != nullptr) {
+        copy_post(fill->for_get, fill->listed, in);
+    }
     switch (fill->phase) {
-    case FillPhase::kStoring:
+    case ClonePhase::kStoring:
         return store_chain(fill, in);
-    case FillPhase::kRelaying:
+    case ClonePhase::kRelaying:
         return relay_chain(fill, in);
-    case FillPhase::kFetching:
-    case FillPhase::kDropping:
-    case FillPhase::kDone:
+    case ClonePhase::kFetching:
+    case ClonePhase::kDropping:
+    case ClonePhase::kDone:
         break;
     }
     for (; in != nullptr; in = in->next) {  // nobody's: consumed unread
@@ -400,37 +392,31 @@ ngx_int_t capture_body(Fill* fill, ngx_chain_t* in) noexcept {
     return NGX_OK;
 }
 
-void finish_capture(Fill* fill) noexcept {
+void finish_capture(CloneFill* fill) noexcept {
     const bool bodyless = fill->request->header_only || fill->expected == 0;
     const bool ended = fill->body_ended || (bodyless && fill->request->request_complete);
     if (!ended || (fill->expected >= 0 && fill->received != static_cast<uint64_t>(fill->expected))) {
         fill->zone->store.abort(&fill->writer);
         count(fill->zone, http::Reason::kTruncated);
-        if (fill->leader != nullptr) {
-            fill->leader->reason = http::Reason::kTruncated;
-        }
-        set_phase(fill, FillPhase::kDone);
+        tell_reason(fill, http::Reason::kTruncated);
+        set_phase(fill, ClonePhase::kDone);
         count(fill->zone, Counter::kFillsFailed);
         end_lease(fill, shm::LeaseState::kFailed, NGX_HTTP_BAD_GATEWAY);
         return;
     }
-    set_phase(fill, FillPhase::kDone);
+    set_phase(fill, ClonePhase::kDone);
     count(fill->zone, Counter::kBytesFromOrigin, fill->received);
-    const shm::Status status = publish(fill);
+    const shm::Status status = publish(fill, &fill->listed);
     if (status == shm::Status::kOk) {
         count(fill->zone, Counter::kFillsStored);
     } else {
         // Its readers can finish all the same; only nobody will find it.
         fill->zone->store.abort(&fill->writer);
         count(fill->zone, reason_of(status));
-        if (fill->leader != nullptr) {
-            fill->leader->reason = reason_of(status);
-        }
+        tell_reason(fill, reason_of(status));
     }
     end_lease(fill, shm::LeaseState::kPublished, 0);
-    if (fill->leader != nullptr) {
-        post_waiter(&fill->leader->waiter);
-    }
+    wake_leader(fill);
 }
 
 }  // namespace slab_cache::ngx

@@ -11,7 +11,7 @@
 
 #include "ngx/glue/ngx.h"
 
-#include "ngx/fill/fill.h"
+#include "ngx/fill/clone_fill.h"
 #include "ngx/fill/origin_response.h"
 
 namespace slab_cache::ngx {
@@ -20,13 +20,13 @@ namespace slab_cache::ngx {
 void note_refusal(Fill* fill, http::Reason reason) noexcept;
 http::Reason reason_of(shm::Status status) noexcept;
 
-ngx_int_t capture_header(Fill* fill) noexcept;
+ngx_int_t capture_header(CloneFill* fill) noexcept;
 // Instead of a header: the fill's request was sent to another location.
-void capture_redirect(Fill* fill) noexcept;
+void capture_redirect(CloneFill* fill) noexcept;
 // Stores an answer that has no body of its own. kNone, or why not. `pin`: the object, where it is wanted.
 http::Reason store_bodyless(Fill* fill, const OriginResponse& origin, shm::Pin* pin) noexcept;
-ngx_int_t capture_body(Fill* fill, ngx_chain_t* in) noexcept;
+ngx_int_t capture_body(CloneFill* fill, ngx_chain_t* in) noexcept;
 // kStoring: the response has ended. Publishes when it is whole, else it was truncated.
-void finish_capture(Fill* fill) noexcept;
+void finish_capture(CloneFill* fill) noexcept;
 
 }  // namespace slab_cache::ngx

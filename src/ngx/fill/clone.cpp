@@ -4,7 +4,7 @@
 
 #include "http/vary.h"
 #include "ngx/conf/conf.h"
-#include "ngx/fill/fill.h"
+#include "ngx/fill/clone_fill.h"
 #include "ngx/request/identity.h"
 #include "ngx/request/cache_key.h"
 #include "ngx/request/slice.h"
@@ -14,7 +14,7 @@ namespace {
 
 struct CloneLog {
     ngx_http_log_ctx_t http;  // first: nginx reads log->data as this
-    Fill* fill;
+    CloneFill* fill;
 };
 
 u_char* log_fill(ngx_log_t* log, u_char* buf, size_t len) noexcept {
@@ -36,7 +36,7 @@ void on_clone_event(ngx_event_t* ev) noexcept {
     auto* r = static_cast<ngx_http_request_t*>(c->data);
     ngx_http_set_log_request(c->log, r);
     if (c->close) {        // worker_shutdown_timeout
-        r->main->count++;  // as on_go_on() in fill.cpp
+        r->main->count++;  // as on_go_on() in clone_fill.cpp
         ngx_http_finalize_request(r, NGX_ERROR);
         ngx_http_run_posted_requests(c);
         return;
@@ -64,7 +64,7 @@ ngx_chain_t* send_to_nobody(ngx_connection_t*, ngx_chain_t* in, off_t) noexcept 
 
 ssize_t recv_nothing(ngx_connection_t*, u_char*, size_t) noexcept { return NGX_AGAIN; }
 
-// Neither watched nor closed by nginx: see fill.h.
+// Neither watched nor closed by nginx: see clone_fill.h.
 void fake_events(ngx_connection_t* c) noexcept {
     c->shared = 1;
     c->send_chain = send_to_nobody;
@@ -471,7 +471,7 @@ void discard_clone(ngx_http_request_t* r) noexcept {
 
 bool is_clone(const ngx_connection_t* c) noexcept { return c->log->handler == log_fill; }
 
-Fill*& fill_on(ngx_connection_t* c) noexcept { return reinterpret_cast<CloneLog*>(c->log->data)->fill; }
+CloneFill*& fill_on(ngx_connection_t* c) noexcept { return reinterpret_cast<CloneLog*>(c->log->data)->fill; }
 
 bool add_request_header(ngx_http_request_t* r, Bytes name, Bytes lowcase, Bytes value) noexcept {
     ngx_table_elt_t h;

@@ -12,7 +12,7 @@
 
 namespace slab_cache::ngx {
 
-struct Fill;
+struct CloneFill;
 
 // A request on a socketless connection with everything that configuration may read of `from` carried over:
 // location, headers (less those with which a client could shape the answer), URI, addresses, captures, set variables.
@@ -26,7 +26,7 @@ void discard_clone(ngx_http_request_t* r) noexcept;
 
 // True for connections made here.
 bool is_clone(const ngx_connection_t* c) noexcept;
-Fill*& fill_on(ngx_connection_t* c) noexcept;  // REQUIRES is_clone(c)
+CloneFill*& fill_on(ngx_connection_t* c) noexcept;  // REQUIRES is_clone(c)
 
 // Adds a request header line to a clone: a revalidation's conditions.
 bool add_request_header(ngx_http_request_t* r, Bytes name, Bytes lowcase, Bytes value) noexcept;

@@ -12,7 +12,7 @@ namespace {
 
 constexpr size_t kReadBytes = 32 * 1024;
 
-bool copy_bytes(Fill* fill, const u_char* data, size_t n) noexcept {
+bool copy_bytes(DirectFill* fill, const u_char* data, size_t n) noexcept {
     fill->received += n;
     const shm::Status status =
         fill->zone->store.append(&fill->writer, {reinterpret_cast<const char*>(data), n}, now_sec());
@@ -22,7 +22,7 @@ bool copy_bytes(Fill* fill, const u_char* data, size_t n) noexcept {
     return status == shm::Status::kOk;
 }
 
-bool copy_file(Fill* fill, ngx_buf_t* b) noexcept {
+bool copy_file(DirectFill* fill, ngx_buf_t* b) noexcept {
     if (fill->read_buffer == nullptr) {
         fill->read_buffer = static_cast<u_char*>(ngx_palloc(fill->request->pool, kReadBytes));
         if (fill->read_buffer == nullptr) {
@@ -41,13 +41,13 @@ bool copy_file(Fill* fill, ngx_buf_t* b) noexcept {
     return true;
 }
 
-void publish_copy(Fill* fill) noexcept {
+void publish_copy(DirectFill* fill) noexcept {
     if (fill->expected >= 0 && fill->received != static_cast<uint64_t>(fill->expected)) {
         stop_copying(fill, http::Reason::kTruncated);
         return;
     }
     count(fill->zone, Counter::kBytesFromOrigin, fill->received);
-    const shm::Status status = publish(fill);
+    const shm::Status status = publish(fill, &fill->listed);
     if (status != shm::Status::kOk) {
         stop_copying(fill, reason_of(status));
         return;
@@ -57,7 +57,7 @@ void publish_copy(Fill* fill) noexcept {
     stop_copying(fill, http::Reason::kNone);
 }
 
-void progress(Fill* fill) noexcept {
+void progress(DirectFill* fill) noexcept {
     if (fill->ticket) {
         shm::WakeSet wake;  // nobody reads it yet: none is woken
         fill->zone->store.lease_progress(fill->ticket, now_ms(), &wake);
@@ -66,21 +66,21 @@ void progress(Fill* fill) noexcept {
 
 }  // namespace
 
-http::Reason begin_copying(Fill* fill, const OriginResponse& origin) noexcept {
+http::Reason begin_copying(DirectFill* fill, const OriginResponse& origin) noexcept {
     http::Reason reason = http::Reason::kNone;
     const shm::Status status = begin_object(fill, origin, &reason);
     if (status != shm::Status::kOk) {
         return reason != http::Reason::kNone ? reason : reason_of(status);
     }
-    set_phase(fill, FillPhase::kStoring);
+    set_phase(fill, DirectPhase::kCopying);
     if (has_no_body(origin.response.status)) {
         publish_copy(fill);  // nginx sends nothing behind such a header, nor an end
     }
     return http::Reason::kNone;
 }
 
-void copy_chain(Fill* fill, ngx_chain_t* in) noexcept {
-    for (; in != nullptr && fill->phase == FillPhase::kStoring; in = in->next) {
+void copy_chain(DirectFill* fill, ngx_chain_t* in) noexcept {
+    for (; in != nullptr && fill->phase == DirectPhase::kCopying; in = in->next) {
         ngx_buf_t* b = in->buf;
         const bool ok = ngx_buf_in_memory(b) ? copy_bytes(fill, b->pos, static_cast<size_t>(b->last - b->pos))
                         : b->in_file         ? copy_file(fill, b)
@@ -95,17 +95,15 @@ void copy_chain(Fill* fill, ngx_chain_t* in) noexcept {
     }
 }
 
-void stop_copying(Fill* fill, http::Reason reason) noexcept {
-    if (fill->phase != FillPhase::kStoring) {
+void stop_copying(DirectFill* fill, http::Reason reason) noexcept {
+    if (fill->phase != DirectPhase::kCopying) {
         return;
     }
     fill->zone->store.abort(&fill->writer);
-    set_phase(fill, FillPhase::kDone);
+    set_phase(fill, DirectPhase::kAnswered);
     if (reason != http::Reason::kNone) {
         count(fill->zone, reason);
-        if (fill->leader != nullptr) {
-            fill->leader->reason = reason;
-        }
+        fill->leader->reason = reason;
     }
     end_lease(fill, shm::LeaseState::kPublished, 0);
 }

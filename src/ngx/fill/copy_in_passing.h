@@ -9,16 +9,16 @@
 
 #include "ngx/glue/ngx.h"
 
-#include "ngx/fill/fill.h"
+#include "ngx/fill/direct_fill.h"
 #include "ngx/fill/origin_response.h"
 
 namespace slab_cache::ngx {
 
-// kNone: the object is begun, and fill->phase is kStoring.
-http::Reason begin_copying(Fill* fill, const OriginResponse& origin) noexcept;
+// kNone: the object is begun, and fill->phase is kCopying.
+http::Reason begin_copying(DirectFill* fill, const OriginResponse& origin) noexcept;
 // The next of the body.
-void copy_chain(Fill* fill, ngx_chain_t* in) noexcept;
+void copy_chain(DirectFill* fill, ngx_chain_t* in) noexcept;
 // It comes to nothing; kNone: it was published. Idempotent.
-void stop_copying(Fill* fill, http::Reason reason) noexcept;
+void stop_copying(DirectFill* fill, http::Reason reason) noexcept;
 
 }  // namespace slab_cache::ngx

@@ -8,7 +8,7 @@
 #include "ngx/fill/copy_in_passing.h"
 #include "ngx/request/accounting.h"
 #include "ngx/conf/credentials.h"
-#include "ngx/fill/fill.h"
+#include "ngx/fill/clone_fill.h"
 #include "ngx/request/response_header.h"
 #include "ngx/request/identity.h"
 #include "ngx/fill/upstream_hooks.h"
@@ -82,15 +82,15 @@ bool is_whole(const ngx_http_request_t* r) noexcept {
            r->headers_out.content_length_n == r->upstream->headers_in.content_length_n;
 }
 
-void settle(Fill* fill) noexcept {
-    if (fill->phase == FillPhase::kFetching) {
-        set_phase(fill, FillPhase::kDone);
+void settle(DirectFill* fill) noexcept {
+    if (fill->phase == DirectPhase::kAsking) {
+        set_phase(fill, DirectPhase::kAnswered);
         fill->zone->fills--;
     }
 }
 
 // Nobody else wants the rest: as without a cache, a client that hangs up ends it.
-void watch_client_again(Fill* fill) noexcept {
+void watch_client_again(DirectFill* fill) noexcept {
     if (fill->watch_client != nullptr && fill->request->upstream->cleanup != nullptr) {
         fill->request->read_event_handler = fill->watch_client;
     }
@@ -118,7 +118,7 @@ void distrust(AnswerHistory* history) noexcept {
 }
 
 // The request went on without us (an error_page, say): a clone's answer would have been stored.
-void end_unanswered(Fill* fill) noexcept {
+void end_unanswered(DirectFill* fill) noexcept {
     settle(fill);
     if (fill->is_trusted) {
         distrust(fill->conf->history);
@@ -127,7 +127,7 @@ void end_unanswered(Fill* fill) noexcept {
 }
 
 // *taken: the zone took the head, whatever became of the rest.
-http::Reason store_whole(Fill* fill, const OriginResponse& origin, bool* taken) noexcept {
+http::Reason store_whole(DirectFill* fill, const OriginResponse& origin, bool* taken) noexcept {
     http::Reason reason = http::Reason::kNone;
     shm::Store& store = fill->zone->store;
     shm::Status status = begin_object(fill, origin, &reason);
@@ -140,7 +140,7 @@ http::Reason store_whole(Fill* fill, const OriginResponse& origin, bool* taken) 
     count(fill->zone, Counter::kBytesFromOrigin, fill->received);
     status = store.append(&fill->writer, {reinterpret_cast<char*>(b.pos), fill->received}, now_sec());
     if (status == shm::Status::kOk) {
-        status = publish(fill);
+        status = publish(fill, &fill->listed);
     }
     store.abort(&fill->writer);
     if (status != shm::Status::kOk) {
@@ -156,7 +156,7 @@ ngx_int_t show_stored(ngx_http_request_t* r, Ctx* ctx, const OriginResponse& ori
     if (!cache::decode_head(ctx->direct->head, &ctx->stored)) {
         return NGX_ERROR;  // written a moment ago: cannot happen
     }
-    ctx->origin_age = origin.response.fields.has("Age") ? http::received_age(origin.response.fields) : -1;
+    ctx->from_fill.origin_age = origin.response.fields.has("Age") ? http::received_age(origin.response.fields) : -1;
     const bool own_location = is_location_ours(r->headers_out);
     const bool no_server = is_server_withheld(r->headers_out);
     ngx_http_clean_header(r);
@@ -174,7 +174,7 @@ ngx_int_t show_stored(ngx_http_request_t* r, Ctx* ctx, const OriginResponse& ori
 }
 
 // The origin was asked. From here on nobody but the origin ends this.
-void ignore_client(ngx_http_request_t* r, Fill* fill) noexcept {
+void ignore_client(ngx_http_request_t* r, DirectFill* fill) noexcept {
     hook_first_read(fill);
     fill->watch_client = r->read_event_handler;
     r->read_event_handler = ngx_http_block_reading;
@@ -185,7 +185,7 @@ void ignore_client(ngx_http_request_t* r, Fill* fill) noexcept {
 
 // Not what this location's answers are like: others shall not rely on it.
 http::Reason store_in_passing(Ctx* ctx, const OriginResponse& origin) noexcept {
-    Fill* fill = ctx->direct;
+    DirectFill* fill = ctx->direct;
     if (fill->is_trusted) {
         watch_client_again(fill);
         distrust(ctx->conf->history);
@@ -194,7 +194,7 @@ http::Reason store_in_passing(Ctx* ctx, const OriginResponse& origin) noexcept {
 }
 
 http::Reason store_answer(Ctx* ctx, const OriginResponse& origin, bool whole) noexcept {
-    Fill* fill = ctx->direct;
+    DirectFill* fill = ctx->direct;
     if (!whole) {
         return store_in_passing(ctx, origin);
     }
@@ -207,7 +207,9 @@ http::Reason store_answer(Ctx* ctx, const OriginResponse& origin, bool whole) no
         ctx->reason = lost;
         count(fill->zone, lost);
     }
-    ctx->direct_stored = lost == http::Reason::kNone;
+    if (lost == http::Reason::kNone) {
+        ctx->object = ObjectAt::kDirect;
+    }
     end_lease(fill, shm::LeaseState::kPublished, 0);
     return http::Reason::kNone;
 }
@@ -234,7 +236,7 @@ ngx_int_t await_whole(ngx_http_request_t* r) noexcept {
     return NGX_AGAIN;
 }
 
-bool is_asking(const Ctx* ctx) noexcept { return ctx->direct != nullptr && ctx->direct->phase == FillPhase::kFetching; }
+bool is_asking(const Ctx* ctx) noexcept { return ctx->direct != nullptr && ctx->direct->phase == DirectPhase::kAsking; }
 
 bool may_copy_in_passing(const Ctx* ctx) noexcept {
     const ngx_http_request_t* r = ctx->request;
@@ -254,10 +256,16 @@ bool may_fill_whole(const Ctx* ctx, const shm::Ticket& lease) noexcept {
 }
 
 bool begin_direct_fill(Ctx* ctx, const shm::Ticket& lease, Trust trust) noexcept {
-    Fill* fill = new_direct_fill(ctx);
+    auto* fill = pool_new<DirectFill>(ctx->request->pool);
     if (fill == nullptr) {
         return false;
     }
+    begin_fill(fill, ctx, ctx->request);
+    fill->url.host = ctx->url.host;  // on the same pool
+    fill->url.uri = ctx->url.uri;
+    fill->url.inner_path = ctx->url.inner_path;
+    fill->url.inner_args = ctx->url.inner_args;
+    fill->key = ctx->key;
     fill->leader = ctx;
     fill->ticket = lease;
     fill->is_trusted = trust == Trust::kWhole;
@@ -268,8 +276,8 @@ bool begin_direct_fill(Ctx* ctx, const shm::Ticket& lease, Trust trust) noexcept
     if (!ctx->is_passing) {
         count(fill->zone, Counter::kFills);
     }
-    list_under_way(fill->zone, &fill->listed, fill->request->pool, fill->host, fill->uri, fill->stale);
-    fill->birth = fill->zone->store.birth_stamp();  // before the origin is asked, as in fill.cpp
+    list_under_way(fill->zone, &fill->listed, fill->request->pool, fill->url.host, fill->url.uri, {});
+    fill->birth = fill->zone->store.birth_stamp();  // before the origin is asked, as in clone_fill.cpp
     fill->zone->store.unpin(&ctx->stale);           // it is not asked about
     ctx->stale_servable = false;
     ctx->direct = fill;
@@ -278,7 +286,7 @@ bool begin_direct_fill(Ctx* ctx, const shm::Ticket& lease, Trust trust) noexcept
 }
 
 ngx_int_t run_direct_fill(ngx_http_request_t* r, Ctx* ctx) noexcept {
-    Fill* fill = ctx->direct;
+    DirectFill* fill = ctx->direct;
     ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0, "slab_cache: direct fill, trusted:%d", fill->is_trusted);
     bool over = false;
     fill->over = &over;
@@ -288,7 +296,7 @@ ngx_int_t run_direct_fill(ngx_http_request_t* r, Ctx* ctx) noexcept {
         return NGX_DONE;
     }
     fill->over = nullptr;
-    if (fill->phase != FillPhase::kFetching || get_ctx(r) != ctx) {
+    if (fill->phase != DirectPhase::kAsking || get_ctx(r) != ctx) {
         return NGX_DONE;
     }
     if (r->upstream != nullptr && r->upstream->cleanup != nullptr) {
@@ -301,7 +309,7 @@ ngx_int_t run_direct_fill(ngx_http_request_t* r, Ctx* ctx) noexcept {
 }
 
 ngx_int_t direct_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
-    Fill* fill = ctx->direct;
+    DirectFill* fill = ctx->direct;
     settle(fill);
     count_answered(ctx);
     const bool whole = is_whole(r);
@@ -329,7 +337,7 @@ ngx_int_t direct_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
     } else {
         clear_mark(fill->zone, mark_digest(fill->digest, fill->identity, fill->kind));
     }
-    http::Reason no = why_not_stored(fill, origin);
+    http::Reason no = why_not_stored(fill, origin, {});
     if (no == http::Reason::kNone) {
         no = origin.kind == AnswerKind::kBody ? store_answer(ctx, origin, whole) : http::Reason::kErrorPage;
     }
@@ -342,7 +350,7 @@ ngx_int_t direct_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
 }
 
 void direct_body(ngx_http_request_t* r, Ctx* ctx, ngx_chain_t* in) noexcept {
-    Fill* fill = ctx->direct;
+    DirectFill* fill = ctx->direct;
     if (r->postponed != nullptr && !is_one_piece(ctx)) {  // parts of it are still to come, in between
         fill->is_broken = true;
         stop_copying(fill, http::Reason::kSubrequest);
@@ -365,7 +373,7 @@ void leave_direct_location(ngx_http_request_t* r) noexcept {
     if (ctx == nullptr || !is_asking(ctx)) {
         return;
     }
-    Fill* fill = ctx->direct;
+    DirectFill* fill = ctx->direct;
     OriginResponse origin;
     if (!read_redirect(fill, &origin)) {
         end_unanswered(fill);
@@ -373,7 +381,7 @@ void leave_direct_location(ngx_http_request_t* r) noexcept {
     }
     settle(fill);
     count_answered(ctx);
-    http::Reason no = why_not_stored(fill, origin);
+    http::Reason no = why_not_stored(fill, origin, {});
     if (no == http::Reason::kNone) {
         no = store_bodyless(fill, origin, nullptr);
     }
@@ -387,7 +395,7 @@ void leave_direct_location(ngx_http_request_t* r) noexcept {
 namespace {
 
 void leave_direct(Ctx* ctx) noexcept {
-    Fill* fill = ctx->direct;
+    DirectFill* fill = ctx->direct;
     if (fill == nullptr) {
         return;
     }
@@ -412,7 +420,7 @@ void leave_fills(Ctx* ctx) noexcept {
     leave_direct(ctx);
 }
 
-void note_history(const Fill* fill) noexcept {
+void note_history(const CloneFill* fill) noexcept {
     AnswerHistory* history = fill->conf->history;
     history->whole_in_row = fits_buffer(fill->request) ? history->whole_in_row + 1 : 0;
     history->whole_in_row = history->whole_in_row < kMostNeeded ? history->whole_in_row : kMostNeeded;

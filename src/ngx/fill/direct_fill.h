@@ -1,6 +1,6 @@
 // ngx/fill/direct_fill.h — a fill out of the client's own request.
 //
-// What        A fill is a request of its own (fill.h), so that no client can shape, slow or abort it. Two kinds of answers
+// What        A fill is a request of its own (clone_fill.h), so that no client can shape, slow or abort it. Two kinds of answers
 //             are stored out of the client's request itself.
 // Whole       An answer that lies whole in the upstream's buffer when its header is judged is stored, published and its
 //             waiters woken before the first byte goes to the client. Where a location's answers are like that (AnswerHistory,
@@ -11,17 +11,26 @@
 //             answer is copied into the zone as it goes by, and published when it has ended. So is an answer that was
 //             expected to be whole and is not. A client that hangs up ends it, as it does without a cache.
 // Parts       An answer that is made of subrequests' output does not pass here in one piece: it is not stored.
-// Death       as in fill.h: the lease is overtaken.
+// Death       as in clone_fill.h: the lease is overtaken.
 // Threading   one worker's event loop.
-// Ownership   the Fill lies on the client's pool, as Ctx::direct. leave_fills() ends it, whatever way the request ends.
+// Ownership   the DirectFill lies on the client's pool, as Ctx::direct. leave_fills() ends it, whatever way the request ends.
 // Errors      what cannot be stored goes on as without a cache, with a reason.
 #pragma once
 
 #include "ngx/glue/ngx.h"
 
-#include "ngx/request/ctx.h"
+#include "ngx/fill/fetch.h"
 
 namespace slab_cache::ngx {
+
+struct CloneFill;
+
+struct DirectFill : Fill {                        // `leader` is the request that asks
+    DirectPhase phase;                            // written by set_phase() alone
+    bool is_trusted;                              // the answer is likely to be whole
+    bool is_broken;                               // parts of it went by elsewhere
+    void (*watch_client)(ngx_http_request_t* r);  // nginx's own, over the connection that asks
+};
 
 enum class Trust : uint8_t { kNone, kWhole };
 
@@ -51,6 +60,6 @@ bool waits_for_whole(ngx_http_request_t* r) noexcept;
 ngx_int_t await_whole(ngx_http_request_t* r) noexcept;
 
 // A clone's answer, before its body is touched: was it one that could have been stored directly?
-void note_history(const Fill* fill) noexcept;
+void note_history(const CloneFill* fill) noexcept;
 
 }  // namespace slab_cache::ngx

@@ -4,7 +4,7 @@
 
 #include "http/interim.h"
 #include "ngx/fill/clone.h"
-#include "ngx/fill/fill.h"
+#include "ngx/fill/clone_fill.h"
 #include "ngx/glue/write_interim.h"
 #include "ngx/request/cache_key.h"
 
@@ -15,7 +15,7 @@ namespace {
 // Who is waiting for this response at first hand; nullptr when nobody can be sent a 1xx.
 ngx_http_request_t* reader_of(ngx_http_request_t* r) noexcept {
     if (is_clone(r->connection)) {
-        const Fill* fill = fill_of(r);
+        const CloneFill* fill = fill_of(r);
         if (fill == nullptr || fill->request != r || fill->leader == nullptr) {
             return nullptr;
         }

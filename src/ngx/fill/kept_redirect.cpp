@@ -45,7 +45,7 @@ bool keep_redirect(Ctx* leader, const http::Fields& fields) noexcept {
         n++;
     }
     redirect->fields = {lines, n};
-    leader->redirect = redirect;
+    leader->from_fill.redirect = redirect;
     return true;
 }
 

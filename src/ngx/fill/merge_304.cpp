@@ -10,7 +10,7 @@
 namespace slab_cache::ngx {
 namespace {
 
-bool merge_lines(Fill* fill, const http::Fields& stored, const http::Fields& update, Lines* out) noexcept {
+bool merge_lines(CloneFill* fill, const http::Fields& stored, const http::Fields& update, Lines* out) noexcept {
     const http::Policy& policy = fill->conf->policy;
     out->data = static_cast<http::Field*>(
         ngx_palloc(fill->request->pool, (stored.size + update.size + 4) * sizeof(http::Field)));
@@ -27,7 +27,7 @@ bool merge_lines(Fill* fill, const http::Fields& stored, const http::Fields& upd
 }
 
 // The lines of the 304 that nginx passes on and that may replace stored ones; its Connection is in `raw` alone.
-bool passed_lines(Fill* fill, const http::Fields& raw, Lines* out) noexcept {
+bool passed_lines(CloneFill* fill, const http::Fields& raw, Lines* out) noexcept {
     ngx_http_request_t* r = fill->request;
     const http::Fields passed = list_fields(r->pool, &r->headers_out.headers, 1, &out->data);
     if (out->data == nullptr) {
@@ -63,7 +63,8 @@ bool stored_fields(ngx_pool_t* pool, const cache::StoredResponse& stored, http::
     return true;
 }
 
-bool merge_header(Fill* fill, const OriginResponse& origin, const cache::StoredResponse& stored, Merge* out) noexcept {
+bool merge_header(CloneFill* fill, const OriginResponse& origin, const cache::StoredResponse& stored,
+                  Merge* out) noexcept {
     Lines update;
     Lines all;
     if (!passed_lines(fill, origin.response.fields, &update) ||

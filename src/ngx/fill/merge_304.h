@@ -8,7 +8,7 @@
 #include "ngx/glue/ngx.h"
 
 #include "cache/stored_head.h"
-#include "ngx/fill/fill.h"
+#include "ngx/fill/clone_fill.h"
 #include "ngx/fill/origin_response.h"
 
 namespace slab_cache::ngx {
@@ -31,6 +31,7 @@ struct Merge {
 bool stored_fields(ngx_pool_t* pool, const cache::StoredResponse& stored, http::Fields* out) noexcept;
 
 // False when memory ran out, or the stored head is nonsense.
-bool merge_header(Fill* fill, const OriginResponse& origin, const cache::StoredResponse& stored, Merge* out) noexcept;
+bool merge_header(CloneFill* fill, const OriginResponse& origin, const cache::StoredResponse& stored,
+                  Merge* out) noexcept;
 
 }  // namespace slab_cache::ngx

@@ -29,10 +29,10 @@ ngx_str_t* find_in(const ngx_http_request_t* asking, const LocConf* conf, const 
 
 }  // namespace
 
-bool keep_controls(const Fill* fill, const OriginResponse& origin, Lines* lines) noexcept {
+bool keep_controls(const Fetch* fetch, const OriginResponse& origin, Lines* lines) noexcept {
     bool any = false;
     for (const Control& c : kControls) {
-        const ngx_str_t* value = origin.from_upstream ? find_in(fill->request, fill->conf, c) : nullptr;
+        const ngx_str_t* value = origin.from_upstream ? find_in(fetch->request, fetch->conf, c) : nullptr;
         http::Field* kept = nullptr;
         for (size_t i = 0; i < lines->size; i++) {
             kept = lines->data[i].name == c.kept ? &lines->data[i] : kept;
@@ -47,7 +47,7 @@ bool keep_controls(const Fill* fill, const OriginResponse& origin, Lines* lines)
     return any;
 }
 
-bool obey_controls_of(ngx_http_request_t* r, const Fill* fill) noexcept {
+bool obey_controls_of(ngx_http_request_t* r, const CloneFill* fill) noexcept {
     for (const Control& c : kControls) {
         const ngx_str_t* value = find_in(fill->request, fill->conf, c);
         Bytes copy;

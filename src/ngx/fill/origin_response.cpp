@@ -65,7 +65,7 @@ bool read_response(ngx_http_request_t* r, int64_t asked_sec, OriginResponse* out
     return true;
 }
 
-uint32_t failure_bits(Fill* fill, const OriginResponse& origin) noexcept {
+uint32_t failure_bits(const Fill* fill, const OriginResponse& origin) noexcept {
     if (origin.from_upstream || fill->request->upstream == nullptr) {
         return http::stale_on_status(static_cast<uint16_t>(origin.origin_status));
     }
@@ -94,8 +94,8 @@ bool is_about_a_failure(const Fill* fill, const OriginResponse& origin) noexcept
 int64_t body_length(const Fill* fill, const OriginResponse& origin) noexcept {
     const off_t told = fill->request->headers_out.content_length_n;
     http::ContentRange part;
-    const bool is_part = told < 0 && fill->is_sliced && origin.response.status == NGX_HTTP_PARTIAL_CONTENT &&
-                         http::answers_slice(fill->slice, origin.response.fields, &part);
+    const bool is_part = told < 0 && fill->slice && origin.response.status == NGX_HTTP_PARTIAL_CONTENT &&
+                         http::answers_slice(*fill->slice, origin.response.fields, &part);
     return is_part ? static_cast<int64_t>(part.range.length()) : told;
 }
 
@@ -115,7 +115,7 @@ bool is_redirect_lost(const ngx_http_request_t* r) noexcept {
 http::Request asked_facts(const Fill* fill) noexcept {
     http::Request request = request_facts(fill->request);
     request.has_authorization = fill->has_authorization;
-    request.slice = fill->is_sliced ? &fill->slice : nullptr;
+    request.slice = fill->slice ? &*fill->slice : nullptr;
     return request;
 }
 
@@ -152,13 +152,13 @@ bool read_redirect(Fill* fill, OriginResponse* out) noexcept {
     return true;
 }
 
-bool confirms_stored(Fill* fill, const OriginResponse& origin) noexcept {
+bool confirms_stored(const CloneFill* fill, const OriginResponse& origin) noexcept {
     cache::HeadFixed stored;
     return origin.response.status == NGX_HTTP_NOT_MODIFIED && origin.from_upstream && fill->stale &&
            cache::decode_facts(shm::Store::head(fill->stale), &stored) && may_be_confirmed(stored.facts.status);
 }
 
-bool stale_instead(Fill* fill, const OriginResponse& origin) noexcept {
+bool stale_instead(const CloneFill* fill, const OriginResponse& origin) noexcept {
     if (!fill->stale || !fill->stale_servable) {
         return false;
     }
@@ -170,7 +170,7 @@ bool stale_instead(Fill* fill, const OriginResponse& origin) noexcept {
     return http::may_serve_stale(stored.facts, static_cast<http::StaleOn>(bits), fill->conf->policy, now_sec());
 }
 
-http::Reason why_not_stored(Fill* fill, const OriginResponse& origin) noexcept {
+http::Reason why_not_stored(Fill* fill, const OriginResponse& origin, const shm::Pin& stale) noexcept {
     ngx_http_request_t* r = fill->request;
     if (r->http_version < NGX_HTTP_VERSION_10) {
         return http::Reason::kStatus;  // no header at all: nginx takes that for HTTP/0.9
@@ -184,9 +184,9 @@ http::Reason why_not_stored(Fill* fill, const OriginResponse& origin) noexcept {
     if (origin.kind == AnswerKind::kStatus && !origin.intercepted && origin.freshness.source != http::Source::kValid) {
         return http::Reason::kErrorPage;
     }
-    if (fill->stale) {
+    if (stale) {
         cache::HeadFixed stored;
-        if (cache::decode_facts(shm::Store::head(fill->stale), &stored) &&
+        if (cache::decode_facts(shm::Store::head(stale), &stored) &&
             !http::may_replace(origin.response.status, origin.freshness, stored.facts, fill->conf->policy, now_sec())) {
             return http::Reason::kKeepsBetter;
         }
@@ -226,8 +226,8 @@ http::Reason judge_pass(ngx_http_request_t* r, const LocConf* conf) noexcept {
     }
     origin.freshness = http::evaluate_freshness(origin.response, conf->policy, 0);
     http::Request request = request_facts(r);
-    if (const Ctx* ctx = get_ctx(r); ctx != nullptr && ctx->is_sliced) {
-        request.slice = &ctx->slice;
+    if (const Ctx* ctx = get_ctx(r); ctx != nullptr && ctx->part.is_asked()) {
+        request.slice = &ctx->part.range;
     }
     return http::storable(request, origin.response, origin.freshness, conf->policy).reason;
 }

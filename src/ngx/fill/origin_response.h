@@ -8,7 +8,7 @@
 
 #include "http/freshness.h"
 #include "http/message.h"
-#include "ngx/fill/fill.h"
+#include "ngx/fill/clone_fill.h"
 
 namespace slab_cache::ngx {
 
@@ -41,11 +41,11 @@ bool read_origin(Fill* fill, OriginResponse* out) noexcept;
 // The same of an answer that redirects; false where it was no origin that did.
 bool read_redirect(Fill* fill, OriginResponse* out) noexcept;
 // Is it the 304 that says that what the fill started from is still right?
-bool confirms_stored(Fill* fill, const OriginResponse& origin) noexcept;
+bool confirms_stored(const CloneFill* fill, const OriginResponse& origin) noexcept;
 // Would a stale object that the fill started from be the better answer?
-bool stale_instead(Fill* fill, const OriginResponse& origin) noexcept;
-// kNone: store it.
-http::Reason why_not_stored(Fill* fill, const OriginResponse& origin) noexcept;
+bool stale_instead(const CloneFill* fill, const OriginResponse& origin) noexcept;
+// kNone: store it. `stale`: what the fill started from, or empty.
+http::Reason why_not_stored(Fill* fill, const OriginResponse& origin, const shm::Pin& stale) noexcept;
 // The response as such is the reason, so the next one will likely be refused too.
 bool leaves_mark(http::Reason reason) noexcept;
 

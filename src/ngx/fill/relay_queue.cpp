@@ -18,7 +18,7 @@ constexpr unsigned kFillBuffered = 0x08;  // r->buffered bit of a fill with pend
 
 // A buffer to copy into, appended to the queue.
 ngx_buf_t* new_buffer(Ctx* leader) noexcept {
-    Relay* relay = leader->relay;
+    Relay* relay = leader->from_fill.relay;
     ngx_pool_t* pool = leader->request->pool;
     ngx_chain_t* link = ngx_chain_get_free_buf(pool, &relay->free);
     if (link == nullptr) {
@@ -57,7 +57,7 @@ bool copy_type(ngx_http_request_t* r, const ngx_http_headers_out_t& in) noexcept
     return pool_copy(r->pool, in.content_type, &out.content_type) && pool_copy(r->pool, in.charset, &out.charset);
 }
 
-bool copy_header(Ctx* leader, Fill* fill) noexcept {
+bool copy_header(Ctx* leader, CloneFill* fill) noexcept {
     ngx_http_request_t* from = fill->request;
     ngx_http_request_t* r = leader->request;
     auto& in = from->headers_out;
@@ -98,8 +98,8 @@ bool copy_header(Ctx* leader, Fill* fill) noexcept {
 }
 
 // Copies one buf as far as the queue has room. True when it was taken whole.
-bool take_buf(Ctx* leader, Fill* fill, ngx_buf_t* b) noexcept {
-    Relay* relay = leader->relay;
+bool take_buf(Ctx* leader, CloneFill* fill, ngx_buf_t* b) noexcept {
+    Relay* relay = leader->from_fill.relay;
     while (relay->queued < relay->bound) {
         if (ngx_buf_in_memory(b)) {
             const auto left = static_cast<size_t>(b->last - b->pos);
@@ -133,7 +133,7 @@ bool take_buf(Ctx* leader, Fill* fill, ngx_buf_t* b) noexcept {
 
 }  // namespace
 
-bool start_relay(Ctx* leader, Fill* fill) noexcept {
+bool start_relay(Ctx* leader, CloneFill* fill) noexcept {
     const bool header_sent = static_cast<bool>(leader->pin);  // the head came from the zone
     auto* relay = pool_new<Relay>(leader->request->pool);
     if (relay == nullptr || (!header_sent && !copy_header(leader, fill))) {
@@ -142,12 +142,12 @@ bool start_relay(Ctx* leader, Fill* fill) noexcept {
     relay->queue_end = &relay->queue;
     relay->header_sent = header_sent;
     relay->bound = kRelayQueueBytes;
-    leader->relay = relay;
+    leader->from_fill.relay = relay;
     return true;
 }
 
 void relay_bytes(Ctx* leader, Bytes bytes) noexcept {
-    Relay* relay = leader->relay;
+    Relay* relay = leader->from_fill.relay;
     while (!bytes.empty()) {
         ngx_buf_t* b = last_buffer(relay);
         if (b == nullptr || b->last == b->end) {
@@ -165,13 +165,13 @@ void relay_bytes(Ctx* leader, Bytes bytes) noexcept {
     }
 }
 
-ngx_int_t relay_chain(Fill* fill, ngx_chain_t* in) noexcept {
+ngx_int_t relay_chain(CloneFill* fill, ngx_chain_t* in) noexcept {
     Ctx* leader = fill->leader;
     ngx_http_request_t* r = fill->request;
     if (in != nullptr && ngx_chain_add_copy(r->pool, &fill->pending, in) != NGX_OK) {
         return NGX_ERROR;
     }
-    if (leader == nullptr || leader->relay == nullptr) {
+    if (leader == nullptr || leader->from_fill.relay == nullptr) {
         return NGX_ERROR;
     }
     while (fill->pending != nullptr) {
@@ -183,7 +183,7 @@ ngx_int_t relay_chain(Fill* fill, ngx_chain_t* in) noexcept {
         fill->pending = cl->next;
         ngx_free_chain(r->pool, cl);
         if (last) {
-            set_phase(fill, FillPhase::kDone);
+            set_phase(fill, ClonePhase::kDone);
             hand_on_trailers(fill);
             end_relay(leader, true);
             break;
@@ -199,9 +199,9 @@ ngx_int_t relay_chain(Fill* fill, ngx_chain_t* in) noexcept {
 }
 
 void end_relay(Ctx* leader, bool whole) noexcept {
-    if (leader->relay != nullptr && !leader->relay->ended) {
-        leader->relay->ended = true;
-        leader->relay->whole = whole;
+    if (leader->from_fill.relay != nullptr && !leader->from_fill.relay->ended) {
+        leader->from_fill.relay->ended = true;
+        leader->from_fill.relay->whole = whole;
         post_waiter(&leader->waiter);
     }
 }

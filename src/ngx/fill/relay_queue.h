@@ -8,7 +8,7 @@
 
 #include "ngx/glue/ngx.h"
 
-#include "ngx/fill/fill.h"
+#include "ngx/fill/clone_fill.h"
 #include "ngx/request/ctx.h"
 
 namespace slab_cache::ngx {
@@ -29,9 +29,10 @@ struct Relay {
     bool flush;  // the origin paused: do not hold back what there is
 };
 
-bool start_relay(Ctx* leader, Fill* fill) noexcept;
-void relay_bytes(Ctx* leader, Bytes bytes) noexcept;          // copies; the queue may go over its bound by this much
-ngx_int_t relay_chain(Fill* fill, ngx_chain_t* in) noexcept;  // a body filter's work; what does not fit stays pending
+bool start_relay(Ctx* leader, CloneFill* fill) noexcept;
+void relay_bytes(Ctx* leader, Bytes bytes) noexcept;  // copies; the queue may go over its bound by this much
+ngx_int_t relay_chain(CloneFill* fill,
+                      ngx_chain_t* in) noexcept;  // a body filter's work; what does not fit stays pending
 void end_relay(Ctx* leader, bool whole) noexcept;
 
 inline size_t chain_bytes(ngx_chain_t* cl) noexcept {

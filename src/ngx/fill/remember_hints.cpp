@@ -32,16 +32,16 @@ bool store_hints(shm::Store* store, const shm::NewEntry& what) noexcept {
 
 }  // namespace
 
-void remember_hints(Fill* fill, const http::Fields& fields, const shm::NewEntry& object) noexcept {
-    if (!fill->conf->early_hints || fill->identity == kHeadIdentity || fill->identity == kPostIdentity) {
+void remember_hints(Fetch* fetch, const http::Fields& fields, const shm::NewEntry& object) noexcept {
+    if (!fetch->conf->early_hints || fetch->identity == kHeadIdentity || fetch->identity == kPostIdentity) {
         return;
     }
-    shm::Store& store = fill->zone->store;
+    shm::Store& store = fetch->zone->store;
     shm::NewEntry what = object;
-    what.digest = cache::side_digest(object.digest, fill->identity);
+    what.digest = cache::side_digest(object.digest, fetch->identity);
     size_t size = 0;
     if (fields.has("Link")) {
-        auto* text = static_cast<char*>(ngx_pnalloc(fill->request->pool, http::kMaxHintsBytes));
+        auto* text = static_cast<char*>(ngx_pnalloc(fetch->request->pool, http::kMaxHintsBytes));
         size = text != nullptr ? http::hints_of(fields, text, http::kMaxHintsBytes) : 0;
         what.head = {text, size};
     }
@@ -49,11 +49,11 @@ void remember_hints(Fill* fill, const http::Fields& fields, const shm::NewEntry&
     what.body_bytes = 0;
     what.fill_cost_us = 0;
     what.fresh_until_sec = what.stale_until_sec = now_sec() + kHintsSec;
-    const UrlOf url{fill->request->pool, fill->host, fill->uri};
+    const UrlOf url{fetch->request->pool, fetch->url.host, fetch->url.uri};
     shm::Pin old;
     const bool is_known = store.find(what.digest, what.key, &old) == shm::Status::kOk;
     const bool is_done =
-        is_known && size != 0 && is_same(old, what) && validity_of(fill->zone, url, old) == shm::Validity::kValid;
+        is_known && size != 0 && is_same(old, what) && validity_of(fetch->zone, url, old) == shm::Validity::kValid;
     store.unpin(&old);
     // Where the new ones find no room, the old must not stay for the truth.
     if (!is_done && (size == 0 || !store_hints(&store, what)) && is_known) {

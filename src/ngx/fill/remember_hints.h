@@ -8,11 +8,11 @@
 
 #include "ngx/glue/ngx.h"
 
-#include "ngx/fill/fill.h"
+#include "ngx/fill/fetch.h"
 
 namespace slab_cache::ngx {
 
 // The object was begun, with these fields. One without hints forgets those there were.
-void remember_hints(Fill* fill, const http::Fields& fields, const shm::NewEntry& object) noexcept;
+void remember_hints(Fetch* fetch, const http::Fields& fields, const shm::NewEntry& object) noexcept;
 
 }  // namespace slab_cache::ngx

@@ -85,22 +85,22 @@ bool give_to_leader(Ctx* leader, const http::Field& field, size_t room) noexcept
         return true;
     }
     ngx_pool_t* pool = leader->request->pool;
-    if (leader->own_fields == nullptr) {
-        leader->own_fields = static_cast<http::Field*>(ngx_palloc(pool, room * sizeof(http::Field)));
-        leader->own_count = 0;
+    if (leader->from_fill.own_fields == nullptr) {
+        leader->from_fill.own_fields = static_cast<http::Field*>(ngx_palloc(pool, room * sizeof(http::Field)));
+        leader->from_fill.own_count = 0;
     }
     http::Field copy;
-    if (leader->own_fields == nullptr || !pool_copy(pool, field.name, &copy.name) ||
+    if (leader->from_fill.own_fields == nullptr || !pool_copy(pool, field.name, &copy.name) ||
         !pool_copy(pool, field.value, &copy.value)) {
         return false;
     }
-    leader->own_fields[leader->own_count++] = copy;
+    leader->from_fill.own_fields[leader->from_fill.own_count++] = copy;
     return true;
 }
 
 // Of a status nginx keeps only what belongs to it, whoever made it: the rest is the page's.
-bool status_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexcept {
-    ngx_http_request_t* r = fill->request;
+bool status_lines(Fetch* fetch, const OriginResponse& origin, Lines* lines) noexcept {
+    ngx_http_request_t* r = fetch->request;
     http::Field* all = nullptr;
     const http::Fields out = list_fields(r->pool, &r->headers_out.headers, 1, &all);
     if (all == nullptr) {
@@ -118,18 +118,18 @@ bool status_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexce
 
 // Of a redirect, and of a status that nginx intercepts, all that may be stored, X-Accel-… among it: what nginx takes to the
 // new location is taken on each way there, and variables find the rest.
-bool raw_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexcept {
-    ngx_http_request_t* r = fill->request;
+bool raw_lines(Fetch* fetch, const OriginResponse& origin, Lines* lines) noexcept {
+    ngx_http_request_t* r = fetch->request;
     lines->data =
         static_cast<http::Field*>(ngx_palloc(r->pool, (origin.response.fields.size + 2) * sizeof(http::Field)));
     lines->size = 0;
     if (lines->data == nullptr) {
         return false;
     }
-    const http::FieldJudge judge(origin.response.fields, fill->conf->policy);
+    const http::FieldJudge judge(origin.response.fields, fetch->conf->policy);
     for (const http::Field& field : origin.response.fields) {
         if (!base::equal_nocase(field.name, "Content-Length") &&
-            !http::is_tag_field(field.name, fill->conf->policy.tags) && judge.may_store(field.name)) {
+            !http::is_tag_field(field.name, fetch->conf->policy.tags) && judge.may_store(field.name)) {
             lines->add(field.name, field.value);
         }
     }
@@ -137,13 +137,13 @@ bool raw_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexcept 
 }
 
 // What the client would have been sent, as far as it may be stored, in the origin's order.
-bool stored_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexcept {
-    ngx_http_request_t* r = fill->request;
+bool stored_lines(Fetch* fetch, const OriginResponse& origin, Lines* lines) noexcept {
+    ngx_http_request_t* r = fetch->request;
     if (origin.kind == AnswerKind::kStatus) {
-        return origin.intercepted ? raw_lines(fill, origin, lines) : status_lines(fill, origin, lines);
+        return origin.intercepted ? raw_lines(fetch, origin, lines) : status_lines(fetch, origin, lines);
     }
     if (origin.kind == AnswerKind::kRedirect) {
-        return raw_lines(fill, origin, lines);
+        return raw_lines(fetch, origin, lines);
     }
     http::Field* all = nullptr;
     const http::Fields out = list_fields(r->pool, &r->headers_out.headers, 4, &all);
@@ -152,21 +152,21 @@ bool stored_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexce
     if (all == nullptr || lines->data == nullptr || !copy_content_type(r, lines)) {
         return false;
     }
-    const http::FieldJudge judge(origin.response.fields, fill->conf->policy);
+    const http::FieldJudge judge(origin.response.fields, fetch->conf->policy);
     for (const http::Field& field : out) {
         if (base::equal_nocase(field.name, "Content-Length") || base::equal_nocase(field.name, "Content-Type") ||
-            http::is_tag_field(field.name, fill->conf->policy.tags)) {
+            http::is_tag_field(field.name, fetch->conf->policy.tags)) {
             continue;
         }
         if (!judge.may_store(field.name)) {
-            if (judge.is_for_leader(field.name) && !give_to_leader(fill->leader, field, out.size)) {
+            if (judge.is_for_leader(field.name) && !give_to_leader(fetch->leader, field, out.size)) {
                 return false;
             }
             continue;
         }
         lines->add(field.name, field.value);
     }
-    if (fill->identity == kHeadIdentity && !add_length(r, lines)) {
+    if (fetch->identity == kHeadIdentity && !add_length(r, lines)) {
         return false;
     }
     if (!origin.from_upstream && !lines->has("Last-Modified")) {
@@ -177,7 +177,7 @@ bool stored_lines(Fill* fill, const OriginResponse& origin, Lines* lines) noexce
     return add_date(r, origin.response, origin.freshness.date, lines);
 }
 
-bool build_head(Fill* fill, const Lines& lines, const http::Response& response, const http::Freshness& freshness,
+bool build_head(Fetch* fetch, const Lines& lines, const http::Response& response, const http::Freshness& freshness,
                 Bytes* head) noexcept {
     size_t size = sizeof(cache::HeadFixed) + kHeadSlack;
     size_t wire = 0;
@@ -190,10 +190,10 @@ bool build_head(Fill* fill, const Lines& lines, const http::Response& response, 
             last_modified = http::parse_date(field.value, response.response_time).value_or(-1);
         }
     }
-    if (wire > fill->conf->policy.max_header_bytes) {
+    if (wire > fetch->conf->policy.max_header_bytes) {
         return false;
     }
-    auto* buffer = static_cast<char*>(ngx_palloc(fill->request->pool, size));
+    auto* buffer = static_cast<char*>(ngx_palloc(fetch->request->pool, size));
     if (buffer == nullptr) {
         return false;
     }
@@ -208,27 +208,27 @@ bool build_head(Fill* fill, const Lines& lines, const http::Response& response, 
     return true;
 }
 
-void set_times(shm::NewEntry* what, Fill* fill, const http::Response& response,
+void set_times(shm::NewEntry* what, Fetch* fetch, const http::Response& response,
                const http::Freshness& freshness) noexcept {
     const http::StoredFacts facts = stored_facts(response, freshness);
-    what->birth = fill->birth;
+    what->birth = fetch->birth;
     what->fresh_until_sec = facts.fresh_until;
     what->stale_until_sec = http::useful_until(facts);
-    const time_t inactive = fill->zone->inactive;
+    const time_t inactive = fetch->zone->inactive;
     if (inactive != 0 && what->stale_until_sec - inactive > facts.fresh_until) {
         what->stale_until_sec = facts.fresh_until + inactive;
     }
-    const uint64_t cost = (now_ms() - fill->started_ms) * 1000;
+    const uint64_t cost = (now_ms() - fetch->started_ms) * 1000;
     what->fill_cost_us = cost < UINT32_MAX ? static_cast<uint32_t>(cost) : UINT32_MAX;
 }
 
 // gzip_static without gzip_vary does not say that a file depends on Accept-Encoding where it has none that fits.
-bool is_file_perhaps_precompressed(const Fill* fill) noexcept {
-    ngx_http_request_t* r = fill->request;
+bool is_file_perhaps_precompressed(const Fetch* fetch) noexcept {
+    ngx_http_request_t* r = fetch->request;
     return r->upstream == nullptr && !core_loc_conf(r)->gzip_vary && main_conf(r)->has_precompressed;
 }
 
-uint32_t kind_flags(const Fill* fill, const OriginResponse& origin) noexcept {
+uint32_t kind_flags(const Fetch* fetch, const OriginResponse& origin) noexcept {
     switch (origin.kind) {
     case AnswerKind::kStatus:
         return cache::kStatusFlag | (origin.intercepted ? cache::kInterceptedFlag : 0);
@@ -237,20 +237,20 @@ uint32_t kind_flags(const Fill* fill, const OriginResponse& origin) noexcept {
     case AnswerKind::kBody:
         break;
     }
-    return (fill->identity == kHeadIdentity ? cache::kHeadFlag : 0) |
-           (leaves_vary_to_nginx(fill->request) || is_file_perhaps_precompressed(fill) ? cache::kGzipVaryFlag : 0) |
-           (is_location_ours(fill->request->headers_out) ? cache::kOwnLocationFlag : 0) |
-           (is_server_withheld(fill->request->headers_out) ? cache::kNoServerFlag : 0);
+    return (fetch->identity == kHeadIdentity ? cache::kHeadFlag : 0) |
+           (leaves_vary_to_nginx(fetch->request) || is_file_perhaps_precompressed(fetch) ? cache::kGzipVaryFlag : 0) |
+           (is_location_ours(fetch->request->headers_out) ? cache::kOwnLocationFlag : 0) |
+           (is_server_withheld(fetch->request->headers_out) ? cache::kNoServerFlag : 0);
 }
 
 // The fields that decide about variants: those of the response, and what nginx would say for its content handler.
-bool varying_fields(Fill* fill, const OriginResponse& origin, uint32_t flags, http::Fields* out) noexcept {
+bool varying_fields(Fetch* fetch, const OriginResponse& origin, uint32_t flags, http::Fields* out) noexcept {
     *out = origin.response.fields;
     if ((flags & cache::kGzipVaryFlag) == 0) {
         return true;
     }
     const size_t n = out->size;
-    auto* lines = static_cast<http::Field*>(ngx_palloc(fill->request->pool, (n + 1) * sizeof(http::Field)));
+    auto* lines = static_cast<http::Field*>(ngx_palloc(fetch->request->pool, (n + 1) * sizeof(http::Field)));
     if (lines == nullptr) {
         return false;
     }
@@ -263,7 +263,7 @@ bool varying_fields(Fill* fill, const OriginResponse& origin, uint32_t flags, ht
 }
 
 // A coding that the request's set does not stand for would reach others who do not take it.
-bool is_coding_taken(Fill* fill, const http::Fields& fields, const Lines& lines) noexcept {
+bool is_coding_taken(Fetch* fetch, const http::Fields& fields, const Lines& lines) noexcept {
     const http::Fields stored{lines.data, lines.size};
     const http::Field* coding = stored.find("Content-Encoding");
     bool varies = false;
@@ -273,66 +273,66 @@ bool is_coding_taken(Fill* fill, const http::Fields& fields, const Lines& lines)
     if (coding == nullptr || !varies) {
         return true;
     }
-    const http::Fields request = request_fields(fill->request);
+    const http::Fields request = request_fields(fetch->request);
     return !request.has("Accept-Encoding")  // then any will do (RFC 9110 §12.5.3), and that is a variant of its own
            || http::takes_encoding(request, http::trim(coding->value));
 }
 
 }  // namespace
 
-shm::Status begin_object(Fill* fill, const OriginResponse& origin, http::Reason* reason) noexcept {
+shm::Status begin_object(Fetch* fetch, const OriginResponse& origin, http::Reason* reason) noexcept {
     Lines lines;
     Bytes head;
     http::Fields varying;
-    uint32_t flags = kind_flags(fill, origin);
-    if (!varying_fields(fill, origin, flags, &varying)) {
+    uint32_t flags = kind_flags(fetch, origin);
+    if (!varying_fields(fetch, origin, flags, &varying)) {
         *reason = http::Reason::kInternal;
         return shm::Status::kNoSpace;
     }
-    if (!stored_lines(fill, origin, &lines)) {
+    if (!stored_lines(fetch, origin, &lines)) {
         *reason = http::Reason::kInternal;
         return shm::Status::kNoSpace;
     }
-    if (origin.kind == AnswerKind::kBody && keep_controls(fill, origin, &lines)) {
+    if (origin.kind == AnswerKind::kBody && keep_controls(fetch, origin, &lines)) {
         flags |= cache::kControlsFlag;
     }
-    if (!build_head(fill, lines, origin.response, origin.freshness, &head)) {
+    if (!build_head(fetch, lines, origin.response, origin.freshness, &head)) {
         *reason = http::Reason::kHeadersTooBig;
         return shm::Status::kTooLarge;
     }
-    if (!is_coding_taken(fill, varying, lines)) {
+    if (!is_coding_taken(fetch, varying, lines)) {
         *reason = http::Reason::kVariant;
-        fill->marks_nothing = true;  // it says nothing of what others get
+        fetch->marks_nothing = true;  // it says nothing of what others get
         return shm::Status::kTooLarge;
     }
-    fill->head = head;
-    cache::SelectorList selectors(arena_of(fill->request->pool));
-    *reason = collect_selectors(fill, origin.response.fields, {}, &selectors);
+    fetch->head = head;
+    cache::SelectorList selectors(arena_of(fetch->request->pool));
+    *reason = collect_selectors(fetch, origin.response.fields, {}, &selectors);
     if (*reason != http::Reason::kNone) {
         return shm::Status::kTooLarge;
     }
     shm::NewEntry what;
-    what.key = fill->key;
-    what.digest = fill->primary;
+    what.key = fetch->key;
+    what.digest = fetch->primary;
     what.head = head;
     what.selectors = selectors.data();
     what.selector_count = selectors.size();
-    what.body_bytes = fill->expected;
+    what.body_bytes = fetch->expected;
     what.flags = flags;
-    set_times(&what, fill, origin.response, origin.freshness);
-    if (!choose_variant(fill, varying, &what, reason)) {
+    set_times(&what, fetch, origin.response, origin.freshness);
+    if (!choose_variant(fetch, varying, &what, reason)) {
         return shm::Status::kTooLarge;
     }
-    const shm::Status status = fill->zone->store.begin(what, now_sec(), &fill->writer);
+    const shm::Status status = fetch->zone->store.begin(what, now_sec(), &fetch->writer);
     if (status == shm::Status::kOk && origin.kind == AnswerKind::kBody) {
-        remember_hints(fill, {lines.data, lines.size}, what);
+        remember_hints(fetch, {lines.data, lines.size}, what);
     }
     return status;
 }
 
 namespace {
 
-shm::Status copy_body(Fill* fill) noexcept {
+shm::Status copy_body(CloneFill* fill) noexcept {
     shm::Store& store = fill->zone->store;
     const uint64_t length = static_cast<uint64_t>(shm::Store::body_length(fill->stale));
     uint64_t offset = 0;
@@ -354,7 +354,7 @@ shm::Status copy_body(Fill* fill) noexcept {
     return shm::Status::kOk;
 }
 
-shm::Status write_again(Fill* fill, const shm::NewEntry& what, shm::Pin* pin) noexcept {
+shm::Status write_again(CloneFill* fill, const shm::NewEntry& what, shm::Pin* pin) noexcept {
     shm::Store& store = fill->zone->store;
     shm::Status status = store.begin(what, now_sec(), &fill->writer);
     if (status == shm::Status::kOk) {
@@ -362,7 +362,7 @@ shm::Status write_again(Fill* fill, const shm::NewEntry& what, shm::Pin* pin) no
     }
     if (status == shm::Status::kOk) {
         *pin = store.pin_writer(fill->writer);
-        status = publish(fill);
+        status = publish(fill, &fill->listed);
     }
     store.abort(&fill->writer);
     return status;
@@ -373,7 +373,7 @@ shm::Status write_again(Fill* fill, const shm::NewEntry& what, shm::Pin* pin) no
 namespace {
 
 // What the 304 brings for the client whose request led to it, and for nobody else.
-bool give_askers_fields(Fill* fill, const OriginResponse& origin, const http::Fields& result) noexcept {
+bool give_askers_fields(CloneFill* fill, const OriginResponse& origin, const http::Fields& result) noexcept {
     ngx_http_request_t* r = fill->request;
     const http::Fields passed = list_fields(r->pool, &r->headers_out.headers, 0, nullptr);
     for (const http::Field& field : passed) {
@@ -398,7 +398,7 @@ uint32_t selector_count_of(const shm::Pin& pin) noexcept {
     return n;
 }
 
-shm::Status write_renewed(Fill* fill, const Renewed& renewed, Lines* lines, shm::Pin* pin) noexcept {
+shm::Status write_renewed(CloneFill* fill, const Renewed& renewed, Lines* lines, shm::Pin* pin) noexcept {
     Bytes head;
     if (!add_date(fill->request, renewed.response, renewed.freshness.date, lines) ||
         !build_head(fill, *lines, renewed.response, renewed.freshness, &head)) {
@@ -425,7 +425,7 @@ shm::Status write_renewed(Fill* fill, const Renewed& renewed, Lines* lines, shm:
 
 }  // namespace
 
-shm::Status publish_validated(Fill* fill, const OriginResponse& origin, shm::Pin* pin) noexcept {
+shm::Status publish_validated(CloneFill* fill, const OriginResponse& origin, shm::Pin* pin) noexcept {
     cache::StoredResponse stored;
     Merge merged;
     if (!cache::decode_head(whole_head(fill->request->pool, fill->zone->store, fill->stale), &stored) ||

@@ -6,13 +6,13 @@
 
 namespace slab_cache::ngx {
 
-void hand_on_trailers(Fill* fill) noexcept {
+void hand_on_trailers(CloneFill* fill) noexcept {
     ngx_list_t& from = fill->request->headers_out.trailers;
     if (fill->leader == nullptr || from.part.nelts == 0) {
         return;
     }
     ngx_http_request_t* r = fill->leader->request;
-    if (r == fill->request || r != r->main || r->headers_in.range != nullptr) {  // of the whole alone
+    if (r != r->main || r->headers_in.range != nullptr) {  // of the whole alone
         return;
     }
     each_header(from, [&](ngx_table_elt_t& line) {

@@ -6,11 +6,11 @@
 
 #include "ngx/glue/ngx.h"
 
-#include "ngx/fill/fill.h"
+#include "ngx/fill/clone_fill.h"
 
 namespace slab_cache::ngx {
 
 // At the last buf of the fill's body, before the leader hears of it.
-void hand_on_trailers(Fill* fill) noexcept;
+void hand_on_trailers(CloneFill* fill) noexcept;
 
 }  // namespace slab_cache::ngx

@@ -42,10 +42,10 @@ void prepare_buffer(Fill* fill) noexcept {
     }
 }
 
-void unbuffer(Fill* fill) noexcept {
+void unbuffer(CloneFill* fill) noexcept {
     ngx_http_upstream_t* u = fill->request->upstream;
     // proxy_limit_rate works where nginx buffers.
-    if (u == nullptr || !u->buffering || u->conf->limit_rate || fill->upstream_resized || u->cacheable || u->store ||
+    if (u == nullptr || !u->buffering || u->conf->limit_rate || u->cacheable || u->store ||
         u->buffer.start == nullptr) {  // nothing was read: the answer is nginx's own
         return;
     }
@@ -54,7 +54,6 @@ void unbuffer(Fill* fill) noexcept {
     // deletes its timer where nothing is buffered.
     fill->request->limit_rate = 0;
     fill->request->limit_rate_set = 1;
-    fill->upstream_resized = true;
     const size_t have = static_cast<size_t>(u->buffer.last - u->buffer.pos);
     const size_t room = static_cast<size_t>(u->buffer.end - u->buffer.start);
     const off_t rest = u->headers_in.content_length_n < 0 ? static_cast<off_t>(kUpstreamBuffer)
@@ -72,7 +71,7 @@ void unbuffer(Fill* fill) noexcept {
     u->buffer.end = p + kUpstreamBuffer;
 }
 
-bool restore_buffer(Fill* fill) noexcept {
+bool restore_buffer(DirectFill* fill) noexcept {
     ngx_http_upstream_t* u = fill->request->upstream;
     if (!fill->buffer_enlarged || !u->buffering) {
         return true;

@@ -6,7 +6,8 @@
 
 #include "ngx/glue/ngx.h"
 
-#include "ngx/fill/fill.h"
+#include "ngx/fill/clone_fill.h"
+#include "ngx/fill/direct_fill.h"
 
 namespace slab_cache::ngx {
 
@@ -17,12 +18,12 @@ bool may_enlarge_buffer(const ngx_http_upstream_t& u) noexcept;
 void prepare_buffer(Fill* fill) noexcept;
 // Upstream shall be read as fast as it sends: nginx's unbuffered path does, into one buffer, and for more than a few
 // kilobytes that buffer should not be the small one the header came in. A proxy_cache or proxy_store below us needs
-// the buffered path; it is not slowed by anybody either, since we consume what it hands on at once. REQUIRES a clone: where a
+// the buffered path; it is not slowed by anybody either, since we consume what it hands on at once. Of a clone alone: where a
 // client's filters follow, the unbuffered path sends them a flush before the body, and loses the origin's rate.
-void unbuffer(Fill* fill) noexcept;
+void unbuffer(CloneFill* fill) noexcept;
 // A direct fill whose answer is not whole goes on by nginx's buffered path: with the location's own size of a buffer, or one
 // that ends where the data do. False when memory ran out.
-bool restore_buffer(Fill* fill) noexcept;
+bool restore_buffer(DirectFill* fill) noexcept;
 // The header took more than the location's own buffer would have had.
 bool is_header_too_big(const Fill* fill) noexcept;
 

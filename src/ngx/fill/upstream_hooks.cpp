@@ -2,6 +2,8 @@
 
 #include "ngx/fill/upstream_hooks.h"
 
+#include "ngx/fill/clone.h"
+#include "ngx/fill/clone_fill.h"
 #include "ngx/fill/direct_fill.h"
 #include "ngx/fill/interim_responses.h"
 #include "ngx/fill/upstream_buffer.h"
@@ -35,6 +37,15 @@ UpstreamHooks* find_hooks(const ngx_http_request_t* r) noexcept {
         }
     }
     return nullptr;
+}
+
+// The fill that `r` asks the origin for: its internal request, or a client's that fills directly.
+Fill* asking_fill(ngx_http_request_t* r) noexcept {
+    if (is_clone(r->connection)) {
+        return fill_on(r->connection);
+    }
+    Ctx* ctx = get_ctx(r);
+    return ctx != nullptr ? ctx->direct : nullptr;
 }
 
 ngx_int_t on_process_header(ngx_http_request_t* r) noexcept;

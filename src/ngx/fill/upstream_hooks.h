@@ -14,7 +14,7 @@
 
 #include "ngx/glue/ngx.h"
 
-#include "ngx/fill/fill.h"
+#include "ngx/fill/fetch.h"
 
 namespace slab_cache::ngx {
 

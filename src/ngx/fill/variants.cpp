@@ -16,22 +16,22 @@ constexpr size_t kMaxSpecBytes = 1024;
 constexpr size_t kMarkerBytes = 8192;
 
 // The lease on the URL ends as "look again"; from here on the fill holds the variant's.
-void move_lease(Fill* fill) noexcept {
-    if (!fill->ticket || fill->digest == fill->primary) {
+void move_lease(Fetch* fetch) noexcept {
+    if (!fetch->ticket || fetch->digest == fetch->primary) {
         return;
     }
     shm::Ticket ticket;
-    const shm::LeaseAnswer answer = fill->zone->store.lease_acquire(
-        with_identity(fill->digest, fill->identity), now_ms(), static_cast<uint32_t>(fill->conf->lock_age), &ticket);
-    end_lease(fill, shm::LeaseState::kPublished, 0);
+    const shm::LeaseAnswer answer = fetch->zone->store.lease_acquire(
+        with_identity(fetch->digest, fetch->identity), now_ms(), static_cast<uint32_t>(fetch->conf->lock_age), &ticket);
+    end_lease(fetch, shm::LeaseState::kPublished, 0);
     if (answer == shm::LeaseAnswer::kOwned) {
-        fill->ticket = ticket;
-        fill->is_lease_moved = true;
-        if (fill->leader != nullptr) {
-            fill->leader->ticket = ticket;
+        fetch->ticket = ticket;
+        fetch->is_lease_moved = true;
+        if (fetch->leader != nullptr) {
+            fetch->leader->ticket = ticket;
         }
-    } else if (fill->leader != nullptr) {
-        fill->leader->ticket = {};
+    } else if (fetch->leader != nullptr) {
+        fetch->leader->ticket = {};
     }
 }
 
@@ -41,12 +41,12 @@ void drop_variants(Zone* zone, const cache::Dropped& dropped) noexcept {
     }
 }
 
-VariantOf variant_of(const Fill* fill) noexcept {
-    return {fill->zone,
-            {fill->request->pool, fill->host, fill->uri},
-            fill->key,
-            request_fields(fill->request),
-            &fill->conf->policy};
+VariantOf variant_of(const Fetch* fetch) noexcept {
+    return {fetch->zone,
+            {fetch->request->pool, fetch->url.host, fetch->url.uri},
+            fetch->key,
+            request_fields(fetch->request),
+            &fetch->conf->policy};
 }
 
 }  // namespace
@@ -118,11 +118,11 @@ bool find_place(const VariantOf& of, const http::Fields& response, VariantPlace*
     return true;
 }
 
-bool choose_variant(Fill* fill, const http::Fields& response, shm::NewEntry* what, http::Reason* reason) noexcept {
+bool choose_variant(Fetch* fetch, const http::Fields& response, shm::NewEntry* what, http::Reason* reason) noexcept {
     if (!response.has("Vary")) {
         return true;
     }
-    const VariantOf of = variant_of(fill);
+    const VariantOf of = variant_of(fetch);
     VariantPlace place;
     if (!find_place(of, response, &place, reason)) {
         return false;
@@ -130,13 +130,13 @@ bool choose_variant(Fill* fill, const http::Fields& response, shm::NewEntry* wha
     if (place.spec.empty()) {
         return true;
     }
-    fill->variant_key = what->key = place.key;
-    what->digest = cache::digest(place.key, fill->zone->store.secret());
-    const bool moved = !(fill->digest == what->digest);
-    fill->digest = what->digest;
+    what->key = place.key;
+    what->digest = cache::digest(place.key, fetch->zone->store.secret());
+    const bool moved = !(fetch->digest == what->digest);
+    fetch->digest = what->digest;
     write_marker(of, place.spec, *what);
     if (moved) {
-        move_lease(fill);
+        move_lease(fetch);
     }
     return true;
 }

@@ -8,14 +8,14 @@
 #include "ngx/glue/ngx.h"
 
 #include "http/fields.h"
-#include "ngx/fill/fill.h"
+#include "ngx/fill/fetch.h"
 #include "ngx/zone/validity.h"
 
 namespace slab_cache::ngx {
 
 // Where the response varies: gives `what` the variant's key and digest, writes the marker under the primary key, and moves the
 // fill's lease to the variant, so that who waits on the URL looks again and finds out whose variant this is.
-bool choose_variant(Fill* fill, const http::Fields& response, shm::NewEntry* what, http::Reason* reason) noexcept;
+bool choose_variant(Fetch* fetch, const http::Fields& response, shm::NewEntry* what, http::Reason* reason) noexcept;
 
 // A response and the request it answers.
 struct VariantOf {

@@ -34,7 +34,7 @@ ngx_http_output_body_filter_pt next_body_filter;
 
 ngx_int_t header_filter(ngx_http_request_t* r) noexcept {
     if (r == r->main) {
-        if (Fill* fill = fill_of(r)) {
+        if (CloneFill* fill = fill_of(r)) {
             return capture_header(fill);
         }
     } else {
@@ -51,7 +51,7 @@ ngx_int_t header_filter(ngx_http_request_t* r) noexcept {
             // A second header: another answer takes the place of the one that is copied, a 412 for instance.
             stop_copying(ctx->direct, http::Reason::kElsewhere);
         }
-        if (ctx != nullptr && ctx->is_part && !passes_as_part(r, ctx)) {
+        if (ctx != nullptr && ctx->part.is_subrequest() && !passes_as_part(r, ctx)) {
             return NGX_ERROR;
         }
         observe_response(r, conf);
@@ -67,7 +67,7 @@ ngx_int_t header_filter(ngx_http_request_t* r) noexcept {
 
 ngx_int_t body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept {
     if (r == r->main) {
-        if (Fill* fill = fill_of(r)) {
+        if (CloneFill* fill = fill_of(r)) {
             return capture_body(fill, in);
         }
     }

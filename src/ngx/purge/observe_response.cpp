@@ -81,7 +81,7 @@ void add_url(Ctx* ctx, const cache::Url& url, Purge* purge) noexcept {
 bool target_of(Ctx* ctx, http::TargetUri* target) noexcept {
     ngx_http_request_t* r = ctx->request;
     target->scheme = is_https(r) ? Bytes("https") : Bytes("http");
-    target->authority = r->headers_in.host != nullptr ? view(r->headers_in.host->value) : ctx->host;
+    target->authority = r->headers_in.host != nullptr ? view(r->headers_in.host->value) : ctx->url.host;
     target->path = view(r->unparsed_uri);
     return !target->path.empty() && target->path.front() == '/';
 }
@@ -103,13 +103,13 @@ void collect_urls(Ctx* ctx, const http::Fields& fields, http::Named named, Purge
                               target, fields, named, buffer, room);
     for (uint32_t i = 0; i < uris.count; i++) {
         cache::Url url;
-        if (cache::split_url(arena_of(r->pool), ctx->host, uris.paths[i], &url)) {
+        if (cache::split_url(arena_of(r->pool), ctx->url.host, uris.paths[i], &url)) {
             add_url(ctx, url, purge);
         }
     }
     // The target as this location keys it, should arguments be dropped from the key.
     cache::Url url;
-    if (uris.count != 0 && cache::split_url(arena_of(r->pool), ctx->host, ctx->uri, &url)) {
+    if (uris.count != 0 && cache::split_url(arena_of(r->pool), ctx->url.host, ctx->url.uri, &url)) {
         add_url(ctx, url, purge);
     }
 }
@@ -118,9 +118,9 @@ void collect_groups(Ctx* ctx, const http::Fields& fields, Purge* purge) noexcept
     http::GroupReader groups(fields, http::kCacheGroupInvalidation);
     Bytes group;
     while (groups.next(&group)) {
-        purge->add(cache::group_selector(ctx->host, group, ctx->zone->store.secret()));
+        purge->add(cache::group_selector(ctx->url.host, group, ctx->zone->store.secret()));
         if (purge->groups < kMaxTold) {
-            purge->group[purge->groups++] = {ctx->host, group};
+            purge->group[purge->groups++] = {ctx->url.host, group};
         }
     }
 }
@@ -171,7 +171,7 @@ void compare_head(Ctx* ctx) noexcept {
     }
     ctx->zone->store.unpin(&ctx->pin);
     cache::Url url;
-    if (differs && cache::split_url(arena_of(r->pool), ctx->host, ctx->uri, &url)) {
+    if (differs && cache::split_url(arena_of(r->pool), ctx->url.host, ctx->url.uri, &url)) {
         const uint64_t selector = cache::url_selector(url, ctx->zone->store.secret());
         (void) ctx->zone->store.invalidate(&selector, 1, shm::PurgeMode::kSoft, now_sec());
     }
@@ -200,8 +200,8 @@ void invalidate_elsewhere(ngx_http_request_t* r, const LocConf* conf, const Zone
         Ctx ctx{};  // what collects needs no more of one
         ctx.request = r;
         ctx.zone = zones[i];
-        ctx.host = host_of(r);
-        if (canonical_uri(r, conf, &ctx.uri)) {
+        ctx.url.host = host_of(r);
+        if (canonical_uri(r, conf, &ctx.url.uri)) {
             invalidate(&ctx, conf);
         }
     }

@@ -85,23 +85,23 @@ bool scratch(ngx_pool_t* pool, size_t size, Scratch* out) noexcept {
 http::Reason default_key(Ctx* ctx) noexcept {
     ngx_http_request_t* r = ctx->request;
     const Bytes scheme = is_https(r) ? Bytes("https") : Bytes("http");
-    const Beyond more = beyond_host(r, ctx->host);
-    const size_t authority_size = ctx->host.size() + more.mark.size() + more.text.size();
+    const Beyond more = beyond_host(r, ctx->url.host);
+    const size_t authority_size = ctx->url.host.size() + more.mark.size() + more.text.size();
     const size_t size = cache::KeyBuilder::needed(scheme.size()) + cache::KeyBuilder::needed(authority_size) +
-                        cache::KeyBuilder::needed(ctx->uri.size());
+                        cache::KeyBuilder::needed(ctx->url.uri.size());
     Scratch s;
     if (size > cache::kMaxKeyBytes) {
         return http::Reason::kKeyTooLong;
     }
-    const bool plain = authority_size == ctx->host.size();
+    const bool plain = authority_size == ctx->url.host.size();
     if (!scratch(r->pool, size + (plain ? 0 : authority_size), &s)) {
         return http::Reason::kInternal;
     }
-    Bytes authority = ctx->host;
+    Bytes authority = ctx->url.host;
     if (!plain) {
         char* p = s.data + size;
         authority = {p, authority_size};
-        for (Bytes part : {ctx->host, more.mark, more.text}) {
+        for (Bytes part : {ctx->url.host, more.mark, more.text}) {
             if (!part.empty()) {
                 p = reinterpret_cast<char*>(ngx_cpymem(p, part.data(), part.size()));
             }
@@ -110,7 +110,7 @@ http::Reason default_key(Ctx* ctx) noexcept {
     cache::KeyBuilder builder(s.data, size);
     builder.add(scheme);
     builder.add(authority);
-    builder.add(ctx->uri);
+    builder.add(ctx->url.uri);
     ctx->key = builder.key();
     return http::Reason::kNone;
 }
@@ -188,7 +188,7 @@ http::Reason add_query(Ctx* ctx) noexcept {
 
 // The key goes on with the range: no part is given for another, and none for a whole.
 http::Reason add_slice(Ctx* ctx) noexcept {
-    const size_t more = cache::KeyBuilder::needed(ctx->slice_range.size());
+    const size_t more = cache::KeyBuilder::needed(ctx->part.text.size());
     Scratch s;
     if (ctx->key.size() + more > cache::kMaxKeyBytes) {
         return http::Reason::kKeyTooLong;
@@ -198,7 +198,7 @@ http::Reason add_slice(Ctx* ctx) noexcept {
     }
     ngx_memcpy(s.data, ctx->key.data(), ctx->key.size());
     cache::KeyBuilder builder(s.data + ctx->key.size(), more);
-    builder.add(ctx->slice_range);
+    builder.add(ctx->part.text);
     ctx->key = {s.data, ctx->key.size() + builder.key().size()};
     return http::Reason::kNone;
 }
@@ -284,21 +284,20 @@ bool is_inner_another(ngx_http_request_t* r, Bytes written_path) noexcept {
 
 bool read_inner(Ctx* ctx, Bytes written_path) noexcept {
     ngx_http_request_t* r = ctx->request;
-    ctx->inner_differs = is_inner_another(r, written_path);
-    if (!ctx->inner_differs) {
+    if (!is_inner_another(r, written_path)) {
         return true;
     }
-    ctx->inner_path = view(r->uri);
-    ctx->inner_args = view(r->args);
-    if (ctx->conf->key_args == nullptr || ctx->inner_args.empty()) {
+    ctx->url.inner_path = view(r->uri);
+    ctx->url.inner_args = view(r->args);
+    if (ctx->conf->key_args == nullptr || ctx->url.inner_args.empty()) {
         return true;
     }
     Scratch s;
-    if (!scratch(r->pool, ctx->inner_args.size(), &s)) {
+    if (!scratch(r->pool, ctx->url.inner_args.size(), &s)) {
         return false;
     }
-    const size_t n = http::canonical_args(ctx->inner_args, *ctx->conf->key_args, s.data, s.size);
-    ctx->inner_args = {s.data, n};
+    const size_t n = http::canonical_args(ctx->url.inner_args, *ctx->conf->key_args, s.data, s.size);
+    ctx->url.inner_args = {s.data, n};
     return true;
 }
 
@@ -315,8 +314,8 @@ bool read_url(Ctx* ctx) noexcept {
     }
     ngx_http_request_t* r = ctx->request;
     Written url;
-    ctx->host = host_of(r);
-    if (!written_url(r, &url) || !canonical(r->pool, url, ctx->conf, &ctx->uri) ||
+    ctx->url.host = host_of(r);
+    if (!written_url(r, &url) || !canonical(r->pool, url, ctx->conf, &ctx->url.uri) ||
         !args_of_fill(r->pool, view(r->args), ctx->conf, &ctx->fill_args) ||
         !args_of_fill(r->pool, url.args, ctx->conf, &ctx->written_args) || !read_inner(ctx, url.path)) {
         return false;
@@ -331,7 +330,7 @@ http::Reason read_key(Ctx* ctx) noexcept {
     if (no == http::Reason::kNone && view(ctx->request->method_name) == "QUERY") {
         no = add_query(ctx);
     }
-    if (no == http::Reason::kNone && ctx->is_sliced) {
+    if (no == http::Reason::kNone && ctx->part.is_asked()) {
         no = add_slice(ctx);
     }
     if (no == http::Reason::kNone && !read_identity(ctx)) {

@@ -12,7 +12,7 @@
 
 namespace slab_cache::ngx {
 
-// Fills ctx->host, uri, inner_…, …_args. False when memory ran out.
+// Fills ctx->url.host, uri, inner_…, …_args. False when memory ran out.
 bool read_url(Ctx* ctx) noexcept;
 // Fills ctx->key, primary and identity. kNone, kKeyTooLong or kInternal.
 http::Reason read_key(Ctx* ctx) noexcept;

@@ -68,7 +68,7 @@ u_char* put_details(u_char* p, const Ctx* ctx) noexcept {
             p = ngx_sprintf(p, "; stored");
         }
     }
-    if (ctx->collapsed) {
+    if (ctx->wait.collapsed) {
         p = ngx_sprintf(p, "; collapsed");
     }
     if (!ctx->key.empty()) {

@@ -2,7 +2,7 @@
 //
 // Steps       start -> lookup -> serve                     hit, or stale
 //                        |  \--> wait -> lookup | serve    somebody else fills
-//                        |  \--> wait -> serve | relay     our own fill runs (fill.h)
+//                        |  \--> wait -> serve | relay     our own fill runs (clone_fill.h)
 //                        |  \--> direct                    ... within this request (direct_fill.h)
 //                        \-----> pass                      nginx's ordinary path, with a reason
 // Ownership   a Ctx lives on its request's pool. Its cleanup releases pins, the waiter and the link to a fill, whatever
@@ -25,7 +25,8 @@
 
 namespace slab_cache::ngx {
 
-struct Fill;
+struct CloneFill;
+struct DirectFill;
 struct Relay;
 
 // An answer that is not sent but acted on (redirect.h). Lives on the client's pool.
@@ -49,88 +50,129 @@ enum class FillNews : uint8_t {
     kError,       // a status of nginx's own making, for which there may be an error_page: ctx.error_status
 };
 
+// The client's URL, as keys, selectors and purges have it.
+struct ClientUrl {
+    Bytes host;        // lower case, without port
+    Bytes uri;         // $slab_cache_uri: path and kept arguments, canonical
+    Bytes inner_path;  // what rewrites and redirects made of it, decoded; empty where that is the same URL
+    Bytes inner_args;
+
+    bool differs_inside() const noexcept { return !inner_path.empty(); }
+};
+
+// The part of a file that is asked for, where the request is about that alone (slice.h).
+struct AskedPart {
+    enum class By : uint8_t { kNobody, kClient, kSubrequest };  // the last: of nginx's slice module
+    By by;
+    http::ByteRange range;
+    Bytes text;  // the same as $slice_range has it
+
+    bool is_asked() const noexcept { return by != By::kNobody; }
+    bool is_subrequest() const noexcept { return by == By::kSubrequest; }
+};
+
+// Steps lookup and wait: for somebody else's fill.
+struct Waiting {
+    bool collapsed;            // waited for somebody else's fill
+    uint8_t fills_seen;        // ... so many of which came to their end
+    bool is_asked_after;       // ... and the one it waits for now has asked the origin after this request came
+    shm::Ticket first_ticket;  // whose progress was watched first, of
+    shm::Digest first_lease;
+    uint32_t answer_id;  // of the object that is_asked_after brought (fetch.h); 0: none
+    uint64_t since_ms;
+    uint64_t waited_ms;
+    uint64_t deadline_ms;
+};
+
+// What a fill has for the client that leads it: written in fill/, read from the step wait on.
+struct FromFill {
+    FillNews news;
+    Relay* relay;
+    Redirect* redirect;
+    int64_t origin_age;       // of the origin's answer: its Age field; -1: none
+    http::Field* own_fields;  // what is not stored of it, but is this client's
+    size_t own_count;
+};
+
+// Step streaming: the body of an object that grows.
+struct Sending {
+    uint64_t offset;  // bytes of the body handed to nginx
+    uint64_t cursor;
+    ngx_chain_t* free;
+    ngx_chain_t* busy;
+    ngx_temp_file_t* spool;  // spool.h
+};
+
+// Where the object is that the client is answered from.
+enum class ObjectAt : uint8_t {
+    kZone,     // in Ctx::pin, if there is one
+    kSpooled,  // there as well, but what the client is sent lies in a file, and it is let go when it has come to its end
+    kCopied,   // let go: `stored` is in our memory
+    kDirect,   // the answer to this request was stored (direct_fill.h); `stored` is its head
+};
+
 struct Ctx {
     ngx_http_request_t* request;
     LocConf* conf;
     Zone* zone;
-    Step step;  // written by set_step() alone
+
+    // What the log says, and variables: any step writes them.
+    Step step;       // written by set_step() alone
+    uint8_t rounds;  // lookups after waiting, bounded
     CacheStatus status;
     http::Reason reason;
-    bool collapsed;       // waited for somebody else's fill
-    uint8_t fills_seen;   // ... so many of which came to their end
-    bool is_asked_after;  // ... and the one it waits for now has asked the origin after this request came
-    bool unlocked;        // fills without a lease
-    bool marks_nothing;   // its fill marks nothing: others have not asked for what it asks
-    bool has_type;        // of an answer that redirected here: files keep it
-    bool was_let_in;      // by the location's access rules
-    bool is_passing;      // goes nginx's ordinary way, looked at
-    bool under_mark;      // passes because the key was found uncacheable a moment ago
-    uint8_t rounds;       // lookups after waiting, bounded
 
-    // The client's URL, as keys, selectors and purges have it.
-    Bytes host;          // lower case, without port
-    Bytes uri;           // $slab_cache_uri: path and kept arguments, canonical
-    Bytes written_args;  // of the client's URL: what the fill shows as $request_uri
-    Bytes inner_path;    // what rewrites and redirects made of it, decoded
-    Bytes inner_args;
-    bool inner_differs;  // ... and that is another URL
-    Bytes fill_args;     // arguments of the fill, in the order that it sends
+    // Steps start and lookup: how the origin may be asked.
+    bool unlocked;       // without a lease
+    bool marks_nothing;  // its fill marks nothing: others have not asked for what it asks
+    bool has_type;       // of an answer that redirected here: files keep it
+    bool was_let_in;     // by the location's access rules
+    bool is_passing;     // goes nginx's ordinary way, looked at
+    bool under_mark;     // passes because the key was found uncacheable a moment ago
     bool fill_args_differ;
+    ObjectAt object;
 
-    // slice.h
-    bool is_sliced;  // asks for a part of a file, and is about that alone
-    bool is_part;    // ... as a subrequest of nginx's slice module
-    http::ByteRange slice;
-    Bytes slice_range;  // the same as $slice_range has it
+    // Step start: what is asked for. A fill copies it.
+    ClientUrl url;
+    Bytes written_args;  // of the client's URL: what the fill shows as $request_uri
+    Bytes fill_args;     // arguments of the fill, in the order that it sends
+    AskedPart part;
 
-    uint64_t identity;  // identity.h
-    bool is_plain;      // reached by the URL as it is: a pushed object is for it
-    Bytes url_key;      // of slot 0
+    // Steps start and lookup: under which key (cache_key.h, identity.h, find_object.h).
+    uint64_t identity;
+    bool is_plain;  // reached by the URL as it is: a pushed object is for it
+    Bytes url_key;  // of slot 0
     shm::Digest url_digest;
     Bytes key;  // primary, of the slot in use
     shm::Digest primary;
     Bytes variant_key;  // of the variant looked up; equals key where there are none
     shm::Digest digest;
 
+    // From lookup on: what was found.
     shm::Pin pin;                  // served, or to be
     cache::StoredResponse stored;  // the head of the entry decoded last
     uint32_t stored_ref;           // ... which is this one; 0 = none
     shm::Pin stale;                // what a revalidation started from
     bool stale_servable;           // ... may be served should the origin fail
 
-    shm::Ticket ticket;        // whose progress we watch
-    shm::Ticket first_ticket;  // ... the first one, of
-    shm::Digest first_lease;
-    uint32_t answer_id;  // of the object that is_asked_after brought (fill.h); 0: none
+    shm::Ticket ticket;  // whose progress is watched; a fill may move it to its variant
     Waiter waiter;
-    uint64_t wait_since_ms;
-    uint64_t waited_ms;
-    uint64_t deadline_ms;
+    Waiting wait;
 
-    Fill* fill;               // our own, while it runs
-    Fill* direct;             // ... when this request itself asks the origin (direct_fill.h)
-    bool direct_stored;       // ... and its answer was stored; `stored` is its head
-    int64_t origin_age;       // of the answer to it: its Age field; -1: none
-    http::Field* own_fields;  // ... and what is not stored of it, but is this client's
-    size_t own_count;
+    CloneFill* fill;                         // our own, while it runs
+    DirectFill* direct;                      // ... when this request itself asks the origin (direct_fill.h)
     void (*leave_fills)(Ctx* ctx) noexcept;  // parts from both; set with the first of them
-    FillNews news;
-    ngx_uint_t error_status;
-    Relay* relay;
-    Redirect* redirect;
+    FromFill from_fill;
+    ngx_uint_t error_status;  // what nginx answers with at Next::kError
 
-    uint64_t stream_offset;  // bytes of the body handed to nginx
-    uint64_t stream_cursor;
-    ngx_chain_t* free_bufs;
-    ngx_chain_t* busy_bufs;
+    Sending sending;
+
+    // What is counted, for the log and variables.
     int64_t age;  // -1: not served from store
     int64_t ttl;
     uint64_t started_us;  // clock_us() when the request came to the cache
     uint32_t saved_us;
-    uint32_t hits;           // of an object that was copied
-    bool is_copied;          // `stored` is in our memory, and the object was let go
-    bool is_spooled;         // ... or will be when it has come to its end: what the client is sent lies in `spool`
-    ngx_temp_file_t* spool;  // spool.h
+    uint32_t hits;  // of an object that was copied
 };
 
 inline Ctx* get_ctx(ngx_http_request_t* r) noexcept {  // of the current location
@@ -157,7 +199,8 @@ inline const cache::StoredResponse* stored_response(Ctx* ctx) noexcept {
 }
 
 // There is an object behind this answer: it came from one, or became one.
-inline bool has_object(const Ctx* ctx) noexcept { return ctx->pin || ctx->direct_stored || ctx->is_copied; }
+inline bool is_head_kept(const Ctx* ctx) noexcept { return ctx->object >= ObjectAt::kCopied; }  // without a pin
+inline bool has_object(const Ctx* ctx) noexcept { return ctx->pin || is_head_kept(ctx); }
 
 // The only place where Ctx::step changes. An illegal move aborts a debug build, with the name of who asked for it.
 inline void set_step(Ctx* ctx, Step to, [[maybe_unused]] const char* from_where = __builtin_FUNCTION()) noexcept {

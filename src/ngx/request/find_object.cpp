@@ -14,7 +14,7 @@
 namespace slab_cache::ngx {
 namespace {
 
-UrlOf url_of(const Ctx* ctx) noexcept { return {ctx->request->pool, ctx->host, ctx->uri}; }
+UrlOf url_of(const Ctx* ctx) noexcept { return {ctx->request->pool, ctx->url.host, ctx->url.uri}; }
 
 Found find_one(Ctx* ctx, Bytes key, shm::Pin* pin) noexcept {
     shm::Store& store = ctx->zone->store;

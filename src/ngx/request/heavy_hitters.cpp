@@ -19,7 +19,7 @@ http::Reason reason_of(const Ctx* ctx) noexcept {
 
 void note(Ctx* ctx, cache::Sketch* sketch, uint64_t us, uint32_t weight, http::Reason reason) noexcept {
     cache::Sample sample{};
-    if (!route_name(ctx->request->pool, ctx->host, ctx->uri, &sample.name)) {
+    if (!route_name(ctx->request->pool, ctx->url.host, ctx->url.uri, &sample.name)) {
         return;
     }
     sample.fingerprint = route_fingerprint(ctx->zone, sample.name);

@@ -44,19 +44,19 @@ bool read_identity(Ctx* ctx) noexcept {
     if (conf->key != nullptr) {
         ctx->identity = is_head_apart(r, conf)       ? kHeadIdentity
                         : r->method == NGX_HTTP_POST ? kPostIdentity
-                        : ctx->is_sliced             ? kSliceIdentity
+                        : ctx->part.is_asked()       ? kSliceIdentity
                                                      : kExplicitIdentity;
         return true;
     }
-    ctx->is_plain = !ctx->inner_differs && !r->internal && !ctx->is_sliced;
+    ctx->is_plain = !ctx->url.differs_inside() && !r->internal && !ctx->part.is_asked();
     ctx->identity = conf->identity;
-    if (!conf->identity_varies && !ctx->inner_differs) {
+    if (!conf->identity_varies && !ctx->url.differs_inside()) {
         return true;
     }
     Parts parts{ctx->zone->store.secret(), conf->identity};
-    if (ctx->inner_differs) {
-        parts.add(ctx->inner_path);
-        parts.add(ctx->inner_args);
+    if (ctx->url.differs_inside()) {
+        parts.add(ctx->url.inner_path);
+        parts.add(ctx->url.inner_args);
     }
     auto* input = conf->inputs != nullptr ? static_cast<ngx_http_complex_value_t*>(conf->inputs->elts) : nullptr;
     for (ngx_uint_t i = 0; input != nullptr && i < conf->inputs->nelts; i++) {

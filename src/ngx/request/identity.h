@@ -10,7 +10,7 @@
 // HEAD        where it is asked as such and the key has the method, its answers are those of kHeadIdentity: without a body
 //             they are for no GET, whatever the key's fields run into.
 // POST        the same: what a POST answers is for POSTs, whatever the key says of the method. What its origin says is for
-//             GETs too is stored a second time, as a GET's (post_for_get.h).
+//             GETs too is stored a second time, as a GET's (post_copy.h).
 // Slices      the same: parts of files are for those who ask for this part (slice.h).
 // Pushed      an object that a client of the API stored has kPushedIdentity: it is for requests that reach a location by
 //             the URL as it is.

@@ -160,8 +160,8 @@ void take_length(ngx_http_request_t* r) noexcept {
 
 // What the origin said to this client alone: Set-Cookie that is stripped, fields that no-cache names.
 bool add_own_fields(ngx_http_request_t* r, const Ctx* ctx) noexcept {
-    for (size_t i = 0; i < ctx->own_count; i++) {
-        const http::Field& field = ctx->own_fields[i];
+    for (size_t i = 0; i < ctx->from_fill.own_count; i++) {
+        const http::Field& field = ctx->from_fill.own_fields[i];
         Bytes lowcase;
         if (!pool_copy(r->pool, field.name, &lowcase)) {
             return false;
@@ -276,7 +276,7 @@ ngx_int_t put_header(ngx_http_request_t* r, Ctx* ctx, const cache::StoredRespons
         return NGX_ERROR;
     }
     if (is_first_hand(ctx)) {
-        ctx->age = ctx->origin_age;  // Age only if the origin gave one
+        ctx->age = ctx->from_fill.origin_age;  // Age only if the origin gave one
         return ctx->age < 0 || add_age(r, ctx->age) ? NGX_OK : NGX_ERROR;
     }
     ctx->age = http::current_age(stored.facts, now_sec());

@@ -16,9 +16,9 @@ bool is_of_slice_module(ngx_http_request_t* r) noexcept {
 
 // The object that the client's answer began with; nullptr where it came from none.
 const cache::StoredResponse* beginning(Ctx* whole) noexcept {
-    const cache::StoredResponse* stored = whole->pin                                 ? stored_response(whole)
-                                          : whole->is_copied || whole->direct_stored ? &whole->stored
-                                                                                     : nullptr;
+    const cache::StoredResponse* stored = whole->pin            ? stored_response(whole)
+                                          : is_head_kept(whole) ? &whole->stored
+                                                                : nullptr;
     return stored != nullptr && stored->status == NGX_HTTP_PARTIAL_CONTENT ? stored : nullptr;
 }
 
@@ -94,26 +94,22 @@ http::Reason read_slice(Ctx* ctx) noexcept {
         return http::Reason::kNone;  // the answer to an error, say: the whole
     }
     // The module writes the next part's range into the same memory.
-    if (!pool_copy(r->pool, Bytes{reinterpret_cast<char*>(v->data), v->len}, &ctx->slice_range)) {
+    if (!pool_copy(r->pool, Bytes{reinterpret_cast<char*>(v->data), v->len}, &ctx->part.text)) {
         return http::Reason::kInternal;
     }
-    ctx->is_sliced = true;
-    ctx->is_part = r != r->main;
+    ctx->part.by = r == r->main ? AskedPart::By::kClient : AskedPart::By::kSubrequest;
     const bool is_asked = (r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) != 0;
-    return is_asked && http::parse_slice(ctx->slice_range, &ctx->slice) ? http::Reason::kNone : http::Reason::kPartial;
+    return is_asked && http::parse_slice(ctx->part.text, &ctx->part.range) ? http::Reason::kNone
+                                                                           : http::Reason::kPartial;
 }
 
 bool share_url(Ctx* ctx) noexcept {
-    const Ctx* whole = ctx->is_part ? get_ctx(ctx->request->main) : nullptr;
-    if (whole == nullptr || whole->conf != ctx->conf || whole->uri.empty()) {
+    const Ctx* whole = ctx->part.is_subrequest() ? get_ctx(ctx->request->main) : nullptr;
+    if (whole == nullptr || whole->conf != ctx->conf || whole->url.uri.empty()) {
         return false;
     }
-    ctx->host = whole->host;
-    ctx->uri = whole->uri;
+    ctx->url = whole->url;
     ctx->written_args = whole->written_args;
-    ctx->inner_path = whole->inner_path;
-    ctx->inner_args = whole->inner_args;
-    ctx->inner_differs = whole->inner_differs;
     ctx->fill_args = whole->fill_args;
     ctx->fill_args_differ = whole->fill_args_differ;
     return true;
@@ -126,12 +122,12 @@ bool put_slice_range(ngx_http_request_t* clone, const Ctx* ctx) noexcept {
     }
     ngx_http_variable_value_t& v = clone->variables[index];
     v = {};
-    if (!ctx->is_sliced) {
+    if (!ctx->part.is_asked()) {
         v.not_found = 1;
         return true;
     }
     Bytes range;
-    if (!pool_copy(clone->pool, ctx->slice_range, &range)) {
+    if (!pool_copy(clone->pool, ctx->part.text, &range)) {
         return false;
     }
     v.data = mutable_data(range);
@@ -141,15 +137,15 @@ bool put_slice_range(ngx_http_request_t* clone, const Ctx* ctx) noexcept {
 }
 
 bool turn_down_part(Ctx* ctx, const cache::StoredResponse& part) noexcept {
-    if (part.status != NGX_HTTP_PARTIAL_CONTENT || (ctx->is_sliced && !ctx->is_part)) {
+    if (part.status != NGX_HTTP_PARTIAL_CONTENT || (ctx->part.is_asked() && !ctx->part.is_subrequest())) {
         return false;
     }
-    Ctx* whole = ctx->is_part ? get_ctx(ctx->request->main) : nullptr;
+    Ctx* whole = ctx->part.is_subrequest() ? get_ctx(ctx->request->main) : nullptr;
     const cache::StoredResponse* began = whole != nullptr ? beginning(whole) : nullptr;
     if (began == nullptr) {
         // An explicit key may be anything: a part is for who asks for parts.
         const bool can_module_tell =
-            ctx->is_part && !part.etag.empty() && is_said(ctx->request->main->headers_out.etag);
+            ctx->part.is_subrequest() && !part.etag.empty() && is_said(ctx->request->main->headers_out.etag);
         ctx->unlocked = ctx->unlocked || !can_module_tell;  // it is others' all the same: nobody waits for this fill
         return !can_module_tell;
     }
@@ -161,7 +157,7 @@ bool turn_down_part(Ctx* ctx, const cache::StoredResponse& part) noexcept {
 }
 
 bool fits_whole(Ctx* ctx) noexcept {
-    Ctx* whole = ctx->is_part ? get_ctx(ctx->request->main) : nullptr;
+    Ctx* whole = ctx->part.is_subrequest() ? get_ctx(ctx->request->main) : nullptr;
     const cache::StoredResponse* began = whole != nullptr ? beginning(whole) : nullptr;
     const cache::StoredResponse* part = began != nullptr ? stored_response(ctx) : nullptr;
     return part == nullptr || part->status != NGX_HTTP_PARTIAL_CONTENT ||
@@ -180,7 +176,7 @@ uint64_t end_within_part(const Ctx* ctx) noexcept {
         return UINT64_MAX;
     }
     const auto end = static_cast<uint64_t>(out.content_offset + out.content_length_n);
-    return end > ctx->slice.first ? end - ctx->slice.first : 0;
+    return end > ctx->part.range.first ? end - ctx->part.range.first : 0;
 }
 
 }  // namespace slab_cache::ngx

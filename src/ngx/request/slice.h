@@ -14,7 +14,7 @@
 
 namespace slab_cache::ngx {
 
-// ctx->is_sliced and its kin. Not kNone: nothing can be kept of this request.
+// ctx->part.is_asked() and its kin. Not kNone: nothing can be kept of this request.
 http::Reason read_slice(Ctx* ctx) noexcept;
 // A part has its whole's URL. False: there is no such to be had.
 bool share_url(Ctx* ctx) noexcept;
@@ -23,7 +23,7 @@ bool put_slice_range(ngx_http_request_t* clone, const Ctx* ctx) noexcept;
 
 // The stored answer is a part, for the module to put in its place.
 inline bool is_stored_part(const Ctx* ctx, const cache::StoredResponse& stored) noexcept {
-    return ctx->is_sliced && stored.status == NGX_HTTP_PARTIAL_CONTENT;
+    return ctx->part.is_asked() && stored.status == NGX_HTTP_PARTIAL_CONTENT;
 }
 
 // ---- a file that changes ----

@@ -45,8 +45,8 @@ ngx_int_t set_seconds(ngx_http_request_t* r, Value* v, uint64_t ms) noexcept {
 
 ngx_int_t get_uri(ngx_http_request_t* r, Value* v, uintptr_t) noexcept {
     Ctx* ctx = get_ctx(r);
-    if (ctx != nullptr && !ctx->uri.empty()) {
-        return set_text(v, ctx->uri);
+    if (ctx != nullptr && !ctx->url.uri.empty()) {
+        return set_text(v, ctx->url.uri);
     }
     Bytes uri;
     return canonical_uri(r, loc_conf<LocConf>(r), &uri) ? set_text(v, uri) : NGX_ERROR;
@@ -96,7 +96,7 @@ ngx_int_t get_key(ngx_http_request_t* r, Value* v, uintptr_t) noexcept {
 
 ngx_int_t get_wait_time(ngx_http_request_t* r, Value* v, uintptr_t) noexcept {
     Ctx* ctx = find_ctx(r);
-    return ctx != nullptr && ctx->collapsed ? set_seconds(r, v, ctx->waited_ms) : set_text(v, {});
+    return ctx != nullptr && ctx->wait.collapsed ? set_seconds(r, v, ctx->wait.waited_ms) : set_text(v, {});
 }
 
 ngx_int_t get_saved_time(ngx_http_request_t* r, Value* v, uintptr_t) noexcept {
@@ -128,12 +128,14 @@ bool is_named(Bytes field, Bytes suffix) noexcept {
 // Calls fn(value) for each line of that name that was received, in order, until it returns false.
 template <class Fn>
 void each_received(ngx_http_request_t* r, Ctx* ctx, Bytes suffix, Fn fn) noexcept {
-    for (size_t i = 0; i < ctx->own_count; i++) {
-        if (is_named(ctx->own_fields[i].name, suffix) && !fn(ctx->own_fields[i].value)) {
+    for (size_t i = 0; i < ctx->from_fill.own_count; i++) {
+        if (is_named(ctx->from_fill.own_fields[i].name, suffix) && !fn(ctx->from_fill.own_fields[i].value)) {
             return;
         }
     }
-    const cache::StoredResponse* stored = ctx->pin ? stored_response(ctx) : ctx->is_copied ? &ctx->stored : nullptr;
+    const cache::StoredResponse* stored = ctx->pin                           ? stored_response(ctx)
+                                          : ctx->object == ObjectAt::kCopied ? &ctx->stored
+                                                                             : nullptr;
     if (stored != nullptr) {
         Bytes rest = stored->fields;
         cache::StoredField field;
@@ -142,13 +144,13 @@ void each_received(ngx_http_request_t* r, Ctx* ctx, Bytes suffix, Fn fn) noexcep
                 return;
             }
         }
-    } else if (ctx->redirect != nullptr) {
-        for (const http::Field& field : ctx->redirect->fields) {
+    } else if (ctx->from_fill.redirect != nullptr) {
+        for (const http::Field& field : ctx->from_fill.redirect->fields) {
             if (is_named(field.name, suffix) && !fn(field.value)) {
                 return;
             }
         }
-    } else if (ctx->relay != nullptr) {
+    } else if (ctx->from_fill.relay != nullptr) {
         each_header(r->headers_out.headers, [&](ngx_table_elt_t& h) {
             return h.hash == 0 || !is_named(view(h.key), suffix) || fn(view(h.value));
         });

@@ -21,7 +21,7 @@ bool is_navigation(ngx_http_request_t* r) noexcept {
 // A copy on the request's pool: what the socket does not take at once stays with nginx. Empty: there are none.
 Bytes find_hints(Ctx* ctx) noexcept {
     shm::Store& store = ctx->zone->store;
-    const UrlOf url{ctx->request->pool, ctx->host, ctx->uri};
+    const UrlOf url{ctx->request->pool, ctx->url.host, ctx->url.uri};
     shm::Pin pin;
     Bytes hints;
     if (store.find(cache::side_digest(ctx->digest, ctx->identity), ctx->variant_key, &pin) != shm::Status::kOk) {

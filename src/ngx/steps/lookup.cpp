@@ -10,7 +10,7 @@
 #include "ngx/request/accounting.h"
 #include "ngx/conf/credentials.h"
 #include "ngx/fill/direct_fill.h"
-#include "ngx/fill/fill.h"
+#include "ngx/fill/clone_fill.h"
 #include "ngx/request/find_object.h"
 #include "ngx/request/identity.h"
 #include "ngx/zone/hit_for_miss.h"
@@ -39,8 +39,8 @@ void serve_with(Ctx* ctx, CacheStatus status) noexcept {
 }
 
 void stop_waiting(Ctx* ctx) noexcept {
-    ctx->waited_ms += now_ms() - ctx->wait_since_ms;
-    ctx->wait_since_ms = now_ms();
+    ctx->wait.waited_ms += now_ms() - ctx->wait.since_ms;
+    ctx->wait.since_ms = now_ms();
     if (ctx->request == ctx->request->main) {
         ctx->request->read_event_handler = ngx_http_block_reading;
     }
@@ -58,12 +58,13 @@ Next take_lease(Ctx* ctx, const shm::Ticket& ticket) noexcept {
 // One fill of a key begins when the one before has ended: this request was there already.
 void note_order(Ctx* ctx, const shm::Ticket& ticket) noexcept {
     const shm::Digest lease = lease_digest(ctx);
-    const bool same_key = ctx->first_ticket && ctx->first_lease == lease;
+    const bool same_key = ctx->wait.first_ticket && ctx->wait.first_lease == lease;
     if (!same_key) {
-        ctx->first_ticket = ticket;
-        ctx->first_lease = lease;
+        ctx->wait.first_ticket = ticket;
+        ctx->wait.first_lease = lease;
     }
-    ctx->is_asked_after = same_key && (ctx->first_ticket.cell != ticket.cell || ctx->first_ticket.gen != ticket.gen);
+    ctx->wait.is_asked_after =
+        same_key && (ctx->wait.first_ticket.cell != ticket.cell || ctx->wait.first_ticket.gen != ticket.gen);
 }
 
 // Somebody else may be filling this key: be the one, wait for it, or go alone.
@@ -81,10 +82,10 @@ Next fill_or_wait(Ctx* ctx) noexcept {
     case shm::LeaseAnswer::kWait:
         break;
     }
-    if (!ctx->collapsed) {
-        ctx->collapsed = true;
-        ctx->wait_since_ms = now_ms();
-        ctx->deadline_ms = now_ms() + ctx->conf->lock_timeout;
+    if (!ctx->wait.collapsed) {
+        ctx->wait.collapsed = true;
+        ctx->wait.since_ms = now_ms();
+        ctx->wait.deadline_ms = now_ms() + ctx->conf->lock_timeout;
         count(ctx->zone, Counter::kWaits);
     }
     note_order(ctx, ticket);
@@ -167,7 +168,7 @@ Next miss(Ctx* ctx) noexcept {
 Next expired(Ctx* ctx, const http::StoredFacts& facts, Found found) noexcept {
     const http::Policy& policy = ctx->conf->policy;
     // What has just been fetched and yet is stale has to be asked about again: the next fill does it for all who wait by then.
-    ctx->unlocked = ctx->unlocked || ctx->fills_seen >= kMostFills;
+    ctx->unlocked = ctx->unlocked || ctx->wait.fills_seen >= kMostFills;
     ctx->status = CacheStatus::kExpired;
     ctx->stale = ctx->pin;
     ctx->pin = {};
@@ -188,7 +189,7 @@ Next expired(Ctx* ctx, const http::StoredFacts& facts, Found found) noexcept {
         found != Found::kDoubted &&
         (found == Found::kSoftPurged || http::may_serve_stale(facts, http::kStaleUpdating, policy, now_sec()));
     const Next next = fill_or_wait(ctx);
-    if (ctx->step == Step::kWait && ctx->collapsed && may_update && ctx->rounds == 0) {
+    if (ctx->step == Step::kWait && ctx->wait.collapsed && may_update && ctx->rounds == 0) {
         ctx->pin = ctx->stale;
         ctx->stale = {};
         ctx->ticket = {};
@@ -202,7 +203,9 @@ Next expired(Ctx* ctx, const http::StoredFacts& facts, Found found) noexcept {
 
 // The object was fetched by a fill that asked the origin after this request came. What must be asked about at each use (a
 // lifetime of zero, no-cache) was asked about for this one then.
-bool was_asked_for(const Ctx* ctx) noexcept { return ctx->answer_id != 0 && ctx->answer_id == answer_id(ctx->pin.ref); }
+bool was_asked_for(const Ctx* ctx) noexcept {
+    return ctx->wait.answer_id != 0 && ctx->wait.answer_id == answer_id(ctx->pin.ref);
+}
 
 // What a purge leaves of an answer that the rules allow.
 http::ReuseKind weakened(http::ReuseKind kind, Found found) noexcept {
@@ -286,7 +289,8 @@ Next lookup(Ctx* ctx) noexcept {
     // The origin is being asked, or will be in a moment.
     const bool asks =
         next == Next::kWait || (next == Next::kMore && (ctx->step == Step::kWait || ctx->step == Step::kDirect));
-    if (ctx->conf->early_hints && asks && ctx->rounds == 0 && ctx->news == FillNews::kNone && !ctx->is_passing) {
+    if (ctx->conf->early_hints && asks && ctx->rounds == 0 && ctx->from_fill.news == FillNews::kNone &&
+        !ctx->is_passing) {
         hint_early(ctx);
     }
     if (ctx->rounds < 255) {
@@ -310,7 +314,7 @@ Next serve_stale(Ctx* ctx) noexcept {
 
 // Our own fill has something to say.
 Next hear_fill(Ctx* ctx) noexcept {
-    switch (ctx->news) {
+    switch (ctx->from_fill.news) {
     case FillNews::kNone:
         if (ctx->fill == nullptr) {  // it ended without a word: out of memory, most likely
             pass(ctx, http::Reason::kInternal);
@@ -318,7 +322,7 @@ Next hear_fill(Ctx* ctx) noexcept {
         }
         return park(ctx);
     case FillNews::kStored:
-        if (ctx->fill == nullptr && ctx->relay == nullptr && !shm::Store::is_complete(ctx->pin)) {
+        if (ctx->fill == nullptr && ctx->from_fill.relay == nullptr && !shm::Store::is_complete(ctx->pin)) {
             // It broke off before we sent anything: still time for a proper error, or for what we had.
             ctx->zone->store.unpin(&ctx->pin);
             return ctx->stale_servable ? serve_stale(ctx) : Next::kError;
@@ -371,8 +375,8 @@ Next hear_lease(Ctx* ctx) noexcept {
     case shm::LeaseState::kFetching:
         break;
     case shm::LeaseState::kPublished:
-        ctx->fills_seen++;
-        ctx->answer_id = ctx->is_asked_after ? view.detail : 0;
+        ctx->wait.fills_seen++;
+        ctx->wait.answer_id = ctx->wait.is_asked_after ? view.detail : 0;
         return look_again(ctx);
     case shm::LeaseState::kGone:
     case shm::LeaseState::kSilent:
@@ -390,7 +394,7 @@ Next hear_lease(Ctx* ctx) noexcept {
         ctx->reason = http::Reason::kOriginError;
         return Next::kError;
     }
-    if (now_ms() >= ctx->deadline_ms) {
+    if (now_ms() >= ctx->wait.deadline_ms) {
         stop_waiting(ctx);
         pass(ctx, http::Reason::kLockTimeout);
         return Next::kMore;
@@ -401,7 +405,7 @@ Next hear_lease(Ctx* ctx) noexcept {
 }  // namespace
 
 Next wait(Ctx* ctx) noexcept {
-    if (ctx->fill != nullptr || ctx->news != FillNews::kNone) {
+    if (ctx->fill != nullptr || ctx->from_fill.news != FillNews::kNone) {
         return hear_fill(ctx);
     }
     return ctx->ticket ? hear_lease(ctx) : hear_fill(ctx);
@@ -411,15 +415,15 @@ Next park(Ctx* ctx) noexcept {
     ngx_http_request_t* r = ctx->request;
     set_step(ctx, Step::kWait);
     const uint64_t now = now_ms();
-    const ngx_msec_t left = ctx->deadline_ms > now ? static_cast<ngx_msec_t>(ctx->deadline_ms - now) : 1;
+    const ngx_msec_t left = ctx->wait.deadline_ms > now ? static_cast<ngx_msec_t>(ctx->wait.deadline_ms - now) : 1;
     if (ctx->fill == nullptr) {  // our own fill posts us, at its end at the latest
         wait_for(&ctx->waiter, ctx->ticket, left);
     }
     r->write_event_handler = ngx_http_request_empty_handler;
-    if (r == r->main ? r->read_event_handler == ngx_http_block_reading : ctx->is_part) {
+    if (r == r->main ? r->read_event_handler == ngx_http_block_reading : ctx->part.is_subrequest()) {
         r->read_event_handler = ngx_http_test_reading;  // notice a client that hangs up
     }
-    if (ctx->is_part && has_socket(r)) {
+    if (ctx->part.is_subrequest() && has_socket(r)) {
         stop_send_timeout(r);  // set for the part before
     }
     return Next::kWait;
@@ -445,7 +449,7 @@ Next fill_as_leader(Ctx* ctx, const shm::Ticket& lease) noexcept {
                                                      : http::Reason::kNotWhole);
         return Next::kMore;
     }
-    ctx->wait_since_ms = now_ms();
+    ctx->wait.since_ms = now_ms();
     ctx->ticket = lease;  // for streaming: the same cell tells us of growth; a variant's fill changes it
     if (!start_fill(ctx, FillKind::kForeground, lease)) {
         ctx->ticket = {};
@@ -453,7 +457,7 @@ Next fill_as_leader(Ctx* ctx, const shm::Ticket& lease) noexcept {
         return Next::kMore;
     }
     set_step(ctx, Step::kWait);
-    return ctx->news != FillNews::kNone ? Next::kMore : park(ctx);
+    return ctx->from_fill.news != FillNews::kNone ? Next::kMore : park(ctx);
 }
 
 }  // namespace slab_cache::ngx

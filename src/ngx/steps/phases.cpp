@@ -6,7 +6,7 @@
 
 #include "ngx/fill/clone.h"
 #include "ngx/fill/direct_fill.h"
-#include "ngx/fill/fill.h"
+#include "ngx/fill/clone_fill.h"
 #include "ngx/steps/step.h"
 
 namespace slab_cache::ngx {

@@ -6,7 +6,7 @@
 
 #include "ngx/request/accounting.h"
 #include "ngx/fill/clone.h"
-#include "ngx/fill/fill.h"
+#include "ngx/fill/clone_fill.h"
 #include "ngx/zone/hit_for_miss.h"
 #include "ngx/steps/lookup.h"
 

@@ -2,7 +2,7 @@
 #include "ngx/glue/ngx.h"
 
 #include "http/storable.h"
-#include "ngx/fill/fill.h"
+#include "ngx/fill/clone_fill.h"
 #include "ngx/request/identity.h"
 #include "ngx/steps/lookup.h"
 #include "ngx/zone/hit_for_miss.h"

@@ -1,6 +1,6 @@
 #include "ngx/glue/ngx.h"
 
-#include "ngx/fill/fill.h"
+#include "ngx/fill/clone_fill.h"
 
 #include "cache/stored_head.h"
 #include "ngx/fill/capture.h"
@@ -9,7 +9,7 @@
 #include "ngx/conf/credentials.h"
 #include "ngx/request/identity.h"
 #include "ngx/fill/upstream_hooks.h"
-#include "ngx/fill/post_for_get.h"
+#include "ngx/fill/post_copy.h"
 #include "ngx/zone/listing.h"
 #include "ngx/zone/hit_for_miss.h"
 #include "ngx/fill/direct_fill.h"
@@ -25,7 +25,7 @@ constexpr ngx_uint_t kLeastFree = 32;      // one connection in so many is left 
 constexpr ngx_uint_t kAbandonedShare = 8;  // of the fills
 
 // Somebody waits for it, here or in another worker. Those are woken: that is how they are found.
-bool is_awaited(Fill* fill) noexcept {
+bool is_awaited(CloneFill* fill) noexcept {
     if (!fill->ticket) {
         return false;
     }
@@ -41,7 +41,7 @@ bool is_awaited(Fill* fill) noexcept {
 }
 
 // A key whose fill failed while it has nothing stale to serve answers its waiters with this.
-ngx_uint_t failure_status(Fill* fill) noexcept {
+ngx_uint_t failure_status(CloneFill* fill) noexcept {
     const ngx_uint_t status = fill->request->headers_out.status;
     return status >= NGX_HTTP_BAD_REQUEST && status != NGX_HTTP_CLIENT_CLOSED_REQUEST
                ? status
@@ -50,14 +50,14 @@ ngx_uint_t failure_status(Fill* fill) noexcept {
 
 // The internal request is over, whatever way. Runs once, while its pool still exists.
 void on_fill_end(void* data) noexcept {
-    auto* fill = static_cast<Fill*>(data);
+    auto* fill = static_cast<CloneFill*>(data);
     if (fill->go_on.posted) {
         ngx_delete_posted_event(&fill->go_on);
     }
-    if (fill->phase == FillPhase::kStoring) {
+    if (fill->phase == ClonePhase::kStoring) {
         finish_capture(fill);  // complete after all (a response without a body), or truncated
     }
-    if (fill->phase == FillPhase::kFetching) {
+    if (fill->phase == ClonePhase::kFetching) {
         fail_fill(fill, failure_status(fill));
     }
     if (fill->leader != nullptr) {
@@ -65,7 +65,9 @@ void on_fill_end(void* data) noexcept {
     }
     end_lease(fill, shm::LeaseState::kFailed, NGX_HTTP_BAD_GATEWAY);  // no-op when it has ended
     fill->zone->store.abort(&fill->writer);
-    end_for_get(fill);
+    if (fill->for_get != nullptr) {
+        end_post_copy(fill->for_get);
+    }
     fill->zone->store.unpin(&fill->stale);
     fill->zone->fills--;
     fill->zone->clones--;
@@ -77,19 +79,19 @@ void on_fill_end(void* data) noexcept {
         post_waiter(&fill->leader->waiter);
         fill->leader = nullptr;
     }
-    fill_on(fill->connection) = nullptr;
-    fill->connection->timedout = 0;  // after a 444: no socket to be reset
+    fill_on(fill->request->connection) = nullptr;
+    fill->request->connection->timedout = 0;  // after a 444: no socket to be reset
     if (fill->over != nullptr) {
         *fill->over = true;
     }
 }
 
 void on_go_on(ngx_event_t* ev) noexcept {
-    auto* fill = static_cast<Fill*>(ev->data);
-    ngx_connection_t* c = fill->connection;
+    auto* fill = static_cast<CloneFill*>(ev->data);
+    ngx_connection_t* c = fill->request->connection;
     ngx_http_request_t* r = fill->request;
     ngx_http_set_log_request(c->log, r);
-    if (fill->phase == FillPhase::kDropping) {
+    if (fill->phase == ClonePhase::kDropping) {
         // nginx walks the cleanups first, and upstream's gives up the reference it holds: with no other left it would
         // free the request under the walk's feet. Terminating sets the count anew.
         r->main->count++;
@@ -100,16 +102,16 @@ void on_go_on(ngx_event_t* ev) noexcept {
     ngx_http_run_posted_requests(c);
 }
 
-bool copy_names(Fill* fill, Ctx* ctx) noexcept {
+bool copy_names(CloneFill* fill, Ctx* ctx) noexcept {
     ngx_pool_t* pool = fill->request->pool;
-    return pool_copy(pool, ctx->key, &fill->key) && pool_copy(pool, ctx->variant_key, &fill->variant_key) &&
-           pool_copy(pool, ctx->host, &fill->host) && pool_copy(pool, ctx->uri, &fill->uri) &&
-           (!ctx->inner_differs || (pool_copy(pool, ctx->inner_path, &fill->inner_path) &&
-                                    pool_copy(pool, ctx->inner_args, &fill->inner_args)));
+    return pool_copy(pool, ctx->key, &fill->key) && pool_copy(pool, ctx->url.host, &fill->url.host) &&
+           pool_copy(pool, ctx->url.uri, &fill->url.uri) &&
+           (!ctx->url.differs_inside() || (pool_copy(pool, ctx->url.inner_path, &fill->url.inner_path) &&
+                                           pool_copy(pool, ctx->url.inner_args, &fill->url.inner_args)));
 }
 
 // Asks the origin whether what we have is still right.
-bool add_conditions(Fill* fill) noexcept {
+bool add_conditions(CloneFill* fill) noexcept {
     cache::StoredResponse stored;
     if (!cache::decode_head(whole_head(fill->request->pool, fill->zone->store, fill->stale), &stored) ||
         !may_be_confirmed(stored.status)) {
@@ -122,51 +124,30 @@ bool add_conditions(Fill* fill) noexcept {
            add_request_header(fill->request, "If-Modified-Since", "if-modified-since", stored.last_modified);
 }
 
-// For ctx's key; `r` asks the origin.
-void begin(Fill* fill, const Ctx* ctx, ngx_http_request_t* r) noexcept {
-    fill->request = r;
-    fill->connection = r->connection;
-    fill->conf = ctx->conf;
-    fill->zone = ctx->zone;
-    fill->primary = ctx->primary;
-    fill->digest = ctx->digest;
-    fill->identity = ctx->identity;
-    fill->inner_differs = ctx->inner_differs;
-    fill->is_sliced = ctx->is_sliced;
-    fill->slice = ctx->slice;
-    fill->kind = mark_kind(ctx->request);
-    fill->marks_nothing = ctx->marks_nothing;
-    fill->started_sec = now_sec();
-    fill->started_ms = now_ms();
-    fill->expected = -1;
-    ngx_queue_init(&fill->listed.link);
-}
-
-Fill* make_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
+CloneFill* make_fill(Ctx* ctx, const shm::Ticket& ticket) noexcept {
     ngx_http_request_t* r = clone_request(ctx);
     if (r == nullptr) {
         return nullptr;
     }
-    auto* fill = pool_new<Fill>(r->pool);
+    auto* fill = pool_new<CloneFill>(r->pool);
     ngx_http_cleanup_t* cln = ngx_http_cleanup_add(r, 0);
     if (fill == nullptr || cln == nullptr) {
         discard_clone(r);
         return nullptr;
     }
-    begin(fill, ctx, r);
-    fill->background = kind == FillKind::kBackground;
+    begin_fill(fill, ctx, r);
     fill->has_authorization = has_unkeyed_credentials(ctx->request);
     fill->go_on.handler = on_go_on;
     fill->go_on.data = fill;
-    fill->go_on.log = fill->connection->log;
+    fill->go_on.log = fill->request->connection->log;
     if (!copy_names(fill, ctx)) {
         discard_clone(r);
         return nullptr;
     }
-    plan_get(ctx, fill);
+    fill->for_get = plan_post_copy(ctx, r->pool);
     cln->handler = on_fill_end;
     cln->data = fill;
-    fill_on(fill->connection) = fill;
+    fill_on(fill->request->connection) = fill;
     fill->zone->fills++;
     fill->zone->clones++;
     ngx_queue_insert_tail(&fill->zone->under_way, &fill->listed.link);
@@ -175,7 +156,7 @@ Fill* make_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
     if (ctx->stale) {
         fill->stale = fill->zone->store.repin(ctx->stale);
     }
-    list_under_way(fill->zone, &fill->listed, fill->request->pool, fill->host, fill->uri, fill->stale);
+    list_under_way(fill->zone, &fill->listed, fill->request->pool, fill->url.host, fill->url.uri, fill->stale);
     // Before the origin is asked: whatever is purged from now on is purged from this response too.
     fill->birth = fill->zone->store.birth_stamp();
     return fill;
@@ -183,34 +164,12 @@ Fill* make_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
 
 }  // namespace
 
-Fill* fill_of(ngx_http_request_t* r) noexcept { return is_clone(r->connection) ? fill_on(r->connection) : nullptr; }
-
-Fill* new_direct_fill(Ctx* ctx) noexcept {
-    ngx_http_request_t* r = ctx->request;
-    auto* fill = pool_new<Fill>(r->pool);
-    if (fill == nullptr) {
-        return nullptr;
-    }
-    begin(fill, ctx, r);
-    fill->host = ctx->host;  // on the same pool
-    fill->uri = ctx->uri;
-    fill->inner_path = ctx->inner_path;
-    fill->inner_args = ctx->inner_args;
-    fill->key = ctx->key;
-    fill->variant_key = ctx->variant_key;
-    return fill;
-}
-
-Fill* asking_fill(ngx_http_request_t* r) noexcept {
-    if (Fill* fill = fill_of(r)) {
-        return fill;
-    }
-    Ctx* ctx = get_ctx(r);
-    return ctx != nullptr ? ctx->direct : nullptr;
+CloneFill* fill_of(ngx_http_request_t* r) noexcept {
+    return is_clone(r->connection) ? fill_on(r->connection) : nullptr;
 }
 
 bool start_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
-    Fill* fill = make_fill(ctx, kind, ticket);
+    CloneFill* fill = make_fill(ctx, ticket);
     if (fill == nullptr) {
         if (ticket) {
             shm::WakeSet wake;
@@ -221,8 +180,8 @@ bool start_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
         return false;
     }
     // A hard purge between our look and the birth: a 304 must not revive what it took. Later ones commit() sees.
-    if (ctx->stale &&
-        validity_of(ctx->zone, {ctx->request->pool, ctx->host, ctx->uri}, ctx->stale) == shm::Validity::kPurged) {
+    if (ctx->stale && validity_of(ctx->zone, {ctx->request->pool, ctx->url.host, ctx->url.uri}, ctx->stale) ==
+                          shm::Validity::kPurged) {
         ctx->zone->store.unpin(&ctx->stale);
         ctx->zone->store.unpin(&fill->stale);
         ctx->stale_servable = false;
@@ -234,9 +193,9 @@ bool start_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
         fill->leader = ctx;
         ctx->fill = fill;
         ctx->leave_fills = leave_fills;
-        ctx->news = FillNews::kNone;
+        ctx->from_fill.news = FillNews::kNone;
     }
-    ngx_connection_t* c = fill->connection;
+    ngx_connection_t* c = fill->request->connection;
     ngx_http_request_t* r = fill->request;
     ngx_set_connection_log(c, core_loc_conf(r)->error_log);
     if (fill->stale && ctx->conf->revalidate && !add_conditions(fill)) {
@@ -245,7 +204,7 @@ bool start_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
         return true;
     }
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0, "slab_cache: fill on *%uA, background:%d",
-                   c->number, fill->background);
+                   c->number, kind == FillKind::kBackground);
     bool over = false;
     fill->over = &over;
     ngx_http_core_run_phases(r);
@@ -260,20 +219,12 @@ bool start_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
     return true;
 }
 
-void give_back(Zone* zone, const shm::Ticket& lease) noexcept {
-    if (lease) {
-        shm::WakeSet wake;
-        zone->store.lease_release(lease, shm::LeaseState::kPublished, 0, &wake);
-        wake_workers(zone, wake, lease.cell);
-    }
-}
-
 void leave_location(ngx_http_request_t* r) noexcept {
-    Fill* fill = fill_of(r);
+    CloneFill* fill = fill_of(r);
     if (fill == nullptr) {
         return;  // it is over: its connection goes
     }
-    if (fill->phase == FillPhase::kFetching) {
+    if (fill->phase == ClonePhase::kFetching) {
         capture_redirect(fill);
     }
     drop_fill(fill);
@@ -283,28 +234,16 @@ bool has_room_for_fill(const Zone* zone) noexcept {
     return zone->clones < zone->max_clones && ngx_cycle->free_connection_n > ngx_cycle->connection_n / kLeastFree;
 }
 
-shm::Status publish(Fill* fill) noexcept {
-    shm::Store& store = fill->zone->store;
-    if (!is_listed_still(fill->zone, &fill->listed)) {
-        store.abort(&fill->writer);
-        return shm::Status::kPurged;
-    }
-    const uint32_t ref = fill->writer.ref;
-    const shm::Status status = store.commit(&fill->writer, now_sec());
-    fill->published_ref = status == shm::Status::kOk ? ref : 0;
-    return status;
-}
-
 // limit_conn and HTTP/2's concurrent streams bound what clients have open at the origin, and forget who hangs up. So what goes
 // on without a client is bounded here. Under limit_conn none does: there nothing else would bound it.
-void leader_left(Fill* fill) noexcept {
+void leader_left(CloneFill* fill) noexcept {
     const bool limited = fill->leader->request->main->limit_conn_status != 0;
     fill->leader = nullptr;
-    if (fill->phase == FillPhase::kRelaying) {
+    if (fill->phase == ClonePhase::kRelaying) {
         drop_fill(fill);
         return;
     }
-    if (fill->phase != FillPhase::kFetching) {
+    if (fill->phase != ClonePhase::kFetching) {
         return;
     }
     Zone* zone = fill->zone;
@@ -318,40 +257,49 @@ void leader_left(Fill* fill) noexcept {
     zone->abandoned++;
 }
 
-void tell_leader(Fill* fill, FillNews news) noexcept {
+void tell_leader(CloneFill* fill, FillNews news) noexcept {
     if (fill->leader != nullptr) {
-        fill->leader->news = news;
+        fill->leader->from_fill.news = news;
         post_waiter(&fill->leader->waiter);
     }
 }
 
-void continue_fill(Fill* fill) noexcept {
+void give_leader(CloneFill* fill, shm::Pin* pin, FillNews news) noexcept {
+    if (fill->leader == nullptr) {
+        fill->zone->store.unpin(pin);
+        return;
+    }
+    fill->leader->stored_ref = 0;
+    fill->leader->pin = *pin;
+    *pin = {};
+    tell_leader(fill, news);
+}
+
+void tell_reason(CloneFill* fill, http::Reason reason) noexcept {
+    if (fill->leader != nullptr) {
+        fill->leader->reason = reason;
+    }
+}
+
+void wake_leader(CloneFill* fill) noexcept {
+    if (fill->leader != nullptr) {
+        post_waiter(&fill->leader->waiter);
+    }
+}
+
+void continue_fill(CloneFill* fill) noexcept {
     if (!fill->go_on.posted) {
         ngx_post_event(&fill->go_on, &ngx_posted_events);
     }
 }
 
-void drop_fill(Fill* fill) noexcept {
-    set_phase(fill, FillPhase::kDropping);
+void drop_fill(CloneFill* fill) noexcept {
+    set_phase(fill, ClonePhase::kDropping);
     continue_fill(fill);
 }
 
-void end_lease(Fill* fill, shm::LeaseState outcome, uint32_t detail) noexcept {
-    if (!fill->ticket) {
-        return;
-    }
-    shm::WakeSet wake;
-    const uint32_t cell = fill->ticket.cell;
-    if (outcome == shm::LeaseState::kPublished && fill->published_ref != 0 && !fill->is_lease_moved) {
-        detail = answer_id(fill->published_ref);
-    }
-    fill->zone->store.lease_release(fill->ticket, outcome, detail, &wake);
-    fill->ticket = {};
-    wake_workers(fill->zone, wake, cell);
-}
-
-void fail_fill(Fill* fill, ngx_uint_t status) noexcept {
-    set_phase(fill, FillPhase::kDone);
+void fail_fill(CloneFill* fill, ngx_uint_t status) noexcept {
+    set_phase(fill, ClonePhase::kDone);
     mark_failed(fill->zone, with_identity(fill->digest, fill->identity));
     end_lease(fill, shm::LeaseState::kFailed, static_cast<uint32_t>(status));
     if (fill->leader != nullptr) {
@@ -361,7 +309,7 @@ void fail_fill(Fill* fill, ngx_uint_t status) noexcept {
 }
 
 // $upstream_status and its kin in the client's log line: the states of the fill that it waited for.
-void copy_upstream_states(Fill* fill, Ctx* leader) noexcept {
+void copy_upstream_states(CloneFill* fill, Ctx* leader) noexcept {
     ngx_array_t* from = fill->request->upstream_states;
     ngx_http_request_t* r = leader->request;
     if (from == nullptr || from->nelts == 0 || r->upstream_states != nullptr) {

@@ -1,0 +1,61 @@
+#include "ngx/glue/ngx.h"
+
+#include "ngx/fill/fetch.h"
+
+#include "ngx/request/cache_key.h"
+
+namespace slab_cache::ngx {
+
+void begin_fill(Fill* fill, const Ctx* ctx, ngx_http_request_t* r) noexcept {
+    fill->request = r;
+    fill->conf = ctx->conf;
+    fill->zone = ctx->zone;
+    fill->primary = ctx->primary;
+    fill->digest = ctx->digest;
+    fill->identity = ctx->identity;
+    if (ctx->part.is_asked()) {
+        fill->slice = ctx->part.range;
+    }
+    fill->kind = mark_kind(ctx->request);
+    fill->marks_nothing = ctx->marks_nothing;
+    fill->started_sec = now_sec();
+    fill->started_ms = now_ms();
+    fill->expected = -1;
+    ngx_queue_init(&fill->listed.link);
+}
+
+void give_back(Zone* zone, const shm::Ticket& lease) noexcept {
+    if (lease) {
+        shm::WakeSet wake;
+        zone->store.lease_release(lease, shm::LeaseState::kPublished, 0, &wake);
+        wake_workers(zone, wake, lease.cell);
+    }
+}
+
+void end_lease(Fetch* fetch, shm::LeaseState outcome, uint32_t detail) noexcept {
+    if (!fetch->ticket) {
+        return;
+    }
+    shm::WakeSet wake;
+    const uint32_t cell = fetch->ticket.cell;
+    if (outcome == shm::LeaseState::kPublished && fetch->published_ref != 0 && !fetch->is_lease_moved) {
+        detail = answer_id(fetch->published_ref);
+    }
+    fetch->zone->store.lease_release(fetch->ticket, outcome, detail, &wake);
+    fetch->ticket = {};
+    wake_workers(fetch->zone, wake, cell);
+}
+
+shm::Status publish(Fetch* fetch, Listed* listed) noexcept {
+    shm::Store& store = fetch->zone->store;
+    if (!is_listed_still(fetch->zone, listed)) {
+        store.abort(&fetch->writer);
+        return shm::Status::kPurged;
+    }
+    const uint32_t ref = fetch->writer.ref;
+    const shm::Status status = store.commit(&fetch->writer, now_sec());
+    fetch->published_ref = status == shm::Status::kOk ? ref : 0;
+    return status;
+}
+
+}  // namespace slab_cache::ngx
