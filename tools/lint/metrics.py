@@ -29,7 +29,8 @@ def main():
     store = {f"store_{word}_total" for word in re.findall(r'ROW\(\w+, "(\w+)"', text("src/shm/counters.h"))}
     fleet = {f"fleet_{word}" for word in re.findall(r'^    \{"(\w+)",', text("src/ngx/api/metrics.cpp"), re.M)}
     fleet |= {f"fleet_{word}_total" for word in re.findall(r'^    \{"(\w+)",', text("src/ngx/fleet/fleet_state.h"), re.M)}
-    families = own | MORE | store | fleet | {"fleet_nodes", "fleet_gaps_total"}
+    tier = {f"tier_{word}_total" for word in re.findall(r'^    \{"(\w+)",', text("src/ngx/tier/tier_figures.cpp"), re.M)}
+    families = own | MORE | store | fleet | tier | {"fleet_nodes", "fleet_gaps_total", "tier_misses_total", "tier_circuit_open"}
     readme = text("README.md")
     bad += [f"README.md does not name slab_cache_{family}" for family in sorted(own) if f"slab_cache_{family}" not in readme]
     # Directives, variables and their kin are named so too.
