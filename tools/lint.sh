@@ -107,7 +107,8 @@ file_sizes() {
 pragma_once() { { grep -rL --include='*.h' '^#pragma once' src || true; } | nothing; }
 readme_names_everything() {
     local d
-    { grep -rhoE '"(slab_cache[a-z_]*|slab_no_cache)"' src/ngx || true; } | tr -d '"' | sort -u |
+    { grep -rhoE '"(slab_cache[a-z_]*|slab_no_cache)"' src/ngx || true
+      sed -nE 's/^SLAB_(SWITCH|TIME)\((\w+),.*/slab_cache_\2/p' src/ngx/conf/plain.def; } | tr -d '"' | sort -u |
         while read -r d; do grep -q "$d" README.md || echo "in src/ngx, not in README.md: $d"; done | nothing
 }
 # src/base/version.h has the version; what cannot include it says the same.

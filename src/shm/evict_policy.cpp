@@ -77,4 +77,10 @@ bool parse_eviction(std::string_view word, Eviction* out) noexcept {
     return false;
 }
 
+std::string_view eviction_word(uint32_t row) noexcept {
+    uint32_t count;
+    const EvictPolicy* rows = EvictQueues::policies(&count);
+    return row < count ? rows[row].word : std::string_view{};
+}
+
 }  // namespace slab_cache::shm

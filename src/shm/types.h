@@ -38,6 +38,7 @@ struct Digest {
 enum class Eviction : uint8_t { kHits, kBalanced, kBytes };
 // By the word of `eviction=`; false where there is no such policy.
 bool parse_eviction(std::string_view word, Eviction* out) noexcept;
+std::string_view eviction_word(uint32_t row) noexcept;  // empty behind the last
 
 struct Config {
     uint64_t max_object = 0;     // bytes of key + head + body; 0: 1/16 of a shard

@@ -6,6 +6,7 @@ from harness.nginx import NGINX, TOP
 
 PAGE = (TOP / "docs/features.md").read_text()
 OWN_DIRECTIVES = set(re.findall(r'ngx_string\("(slab_\w+)"\)', (TOP / "src/ngx/module/directive_table.cpp").read_text()))
+OWN_DIRECTIVES |= {"slab_cache_" + field for field in re.findall(r"^SLAB_\w+\((\w+), ", (TOP / "src/ngx/conf/plain.def").read_text(), re.M)}
 OWN_VARIABLES = set(re.findall(r'ngx_string\("(slab_\w+)"\)', (TOP / "src/ngx/request/variables.cpp").read_text()))
 KINDS = ("proxy", "fastcgi", "uwsgi", "scgi")
 VERDICTS = {"same", "better", "differs", "none"}

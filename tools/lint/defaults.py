@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """README's table of directives against the defaults in src: defaults.py
 
-A row is compared with the value that merge_loc_conf() gives where nothing is written. What has no value there (a list, a
+A row is compared with the value that merge_loc_conf() gives where nothing is written, or plain.def. What has no value there (a list, a
 pointer) must be `none`, `off` or `all` in README, or stand in WORDS with the reason.
 """
 import pathlib
@@ -10,6 +10,7 @@ import sys
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 MERGE = re.compile(r"ngx_conf_merge_(\w+)\(\s*conf->(\w+),\s*prev->\w+,\s*(.*?)\);", re.S)
+PLAIN = re.compile(r"^SLAB_(SWITCH|TIME)\((\w+), (\d+)\)$", re.M)
 FIELD = {"slab_cache_refresh": "refresh_beta"}   # else the name without its prefix
 # What stands in README for what is no number, and the text of src that says so.
 WORDS = {
@@ -52,7 +53,10 @@ def in_words(kind, value):
 
 def main():
     text = (TOP / "src/ngx/conf/conf.cpp").read_text()
-    defaults = {field: in_words(kind, re.sub(r"\s+", " ", value)) for kind, field, value in MERGE.findall(text)}
+    defaults = {field: in_words(kind, re.sub(r"\s+", " ", value)) for kind, field, value in MERGE.findall(text)
+                if field != "field"}      # the merge of plain.def
+    plain = PLAIN.findall((TOP / "src/ngx/conf/plain.def").read_text())
+    defaults |= {field: in_words({"SWITCH": "value", "TIME": "msec_value"}[kind], value) for kind, field, value in plain}
     bad, seen = [], 0
     for directive, said in rows():
         seen += 1

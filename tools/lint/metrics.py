@@ -35,6 +35,7 @@ def main():
     bad += [f"README.md does not name slab_cache_{family}" for family in sorted(own) if f"slab_cache_{family}" not in readme]
     # Directives, variables and their kin are named so too.
     others = {name for path in (TOP / "src").rglob("*.[ch]*") for name in re.findall(r'"slab_cache_(\w+)"', path.read_text())}
+    others |= set(re.findall(r"^SLAB_\w+\((\w+), ", text("src/ngx/conf/plain.def"), re.M))
     for path in sorted([TOP / "README.md", *(TOP / "docs").rglob("*.md"), *(TOP / "conf-examples/prometheus").iterdir(),
                         TOP / "conf-examples/grafana-dashboard.json"]):
         bad += [f"{path.relative_to(TOP)}: there is no slab_cache_{name}"

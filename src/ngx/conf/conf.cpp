@@ -121,24 +121,20 @@ void* create_loc_conf(ngx_conf_t* cf) noexcept {
     conf->ttl_set = NGX_CONF_UNSET;
     conf->bypass = static_cast<ngx_array_t*>(NGX_CONF_UNSET_PTR);
     conf->no_cache = static_cast<ngx_array_t*>(NGX_CONF_UNSET_PTR);
-    conf->convert_head = NGX_CONF_UNSET;
     conf->authorization = NGX_CONF_UNSET_UINT;
     conf->auth_basic = NGX_CONF_UNSET;
     conf->set_cookie = NGX_CONF_UNSET_UINT;
     conf->min_uses = NGX_CONF_UNSET_UINT;
     conf->vary = static_cast<http::VaryPolicy*>(NGX_CONF_UNSET_PTR);
-    conf->lock = NGX_CONF_UNSET;
-    conf->lock_timeout = NGX_CONF_UNSET_MSEC;
-    conf->lock_age = NGX_CONF_UNSET_MSEC;
+#define SLAB_SWITCH(field, by_default) conf->field = NGX_CONF_UNSET;
+#define SLAB_TIME(field, by_default) conf->field = NGX_CONF_UNSET_MSEC;
+#include "ngx/conf/plain.def"
     conf->stale_set = NGX_CONF_UNSET;
-    conf->background_update = NGX_CONF_UNSET;
-    conf->revalidate = NGX_CONF_UNSET;
     conf->refresh_beta = NGX_CONF_UNSET;
     conf->tags = static_cast<ngx_array_t*>(NGX_CONF_UNSET_PTR);
     conf->tags_mode = NGX_CONF_UNSET_UINT;
     conf->purge = static_cast<PurgeConf*>(NGX_CONF_UNSET_PTR);
     conf->status_header = NGX_CONF_UNSET_UINT;
-    conf->early_hints = NGX_CONF_UNSET;
     conf->slice_size = NGX_CONF_UNSET_SIZE;
     return conf;
 }
@@ -149,6 +145,9 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
     if (conf->zone == NGX_CONF_UNSET_PTR) {
         conf->zone_value = prev->zone_value;
     }
+#define SLAB_SWITCH(field, by_default) ngx_conf_merge_value(conf->field, prev->field, by_default);
+#define SLAB_TIME(field, by_default) ngx_conf_merge_msec_value(conf->field, prev->field, by_default);
+#include "ngx/conf/plain.def"
     merge_ptr(&conf->zone, prev->zone);
     merge_ptr(&conf->tier, prev->tier);
     merge_ptr(&conf->key, prev->key);
@@ -181,27 +180,20 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
     if ((conf->methods & (bit(http::kCacheGet) | bit(http::kCacheHead))) == 0) {
         conf->methods |= bit(http::kCacheGet) | bit(http::kCacheHead);  // as proxy_cache_methods adds them
     }
-    ngx_conf_merge_value(conf->convert_head, prev->convert_head, 1);
     conf->head_apart = conf->convert_head == 0 && names_variable(conf->key, "request_method");
     ngx_conf_merge_uint_value(conf->authorization, prev->authorization, kAuthorizationRefuse);
     ngx_conf_merge_value(conf->auth_basic, prev->auth_basic, 0);
     ngx_conf_merge_bitmask_value(conf->ignore_headers, prev->ignore_headers, NGX_CONF_BITMASK_SET);
     ngx_conf_merge_uint_value(conf->set_cookie, prev->set_cookie, static_cast<ngx_uint_t>(http::SetCookie::kRefuse));
     ngx_conf_merge_uint_value(conf->min_uses, prev->min_uses, 1);
-    ngx_conf_merge_value(conf->lock, prev->lock, 1);
-    ngx_conf_merge_msec_value(conf->lock_timeout, prev->lock_timeout, 5000);
-    ngx_conf_merge_msec_value(conf->lock_age, prev->lock_age, 5000);
     ngx_conf_merge_bitmask_value(conf->use_stale, prev->use_stale, (NGX_CONF_BITMASK_SET | bit(http::kStaleDefault)));
     if ((conf->use_stale & ~NGX_CONF_BITMASK_SET) == kStaleForceBit) {
         conf->use_stale |= bit(http::kStaleDefault);  // the word alone
     }
-    ngx_conf_merge_value(conf->background_update, prev->background_update, 1);
-    ngx_conf_merge_value(conf->revalidate, prev->revalidate, 1);
     ngx_conf_merge_value(conf->refresh_beta, prev->refresh_beta, 0);
     ngx_conf_merge_uint_value(conf->tags_mode, prev->tags_mode, kTagsFromResponse);
     ngx_conf_merge_bitmask_value(conf->invalidate, prev->invalidate,
                                  (NGX_CONF_BITMASK_SET | kInvalidateUnsafe | kInvalidateGroups));
-    ngx_conf_merge_value(conf->early_hints, prev->early_hints, 0);
     ngx_conf_merge_uint_value(conf->status_header, prev->status_header, static_cast<ngx_uint_t>(StatusHeader::kOff));
     merge_slice(prev, conf);
     conf->post_fills_get = may_post_fill_get(*conf);

@@ -98,7 +98,6 @@ struct LocConf {
     ngx_array_t* key;            // of KeyPart; nullptr = default key
     http::ArgsPolicy* key_args;  // nullptr = all
     ngx_uint_t methods;
-    ngx_flag_t convert_head;
     bool head_apart;           // a HEAD is asked as one, and kept under a key of its own
     ngx_uint_t authorization;  // kAuthorization…
     ngx_flag_t auth_basic;     // nginx's, where it surely checks
@@ -118,16 +117,15 @@ struct LocConf {
     ngx_uint_t min_uses;
     http::VaryPolicy* vary;
 
-    ngx_flag_t lock;
-    ngx_msec_t lock_timeout;
-    ngx_msec_t lock_age;
+    // plain.def
+#define SLAB_SWITCH(field, by_default) ngx_flag_t field;
+#define SLAB_TIME(field, by_default) ngx_msec_t field;
+#include "ngx/conf/plain.def"
 
     ngx_uint_t use_stale;  // mask of http::StaleOn
     ngx_int_t stale_set;
     time_t stale_while;
     time_t stale_if_error;
-    ngx_flag_t background_update;
-    ngx_flag_t revalidate;
     ngx_int_t refresh_beta;  // thousandths; 0 = off
 
     ngx_array_t* tags;            // of ngx_http_complex_value_t; nullptr with tags_mode
@@ -136,7 +134,6 @@ struct LocConf {
     ngx_uint_t invalidate;
     PurgeConf* purge;          // nullptr = off
     ngx_uint_t status_header;  // StatusHeader
-    ngx_flag_t early_hints;
 
     ngx_flag_t api;
     ngx_flag_t api_write;

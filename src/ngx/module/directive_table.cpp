@@ -104,6 +104,21 @@ ngx_conf_post_t countable_uses = {reinterpret_cast<ngx_conf_post_handler_pt>(che
 #define SLAB_AT(field) offsetof(LocConf, field)  // NOLINT: the command table wants offsets
 
 ngx_command_t commands[] = {
+#define SLAB_SWITCH(field, by_default) \
+    {ngx_string("slab_cache_" #field), \
+     kAnywhere | NGX_CONF_FLAG,        \
+     ngx_conf_set_flag_slot,           \
+     NGX_HTTP_LOC_CONF_OFFSET,         \
+     SLAB_AT(field),                   \
+     nullptr},
+#define SLAB_TIME(field, by_default)   \
+    {ngx_string("slab_cache_" #field), \
+     kAnywhere | NGX_CONF_TAKE1,       \
+     ngx_conf_set_msec_slot,           \
+     NGX_HTTP_LOC_CONF_OFFSET,         \
+     SLAB_AT(field),                   \
+     nullptr},
+#include "ngx/conf/plain.def"
     {ngx_string("slab_cache_zone"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, set_zone, NGX_HTTP_MAIN_CONF_OFFSET, 0,
      nullptr},
     {ngx_string("slab_cache_fleet"), NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE, set_fleet, NGX_HTTP_MAIN_CONF_OFFSET, 0,
@@ -117,8 +132,6 @@ ngx_command_t commands[] = {
      SLAB_AT(key_args), nullptr},
     {ngx_string("slab_cache_methods"), kAnywhere | NGX_CONF_1MORE, ngx_conf_set_bitmask_slot, NGX_HTTP_LOC_CONF_OFFSET,
      SLAB_AT(methods), method_bits},
-    {ngx_string("slab_cache_convert_head"), kAnywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot, NGX_HTTP_LOC_CONF_OFFSET,
-     SLAB_AT(convert_head), nullptr},
     {ngx_string("slab_cache_authorization"), kAnywhere | NGX_CONF_TAKE1, ngx_conf_set_enum_slot,
      NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(authorization), authorization_words},
     {ngx_string("slab_cache_valid"), kAnywhere | NGX_CONF_1MORE, set_valid, NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(valid),
@@ -136,23 +149,11 @@ ngx_command_t commands[] = {
      SLAB_AT(min_uses), &countable_uses},
     {ngx_string("slab_cache_vary"), kAnywhere | NGX_CONF_1MORE, set_vary, NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(vary),
      nullptr},
-    {ngx_string("slab_cache_lock"), kAnywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot, NGX_HTTP_LOC_CONF_OFFSET,
-     SLAB_AT(lock), nullptr},
-    {ngx_string("slab_cache_lock_timeout"), kAnywhere | NGX_CONF_TAKE1, ngx_conf_set_msec_slot,
-     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(lock_timeout), nullptr},
-    {ngx_string("slab_cache_lock_age"), kAnywhere | NGX_CONF_TAKE1, ngx_conf_set_msec_slot, NGX_HTTP_LOC_CONF_OFFSET,
-     SLAB_AT(lock_age), nullptr},
     {ngx_string("slab_cache_use_stale"), kAnywhere | NGX_CONF_1MORE, ngx_conf_set_bitmask_slot,
      NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(use_stale), stale_bits},
     {ngx_string("slab_cache_stale"), kAnywhere | NGX_CONF_1MORE, set_stale, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
-    {ngx_string("slab_cache_background_update"), kAnywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot,
-     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(background_update), nullptr},
-    {ngx_string("slab_cache_revalidate"), kAnywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot, NGX_HTTP_LOC_CONF_OFFSET,
-     SLAB_AT(revalidate), nullptr},
     {ngx_string("slab_cache_refresh"), kAnywhere | NGX_CONF_TAKE1, set_refresh, NGX_HTTP_LOC_CONF_OFFSET,
      SLAB_AT(refresh_beta), nullptr},
-    {ngx_string("slab_cache_early_hints"), kAnywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot, NGX_HTTP_LOC_CONF_OFFSET,
-     SLAB_AT(early_hints), nullptr},
     {ngx_string("slab_cache_tags"), kAnywhere | NGX_CONF_1MORE, set_tags, NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(tags),
      nullptr},
     {ngx_string("slab_cache_invalidate"), kAnywhere | NGX_CONF_1MORE, ngx_conf_set_bitmask_slot,

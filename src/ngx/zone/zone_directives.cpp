@@ -43,6 +43,19 @@ char* read_name_and_size(ngx_conf_t* cf, const ngx_str_t& whole, const ngx_str_t
     return NGX_CONF_OK;
 }
 
+char* fail_eviction(ngx_conf_t* cf, const ngx_str_t& value) noexcept {
+    u_char words[128];
+    u_char* p = words;
+    for (uint32_t i = 0; !shm::eviction_word(i).empty(); i++) {
+        const ngx_str_t word = to_str(shm::eviction_word(i));
+        const char* before = i == 0 ? "" : shm::eviction_word(i + 1).empty() ? " or " : ", ";
+        p = ngx_slprintf(p, words + sizeof(words), "%s\"%V\"", before, &word);
+    }
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid eviction value \"%V\", it must be %*s", &value,
+                       static_cast<size_t>(p - words), words);
+    return static_cast<char*>(NGX_CONF_ERROR);
+}
+
 // What people bring along from proxy_cache_path, and what there is instead.
 struct Foreign {
     Bytes begins;
@@ -77,7 +90,7 @@ char* refuse_parameter(ngx_conf_t* cf, const ngx_str_t& value) noexcept {
         return fail(cf, "invalid huge_pages value \"%V\", it must be \"on\" or \"off\"", rest);
     }
     if (parameter(value, "eviction=", &rest)) {
-        return fail(cf, "invalid eviction value \"%V\", it must be \"hits\", \"balanced\" or \"bytes\"", rest);
+        return fail_eviction(cf, rest);
     }
     if (view(value).find(':') != Bytes::npos && view(value).find('=') == Bytes::npos) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\", write \"zone=%V\"", &value, &value);
