@@ -16,7 +16,7 @@ JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 export NGX_SRC PORT ARGS
 
 .PHONY: module debug-module run test unit integration field visitors model lint coverage format asan tsan static clang bench bench-fleet bench-peers bench-slice fuzz torture torture-twin torture-direct
-.PHONY: differential differential-twin fleet-torture fleet-twins history history-twins flood asan-nginx other-nginx deb deb-test trial
+.PHONY: differential differential-twin fleet-torture tier-torture fleet-twins history history-twins flood asan-nginx other-nginx deb deb-test trial
 .PHONY: install clean help deps-deb deps-build deps-run deps-test deps-clang deps-bench deps-bench-peers deps-peers
 
 module:           ## build build/ngx_http_slab_cache_module.so against the installed nginx-dev
@@ -63,7 +63,10 @@ torture-direct: torture-programs ## the same with a module that fills every cold
 fleet-torture: deps-test debug-module ## three nginx, two Redis, kills, failovers, partitions, for SECONDS=60 (SEED=n)
 	@SLAB_MODULE=$(BUILD)/debug/$(notdir $(MODULE)) /usr/bin/python3 tests/torture/fleet_torture.py $(SECONDS) $(SEED)
 
-fleet-twins: deps-test ## the same with two modules that break a promise each: must find them broken
+tier-torture: deps-test debug-module ## the same with a store before the origin, and jobs that write there: Redis, or memcached where SEED is odd
+	@SLAB_MODULE=$(BUILD)/debug/$(notdir $(MODULE)) /usr/bin/python3 tests/torture/tier_torture.py $(SECONDS) $(SEED)
+
+fleet-twins: deps-test ## both with three modules that break a promise each: must find them broken
 	+@tools/fleet-twins.sh $(BUILD)/fleet-twin
 
 history: module   ## what nobody may ever see, in random histories with kills, stops, resizes, upgrades, clock steps, for SECONDS=60 (SEED=n)

@@ -12,6 +12,8 @@ reason() {
         libjansson-dev) echo "JSON of the admin API" ;;
         libhiredis-dev) echo "reads Redis' replies (linked in statically)" ;;
         python3-redis) echo "the Redis client that Python applications have, for the Python client" ;;
+        memcached) echo "a real memcached to test with; its service is not started" ;;
+        python3-pymemcache) echo "the memcached client that Python applications have, for the Python client" ;;
         redis-tools) echo "a real Redis to test with: the program alone, without its service" ;;
         libxxhash-dev) echo "keyed hashing (header only)" ;;
         libpcre2-dev | zlib1g-dev) echo "wanted by nginx's configure" ;;
@@ -36,8 +38,7 @@ reason() {
         clang-format-14) echo "the formatter: other versions set the same code otherwise" ;;
         clang | libclang-rt-dev) echo "second compiler, fuzzers" ;;
         varnish | haproxy | trafficserver) echo "another cache, to compare with" ;;
-        memcached) echo "another cache, to compare with behind memcached_pass" ;;
-        python3-celery) echo "a task queue, for the Django example" ;;
+        python3-celery) echo "a task queue, for examples whose jobs make pages" ;;
         wrk) echo "load generator" ;;
         strace) echo "counts system calls" ;;
         dpkg-dev) echo "fetches nginx's sources, builds packages" ;;
@@ -54,7 +55,7 @@ packages() {
         run) echo "$build nginx curl" ;;
         test) echo "$build nginx curl openssl procps libgtest-dev python3-pytest" \
                    "gunicorn python3-flask python3-django uwsgi-core uwsgi-plugin-python3 php-fpm spin gdb libfaketime python3-h2" \
-                   "redis-tools python3-redis clang-format-14" \
+                   "redis-tools python3-redis memcached python3-pymemcache python3-celery clang-format-14" \
                    "libnginx-mod-http-lua libnginx-mod-http-echo libnginx-mod-http-image-filter" \
                    "libnginx-mod-http-xslt-filter libnginx-mod-http-subs-filter libnginx-mod-http-brotli-filter" \
                    "libnginx-mod-http-fancyindex libnginx-mod-http-perl libnginx-mod-nchan" ;;
@@ -62,7 +63,7 @@ packages() {
         bench) echo "$build nginx wrk strace libbenchmark-dev" ;;
         static) echo "$build dpkg-dev" ;;
         deb) echo "$build build-essential dpkg-dev debhelper dh-python fakeroot lintian debootstrap" ;;
-        peers) echo "varnish python3-celery" ;;
+        peers) echo "varnish" ;;
         bench-peers) echo "$build nginx wrk varnish haproxy trafficserver memcached libnginx-mod-http-srcache-filter" \
                           "libnginx-mod-http-memc" ;;
         browser) echo "chromium chromium-driver python3-selenium prometheus" ;;
@@ -120,6 +121,6 @@ if ! compgen -G '/var/lib/apt/lists/*_Packages*' > /dev/null; then
     $sudo apt-get update -q < /dev/null
     install
 else
-    install || { $sudo apt-get update -q < /dev/null; install; }
+    install || { $sudo apt-get update -q < /dev/null && install; } || exit 1
 fi
 switch_off

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Several machines as one: each bound that docs/design/fleet.md gives, measured with a real Redis and three nginx on this machine.
 
-Usage: fleet_bench.py [latency] [storm] [holder] [partition] [down] [losses] [hit]; SECONDS (60) is how long the storm of purges, the
+Usage: fleet_bench.py [latency] [storm] [holder] [partition] [down] [losses] [hit], and [cold] [wake] [value] [restart] [job] [dead] [stalled]
+of the store before the origin (tier_bench.py); SECONDS (60) is how long the storm of purges, the
 partition and the server's absence last. Prints a line for each bound, and exits with 1 where one is missed. A machine that cannot
 bring about the load says so: the line has what it brought about.
 """
@@ -17,6 +18,8 @@ import time
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TOP / "tests/integration"), str(pathlib.Path(__file__).parent)]
 
+import tier_bench                                   # noqa: E402
+from bounds import line, missed, quantile, until    # noqa: E402
 from fleet_load import PurgeLoad                    # noqa: E402
 from harness.fleet import LOCATION, Fleet           # noqa: E402
 from harness.nginx import Nginx                     # noqa: E402
@@ -25,25 +28,6 @@ from harness.wait import wait_until                 # noqa: E402
 SECONDS = float(os.environ.get("SECONDS", "60"))
 RATE = 10_000
 PAGES = [f"/page/{i}" for i in range(50)]
-missed = []
-
-
-def line(what, measured, bound, is_met):
-    print(f"{'ok    ' if is_met else 'MISSED'}  {what:58} {measured:>34}   bound: {bound}", flush=True)
-    if not is_met:
-        missed.append(what)
-
-
-def quantile(values, q):
-    return sorted(values)[min(len(values) - 1, int(q * len(values)))]
-
-
-def until(condition, deadline=60.0):
-    """Seconds until it is true, looked at all the time."""
-    start = time.monotonic()
-    while not condition():
-        assert time.monotonic() - start < deadline, "it never came"
-    return time.monotonic() - start
 
 
 @contextlib.contextmanager
@@ -303,7 +287,7 @@ def hit():
 
 
 def main():
-    known = {f.__name__: f for f in (latency, storm, holder, partition, down, losses, hit)}
+    known = {f.__name__: f for f in (latency, storm, holder, partition, down, losses, hit, *tier_bench.ALL)}
     for name in sys.argv[1:] or known:
         known[name]()
     print(f"{len(missed)} bounds missed" + "".join(f"\n    {m}" for m in missed))

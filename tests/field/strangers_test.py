@@ -6,8 +6,8 @@ import subprocess
 import types
 
 import pytest
+from harness import celery
 from harness.example import EXAMPLES
-from harness.wait import wait_until
 from recipes.browser import Browser, counter
 from recipes.fronts import NginxFront
 from recipes.sites import Django, Flask, WordPress
@@ -141,10 +141,6 @@ def django():
     s.end()
 
 
-def asked_celery():
-    return subprocess.run(["/usr/bin/python3", "-c", "import celery"], capture_output=True, check=False).returncode == 0
-
-
 def test_the_language_is_that_of_the_cookie_then_that_of_the_browser(django):
     for cookie, accept, language in (
         (None, "de-AT,de;q=0.9", "de"),
@@ -254,7 +250,7 @@ def test_without_celery_the_task_is_a_function(django):
     assert report(django)[0] == "HIT"
 
 
-@pytest.mark.skipif(not asked_celery(), reason="no Celery: apt-get install python3-celery")
+@pytest.mark.skipif(not celery.is_here(), reason=celery.WHY_NOT)
 def test_with_celery_a_worker_runs_the_task(django, tmp_path):
     """A real worker; the broker is a directory."""
     settings = tmp_path / "with_broker.py"
@@ -271,41 +267,7 @@ def test_with_celery_a_worker_runs_the_task(django, tmp_path):
         "from slab_cache import django_cache; django_cache().purge(tags=['report'])",
     )
     assert in_django(django, TASK.format(call="tasks.publish_report.delay()"), **environment) == ["celery"]
-    with open(tmp_path / "log", "wb") as log:
-        worker = subprocess.Popen(
-            [
-                "/usr/bin/python3",
-                "-m",
-                "celery",
-                "-A",
-                "magazine",
-                "worker",
-                "--pool",
-                "solo",
-                "--without-mingle",
-                "--without-gossip",
-                "--loglevel",
-                "INFO",
-            ],
-            cwd=EXAMPLES / "django",
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env={
-                **os.environ,
-                "PYTHONDONTWRITEBYTECODE": "1",
-                **django.site.environment(django.site.directory),
-                **environment,
-            },
-        )
-    try:
-        wait_until(
-            lambda: "succeeded" in (tmp_path / "log").read_text() or worker.poll() is not None,
-            "the worker ran the task",
-            120,
-        )
-        assert worker.poll() is None, (tmp_path / "log").read_text()
-    finally:
-        worker.terminate()
-        worker.wait(60)
+    site = django.site.environment(django.site.directory)
+    with celery.worker(EXAMPLES / "django", "magazine", tmp_path / "log", **{**site, **environment}) as w:
+        w.wait_for("succeeded")
     assert report(django)[0] == "HIT"

@@ -9,6 +9,7 @@ MANY = 99
 DIRECTIVES = {
     "slab_cache_zone": ("zone=two:16m", MANY, False),      # by the zone's name: see ZONES
     "slab_cache_fleet": ("main redis://127.0.0.1:1 stream=slab node=a", MANY, False),   # by its name
+    "slab_cache_tier": ("off", MANY, True),                # servers: by its name, see ZONES
     "slab_cache": ("one", 1, True),
     "slab_cache_key": ("$uri", MANY, True),
     "slab_cache_key_args": ("sort", MANY, True),
@@ -100,6 +101,23 @@ WRONG = [
 
 ZONES = [
     *of("slab_cache_fleet", 'invalid server "{}", it must be redis://host[:port][,…][/database]', "main http://10.0.0.1", "main redis:/x"),
+    *of("slab_cache_tier", 'invalid server "{}", it must be redis://host[:port][,…][/database] or memcached://host[:port][,…]',
+        "store http://10.0.0.1", "store redis:/x", "store timeout=1s", "store 10.0.0.1:6379"),
+    *of("slab_cache_tier", PARAMETER, "store redis://127.0.0.1 colour=red", "store redis://127.0.0.1 20ms", "store redis://127.0.0.1 redis://127.0.0.2"),
+    *of("slab_cache_tier", 'invalid "{}", there are no databases here', "store memcached://127.0.0.1/1"),
+    *of("slab_cache_tier", 'invalid database in "{}", it must be a number, as in redis://127.0.0.1:6379/0', "store redis://127.0.0.1/x"),
+    *of("slab_cache_tier", 'credentials in "{}", they are named by user= and password_file=', "store redis://me:secret@127.0.0.1"),
+    *of("slab_cache_tier", 'invalid timeout value "0", it must be a time from 1ms to 5s', "store redis://127.0.0.1 timeout=0"),
+    *of("slab_cache_tier", 'invalid timeout value "6s", it must be a time from 1ms to 5s', "store redis://127.0.0.1 timeout=6s"),
+    *of("slab_cache_tier", 'invalid lease value "100ms", it must be a time from 1s to 1h', "store redis://127.0.0.1 lease=100ms"),
+    *of("slab_cache_tier", 'invalid max_object value "big", it must be a size from 1k to 64m', "store redis://127.0.0.1 max_object=big"),
+    *of("slab_cache_tier", 'invalid write value "maybe", it must be "on" or "off"', "store redis://127.0.0.1 write=maybe"),
+    *of("slab_cache_tier", f'invalid prefix "{"p" * 65}", it must be at most 64 printable characters without blanks',
+        f"store redis://127.0.0.1 prefix={'p' * 65}"),
+    *of("slab_cache_tier", 'invalid fleet in "{}", it names a slab_cache_fleet', "store redis://127.0.0.1 fleet="),
+    *of("slab_cache_tier", 'invalid name "off", it means that there is no tier', "off redis://127.0.0.1"),
+    *of("slab_cache_tier", 'NAME directive has "user=" without "password_file="', "store redis://127.0.0.1 user=me"),
+    *of("slab_cache_tier", 'NAME directive has tls_ parameters without "tls=on"', "store redis://127.0.0.1 tls_name=x"),
     *of("slab_cache_zone", PARAMETER, "16m", "zone", "zone=one:16m colour=red", "zone=one:16m 16m",
         *[f"zone=one:16m {p}" for p in ("max_object=big", "max_object=0", "max_object=", "max_object=-1", "objects=0", "objects=x",
                                         "objects=-5", "purge_records=0", "purge_records=x", "purge_records=4294967296",

@@ -16,7 +16,7 @@ def test_every_example_is_tested():
     tested = {"minimal.conf", "demo.conf", "gunicorn-flask.conf", "uwsgi.conf", "fastcgi.conf", "static.conf",
               "purge-and-api.conf", "tuning.conf", "log-format.conf", "slice.conf",
               "push.conf", "signed-purge.conf", "wordpress-purge.conf",    # d_examples_test.py
-              "fleet.conf"}                                                # w_fleet_clients_test.py
+              "fleet.conf", "tier.conf"}                     # w_fleet_clients_test.py, w_tier_examples_test.py
     assert {p.name for p in EXAMPLES.glob("*.conf")} == tested
     elsewhere = {"django", "flask", "wordpress", "rest-api"}          # tests/field/recipes_test.py, strangers_test.py
     elsewhere |= {"docker"}                                          # u_docker_test.py

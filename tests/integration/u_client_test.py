@@ -341,7 +341,7 @@ def test_what_its_readme_shows_runs(cached, origin):
                           location /_cache/ {{ slab_cache_api write=on; allow 127.0.0.1; deny all; }}""",
              zone="slab_cache_zone zone=pages:16m; slab_cache_zone zone=one:16m;")
     blocks = re.findall(r"```python\n(.*?)```", (TOP / "clients/python/README.md").read_text(), re.S)
-    assert len(blocks) == 5          # the third: w_fleet_clients_test.py
+    assert len(blocks) == 6          # the third and the fourth: w_fleet_clients_test.py, w_tier_client_test.py
     names = {}
     for block in blocks[:2]:
         exec(block.replace("127.0.0.1:8080", f"127.0.0.1:{n.port}"), names)      # noqa: S102 - our own file

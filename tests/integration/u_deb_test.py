@@ -92,7 +92,7 @@ server {{
             assert answer.status == 200, answer
             return answer.cache
         assert [get(), get()] == ["MISS", "HIT"]
-        script = f"import slab_cache; slab_cache.Cache('http://127.0.0.1:{port}/_cache/', zone='pages').purge('http://localhost/x')"
+        script = f"import slab_cache, slab_cache_fleet, slab_cache_tier; slab_cache.Cache('http://127.0.0.1:{port}/_cache/', zone='pages').purge('http://localhost/x')"
         debian.run("python3", "-c", script)
         assert get() == "MISS"
         assert "zone pages" in debian.run("slab-cache-top", "--once", f"http://127.0.0.1:{port}/_cache/")

@@ -109,9 +109,9 @@ exit {code}
 
 def machine(d, apt=0, root=True):
     """A PATH where nothing is installed, and apt-get writes down what it was asked."""
-    path = programs(d / "bin", without={"apt-get", "dpkg-query", "sudo", "id"})
+    path = programs(d / "bin", without={"apt-get", "dpkg-query", "sudo", "id", "systemctl"})
     scripts = {"apt-get": APT.format(d=d, policy=d / "policy-rc.d", code=apt), "dpkg-query": "#!/bin/sh\nexit 1\n",
-               "id": f"#!/bin/sh\necho {0 if root else 1000}\n"}
+               "id": f"#!/bin/sh\necho {0 if root else 1000}\n", "systemctl": f'#!/bin/sh\necho "systemctl $*" >> {d}/asked\n'}
     for name, text in scripts.items():
         (path / name).write_text(text)
         (path / name).chmod(0o755)
@@ -124,6 +124,11 @@ def test_packages_start_no_service_while_they_are_installed(tmp_path):
     assert code == 0 and "install" in asked and "nginx-dev" in asked and "policy says 101" in asked and "policy says 2" not in asked
     assert "the server that loads the module" in said and "no package starts a service" in said
     assert not (tmp_path / "policy-rc.d").exists()
+
+
+def test_a_service_that_came_for_tests_alone_does_not_start_at_the_next_boot(tmp_path):
+    assert run(DEPS, "test", **machine(tmp_path))[0] == 0
+    assert "systemctl -q disable memcached.service\n" in (tmp_path / "asked").read_text()
 
 
 def test_the_word_against_services_goes_also_where_the_installation_fails(tmp_path):

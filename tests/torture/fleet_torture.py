@@ -19,6 +19,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "integration")]
 
+import report                                       # noqa: E402
 from fleet_world import BLIND, LATE, NODES, PAGES, WHY, World, fork, run_browser, run_origin   # noqa: E402
 from harness.client import Connection               # noqa: E402
 from harness.nginx import Nginx                     # noqa: E402
@@ -27,7 +28,7 @@ from harness.wait import wait_until                 # noqa: E402
 
 LOCATION = """
         keepalive_requests 1000000000;
-        location / {{ slab_cache one; slab_cache_purge PURGE from 127.0.0.1; proxy_pass http://origin; proxy_http_version 1.1;
+        location / {{ slab_cache one; {rules} slab_cache_purge PURGE from 127.0.0.1; proxy_pass http://origin; proxy_http_version 1.1;
                      proxy_set_header Connection ""; }}
         location /_cache/ {{ slab_cache_api write=on; allow 127.0.0.1; deny all; }}
 """
@@ -78,7 +79,7 @@ class Torture:
         self.world, self.count, self.violations = World(), collections.Counter(), []
         self.servers, self.nodes, self.proxies, self.processes = [], [], [], []
         self.master = 0
-        self.deeds = []
+        self.notes, self.deeds = [], []
         self.results = fork.SimpleQueue(), fork.SimpleQueue()
 
     # ---- the parts ------------------------------------------------------------------------------------------------
@@ -89,23 +90,35 @@ class Torture:
 
     def start(self):
         listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        origin = listener.getsockname()[1]
         self.launch(run_origin, self.world, listener)
         self.servers = [Redis(), Redis()]
         self.follow(1, 0)
+        self.prepare()
         for i in range(NODES):
             self.proxies.append([Proxy(s.port) for s in self.servers])
             n = Nginx()
             n.expect_log(*EXPECTED)
             servers = "redis://" + ",".join(p.address for p in self.proxies[i])
-            n.start(LOCATION.format(), workers=2, http=f"upstream origin {{ server 127.0.0.1:{listener.getsockname()[1]} max_fails=0; keepalive 32; }}",
+            n.start(LOCATION.format(rules=self.rules), workers=2,
+                    http=f"upstream origin {{ server 127.0.0.1:{origin} max_fails=0; keepalive 32; }}",
                     zone=f"slab_cache_fleet main {servers} stream=slab node=n{i} blind={BLIND:.0f}s maxlen=1k;\n"
-                         f"slab_cache_zone zone=one:16m fleet=main file={self.directory}/n{i}.slab;")
+                         f"slab_cache_zone zone=one:16m fleet=main file={self.directory}/n{i}.slab;\n{self.declared()}")
             self.nodes.append(n)
         addresses = [n.address for n in self.nodes]
         for i in range(2):
             self.launch(run_browser, self.world, addresses, self.seed * 10 + i, self.results[0])
         for i in range(4):
             self.launch(run_purger, self.world, addresses, self.seed * 10 + i, list(range(i, PAGES, 4)), self.results[1])
+
+    rules = ""                          # beside slab_cache
+
+    def prepare(self):
+        """What the nodes need beside Redis."""
+
+    def declared(self):
+        """Directives of http {} beside fleet and zone."""
+        return ""
 
     def follow(self, replica, master):
         with contextlib.suppress(OSError, EOFError, RedisError):
@@ -179,9 +192,13 @@ class Torture:
         for p in sum(self.proxies, []):
             p.heal()
 
+    def possible(self):
+        """Deeds, and how often each is chosen."""
+        return [(self.kill_worker, 5), (self.kill_holder, 5), (self.kill_machine, 1), (self.reload, 2), (self.kill_redis, 1),
+                (self.pause_redis, 1), (self.flush, 2), (self.fail_over, 2), (self.cut_off, 3), (self.heal, 4)]
+
     def rage(self):
-        deeds = [(self.kill_worker, 5), (self.kill_holder, 5), (self.kill_machine, 1), (self.reload, 2), (self.kill_redis, 1),
-                 (self.pause_redis, 1), (self.flush, 2), (self.fail_over, 2), (self.cut_off, 3), (self.heal, 4)]
+        deeds = self.possible()
         end = time.monotonic() + self.seconds
         while time.monotonic() < end:
             deed = self.random.choices([d for d, _ in deeds], [w for _, w in deeds])[0]
@@ -204,8 +221,8 @@ class Torture:
             self.count["gaps"] += sum(counters.pop("gaps").values())
             self.count.update({k: v for k, v in counters.items() if k in ("applied", "published", "readded", "blind", "takeovers", "unreadable")})
 
-    def all_is_new(self):
-        """After one purge that all have applied no node has anything old."""
+    def collect(self):
+        """What browsers and purgers saw."""
         self.world.stop.set()
         browsers = [self.results[0].get() for _ in range(2)]
         purgers = [self.results[1].get() for _ in range(4)]
@@ -239,31 +256,19 @@ class Torture:
             self.start()
             self.rage()
             self.figures()
-            self.all_is_new()
+            self.collect()
             self.count["origin"] = self.world.asked.value
         finally:
             self.finish()
         return self
 
-    def summary(self):
+    def headline(self):
         c = self.count
-        lines = [f"fleet torture: {self.seconds:.0f} s, seed {self.seed}: {c['requests']} requests, {sum(v for k, v in c.items() if k.startswith('purges'))} "
-                 f"purges, {c['purges applied']} applied by all, violations {len(self.violations)}"]
-        lines.append("    " + ", ".join(f"{k} {v}" for k, v in sorted(c.items())))
-        lines += [f"    VIOLATION {v}" for v in self.violations[:40]]
-        if self.violations:
-            lines.append(f"    deeds: {', '.join(self.deeds)}")
-            lines.append(f"    kept: {', '.join(str(n.prefix) for n in self.nodes)}")
-        return "\n".join(lines)
+        return f"{c['requests']} requests, {sum(v for k, v in c.items() if k.startswith('purges'))} purges, {c['purges applied']} applied by all"
 
-
-def main():
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(1_000_000)
-    t = Torture(seconds, seed).run()
-    print(t.summary(), flush=True)
-    return 1 if t.violations else 0
+    def kept(self):
+        return [n.prefix for n in self.nodes]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    report.run("fleet torture", Torture)

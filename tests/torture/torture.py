@@ -22,12 +22,13 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "integration")]
 
+import report                                       # noqa: E402
 from clients import run_clients                     # noqa: E402
 from harness.nginx import Nginx                     # noqa: E402
 from harness.wait import wait_until                 # noqa: E402
 from origin import run_origin                       # noqa: E402
 from purger import run_purger                       # noqa: E402
-from world import KEYS, LANGUAGES, MAX_OBJECT, World, body_of, fork, parse_etag, path_of, size_of   # noqa: E402
+from world import KEYS, LANGUAGES, MAX_OBJECT, World, body_of, fork, parse_etag, path_of   # noqa: E402
 
 WORKERS = 4
 TOP = HERE.parents[1]
@@ -65,7 +66,7 @@ class Torture:
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="slab_torture_", dir="/dev/shm"))
         self.slab = self.directory / "one.slab"
         self.zone = f"slab_cache_zone zone=one:14m max_object={MAX_OBJECT} file={self.slab};"
-        self.notes = []
+        self.notes, self.deeds = [], []
         self.world = World()
         self.count = collections.Counter()
         self.violations = []
@@ -229,25 +230,14 @@ class Torture:
             self.finish()
         return self
 
-    def summary(self):
+    def headline(self):
         c = self.count
-        lines = [f"torture: {self.seconds} s, seed {self.seed}: {c['requests']} requests, {c['kills']} kills, {c['purges']} purges, "
-                 f"{c['reloads']} reloads, {c['aborts']} aborts, slowest answer {self.slowest:.2f} s, violations {len(self.violations)}"]
-        lines.append("    " + ", ".join(f"{k} {v}" for k, v in sorted(c.items())))
-        lines += [f"    {note}" for note in self.notes]
-        lines += [f"    VIOLATION {v}" for v in self.violations[:40]]
-        if self.violations:
-            lines.append(f"    kept: {self.nginx.prefix}")
-        return "\n".join(lines)
+        return (f"{c['requests']} requests, {c['kills']} kills, {c['purges']} purges, {c['reloads']} reloads, {c['aborts']} aborts, "
+                f"slowest answer {self.slowest:.2f} s")
 
-
-def main():
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(1_000_000)
-    t = Torture(seconds, seed).run()
-    print(t.summary(), flush=True)
-    return 1 if t.violations else 0
+    def kept(self):
+        return [self.nginx.prefix]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    report.run("torture", Torture)

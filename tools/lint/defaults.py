@@ -17,6 +17,8 @@ WORDS = {
     "slab_cache_key": ("what is really asked: see [Where the cache stands](#where-the-cache-stands)", None, ""),
     "slab_cache_fleet": ("`node=` the host's name, `maxlen=100k blind=60s on_gap=soft`", "src/ngx/fleet/fleet_conf.cpp",
                          r"kMaxlen = 100000;[^}]*kBlindMs = 60000;"),
+    "slab_cache_tier": ("`prefix=slab: timeout=20ms max_object=512k lease=5s write=on`; off", "src/ngx/tier/tier_conf.cpp",
+                        r"kTimeoutMs = 20;[^}]*kLeaseMs = 5000;[^}]*kMaxObject = 512 \* 1024;[^}]*\"slab:\"\)"),
     "slab_cache_vary": ("`max=8`", "src/http/policy.h", r"uint32_t max = 8;"),
     "slab_cache_stale": ("`while=0 if_error=1h`", "src/ngx/conf/conf.cpp",
                          r"prev->stale_while : 0;\s+conf->stale_if_error = set \? prev->stale_if_error : 3600;"),

@@ -74,12 +74,26 @@ bool check_methods(ngx_conf_t* cf, const LocConf* conf) noexcept {
     return false;
 }
 
+// One that passes by is looked at when its answer is there: what variables of nginx's proxy module, and of the body, are then they
+// are not when a GET is looked up.
+bool may_post_fill_get(const LocConf& conf) noexcept {
+    if ((conf.methods & bit(http::kCachePost)) != 0) {
+        return is_known_for_get(conf.key);
+    }
+    if (conf.is_sliced || (conf.invalidate & (kInvalidateUnsafe | kInvalidateLocation)) == 0) {
+        return false;
+    }
+    return conf.key == nullptr || (is_known_for_get(conf.key) && !names_variable(conf.key, "request_body") &&
+                                   !names_variable(conf.key, "proxy_host") && !names_variable(conf.key, "proxy_port"));
+}
+
 }  // namespace
 
 void* create_main_conf(ngx_conf_t* cf) noexcept {
     auto* conf = pool_new<MainConf>(cf->pool);
     if (conf == nullptr || ngx_array_init(&conf->zones, cf->pool, 2, sizeof(Zone*)) != NGX_OK ||
         ngx_array_init(&conf->fleets, cf->pool, 1, sizeof(FleetConf*)) != NGX_OK ||
+        ngx_array_init(&conf->tiers, cf->pool, 1, sizeof(TierConf*)) != NGX_OK ||
         ngx_array_init(&conf->identities, cf->pool, 16, sizeof(uint64_t)) != NGX_OK || !begin_leftovers(cf) ||
         !watch_directives(cf)) {
         return nullptr;
@@ -100,6 +114,7 @@ void* create_loc_conf(ngx_conf_t* cf) noexcept {
     }
     conf->history->needed = kWholeNeeded;
     conf->zone = static_cast<Zone*>(NGX_CONF_UNSET_PTR);
+    conf->tier = static_cast<TierConf*>(NGX_CONF_UNSET_PTR);
     conf->key = static_cast<ngx_array_t*>(NGX_CONF_UNSET_PTR);
     conf->key_args = static_cast<http::ArgsPolicy*>(NGX_CONF_UNSET_PTR);
     conf->valid = static_cast<ngx_array_t*>(NGX_CONF_UNSET_PTR);
@@ -135,6 +150,7 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
         conf->zone_value = prev->zone_value;
     }
     merge_ptr(&conf->zone, prev->zone);
+    merge_ptr(&conf->tier, prev->tier);
     merge_ptr(&conf->key, prev->key);
     merge_ptr(&conf->key_args, prev->key_args);
     merge_ptr(&conf->valid, prev->valid);
@@ -167,7 +183,6 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
     }
     ngx_conf_merge_value(conf->convert_head, prev->convert_head, 1);
     conf->head_apart = conf->convert_head == 0 && names_variable(conf->key, "request_method");
-    conf->post_fills_get = (conf->methods & bit(http::kCachePost)) != 0 && is_known_for_get(conf->key);
     ngx_conf_merge_uint_value(conf->authorization, prev->authorization, kAuthorizationRefuse);
     ngx_conf_merge_value(conf->auth_basic, prev->auth_basic, 0);
     ngx_conf_merge_bitmask_value(conf->ignore_headers, prev->ignore_headers, NGX_CONF_BITMASK_SET);
@@ -189,6 +204,7 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
     ngx_conf_merge_value(conf->early_hints, prev->early_hints, 0);
     ngx_conf_merge_uint_value(conf->status_header, prev->status_header, static_cast<ngx_uint_t>(StatusHeader::kOff));
     merge_slice(prev, conf);
+    conf->post_fills_get = may_post_fill_get(*conf);
     build_policy(conf);
     const bool ok = check_methods(cf, conf) && check_credentials(cf, conf) && merge_identity(cf, prev, conf) &&
                     merge_beside(cf, prev, conf);

@@ -14,6 +14,7 @@
 namespace slab_cache::ngx {
 
 struct FleetConf;  // ngx/fleet/fleet_conf.h
+struct TierConf;   // ngx/tier/tier_conf.h
 struct Zone;       // zone.h
 struct Beside;     // leftovers.h
 
@@ -58,6 +59,7 @@ inline const PurgeConf* find_purge(const PurgeConf* list, Bytes method) noexcept
 struct MainConf {
     ngx_array_t zones;   // of Zone*
     ngx_array_t fleets;  // of FleetConf*
+    ngx_array_t tiers;   // of TierConf*
     Zone* awaited;       // used by slab_cache before their slab_cache_zone, linked by Zone::next_awaited
     // Indices of variables, see clone.h
     ngx_array_t carried_variables;
@@ -91,6 +93,8 @@ struct LocConf {
     Zone* zone;
     ngx_http_complex_value_t* zone_value;
 
+    TierConf* tier;  // slab_cache_tier: unset, nullptr = off, or the one that a miss asks
+
     ngx_array_t* key;            // of KeyPart; nullptr = default key
     http::ArgsPolicy* key_args;  // nullptr = all
     ngx_uint_t methods;
@@ -99,7 +103,7 @@ struct LocConf {
     ngx_uint_t authorization;  // kAuthorization…
     ngx_flag_t auth_basic;     // nginx's, where it surely checks
     KeyedBy keyed_by;
-    bool post_fills_get;  // POSTs are answered by a key that is known for a GET, too
+    bool post_fills_get;  // a POST's answer may be what GETs get: their key is known by then (post_copy.h)
 
     ngx_array_t* valid;  // of http::ValidRule
     ngx_int_t ttl_set;
@@ -141,6 +145,7 @@ struct LocConf {
 
     // identity.h
     uint64_t identity;
+    uint64_t shared_identity;          // the same without the server's addresses: other machines have it too
     uint64_t written;                  // what proxy_pass and its kind say here, hashed; 0: nothing
     uint32_t parts;                    // `if` and limit_except blocks counted at merge
     bool identity_varies;              // there are inputs, or variables in root: to be evaluated for each request

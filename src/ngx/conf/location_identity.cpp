@@ -12,14 +12,19 @@ uint64_t add_number(uint64_t to, uint64_t n) noexcept {
 }
 
 // Names and addresses of the server block: what tells it from the others, however the file around it changes.
-uint64_t server_identity(ngx_conf_t* cf) noexcept {
+uint64_t names_identity(ngx_conf_t* cf) noexcept {
     auto* cscf = static_cast<ngx_http_core_srv_conf_t*>(ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module));
-    auto* cmcf = static_cast<ngx_http_core_main_conf_t*>(ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module));
-    uint64_t id = 0;
     auto* name = static_cast<ngx_http_server_name_t*>(cscf->server_names.elts);
+    uint64_t id = 0;
     for (ngx_uint_t i = 0; i < cscf->server_names.nelts; i++) {
         id = cache::stable_hash(view(name[i].name), id);
     }
+    return id;
+}
+
+uint64_t server_identity(ngx_conf_t* cf) noexcept {
+    auto* cscf = static_cast<ngx_http_core_srv_conf_t*>(ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module));
+    auto* cmcf = static_cast<ngx_http_core_main_conf_t*>(ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module));
     uint64_t addresses = 0;  // a sum: their order in the file plays no part
     auto* port = cmcf->ports != nullptr ? static_cast<ngx_http_conf_port_t*>(cmcf->ports->elts) : nullptr;
     for (ngx_uint_t p = 0; port != nullptr && p < cmcf->ports->nelts; p++) {
@@ -33,7 +38,7 @@ uint64_t server_identity(ngx_conf_t* cf) noexcept {
             }
         }
     }
-    return add_number(id, addresses);
+    return add_number(names_identity(cf), addresses);
 }
 
 uint64_t kind_of(const ngx_http_core_loc_conf_t* clcf) noexcept {
@@ -189,17 +194,21 @@ bool merge_identity(ngx_conf_t* cf, LocConf* prev, LocConf* conf) noexcept {
     const bool is_server = prev->identity == 0;  // the http block's own has none
     if (is_server) {
         conf->identity = server_identity(cf);
+        conf->shared_identity = names_identity(cf);
     } else {
         conf->identity = add_number(cache::stable_hash(view(clcf->name), prev->identity), kind_of(clcf));
+        conf->shared_identity = add_number(cache::stable_hash(view(clcf->name), prev->shared_identity), kind_of(clcf));
     }
     if (clcf->noname) {  // if, limit_except: parts of a location, told apart by their order
         conf->identity = add_number(conf->identity, ++prev->parts);
+        conf->shared_identity = add_number(conf->shared_identity, prev->parts);
         if (conf->pass_handler == nullptr) {
             conf->pass_handler = prev->pass_handler;
         }
     }
     if (conf->written != 0) {
         conf->identity = add_number(conf->identity, conf->written);
+        conf->shared_identity = add_number(conf->shared_identity, conf->written);
     }
     if (!inherit_inputs(cf, prev, conf)) {
         return false;

@@ -14,6 +14,8 @@
 #include "ngx/zone/hit_for_miss.h"
 #include "ngx/fill/direct_fill.h"
 #include "ngx/fill/relay_queue.h"
+#include "ngx/fill/tier_visit.h"
+#include "ngx/fill/tier_write.h"
 #include "ngx/request/cache_key.h"
 #include "ngx/zone/validity.h"
 #include "ngx/zone/whole_head.h"
@@ -67,6 +69,9 @@ void on_fill_end(void* data) noexcept {
     fill->zone->store.abort(&fill->writer);
     if (fill->for_get != nullptr) {
         end_post_copy(fill->for_get);
+    }
+    if (fill->visit != nullptr) {
+        leave_visit(fill->visit);
     }
     fill->zone->store.unpin(&fill->stale);
     fill->zone->fills--;
@@ -159,7 +164,63 @@ CloneFill* make_fill(Ctx* ctx, const shm::Ticket& ticket) noexcept {
     list_under_way(fill->zone, &fill->listed, fill->request->pool, fill->url.host, fill->url.uri, fill->stale);
     // Before the origin is asked: whatever is purged from now on is purged from this response too.
     fill->birth = fill->zone->store.birth_stamp();
+    plan_tier_write(fill, ctx, ctx->tier);
     return fill;
+}
+
+// The phases of its request, up to the origin. It may be over when this returns.
+void run_fill(CloneFill* fill) noexcept {
+    ngx_http_request_t* r = fill->request;
+    ngx_connection_t* c = r->connection;
+    bool over = false;
+    fill->over = &over;
+    ngx_http_core_run_phases(r);
+    if (!over) {
+        hook_upstream(r);
+        hook_first_read(fill);
+    }
+    ngx_http_run_posted_requests(c);
+    if (!over) {
+        fill->over = nullptr;
+    }
+}
+
+// ---- the tier, first -----------------------------------------------------------------------------------------
+
+void on_visited(TierVisit* visit) noexcept {
+    auto* fill = static_cast<CloneFill*>(visit->owner);
+    ngx_http_request_t* r = fill->request;
+    ngx_connection_t* c = r->connection;
+    ngx_http_set_log_request(c->log, r);
+    if (visit->is_hit) {  // something fresher has been stored: nobody need be asked
+        set_phase(fill, ClonePhase::kDone);
+        end_lease(fill, shm::LeaseState::kPublished, 0);
+        ngx_http_finalize_request(r, NGX_ERROR);
+        ngx_http_run_posted_requests(c);
+        return;
+    }
+    if (fill->tier != nullptr) {
+        fill->tier->hold = visit->hold;
+        visit->hold = {};
+    }
+    fill->started_ms = now_ms();
+    run_fill(fill);
+}
+
+// True: it goes on from there. A client's request has asked by itself, before it began a fill.
+bool visits_tier(CloneFill* fill, const Ctx* ctx) noexcept {
+    if (!uses_tier(ctx)) {
+        return false;
+    }
+    auto* visit = pool_new<TierVisit>(fill->request->pool);
+    if (visit == nullptr || !tier_place_of(ctx, fill->request, &visit->place)) {
+        return false;
+    }
+    visit->ended = on_visited;
+    visit->owner = fill;
+    visit->fresher_than = fill->stale ? shm::Store::fresh_until(fill->stale) : 0;
+    fill->visit = visit;
+    return start_visit(visit);
 }
 
 }  // namespace
@@ -205,16 +266,8 @@ bool start_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
     }
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0, "slab_cache: fill on *%uA, background:%d",
                    c->number, kind == FillKind::kBackground);
-    bool over = false;
-    fill->over = &over;
-    ngx_http_core_run_phases(r);
-    if (!over) {
-        hook_upstream(r);
-        hook_first_read(fill);
-    }
-    ngx_http_run_posted_requests(c);
-    if (!over) {
-        fill->over = nullptr;
+    if (kind == FillKind::kForeground || !fill->ticket || !visits_tier(fill, ctx)) {
+        run_fill(fill);
     }
     return true;
 }

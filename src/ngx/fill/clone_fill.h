@@ -19,6 +19,7 @@
 namespace slab_cache::ngx {
 
 struct PostCopy;
+struct TierVisit;
 
 struct CloneFill : Fill {
     ClonePhase phase;   // written by set_phase() alone
@@ -27,6 +28,7 @@ struct CloneFill : Fill {
     bool body_ended;       // the last buf has been seen
     shm::Pin stale;        // being revalidated
     PostCopy* for_get;     // post_copy.h; nullptr: none is planned
+    TierVisit* visit;      // of a background fill, before it runs; nullptr: none
     ngx_chain_t* pending;  // not consumed yet: the leader is slow (kRelaying)
     ngx_event_t go_on;     // posted when the leader has room again
 };

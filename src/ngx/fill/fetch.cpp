@@ -2,6 +2,7 @@
 
 #include "ngx/fill/fetch.h"
 
+#include "ngx/fill/tier_write.h"
 #include "ngx/request/cache_key.h"
 
 namespace slab_cache::ngx {
@@ -33,6 +34,7 @@ void give_back(Zone* zone, const shm::Ticket& lease) noexcept {
 }
 
 void end_lease(Fetch* fetch, shm::LeaseState outcome, uint32_t detail) noexcept {
+    leave_tier(fetch);
     if (!fetch->ticket) {
         return;
     }
@@ -48,13 +50,16 @@ void end_lease(Fetch* fetch, shm::LeaseState outcome, uint32_t detail) noexcept 
 
 shm::Status publish(Fetch* fetch, Listed* listed) noexcept {
     shm::Store& store = fetch->zone->store;
-    if (!is_listed_still(fetch->zone, listed)) {
-        store.abort(&fetch->writer);
-        return shm::Status::kPurged;
-    }
+    const bool is_outdated =
+        !is_listed_still(fetch->zone, listed) || is_pushed_since(fetch->zone, listed->selector, fetch->birth);
     const uint32_t ref = fetch->writer.ref;
-    const shm::Status status = store.commit(&fetch->writer, now_sec());
+    shm::Pin object = fetch->tier != nullptr ? store.pin_writer(fetch->writer) : shm::Pin{};
+    const shm::Status status = store.commit(&fetch->writer, now_sec(), is_outdated);
     fetch->published_ref = status == shm::Status::kOk ? ref : 0;
+    if (object && status == shm::Status::kOk) {
+        write_to_tier(fetch, object);
+    }
+    store.unpin(&object);
     return status;
 }
 

@@ -24,7 +24,7 @@ struct Lines {
 struct Merge {
     http::Fields stored;  // of the object
     Lines evaluated;      // with the 304's raw lines: for the rules
-    Lines lines;          // with what nginx would pass on: to be stored; has room for three more
+    Lines lines;          // with what nginx would pass on: to be stored; has room for four more
 };
 
 // The fields of a stored head as the rules read them; their bytes stay the head's. False when memory ran out.

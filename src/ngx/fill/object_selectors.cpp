@@ -85,4 +85,71 @@ http::Reason collect_selectors(Fetch* fetch, const http::Fields& response, const
     return http::Reason::kNone;
 }
 
+namespace {
+
+// Values of tag fields, one behind the other: counted first, then written.
+struct TagText {
+    char* at;
+    size_t size;
+
+    void add(Bytes value) noexcept {
+        if (at != nullptr) {
+            at[size] = ' ';
+            ngx_memcpy(at + size + 1, value.data(), value.size());
+        }
+        size += 1 + value.size();
+    }
+};
+
+bool put_tags(Fetch* fetch, const http::Fields& response, TagText* to) noexcept {
+    for (const http::Field& field : response) {
+        if (http::is_tag_field(field.name, fetch->conf->policy.tags) && !field.value.empty()) {
+            to->add(field.value);
+        }
+    }
+    auto* value =
+        fetch->conf->tags != nullptr ? static_cast<ngx_http_complex_value_t*>(fetch->conf->tags->elts) : nullptr;
+    for (ngx_uint_t i = 0; value != nullptr && i < fetch->conf->tags->nelts; i++) {
+        ngx_str_t text;
+        if (ngx_http_complex_value(fetch->request, &value[i], &text) != NGX_OK) {
+            return false;
+        }
+        if (text.len != 0) {
+            to->add(view(text));
+        }
+    }
+    return true;
+}
+
+}  // namespace
+
+bool tag_text(Fetch* fetch, const http::Fields& response, Bytes old_text, Bytes* text) noexcept {
+    TagText counted = {nullptr, 0};
+    if (!put_tags(fetch, response, &counted)) {
+        return false;
+    }
+    if (counted.size == 0) {
+        *text = old_text;
+        return true;
+    }
+    auto* p = static_cast<char*>(ngx_pnalloc(fetch->request->pool, counted.size + 1 + old_text.size()));
+    if (p == nullptr) {
+        return false;
+    }
+    TagText written = {p, 0};
+    if (!old_text.empty()) {
+        written.add(old_text);
+    }
+    const bool ok = put_tags(fetch, response, &written);
+    *text = {p + 1, written.size - 1};
+    return ok;
+}
+
+bool has_names_only(Fetch* fetch, const shm::Pin& object) noexcept {
+    cache::SelectorList names(arena_of(fetch->request->pool));
+    uint32_t n = 0;
+    (void) shm::Store::selectors(object, &n);
+    return add_names(&names, fetch) && names.settle() && n <= names.size();
+}
+
 }  // namespace slab_cache::ngx

@@ -15,4 +15,10 @@ namespace slab_cache::ngx {
 http::Reason collect_selectors(Fetch* fetch, const http::Fields& response, const shm::Pin& old,
                                cache::SelectorList* to) noexcept;
 
+// All tags that the selectors above are made of, in one text, those in `old_text` first. Empty: there are none. False when memory ran
+// out.
+bool tag_text(Fetch* fetch, const http::Fields& response, Bytes old_text, Bytes* text) noexcept;
+// The object's selectors are those of its URL: it has no tags.
+bool has_names_only(Fetch* fetch, const shm::Pin& object) noexcept;
+
 }  // namespace slab_cache::ngx

@@ -20,6 +20,7 @@
 #include "ngx/request/cache_key.h"
 #include "ngx/fill/object_selectors.h"
 #include "ngx/fill/remember_hints.h"
+#include "ngx/fill/tier_write.h"
 #include "ngx/fill/variants.h"
 #include "ngx/zone/whole_head.h"
 
@@ -147,7 +148,7 @@ bool stored_lines(Fetch* fetch, const OriginResponse& origin, Lines* lines) noex
     }
     http::Field* all = nullptr;
     const http::Fields out = list_fields(r->pool, &r->headers_out.headers, 4, &all);
-    lines->data = static_cast<http::Field*>(ngx_palloc(r->pool, (out.size + 5 + kMostControls) * sizeof(http::Field)));
+    lines->data = static_cast<http::Field*>(ngx_palloc(r->pool, (out.size + 6 + kMostControls) * sizeof(http::Field)));
     lines->size = 0;
     if (all == nullptr || lines->data == nullptr || !copy_content_type(r, lines)) {
         return false;
@@ -185,7 +186,7 @@ bool build_head(Fetch* fetch, const Lines& lines, const http::Response& response
     for (size_t i = 0; i < lines.size; i++) {
         const http::Field& field = lines.data[i];
         size += 2 * field.name.size() + field.value.size() + 4;
-        wire += field.name.size() + field.value.size() + 4;
+        wire += field.name != kKeptTags ? field.name.size() + field.value.size() + 4 : 0;
         if (base::equal_nocase(field.name, "Last-Modified")) {
             last_modified = http::parse_date(field.value, response.response_time).value_or(-1);
         }
@@ -294,6 +295,9 @@ shm::Status begin_object(Fetch* fetch, const OriginResponse& origin, http::Reaso
         return shm::Status::kNoSpace;
     }
     if (origin.kind == AnswerKind::kBody && keep_controls(fetch, origin, &lines)) {
+        flags |= cache::kControlsFlag;
+    }
+    if (origin.kind == AnswerKind::kBody && keep_tags(fetch, origin.response.fields, {}, &lines)) {
         flags |= cache::kControlsFlag;
     }
     if (!build_head(fetch, lines, origin.response, origin.freshness, &head)) {
@@ -453,7 +457,9 @@ shm::Status publish_validated(CloneFill* fill, const OriginResponse& origin, shm
     }
     cache::SelectorList selectors(arena_of(fill->request->pool));
     const http::Reason no = collect_selectors(fill, response.fields, fill->stale, &selectors);
-    const Renewed renewed = {response, freshness, selectors, keep_controls(fill, origin, &merged.lines)};
+    const bool has_kept_tags = keep_tags(fill, origin.response.fields, fill->stale, &merged.lines);
+    const Renewed renewed = {response, freshness, selectors,
+                             keep_controls(fill, origin, &merged.lines) || has_kept_tags};
     const bool has_new_tags = no != http::Reason::kNone || selectors.size() > selector_count_of(fill->stale);
     const shm::Digest digest = fill->digest;
     const shm::Status status =

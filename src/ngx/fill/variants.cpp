@@ -5,6 +5,7 @@
 #include "cache/key.h"
 #include "cache/variant_marker.h"
 #include "http/vary.h"
+#include "ngx/fill/tier_write.h"
 #include "ngx/request/identity.h"
 #include "ngx/request/cache_key.h"
 #include "ngx/zone/validity.h"
@@ -23,7 +24,10 @@ void move_lease(Fetch* fetch) noexcept {
     shm::Ticket ticket;
     const shm::LeaseAnswer answer = fetch->zone->store.lease_acquire(
         with_identity(fetch->digest, fetch->identity), now_ms(), static_cast<uint32_t>(fetch->conf->lock_age), &ticket);
+    TierFill* tier = fetch->tier;  // goes on: its value is still to come
+    fetch->tier = nullptr;
     end_lease(fetch, shm::LeaseState::kPublished, 0);
+    fetch->tier = tier;
     if (answer == shm::LeaseAnswer::kOwned) {
         fetch->ticket = ticket;
         fetch->is_lease_moved = true;
@@ -134,6 +138,9 @@ bool choose_variant(Fetch* fetch, const http::Fields& response, shm::NewEntry* w
     what->digest = cache::digest(place.key, fetch->zone->store.secret());
     const bool moved = !(fetch->digest == what->digest);
     fetch->digest = what->digest;
+    if (fetch->tier != nullptr) {
+        fetch->tier->spec = place.spec;
+    }
     write_marker(of, place.spec, *what);
     if (moved) {
         move_lease(fetch);

@@ -18,16 +18,6 @@ constexpr PeerScheme kSchemes[] = {{"redis://", 6379, false, true}, {"rediss://"
 
 char* error() noexcept { return static_cast<char*>(NGX_CONF_ERROR); }
 
-FleetConf* fleet_by_name(const MainConf* mcf, Bytes name) noexcept {
-    auto** fleets = static_cast<FleetConf**>(mcf->fleets.elts);
-    for (ngx_uint_t i = 0; i < mcf->fleets.nelts; i++) {
-        if (view(fleets[i]->name) == name) {
-            return fleets[i];
-        }
-    }
-    return nullptr;
-}
-
 // Names go into a hash of the server and into log lines.
 bool is_node_name(Bytes name) noexcept {
     for (const char c : name) {
@@ -154,6 +144,16 @@ bool add_member(FleetConf* fleet, Zone* zone) noexcept {
 }
 
 }  // namespace
+
+FleetConf* fleet_by_name(const MainConf* mcf, Bytes name) noexcept {
+    auto** fleets = static_cast<FleetConf**>(mcf->fleets.elts);
+    for (ngx_uint_t i = 0; i < mcf->fleets.nelts; i++) {
+        if (view(fleets[i]->name) == name) {
+            return fleets[i];
+        }
+    }
+    return nullptr;
+}
 
 char* set_fleet(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
     auto* mcf = static_cast<MainConf*>(conf);

@@ -24,6 +24,7 @@ struct FleetConf {
     ngx_uint_t line;
 };
 
+FleetConf* fleet_by_name(const MainConf* mcf, Bytes name) noexcept;  // nullptr: none
 char* set_fleet(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
 // After all of http {} was read: each fleet that a zone names is defined, and is told of the zone.
 char* check_fleets(ngx_conf_t* cf, void* conf) noexcept;

@@ -312,17 +312,22 @@ bool send_redis(RedisLink* link, const Bytes* word, uint32_t count, RedisReplyFn
     return link->is_ready && write_words(link, word, count, fn, data);
 }
 
+u_char* redis_room(RedisLink* link, size_t bytes) noexcept {
+    return link->is_ready && has_awaited_room(link) ? link_room(&link->peer, bytes) : nullptr;
+}
+
+void redis_wrote(RedisLink* link, u_char* end, RedisReplyFn fn, void* data) noexcept {
+    await(link, fn, data);
+    link_wrote(&link->peer, end);
+}
+
 bool send_redis_bytes(RedisLink* link, Bytes command, RedisReplyFn fn, void* data) noexcept {
-    if (!link->is_ready || !has_awaited_room(link)) {
-        return false;
-    }
-    u_char* room = link_room(&link->peer, command.size());
+    u_char* room = redis_room(link, command.size());
     if (room == nullptr) {
         return false;
     }
     ngx_memcpy(room, command.data(), command.size());
-    await(link, fn, data);
-    link_wrote(&link->peer, room + command.size());
+    redis_wrote(link, room + command.size(), fn, data);
     return true;
 }
 

@@ -79,6 +79,9 @@ bool send_redis(RedisLink* link, const Bytes (&word)[N], RedisReplyFn fn, void* 
 }
 // The same with the command's bytes, as cache/redis_command.h writes them (one command).
 bool send_redis_bytes(RedisLink* link, Bytes command, RedisReplyFn fn, void* data) noexcept;
+// The same for who writes the command in place, and nothing else to the link in between. nullptr: not taken.
+u_char* redis_room(RedisLink* link, size_t bytes) noexcept;
+void redis_wrote(RedisLink* link, u_char* end, RedisReplyFn fn, void* data) noexcept;
 
 // A reply that says: not here. MOVED: the link goes to that address; READONLY, UNBLOCKED, MASTERDOWN, LOADING, CLUSTERDOWN: to
 // the next one. True: the link was dropped.

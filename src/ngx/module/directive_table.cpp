@@ -8,6 +8,7 @@
 #include "ngx/conf/masks.h"
 #include "ngx/fleet/fleet_conf.h"
 #include "ngx/purge/purge_directive.h"
+#include "ngx/tier/tier_conf.h"
 #include "ngx/zone/zone_directives.h"
 
 namespace slab_cache::ngx {
@@ -107,6 +108,7 @@ ngx_command_t commands[] = {
      nullptr},
     {ngx_string("slab_cache_fleet"), NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE, set_fleet, NGX_HTTP_MAIN_CONF_OFFSET, 0,
      nullptr},
+    {ngx_string("slab_cache_tier"), kAnywhere | NGX_CONF_1MORE, set_tier, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
     {ngx_string("slab_cache"), kAnywhere | NGX_HTTP_LIF_CONF | NGX_CONF_TAKE1, set_cache, NGX_HTTP_LOC_CONF_OFFSET, 0,
      nullptr},
     {ngx_string("slab_cache_key"), kAnywhere | NGX_CONF_1MORE, set_key, NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(key),

@@ -14,10 +14,14 @@
 #include "ngx/fleet/fleet_conf.h"
 #include "ngx/fleet/member.h"
 #include "ngx/module/directive_table.h"
+#include "ngx/tier/tier_client.h"
+#include "ngx/tier/tier_conf.h"
 #include "ngx/zone/heritage.h"
 #include "ngx/purge/observe_response.h"
 #include "ngx/conf/leftovers.h"
-#include "ngx/request/slice.h"
+#include "ngx/request/sliced_request.h"
+#include "ngx/steps/step.h"
+#include "ngx/steps/ask_tier.h"
 #include "ngx/steps/lookup.h"
 #include "ngx/steps/phases.h"
 #include "ngx/request/cache_status_field.h"
@@ -72,8 +76,8 @@ ngx_int_t body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept {
         }
     }
     Ctx* ctx = get_ctx(r);
-    if (ctx != nullptr && ctx->direct != nullptr) {
-        direct_body(r, ctx, in);
+    if (ctx != nullptr && ctx->take_body != nullptr) {
+        ctx->take_body(r, ctx, in);
     }
     return next_body_filter(r, in);
 }
@@ -89,7 +93,8 @@ bool add_handler(ngx_http_core_main_conf_t* cmcf, ngx_http_phases phase, ngx_htt
 
 char* check_configuration(ngx_conf_t* cf, void* conf) noexcept {
     char* rv = check_zones(cf, conf);
-    return rv == NGX_CONF_OK ? check_fleets(cf, conf) : rv;
+    rv = rv == NGX_CONF_OK ? check_fleets(cf, conf) : rv;
+    return rv == NGX_CONF_OK ? check_tiers(cf, conf) : rv;
 }
 
 char* merge_location(ngx_conf_t* cf, void* parent, void* child) noexcept {
@@ -97,8 +102,14 @@ char* merge_location(ngx_conf_t* cf, void* parent, void* child) noexcept {
     if (rv == NGX_CONF_OK) {
         note_default_key(cf, static_cast<LocConf*>(child));
         warn_of_slices(cf, *static_cast<LocConf*>(child));
+        warn_of_other_fleet(cf, *static_cast<LocConf*>(child));
     }
     return rv;
+}
+
+ngx_int_t preconfiguration(ngx_conf_t* cf) noexcept {
+    const ngx_int_t rc = add_variables(cf);
+    return rc == NGX_OK ? add_tier_variable(cf) : rc;
 }
 
 ngx_int_t postconfiguration(ngx_conf_t* cf) noexcept {
@@ -113,7 +124,7 @@ ngx_int_t postconfiguration(ngx_conf_t* cf) noexcept {
     next_body_filter = ngx_http_top_body_filter;
     ngx_http_top_body_filter = body_filter;
     tell_leftovers(cf);
-    if (!complete_fleets(cf)) {
+    if (!complete_fleets(cf) || !complete_tiers(cf)) {
         return NGX_ERROR;
     }
     return find_redirecting_handlers(cf);
@@ -155,6 +166,7 @@ ngx_int_t init_module(ngx_cycle_t* cycle) noexcept {
                       shm::kLayoutVersion, NGINX_VERSION);
     }
     reserve_fleet_connections(cycle);
+    reserve_tier_connections(cycle);
     count_fleet_cycle(cycle);
     const ngx_int_t rc = find_carried_variables(cycle, mcf);
     if (rc == NGX_OK) {
@@ -173,12 +185,13 @@ ngx_int_t start_process(ngx_cycle_t* cycle) noexcept {
 }
 
 void stop_process(ngx_cycle_t* cycle) noexcept {
+    stop_tiers(cycle);
     stop_fleets(cycle);
     stop_worker(cycle);
 }
 
 ngx_http_module_t module_ctx = {
-    add_variables,       /* preconfiguration */
+    preconfiguration,    /* preconfiguration */
     postconfiguration,   /* postconfiguration */
     create_main_conf,    /* create main configuration */
     check_configuration, /* init main configuration */

@@ -38,6 +38,7 @@ bool set_charset(ngx_http_request_t* r, Bytes value) noexcept {
 bool obey_kept_controls(ngx_http_request_t* r) noexcept {
     bool ok = true;
     each_header(r->headers_out.headers, [&](ngx_table_elt_t& h) {
+        h.hash = view(h.key) == kKeptTags ? 0 : h.hash;
         for (const Control& c : kControls) {
             if (h.hash != 0 && view(h.key) == c.kept) {
                 h.hash = 0;

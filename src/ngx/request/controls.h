@@ -2,6 +2,7 @@
 //
 // What        nginx does it when it reads the answer, and hides the fields. Here the answer goes to others too: the words are
 //             kept in the object under names that no field can have, and done for each client that gets it.
+// Tags        of an answer that goes to a tier are kept the same way: values there name them, and in the zone they are hashes.
 // Not kept    where proxy_ignore_headers or slab_cache_ignore_headers names the field. X-Accel-Buffering asks for what is
 //             so anyway: what comes is sent on as it comes.
 #pragma once
@@ -13,6 +14,7 @@
 namespace slab_cache::ngx {
 
 inline constexpr size_t kMostControls = 2;
+inline constexpr Bytes kKeptTags = ":tags";
 
 struct Control {
     Bytes field;

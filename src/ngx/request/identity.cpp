@@ -12,10 +12,12 @@ namespace {
 
 // Lives on its own pool, so that a request's identity costs its own bytes only.
 struct Parts {
-    const uint8_t* secret;
+    const uint8_t* secret;  // nullptr: as other machines do it
     uint64_t value;
 
-    void add(Bytes part) noexcept { value = cache::keyed_hash(part, value, secret); }
+    void add(Bytes part) noexcept {
+        value = secret != nullptr ? cache::keyed_hash(part, value, secret) : cache::stable_hash(part, value);
+    }
 };
 
 bool add_root(ngx_http_request_t* r, Parts* parts) noexcept {
@@ -29,6 +31,24 @@ bool add_root(ngx_http_request_t* r, Parts* parts) noexcept {
     }
     parts->add(view(root));
     return true;
+}
+
+// What the answer hangs on beside the location.
+bool add_inputs(const Ctx* ctx, Parts* parts) noexcept {
+    const LocConf* conf = ctx->conf;
+    if (ctx->url.differs_inside()) {
+        parts->add(ctx->url.inner_path);
+        parts->add(ctx->url.inner_args);
+    }
+    auto* input = conf->inputs != nullptr ? static_cast<ngx_http_complex_value_t*>(conf->inputs->elts) : nullptr;
+    for (ngx_uint_t i = 0; input != nullptr && i < conf->inputs->nelts; i++) {
+        ngx_str_t value;
+        if (ngx_http_complex_value(ctx->request, &input[i], &value) != NGX_OK) {
+            return false;
+        }
+        parts->add(view(value));
+    }
+    return add_root(ctx->request, parts);
 }
 
 bool has_foreign_context(const ngx_http_request_t* r, const MainConf* mcf) noexcept {
@@ -54,23 +74,19 @@ bool read_identity(Ctx* ctx) noexcept {
         return true;
     }
     Parts parts{ctx->zone->store.secret(), conf->identity};
-    if (ctx->url.differs_inside()) {
-        parts.add(ctx->url.inner_path);
-        parts.add(ctx->url.inner_args);
-    }
-    auto* input = conf->inputs != nullptr ? static_cast<ngx_http_complex_value_t*>(conf->inputs->elts) : nullptr;
-    for (ngx_uint_t i = 0; input != nullptr && i < conf->inputs->nelts; i++) {
-        ngx_str_t value;
-        if (ngx_http_complex_value(r, &input[i], &value) != NGX_OK) {
-            return false;
-        }
-        parts.add(view(value));
-    }
-    if (!add_root(r, &parts)) {
+    if (!add_inputs(ctx, &parts)) {
         return false;
     }
     ctx->identity = parts.value < kReservedIdentities ? parts.value + kReservedIdentities : parts.value;
     return true;
+}
+
+bool read_shared_identity(const Ctx* ctx, uint64_t* identity) noexcept {
+    const LocConf* conf = ctx->conf;
+    Parts parts{nullptr, conf->shared_identity};
+    const bool ok = (!conf->identity_varies && !ctx->url.differs_inside()) || add_inputs(ctx, &parts);
+    *identity = parts.value;
+    return ok;
 }
 
 bool is_of(const Ctx* ctx, const shm::Pin& pin) noexcept {

@@ -11,7 +11,7 @@
 //             they are for no GET, whatever the key's fields run into.
 // POST        the same: what a POST answers is for POSTs, whatever the key says of the method. What its origin says is for
 //             GETs too is stored a second time, as a GET's (post_copy.h).
-// Slices      the same: parts of files are for those who ask for this part (slice.h).
+// Slices      the same: parts of files are for those who ask for this part (sliced_request.h).
 // Pushed      an object that a client of the API stored has kPushedIdentity: it is for requests that reach a location by
 //             the URL as it is.
 // Cost        read_identity(): once a request. is_of(): the first selector of a pinned object.
@@ -26,6 +26,8 @@ namespace slab_cache::ngx {
 
 // ctx->identity and is_plain. False when memory ran out, or a variable could not be had.
 bool read_identity(Ctx* ctx) noexcept;
+// The same as other machines with this configuration have it. REQUIRES the default key. False: as above.
+bool read_shared_identity(const Ctx* ctx, uint64_t* identity) noexcept;
 // May this object be given to this request?
 bool is_of(const Ctx* ctx, const shm::Pin& pin) noexcept;
 // Leases and marks of one key are kept apart by identity.

@@ -15,12 +15,13 @@
 #include "ngx/request/identity.h"
 #include "ngx/zone/hit_for_miss.h"
 #include "ngx/answer/redirect.h"
+#include "ngx/steps/ask_tier.h"
 #include "ngx/steps/hint_early.h"
 #include "ngx/steps/refresh.h"
 #include "ngx/answer/relay.h"
 #include "ngx/request/cache_key.h"
 #include "ngx/answer/serve.h"
-#include "ngx/request/slice.h"
+#include "ngx/request/sliced_request.h"
 #include "ngx/steps/step.h"
 #include "ngx/answer/serve_growing.h"
 
@@ -232,10 +233,10 @@ Next decide(Ctx* ctx, Found found) noexcept {
     }
     const int64_t now = now_sec();
     http::Reuse answer = http::reuse(stored->facts, request_facts(ctx->request), ctx->conf->policy, now);
-    if (found != Found::kFresh) {
+    if (found != Found::kUnpurged) {
         answer.kind = weakened(answer.kind, found);
     }
-    if (found == Found::kFresh && answer.kind != http::ReuseKind::kNo && was_asked_for(ctx)) {
+    if (found == Found::kUnpurged && answer.kind != http::ReuseKind::kNo && was_asked_for(ctx)) {
         store.touch(ctx->pin);
         serve_with(ctx, CacheStatus::kHit);
         return Next::kMore;
@@ -405,17 +406,22 @@ Next hear_lease(Ctx* ctx) noexcept {
 }  // namespace
 
 Next wait(Ctx* ctx) noexcept {
+    if (is_asking_tier(ctx)) {
+        return hear_tier(ctx);
+    }
     if (ctx->fill != nullptr || ctx->from_fill.news != FillNews::kNone) {
         return hear_fill(ctx);
     }
     return ctx->ticket ? hear_lease(ctx) : hear_fill(ctx);
 }
 
-Next park(Ctx* ctx) noexcept {
+Next park(Ctx* ctx) noexcept { return park_until(ctx, ctx->wait.deadline_ms); }
+
+Next park_until(Ctx* ctx, uint64_t ms) noexcept {
     ngx_http_request_t* r = ctx->request;
     set_step(ctx, Step::kWait);
     const uint64_t now = now_ms();
-    const ngx_msec_t left = ctx->wait.deadline_ms > now ? static_cast<ngx_msec_t>(ctx->wait.deadline_ms - now) : 1;
+    const ngx_msec_t left = ms > now ? static_cast<ngx_msec_t>(ms - now) : 1;
     if (ctx->fill == nullptr) {  // our own fill posts us, at its end at the latest
         wait_for(&ctx->waiter, ctx->ticket, left);
     }
@@ -434,6 +440,9 @@ Next fill_as_leader(Ctx* ctx, const shm::Ticket& lease) noexcept {
         give_back(ctx->zone, lease);
         pass(ctx, http::Reason::kCarriedArgs);
         return Next::kMore;
+    }
+    if (may_ask_tier(ctx, lease) && begin_asking_tier(ctx, lease)) {
+        return park_until(ctx, now_ms() + kTierTickMs);
     }
     const bool clonable = is_clonable(ctx) && has_room_for_fill(ctx->zone);
     const Trust trust = may_fill_whole(ctx, lease) ? Trust::kWhole : Trust::kNone;

@@ -23,6 +23,7 @@ Next lookup(Ctx* ctx) noexcept;
 Next wait(Ctx* ctx) noexcept;  // something may have come that this request waits for
 // Parks the request until something comes that it waits for, its deadline at the latest.
 Next park(Ctx* ctx) noexcept;
+Next park_until(Ctx* ctx, uint64_t ms) noexcept;  // ... or that moment, by now_ms()
 // The request leads a fill; `lease` becomes the fill's. Empty: without one.
 Next fill_as_leader(Ctx* ctx, const shm::Ticket& lease) noexcept;
 

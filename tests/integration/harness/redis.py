@@ -1,16 +1,13 @@
 """A real Redis in a directory of its own, a client for it, and a TCP proxy that can cut, stall and break what goes through."""
 import contextlib
 import os
-import pathlib
 import select
 import shutil
-import signal
 import socket
 import subprocess
-import tempfile
 import threading
 
-from .nginx import reserve_port
+from .server import Server
 from .wait import wait_until
 
 # Debian's redis-tools has the program under this name; what it does depends on the name it is called by.
@@ -60,19 +57,15 @@ class Client:
         self.sock.close()
 
 
-class Redis:
+class Redis(Server):
     """`name` is redis-server or redis-sentinel."""
 
     def __init__(self, *options, name="redis-server", config=None, port=None):
         assert PROGRAM, "no Redis here: tools/deps.sh test"
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="sc_redis_"))
-        self.dir.chmod(0o755)
+        super().__init__("sc_redis_", port)
         self.program = self.dir / name
         self.program.symlink_to(os.path.realpath(PROGRAM))
-        self.reserved = reserve_port() if port is None else None
-        self.port = port or self.reserved.getsockname()[1]
         self.config, self.options = config, options
-        self.process = None
         self.start()
 
     def start(self, *options):
@@ -123,25 +116,6 @@ class Redis:
             texts = [x.decode() for x in flat]
             found.append((number.decode(), dict(zip(texts[::2], texts[1::2]))))
         return found
-
-    def pause(self):
-        self.process.send_signal(signal.SIGSTOP)
-
-    def go_on(self):
-        self.process.send_signal(signal.SIGCONT)
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGCONT)
-            self.process.kill()
-            self.process.wait()
-        if self.reserved:
-            self.reserved.close()
-        shutil.rmtree(self.dir, ignore_errors=True)
 
 
 class Proxy:
