@@ -30,7 +30,8 @@ def framed(m, block):
     if names & WHOLE:
         assert names <= WHOLE, f"{block}: of more than one level: {names}"
         events = "\n" if "events" in names else "\nevents { }\n"
-        return m.main.partition("events")[0] + re.sub(r"^load_module .*\n", "", text, flags=re.M) + events
+        text = re.sub(r"^http \{", f"http {{ access_log off; {m.temp}", re.sub(r"^load_module .*\n", "", text, flags=re.M), flags=re.M)
+        return m.main.partition("events")[0] + text + events
     if not names & IN_HTTP and not names & IN_SERVER:
         text = f"location / {{\n{text}\n}}"
     if not names & IN_HTTP:

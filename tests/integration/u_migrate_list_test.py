@@ -465,3 +465,12 @@ def test_it_needs_nothing_but_python(tmp_path):
     p = subprocess.run([sys.executable, "-S", "-I", TOP / "tools/migrate", "--help"], capture_output=True, text=True, stdin=subprocess.DEVNULL,
                        env={"PATH": os.environ["PATH"]}, check=False)
     assert p.returncode == 0 and "--check" in p.stdout, p.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/usr/sbin/nginx"), reason="nginx is elsewhere")
+def test_nginx_is_found_where_an_ordinary_user_s_path_has_it_not(tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "nginx.conf").write_text(f"events {{ }} http {{ proxy_cache_path {tmp_path}/c keys_zone=z:1m; {location('')} }}")
+    p = subprocess.run([sys.executable, TOP / "tools/migrate", "--out", tmp_path / "new", tmp_path / "nginx.conf"], capture_output=True, text=True,
+                       stdin=subprocess.DEVNULL, env={"PATH": str(tmp_path / "bin")}, check=False)
+    assert p.returncode in (0, 1) and "nginx: No such file" not in p.stderr, p.stderr

@@ -7,6 +7,7 @@ import difflib
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -36,7 +37,9 @@ def arguments() -> argparse.ArgumentParser:
                        "X_no_cache beside slab_cache that no slab_cache_bypass or slab_no_cache repeats")
     where.add_argument("--vcl", metavar="FILE", help="list what a Varnish configuration does by idiom, with the directive to write; change nothing")
     p.add_argument("--module", metavar="PATH", help="the module, as load_module is to name it")
-    p.add_argument("--nginx", metavar="PATH", default="nginx", help="tests what is written (nginx -t); empty: no test")
+    # An ordinary user's PATH has no sbin.
+    found = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin") or "nginx"
+    p.add_argument("--nginx", metavar="PATH", default=found, help="tests what is written (nginx -t); empty: no test")
     p.add_argument("--size", metavar="SIZE", default="", help="of each zone, instead of a guess")
     p.add_argument("--modern", action="store_true", help="keep slab_cache's own defaults where nothing was said")
     return p
