@@ -15,9 +15,9 @@ MODULE := $(BUILD)/ngx_http_slab_cache_module.so
 JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 export NGX_SRC PORT ARGS
 
-.PHONY: module debug-module run test unit integration field visitors model lint coverage format asan tsan static clang bench bench-fleet bench-slice fuzz torture torture-twin torture-direct
-.PHONY: differential differential-twin fleet-torture tier-torture fleet-twins history history-twins flood asan-nginx other-nginx deb deb-test
-.PHONY: install clean help deps-deb deps-build deps-run deps-test deps-clang deps-bench deps-peers
+.PHONY: module debug-module run test unit integration field visitors model lint coverage format asan tsan static clang bench bench-fleet bench-peers bench-slice fuzz torture torture-twin torture-direct
+.PHONY: differential differential-twin fleet-torture tier-torture fleet-twins history history-twins flood asan-nginx other-nginx deb deb-test trial
+.PHONY: install clean help deps-deb deps-build deps-run deps-test deps-clang deps-bench deps-bench-peers deps-peers
 
 module:           ## build build/ngx_http_slab_cache_module.so against the installed nginx-dev
 	+@tools/build-module.sh $(BUILD)
@@ -125,6 +125,10 @@ bench: deps-bench ## CPU per hit and miss, system calls, memory per object, purg
 bench-fleet: deps-test module ## each bound of several machines as one, with a real Redis; SECONDS=60 the outages; ARGS="latency storm" selects
 	@SECONDS=$(SECONDS) /usr/bin/python3 tests/bench/fleet_bench.py $(ARGS)
 
+bench-peers: deps-bench-peers ## beside proxy_cache, HAProxy, Varnish and others; ARGS=--short proves that it runs, ARGS=document fills docs/comparison.md
+	+@$(MAKE) $(JOBS) --no-print-directory module
+	@/usr/bin/python3 tests/bench/peers_bench.py $(ARGS)
+
 bench-slice: deps-bench ## slices of a file of 1 GB, beside proxy_cache: CPU and origin bytes
 	+@$(MAKE) $(JOBS) --no-print-directory module
 	@/usr/bin/python3 tests/bench/slice_bench.py
@@ -139,6 +143,9 @@ deb: deps-deb     ## Debian packages, source and binary, in build/deb; lintian
 deb-test: deb     ## the packages in a fresh Debian (debootstrap, root): installed, used, removed, purged
 	@SLAB_DEB=1 tools/pytest.sh tests/integration/u_deb_test.py tests/integration/u_docker_test.py
 
+trial: deps-deb   ## a new user on a fresh Debian (debootstrap, root), with README and the guide alone: each step's time
+	@SLAB_TRIAL=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider -rs $(ARGS) tests/integration/u_trial_test.py && cat build/trial.txt
+
 install: module   ## copy the module to nginx's modules directory (DESTDIR, MODULES_DIR)
 	@dir="$(DESTDIR)$${MODULES_DIR:-/usr/lib/nginx/modules}"; install -d "$$dir"; \
 	    install -m 644 $(MODULE) "$$dir/"; echo "installed $$dir/$(notdir $(MODULE))"
@@ -146,7 +153,7 @@ install: module   ## copy the module to nginx's modules directory (DESTDIR, MODU
 clean:            ## remove build/
 	rm -rf $(BUILD)
 
-deps-deb deps-build deps-run deps-test deps-clang deps-bench deps-peers:
+deps-deb deps-build deps-run deps-test deps-clang deps-bench deps-bench-peers deps-peers:
 	@tools/deps.sh $(@:deps-%=%)
 
 help:             ## this list

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what a target needs and this machine lacks: tools/deps.sh build|run|test|clang|bench|static|browser|deb|peers
+# Installs what a target needs and this machine lacks: tools/deps.sh build|run|test|clang|bench|bench-peers|static|browser|deb|peers
 # Says what and why first. Does nothing, and calls no apt, when nothing is missing.
 set -euo pipefail
 
@@ -32,16 +32,17 @@ reason() {
         python3-h2) echo "an HTTP/2 client for tests/history" ;;
         gdb) echo "stops a worker in the middle of a purge" ;;
         procps) echo "process tools for tests" ;;
+        libnginx-mod-http-srcache-filter | libnginx-mod-http-memc) echo "another cache in nginx, to compare with" ;;
         libnginx-mod-*) echo "another module to test beside ours" ;;
         spin) echo "checks the protocol models" ;;
         clang-format-14) echo "the formatter: other versions set the same code otherwise" ;;
         clang | libclang-rt-dev) echo "second compiler, fuzzers" ;;
-        varnish) echo "another cache, to compare with" ;;
+        varnish | haproxy | trafficserver) echo "another cache, to compare with" ;;
         python3-celery) echo "a task queue, for examples whose jobs make pages" ;;
         wrk) echo "load generator" ;;
         strace) echo "counts system calls" ;;
         dpkg-dev) echo "fetches nginx's sources, builds packages" ;;
-        debhelper | dh-python | fakeroot) echo "to build Debian packages" ;;
+        build-essential | debhelper | dh-python | fakeroot) echo "to build Debian packages" ;;
         lintian) echo "checks Debian packages" ;;
         debootstrap) echo "a fresh Debian to install the packages in" ;;
     esac
@@ -61,8 +62,10 @@ packages() {
         clang) echo "$build clang libclang-rt-dev" ;;
         bench) echo "$build nginx wrk strace libbenchmark-dev" ;;
         static) echo "$build dpkg-dev" ;;
-        deb) echo "$build dpkg-dev debhelper dh-python fakeroot lintian debootstrap" ;;
+        deb) echo "$build build-essential dpkg-dev debhelper dh-python fakeroot lintian debootstrap" ;;
         peers) echo "varnish" ;;
+        bench-peers) echo "$build nginx wrk varnish haproxy trafficserver memcached libnginx-mod-http-srcache-filter" \
+                          "libnginx-mod-http-memc" ;;
         browser) echo "chromium chromium-driver python3-selenium prometheus" ;;
         *) echo "tools/deps.sh: unknown group \"$1\"" >&2; return 1 ;;
     esac
@@ -103,6 +106,15 @@ install() {
     $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
         "${missing[@]}" < /dev/null
 }
+# Nor at the next boot: what is installed here to test with is switched off. nginx itself stays as Debian has it.
+units=${SYSTEMD_UNITS:-/etc/systemd/system}
+enabled() { find "$units" -path '*.wants/*.service' -printf '%f\n' 2> /dev/null | sort -u; }
+before=$(enabled)
+switch_off() {
+    local new
+    new=$(comm -13 <(echo "$before") <(enabled) | { grep -vxF nginx.service || true; })
+    [ -z "$new" ] || ! command -v systemctl > /dev/null || $sudo systemctl disable --quiet $new
+}
 start_nothing
 # Package lists may be missing or old: refresh them once, and only then.
 if ! compgen -G '/var/lib/apt/lists/*_Packages*' > /dev/null; then
@@ -111,9 +123,4 @@ if ! compgen -G '/var/lib/apt/lists/*_Packages*' > /dev/null; then
 else
     install || { $sudo apt-get update -q < /dev/null && install; } || exit 1
 fi
-# Tests start their own: what came for them alone shall not start at the next boot either.
-for p in "${missing[@]}"; do
-    if [ "$p" = memcached ] && command -v systemctl > /dev/null; then
-        $sudo systemctl -q disable memcached.service
-    fi
-done
+switch_off

@@ -123,6 +123,8 @@ versions() {
     } | nothing
 }
 defaults() { tools/lint/defaults.py 2>&1 | nothing; }
+metrics() { tools/lint/metrics.py 2>&1 | nothing; }
+routes() { tools/lint/routes.py 2>&1 | nothing; }
 tests_assert() {
     { grep -rlE '^TEST(_F|_P)?\(' tests || true; } | while read -r f; do
         awk -v f="$f" '/^TEST(_F|_P)?\(/ { if (n && !a) print f ": " n; n = $0; a = 0 }
@@ -159,6 +161,8 @@ run "lint: no file above 500 lines" file_sizes
 run "lint: README names what src/ngx names" readme_names_everything
 run "lint: one version everywhere" versions
 run "lint: README's defaults are those of the directives" defaults
+run "lint: metrics named elsewhere are those of metric.def" metrics
+run "lint: calls of the API are those of the routes" routes
 run "lint: each TEST has an assertion" tests_assert
 run "lint: shell scripts parse" scripts_parse
 run "lint: admin_page.inc is what admin.html makes" tools/embed.sh check

@@ -32,8 +32,9 @@ inline constexpr uint32_t kOwnLocationFlag = 0x20;  // nginx makes its Location 
 inline constexpr uint32_t kHeadFlag = 0x40;  // of a HEAD: its Content-Length is a field, and speaks of a body elsewhere
 inline constexpr uint32_t kControlsFlag = 0x80;  // has what the origin told nginx to do (ngx/request/controls.h)
 inline constexpr uint32_t kNoServerFlag =
-    0x100;                                     // Server is the origin's to send (proxy_pass_header), and it sent none
-inline constexpr uint32_t kHintsFlag = 0x200;  // no response: what a 103 says before one (ngx/fill/remember_hints.h)
+    0x100;                                      // Server is the origin's to send (proxy_pass_header), and it sent none
+inline constexpr uint32_t kHintsFlag = 0x200;   // no response: what a 103 says before one (ngx/fill/remember_hints.h)
+inline constexpr uint32_t kPushedFlag = 0x400;  // no origin was asked
 inline constexpr uint32_t kKindFlags = kStatusFlag | kRedirectFlag | kGzipVaryFlag | kInterceptedFlag |
                                        kOwnLocationFlag | kHeadFlag | kControlsFlag | kNoServerFlag;
 inline constexpr uint32_t kMaxSpecs = 4;

@@ -10,13 +10,13 @@ namespace slab_cache::http {
 using base::Bytes;
 
 enum class Reason : uint8_t {
-#define SLAB_REASON(enumerator, word, sentence) enumerator,
+#define SLAB_REASON(enumerator, word, mark, sentence) enumerator,
 #include "http/reason.def"
 #undef SLAB_REASON
 };
 
 inline constexpr uint32_t kReasonCount = 0
-#define SLAB_REASON(enumerator, word, sentence) +1
+#define SLAB_REASON(enumerator, word, mark, sentence) +1
 #include "http/reason.def"
 #undef SLAB_REASON
     ;
@@ -25,6 +25,14 @@ inline constexpr uint32_t kReasonCount = 0
 // shared memory).
 Bytes reason_word(Reason reason) noexcept;
 Bytes reason_sentence(Reason reason) noexcept;
+
+// An answer was not stored for this reason: will the next one be refused too, so that nobody should wait for it?
+enum class Mark : uint8_t {
+    kNo,
+    kByHeader,  // the response as such is the reason: likely, until the header of one says otherwise
+    kByTime,    // the same, but no header alone can say otherwise: until the mark ends
+};
+Mark mark_of(Reason reason) noexcept;
 
 // Yes, or no and why.
 struct Verdict {

@@ -128,13 +128,8 @@ void Output::put(Bytes text) noexcept {
 }
 
 void Output::put_number(uint64_t number) noexcept {
-    char digits[20];
-    size_t at = sizeof(digits);
-    do {
-        digits[--at] = static_cast<char>('0' + number % 10);
-        number /= 10;
-    } while (number != 0);
-    put(Bytes{digits + at, sizeof(digits) - at});
+    char digits[base::kDecimalBytes];
+    put(Bytes{digits, static_cast<size_t>(base::put_decimal(digits, number) - digits)});
 }
 
 }  // namespace slab_cache::http

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 #include "shm/evict.h"
 #include "shm/layout.h"
@@ -54,6 +55,14 @@ inline Bytes key_of(const Entry& e) noexcept {
 inline Bytes head_of(const Entry& e) noexcept {
     const Bytes key = key_of(e);
     return {key.data() + key.size(), first_bytes(e.fixed) - names_bytes(e.fixed)};
+}
+// The purge counter before the origin was asked, or, of a push, when it was taken: of two of one key the later knows more.
+// The birth says no more than that neither is purged: it may have been raised (Store::refresh).
+inline uint64_t asked_at(const Entry& e) noexcept {
+    const uint64_t birth = e.birth.load_acquire();  // [entry-birth]
+    uint32_t low = 0;
+    std::memcpy(&low, e.fixed.asked, sizeof(e.fixed.asked));
+    return birth - ((birth - low) & 0xffffff);
 }
 inline Digest digest_of(const Entry& e) noexcept { return {e.fixed.digest_hi, e.fixed.digest_lo}; }
 inline bool has_key(const Entry& e, const Digest& d, Bytes key) noexcept {

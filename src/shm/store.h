@@ -149,6 +149,7 @@ public:
     static uint16_t flags(const Pin& pin) noexcept;
     static const uint64_t* selectors(const Pin& pin, uint32_t* count) noexcept;
     static uint64_t birth(const Pin& pin) noexcept;
+    static uint64_t asked(const Pin& pin) noexcept;  // its birth as it began: a refresh raises the birth, not this
     static int64_t fresh_until(const Pin& pin) noexcept;
     static int64_t stale_until(const Pin& pin) noexcept;
     static uint32_t fill_cost_us(const Pin& pin) noexcept;
@@ -173,8 +174,9 @@ public:
                   int64_t now_sec) noexcept;  // kOk kNoSpace kTooLarge kBusy; on error abort()
     // Publishes: visible to every worker when it returns. kPurged: a purge came in flight; dropped (hard) or,
     // for soft purges, stored as already stale (kOk). kOk also where an object with a later birth is in place already:
-    // that one stays, this one is dropped (counted as `outrun`).
-    Status commit(Writer* writer, int64_t now_sec) noexcept;
+    // that one stays, this one is dropped (counted as `outrun`). kOutrun: it stays for NewEntry::rival_flags. `is_outdated`: the
+    // caller knows of something that came in flight; as kPurged. Who reads along gets the body whole in each case.
+    Status commit(Writer* writer, int64_t now_sec, bool is_outdated = false) noexcept;
     void abort(Writer* writer) noexcept;            // idempotent
     Pin pin_writer(const Writer& writer) noexcept;  // the growing entry, for readers of this process
     // In-place refresh after a successful validation that changed no header. Fails with kPurged on a hard purge.

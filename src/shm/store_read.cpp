@@ -163,6 +163,7 @@ const uint64_t* Store::selectors(const Pin& pin, uint32_t* count) noexcept {
 uint64_t Store::birth(const Pin& pin) noexcept {
     return pin.entry->birth.load_acquire();  // [entry-birth]
 }
+uint64_t Store::asked(const Pin& pin) noexcept { return asked_at(*pin.entry); }
 int64_t Store::fresh_until(const Pin& pin) noexcept {
     return pin.entry->fresh_until.load_relaxed();  // relaxed: a value by itself
 }

@@ -53,19 +53,15 @@ void place_locked(const Context& c, Shard* s, uint32_t ref, Atom<uint64_t>* slot
     }
 }
 
-// The purge counter before the origin was asked, or, of a push, when it was taken: of two of one key the later knows more.
-// The birth says no more than that neither is purged: it may have been raised (Store::refresh).
-uint64_t asked_at(const Entry& e) noexcept {
-    const uint64_t birth = e.birth.load_acquire();  // [entry-birth]
-    uint32_t low = 0;
-    std::memcpy(&low, e.fixed.asked, sizeof(e.fixed.asked));
-    return birth - ((birth - low) & 0xffffff);
-}
-
 // A slow owner was overtaken: what is in place was born later and is still of use.
 bool is_outrun_locked(const Context& c, const Atom<uint64_t>* slot, const Entry& e, int64_t now_sec) noexcept {
     const Entry* old = slot == nullptr ? nullptr : region(c).entry(word_ref(slot->load_relaxed()));
     return old != nullptr && asked_at(*old) > asked_at(e) && old->stale_until.load_relaxed() >= saturate_sec(now_sec);
+}
+
+bool has_rival_locked(const Context& c, const Atom<uint64_t>* slot, const Writer& w) noexcept {
+    const Entry* old = slot == nullptr ? nullptr : region(c).entry(word_ref(slot->load_relaxed()));
+    return old != nullptr && (old->fixed.flags & w.rival_flags) != 0 && asked_at(*old) > w.rival_since;
 }
 
 // begin() has judged already: again only when a purge came since.
@@ -202,6 +198,8 @@ Status Store::begin_first_run(const NewEntry& what, int64_t now_sec, uint64_t ch
     place_hint_ = place + 1;
     writer->ref = run.ref;
     writer->place = place;
+    writer->rival_flags = what.rival_flags;
+    writer->rival_since = what.rival_since;
     writer->tail_run = run.ref;
     writer->tail_used = first_bytes(region(process()).entry(run.ref)->fixed);
     return Status::kOk;
@@ -229,7 +227,7 @@ Status Store::append(Writer* w, Bytes body, int64_t now_sec) noexcept {
     return Status::kOk;
 }
 
-Status Store::commit(Writer* w, int64_t now_sec) noexcept {
+Status Store::commit(Writer* w, int64_t now_sec, bool is_outdated) noexcept {
     Entry* e = region(process()).entry(w->ref);
     const uint32_t total = e->body_total.load_relaxed();
     if (total != kUnknownLength && total != w->written) {
@@ -248,11 +246,15 @@ Status Store::commit(Writer* w, int64_t now_sec) noexcept {
     }
     const uint64_t seq = purge_counter(process());
     const Validity v = judge_unfinished(process(), *e, seq);
-    if (v == Validity::kPurged) {
+    if (v == Validity::kPurged || is_outdated) {
         drop_locked(process(), s, w, Counter::kPurgedInflight);
         return Status::kPurged;
     }
     Atom<uint64_t>* slot = find_locked(process(), *s, digest_of(*e), key_of(*e));
+    if (has_rival_locked(process(), slot, *w)) {
+        drop_locked(process(), s, w, Counter::kOutrun);
+        return Status::kOutrun;
+    }
     if (is_outrun_locked(process(), slot, *e, now_sec)) {
         drop_locked(process(), s, w, Counter::kOutrun);
         return Status::kOk;

@@ -22,6 +22,7 @@ enum class [[nodiscard]] Status : uint8_t{
     kTooLarge,     // above max_object, or a key or head above its cap
     kPurged,       // a purge since the entry's birth covers it
     kCorrupt,      // the zone holds nonsense there; counted
+    kOutrun,       // not stored: a rival stays in place (NewEntry::rival_flags)
     kStaleFormat,  // attach(): magic, version, fingerprint or size differ
     kTooSmall,     // create(): zone cannot work at that size
 };
@@ -87,6 +88,8 @@ struct NewEntry {
     uint32_t fill_cost_us = 0;            // what the origin took
     uint16_t flags = 0;                   // opaque to the store, but for kSideFlag
     int64_t stored_sec = 0;               // when it was first stored, where that is not now
+    uint16_t rival_flags = 0;             // what is in place stays, should it have one of these flags and
+    uint64_t rival_since = 0;             // ... an `asked` above this: commit() says kOutrun
 };
 
 // A store in progress. Private to the process that began it until commit() or Ticket attach.
@@ -97,6 +100,8 @@ struct Writer {
     uint32_t tail_run = 0;   // internal
     uint32_t tail_used = 0;  // internal
     uint32_t head_left = 0;  // internal: of a head that goes on behind the first run
+    uint16_t rival_flags = 0;
+    uint64_t rival_since = 0;
     explicit operator bool() const noexcept { return ref != 0; }
 };
 

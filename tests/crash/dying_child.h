@@ -1,4 +1,4 @@
-// tests/crash/dying_child.h — a child that kills itself before its k-th operation on the zone.
+// tests/crash/dying_child.h — a child that kills itself before its k-th operation on the zone, and what runs it for each k.
 //
 // Included by one file of a program: it defines slab_crash_point(). Built with -DSLAB_CRASH_POINTS.
 #pragma once
@@ -9,6 +9,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 
 #include "shm/worker.h"
 
@@ -56,6 +57,49 @@ bool outlives(long k, const Join& join, const Deed& deed) {
         std::exit(1);
     }
     return WIFEXITED(status);
+}
+
+// Nothing can be said of a deed that cannot be prepared.
+[[noreturn]] inline void give_up(const char* name) {
+    std::printf("FAILED  %s: cannot be prepared\n", name);
+    std::exit(1);
+}
+
+// Kills the deed before each of its operations. `once(k, &done)` prepares it, lets a child do it, and asks the witness: empty, or
+// what is wrong. A deed that must fail is one in which the witness has to find something. 0: as it should be.
+template <typename Once>
+int at_each_point(const char* name, const Once& once, bool must_fail = false) {
+    long k = 1;
+    long wrong = 0;
+    for (bool done = false; !done; k++) {
+        const std::string e = once(k, &done);
+        if (!e.empty() && !must_fail) {
+            std::printf("FAILED  %s: killed before operation %ld: %s\n", name, k, e.c_str());
+            return 1;
+        }
+        wrong += e.empty() ? 0 : 1;
+    }
+    if (must_fail && wrong == 0) {
+        std::printf("FAILED  %s: the witness found nothing\n", name);
+        return 1;
+    }
+    std::printf("ok      %s: %ld points%s\n", name, k - 2, must_fail ? ", found" : "");
+    return 0;
+}
+
+// Runs all deeds, or those of the name in argv[1]. The program's exit code.
+template <typename Deeds, typename Run>
+int run_deeds(const Deeds& deeds, const Run& run, int argc, char** argv) {
+    int failed = 0;
+    int ran = 0;
+    for (const auto& deed : deeds) {
+        if (argc < 2 || std::string(argv[1]) == deed.name) {
+            failed += run(deed);
+            ran++;
+        }
+    }
+    std::printf("%d passed, %d failed\n", ran - failed, failed);
+    return failed == 0 && ran > 0 ? 0 : 1;
 }
 
 }  // namespace slab_cache::test

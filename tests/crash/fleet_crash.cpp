@@ -390,39 +390,25 @@ bool prepare(World* parent, const SharedRegion& zone, const SharedRegion& server
 int run(const Deed& d) {
     SharedRegion zone(kZoneBytes);
     SharedRegion server(sizeof(Server));
-    long k = 1;
-    long wrong = 0;
-    for (bool finished = false; !finished; k++) {
-        World parent;
-        if (!prepare(&parent, zone, server)) {
-            std::printf("FAILED  %s: cannot be prepared\n", d.name);
-            return 1;
-        }
-        d.prepare(parent);
-        finished = act(zone, server, d, k);
-        const std::string e = d.witness(parent, finished);
-        if (!e.empty() && !d.must_fail) {
-            std::printf("FAILED  %s: killed before operation %ld: %s\n", d.name, k, e.c_str());
-            return 1;
-        }
-        wrong += e.empty() ? 0 : 1;
-        parent.store.leave();
-    }
-    if (d.must_fail && wrong == 0) {
-        std::printf("FAILED  %s: the witness found nothing\n", d.name);
-        return 1;
-    }
-    std::printf("ok      %s: %ld points%s\n", d.name, k - 2, d.must_fail ? ", found" : "");
-    return 0;
+    return at_each_point(
+        d.name,
+        [&](long k, bool* done) {
+            World parent;
+            if (!prepare(&parent, zone, server)) {
+                give_up(d.name);
+            }
+            d.prepare(parent);
+            *done = act(zone, server, d, k);
+            const std::string e = d.witness(parent, *done);
+            parent.store.leave();
+            return e;
+        },
+        d.must_fail);
 }
 
 }  // namespace
 }  // namespace slab_cache::test
 
-int main() {
-    int failed = 0;
-    for (const slab_cache::test::Deed& d : slab_cache::test::kDeeds) {
-        failed += slab_cache::test::run(d);
-    }
-    return failed == 0 ? 0 : 1;
+int main(int argc, char** argv) {
+    return slab_cache::test::run_deeds(slab_cache::test::kDeeds, slab_cache::test::run, argc, argv);
 }

@@ -8,18 +8,8 @@
 #include <cstdio>
 #include <functional>
 
+#include "interruption.h"
 #include "support/zone_fixture.h"
-
-namespace {
-long g_left = 0;  // operations until the interruption, 0: none is wanted
-std::function<void()> g_interruption;
-}  // namespace
-
-extern "C" void slab_crash_point() noexcept {
-    if (g_left > 0 && --g_left == 0) {
-        g_interruption();
-    }
-}
 
 namespace slab_cache::test {
 namespace {

@@ -341,38 +341,24 @@ bool act(const SharedRegion& zone, const Deed& d, long k) {
 
 int run(const Deed& d) {
     SharedRegion zone(kBytes);
-    long k = 1;
-    for (bool finished = false; !finished; k++) {
+    return at_each_point(d.name, [&](long k, bool* done) {
         std::memset(zone.base(), 0, kBytes);
         Store parent;
         if (parent.create(zone.base(), kBytes, 0, config(), kSeed) != Status::kOk || parent.join(me()) != Status::kOk) {
-            return 1;
+            give_up(d.name);
         }
         d.prepare(parent);
-        finished = act(zone, d, k);
-        std::string e = d.witness(parent, finished);
+        *done = act(zone, d, k);
+        std::string e = d.witness(parent, *done);
         e = e.empty() ? goes_on(parent) : e;
-        if (!e.empty()) {
-            std::printf("FAILED  %s: killed before operation %ld: %s\n", d.name, k, e.c_str());
-            return 1;
-        }
         parent.leave();
-    }
-    std::printf("ok      %s: %ld points\n", d.name, k - 2);
-    return 0;
+        return e;
+    });
 }
 
 }  // namespace
 }  // namespace slab_cache::test
 
 int main(int argc, char** argv) {
-    int failed = 0, ran = 0;
-    for (const slab_cache::test::Deed& d : slab_cache::test::deeds()) {
-        if (argc < 2 || std::strcmp(argv[1], d.name) == 0) {
-            failed += slab_cache::test::run(d);
-            ran++;
-        }
-    }
-    std::printf("store_crash: %d passed, %d failed\n", ran - failed, failed);
-    return failed == 0 && ran > 0 ? 0 : 1;
+    return slab_cache::test::run_deeds(slab_cache::test::deeds(), slab_cache::test::run, argc, argv);
 }

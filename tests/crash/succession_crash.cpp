@@ -95,45 +95,38 @@ bool act(Both& parent, const SharedRegion& a, const SharedRegion& b, const Deed&
         [&] { d.deed(child); });
 }
 
+bool prepare(Both* parent, const SharedRegion& a, const SharedRegion& b) {
+    std::memset(a.base(), 0, kOldBytes);
+    std::memset(b.base(), 0, kNewBytes);
+    return parent->old.create(a.base(), kOldBytes, 0, {}, kSeed) == Status::kOk &&
+           parent->old.join(me()) == Status::kOk && put(parent->old, object("a")) == Status::kOk &&
+           parent->next.create(b.base(), kNewBytes, 0, {}, kSeed) == Status::kOk &&
+           parent->next.succeed(parent->old, a.base()) == Status::kOk && parent->next.join(me()) == Status::kOk &&
+           parent->next.carry(&parent->old, {nullptr, nullptr, kNow}).entries == 1;
+}
+
 int run(const Deed& d) {
     SharedRegion a(kOldBytes);
     SharedRegion b(kNewBytes);
-    long k = 1;
-    for (bool finished = false; !finished; k++) {
-        std::memset(a.base(), 0, kOldBytes);
-        std::memset(b.base(), 0, kNewBytes);
+    return at_each_point(d.name, [&](long k, bool* done) {
         Both parent;
-        if (parent.old.create(a.base(), kOldBytes, 0, {}, kSeed) != Status::kOk ||
-            parent.old.join(me()) != Status::kOk || put(parent.old, object("a")) != Status::kOk ||
-            parent.next.create(b.base(), kNewBytes, 0, {}, kSeed) != Status::kOk ||
-            parent.next.succeed(parent.old, a.base()) != Status::kOk || parent.next.join(me()) != Status::kOk ||
-            parent.next.carry(&parent.old, {nullptr, nullptr, kNow}).entries != 1) {
-            std::printf("FAILED  %s: cannot be prepared\n", d.name);
-            return 1;
+        if (!prepare(&parent, a, b)) {
+            give_up(d.name);
         }
         d.prepare(parent);
-        finished = act(parent, a, b, d, k);
-        std::string e = d.witness(parent, finished);
+        *done = act(parent, a, b, d, k);
+        std::string e = d.witness(parent, *done);
         e = e.empty() ? goes_on(parent.old, "old zone") : e;
         e = e.empty() ? goes_on(parent.next, "new zone") : e;
-        if (!e.empty()) {
-            std::printf("FAILED  %s: killed before operation %ld: %s\n", d.name, k, e.c_str());
-            return 1;
-        }
         parent.next.leave();
         parent.old.leave();
-    }
-    std::printf("ok      %s: %ld points\n", d.name, k - 2);
-    return 0;
+        return e;
+    });
 }
 
 }  // namespace
 }  // namespace slab_cache::test
 
-int main() {
-    int failed = 0;
-    for (const slab_cache::test::Deed& d : slab_cache::test::kDeeds) {
-        failed += slab_cache::test::run(d);
-    }
-    return failed == 0 ? 0 : 1;
+int main(int argc, char** argv) {
+    return slab_cache::test::run_deeds(slab_cache::test::kDeeds, slab_cache::test::run, argc, argv);
 }

@@ -39,11 +39,19 @@ class Origin:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
         async def main():
+            self.may_go = asyncio.Event()
+            watch = asyncio.create_task(self._watch_go())
             server = await asyncio.start_server(self._serve, sock=self.sock, limit=1 << 20, backlog=4096)
             async with server:
                 await server.serve_forever()
+            await watch
 
         asyncio.run(main())
+
+    async def _watch_go(self):
+        """The event of all processes becomes this one's."""
+        await asyncio.get_running_loop().run_in_executor(None, self.go.wait)
+        self.may_go.set()
 
     async def _serve(self, reader, writer):
         try:
@@ -75,9 +83,12 @@ class Origin:
         self.asked.open.value += 1
         self.asked.most.value = max(self.asked.most.value, self.asked.open.value)
         try:
-            while not self.go.is_set() and not reader.at_eof():
-                await asyncio.sleep(0.02)
-            if reader.at_eof():
+            left, go = asyncio.create_task(reader.read(1)), asyncio.create_task(self.may_go.wait())     # who waits sends nothing
+            await asyncio.wait((left, go), return_when=asyncio.FIRST_COMPLETED)
+            has_left = left.done()
+            left.cancel()
+            go.cancel()
+            if has_left:
                 raise ConnectionError
         finally:
             self.asked.open.value -= 1

@@ -11,35 +11,26 @@ using namespace slab_cache::http;
 
 namespace {
 
+constexpr Bytes kPatterns[] = {
+    "", "v1/zones", "v1/zones/{zone}/entry", "service/{id}/purge", "service/{id}/purge/{key}",
+};
+
 void check_path(Bytes path) {
-    const cache::Route route = cache::route_of(path);
-    check(is_inside(route.zone_name, path) && is_inside(route.rest, path));
-    check(route.zone_name.find('/') == Bytes::npos && (route.has_zone || !route.any_zone));
-    check(!cache::allowed_methods(route.resource).empty());
-    switch (route.resource) {
-    case cache::Resource::kZone:
-    case cache::Resource::kPurge:
-    case cache::Resource::kEntry:
-    case cache::Resource::kEntries:
-    case cache::Resource::kTop:
-        check(route.has_zone && !route.any_zone && !route.zone_name.empty() && route.rest.empty());
-        break;
-    case cache::Resource::kFastlyPurge:
-    case cache::Resource::kFastlyPurgeAll:
-    case cache::Resource::kCloudflarePurge:
-    case cache::Resource::kCloudflareInvalidate:
-        check(route.has_zone && route.any_zone);
-        break;
-    case cache::Resource::kPage:
-    case cache::Resource::kMetrics:
-    case cache::Resource::kZones:
-    case cache::Resource::kFleet:
-    case cache::Resource::kTier:
-        check(!route.has_zone);
-        break;
-    case cache::Resource::kNone:
-        break;
+    int fitting = 0;
+    for (const Bytes pattern : kPatterns) {
+        cache::PathNames names;
+        if (!cache::fits_pattern(pattern, path, &names)) {
+            continue;
+        }
+        fitting++;
+        check(is_inside(names.zone_name, path) && is_inside(names.rest, path));
+        check(names.zone_name.find('/') == Bytes::npos);
+        check(names.has_zone == (pattern.find('{') != Bytes::npos));
+        check(names.any_zone == (pattern.find("{id}") != Bytes::npos));
+        check(!names.has_zone || names.any_zone || !names.zone_name.empty());
+        check(names.rest.empty() != (pattern.find("{key}") != Bytes::npos));
     }
+    check(fitting <= 1);
 }
 
 void check_query(Bytes query) {

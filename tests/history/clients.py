@@ -163,7 +163,8 @@ class Client:
     def post(self):
         key = self.some_key()
         start, before = now(), self.world.version[key]
-        answer = self.ask(path_of(key), "POST", body=b"x")
+        variant = variant_of(key, self.random.choice(VARIANTS))
+        answer = self.ask(path_of(key), "POST", [f"X-Variant: {variant}"] if variant else [], b"x")
         if answer is not None and answer.status == 200:
             self.history.append(Purge(start, now(), {key: before + 1}, False, "POST"))
 
@@ -197,7 +198,7 @@ class Client:
 
     def run(self):
         while not self.world.stop.is_set():
-            self.random.choices((self.read, self.purge_something, self.post, self.push_new, self.push_late), (90, 6, 1.5, 3, 3))[0]()
+            self.random.choices((self.read, self.purge_something, self.post, self.push_new, self.push_late), (90, 6, 4, 3, 3))[0]()
         for c in self.connections:
             c.close()
 

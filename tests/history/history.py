@@ -106,7 +106,7 @@ class History:
             pid = self.random.choice(self.workers())
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
-                time.sleep(self.random.choice((0.02, 0.2, 0.6)))
+                self.world.stop.wait(self.random.choice((0.02, 0.2, 0.6)))
                 os.kill(pid, signal.SIGCONT)
 
     def reload(self):
@@ -128,7 +128,7 @@ class History:
         old = self.master
         os.kill(old, signal.SIGUSR2)
         new = wait_until(lambda: self.read_pid() not in (0, old) and self.read_pid(), "a new master", 30)
-        time.sleep(self.random.random())
+        self.world.stop.wait(self.random.random())      # so long both are there
         if self.random.random() < 0.5:
             self.master = new
             self.end(old, signal.SIGQUIT)

@@ -33,13 +33,13 @@ class Answers:
 
     async def answer(self, writer, method, target, headers):
         key, chance = key_of(target), self.random.random
-        if method not in ("GET", "HEAD"):
-            self.world.change([key])
+        changes = method not in ("GET", "HEAD")
+        # Read before the slow part, or after.
+        version, early = (self.world.change([key])[key], True) if changes else (self.world.version[key], chance() < 0.6)
+        if changes and chance() < 0.3:
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
             return True
         variant = variant_of(key, headers.get("x-variant", ""))
-        version = self.world.version[key]       # read before the slow part, or after
-        early = chance() < 0.6
         if chance() < 0.5:
             await asyncio.sleep(chance() ** 2 * 0.12)
         if not early:
@@ -48,13 +48,15 @@ class Answers:
             writer.write(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")
             return True
         lines = headers_of(key, version, variant, "origin", self.random.choice((1, 2, 600, 600, 600)))
+        if changes:
+            lines = [*lines, f"Content-Location: {target}"]     # a GET would get the same
         if headers.get("if-none-match") == tag_of(version, variant, "origin"):
             writer.write(("HTTP/1.1 304 Same\r\n" + "\r\n".join(lines) + "\r\n\r\n").encode())
             return True
         body = body_of(key, version, variant, "origin")
         if chance() < 0.5:
             writer.write(("HTTP/1.1 200 OK\r\n" + "\r\n".join((*lines, f"Content-Length: {len(body)}")) + "\r\n\r\n").encode())
-            writer.write(body if method == "GET" else b"")
+            writer.write(body if method != "HEAD" else b"")
             return True
         writer.write(("HTTP/1.1 200 OK\r\n" + "\r\n".join((*lines, "Transfer-Encoding: chunked")) + "\r\n\r\n").encode())
         if method == "HEAD":

@@ -252,6 +252,47 @@ def test_push_of_a_variant_is_not_lost_to_a_fill_that_began_before_it(cached, or
     assert [n.get("/p", "X-Kind: a").body for _ in range(10)] == [b"new"] * 10
 
 
+def test_of_two_pushes_with_one_fence_the_second_is_refused(cached):
+    """Both say that nothing came since: of the second that is not true."""
+    n = cached(workers=2)
+    fence = counter(n)
+    assert push(n, "/p", b"first", fence=fence).status == 201
+    assert push(n, "/q", b"another", fence=fence).status == 201
+    assert is_refused(push(n, "/p", b"second", fence=fence))
+    assert n.get("/p").body == b"first"
+    assert push(n, "/p", b"second", fence=counter(n)).status == 201
+    assert n.get("/p").body == b"second"
+    assert push(n, "/p", b"third").status == 201
+
+
+def test_push_with_a_fence_takes_the_place_of_what_the_origin_said_since(cached, origin):
+    origin.reply("/p", b"not ready", headers=FRESH)
+    n = cached(workers=2)
+    fence = counter(n)
+    purge(n, tags=["other"])
+    n.get("/p")
+    assert push(n, "/p", b"ready", fence=fence).status == 201
+    assert n.get("/p").body == b"ready"
+
+
+def test_what_a_push_replaced_does_not_come_back_when_the_pushed_object_is_evicted(cached, origin):
+    origin.handle("*", lambda r: Reply(b"x" * 500, headers=FRESH))
+    n = cached(workers=2, zone="slab_cache_zone zone=one:1m;")
+
+    def meanwhile():
+        assert push(n, "/p/one", b"new").status == 201
+        origin.reply("/p/one", b"newer", headers=FRESH)
+        for i in range(10_000):
+            n.get(f"/other?{i}")
+            n.get(f"/other?{i}")     # twice: of more use than /p, which nobody asks for
+            if i % 500 == 499 and not json.loads(n.get("/_cache/v1/zones/one/entries?prefix=%2Fp%2F").body)["entries"]:
+                return
+        pytest.fail("nothing was evicted")
+
+    fill_under_way(n, origin, "/p/one", meanwhile)
+    assert {n.get("/p/one").body for _ in range(4)} == {b"newer"}
+
+
 def test_push_is_not_lost_after_patterns_that_it_does_not_match(cached, origin):
     """An object that no pattern takes is noted as of the newest of them: it is no older for that."""
     n = cached(workers=2)

@@ -1,70 +1,12 @@
 """The page for people, in a headless browser: it shows what happens, purges what is clicked, and executes nothing foreign."""
 import re
-import shutil
-import tempfile
 import threading
 
 import pytest
 from harness.nginx import TOP
 from harness.origin import Reply
+from harness.page import Page, browser, needs_browser  # noqa: F401 - a fixture
 from harness.wait import wait_until
-
-try:
-    from selenium import webdriver
-except ImportError:
-    webdriver = None
-
-FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--force-device-scale-factor=1"]
-SCREENSHOTS = TOP / "build/screenshots"
-needs_browser = pytest.mark.skipif(not (webdriver and shutil.which("chromium") and shutil.which("chromedriver")),
-                                   reason="no browser: tools/deps.sh browser")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    profile = tempfile.mkdtemp(prefix="sc_chromium_", dir="/tmp")
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium")
-    for flag in [*FLAGS, f"--user-data-dir={profile}"]:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    try:
-        from selenium.webdriver.chrome.service import Service
-        driver = webdriver.Chrome(service=Service(shutil.which("chromedriver")), options=options)
-    except TypeError:       # selenium 3
-        driver = webdriver.Chrome(executable_path=shutil.which("chromedriver"), options=options)
-    yield driver
-    driver.quit()
-    shutil.rmtree(profile, ignore_errors=True)
-
-
-class Page:
-    def __init__(self, driver, n):
-        self.driver, self.n = driver, n
-        self.base = f"http://127.0.0.1:{n.port}"
-        driver.get(f"{self.base}/_cache/")
-        wait_until(lambda: "workers" in self.text("state"), "the page has heard from the API")
-
-    def find(self, selector):
-        return self.driver.find_element("css selector", selector)
-
-    def text(self, name):
-        return self.find(f"#{name}").text
-
-    def type(self, name, text):
-        self.driver.execute_script("document.getElementById(arguments[0]).value = ''", name)
-        self.find(f"#{name}").send_keys(text)
-
-    def choose(self, name, value):
-        self.find(f"#{name} option[value={value}]").click()
-
-    def plot(self):
-        """The path of the hit ratio. By one script: the page redraws it every second."""
-        return self.driver.execute_script("const p = document.querySelector('#c-ratio .ratio'); return p ? p.getAttribute('d') : ''")
-
-    def errors(self):
-        return [e for e in self.driver.get_log("browser") if e["level"] == "SEVERE"]
 
 
 @pytest.fixture
@@ -79,10 +21,9 @@ def site(nginx, origin):
 @pytest.fixture
 def page(site, browser):
     browser.set_window_size(1280, 900)
-    yield Page(browser, site)
-    # It asks every second: left open, it would complain into the next test's log once its nginx has stopped.
-    browser.get("about:blank")
-    browser.get_log("browser")
+    p = Page(browser, site)
+    yield p
+    p.close()
 
 
 def get(n, path):
@@ -168,9 +109,29 @@ def test_everything_is_purged_only_at_the_second_click(page):
     page.find("#purge-go").click()
     wait_until(lambda: "Really" in page.text("purge-go"), "the question")
     assert get(n, "/a").cache == "HIT"
+    page.choose("kind", "tags")             # thinks better of it
+    assert page.text("purge-go") == "Purge"
+    page.choose("kind", "all")
+    page.find("#purge-go").click()
+    wait_until(lambda: "Really" in page.text("purge-go"), "the question once more")
+    assert get(n, "/a").cache == "HIT"
     page.find("#purge-go").click()
     wait_until(lambda: "purged everything" in page.text("purge-says"), "the answer")
     assert get(n, "/a").cache == "MISS"
+
+
+@needs_browser
+def test_softly_purged_is_stale_not_gone(page):
+    n = page.n
+    get(n, "/a")
+    page.type("what", f"{page.base}/a")
+    page.find("#soft").click()
+    page.find("#purge-go").click()
+    wait_until(lambda: "purged" in page.text("purge-says"), "the answer")
+    page.type("url", f"{page.base}/a")
+    page.find("#explain button").click()
+    wait_until(lambda: page.text("explain-says").startswith("stored"), "still stored")
+    assert get(n, "/a").cache != "HIT" and page.errors() == []
 
 
 @needs_browser
@@ -183,6 +144,50 @@ def test_explains_a_url(page):
     page.type("url", f"{page.base}/never")
     page.find("#explain button").click()
     wait_until(lambda: "not stored: NOT_STORED" in page.text("explain-says"), "not stored")
+
+
+@needs_browser
+def test_boxes_of_numbers_are_filled_and_say_of_what_time_they_are(page, load):
+    wait_until(lambda: page.text("k-hit") != "–" and page.text("k-miss") != "–", "two looks at the metrics", 30)
+    assert re.fullmatch(r"of the last (\d+ s|minute)", page.text("now-span"))
+    numbers = {name: page.text(f"k-{name}") for name in ("ratio", "rate", "failed", "hit", "miss", "evicted", "purged", "entries")}
+    assert all(re.match(r"[\d.]+", n) for n in numbers.values()), numbers
+    assert numbers["failed"] == numbers["evicted"] == "0" and re.fullmatch(r"of \d+ fetches", page.text("k-fills"))
+    for name in ("hits", "misses"):
+        assert re.fullmatch(r"95 %: [\d.]+ (µs|ms|s), 99 %: [\d.]+ (µs|ms|s)", page.text(f"k-{name}"))
+    assert "/s from the cache" in page.text("k-bytes") and "of origin time saved" in page.text("k-saved")
+    rows = dict(line.split(" ", 1) for line in page.text("statuses").splitlines())
+    assert {"HIT", "MISS", "STALE", "BYPASS"} <= set(rows) and int(rows["MISS"].split()[1]) > 0
+    assert "All is well" in page.text("verdict") and page.driver.find_elements("css selector", "#verdict .good")
+    assert not page.find("#all").is_displayed() and not page.find("#fleet").is_displayed()
+    assert page.errors() == []
+
+
+@needs_browser
+@pytest.mark.parametrize("by, term, found", [("prefix", "{base}/article/", 25), ("prefix", "{base}/other/", 5), ("tag", "red", 30), ("tag", "blue", 0)])
+def test_shows_what_is_stored(page, by, term, found):
+    for i in range(30):
+        get(page.n, f"/article/{i}" if i < 25 else f"/other/{i}")
+    page.choose("by", by)
+    page.type("term", term.format(base=page.base))
+    page.find("#search-go").click()
+    wait_until(lambda: page.text("search-says"), "an answer")
+    while page.find("#more").is_displayed():
+        before = page.text("search-says")
+        page.find("#more").click()
+        wait_until(lambda: page.text("search-says") != before or not page.find("#more").is_displayed(), "more of them")
+    rows = page.text("found").splitlines()
+    assert len(rows) == found and all("200" in row and "article" in row or by == "tag" or "other" in row for row in rows), rows
+    assert ("nothing of that" in page.text("search-says")) == (found == 0)
+    assert page.errors() == []
+
+
+@needs_browser
+def test_wrong_search_is_told_why(page):
+    page.type("term", "ftp://x")
+    page.find("#search-go").click()
+    wait_until(lambda: "URL" in page.text("search-says"), "the problem")
+    assert page.find("#search-says").get_attribute("class") == "bad"
 
 
 @needs_browser
@@ -225,27 +230,3 @@ def test_page_of_another_origin_cannot_purge(page, make_nginx):
     page.driver.get(f"http://localhost:{evil.port}/evil.html")
     wait_until(lambda: page.driver.title == "done", "the attack is over")
     assert get(n, "/a").cache == "HIT"
-
-
-# ---- looked at ------------------------------------------------------------------------------------------------------
-@needs_browser
-@pytest.mark.parametrize("width, height, scheme", [(390, 844, "light"), (390, 844, "dark"), (1280, 900, "light"), (1280, 900, "dark")])
-def test_fits_the_screen(page, load, width, height, scheme):
-    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
-    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
-                                {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500})
-    page.driver.refresh()
-    wait_until(lambda: len(page.plot()) > 60, "a few seconds of plots")
-    wait_until(lambda: "/account" in page.text("top") and "/search" in page.text("top"), "routes", 30)
-    page.type("url", f"{page.base}/article/7")
-    page.find("#explain button").click()
-    wait_until(lambda: "stored" in page.text("explain-says"), "an explanation")
-    size = page.driver.execute_script("return [document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
-    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
-                                {"width": width, "height": size[1], "deviceScaleFactor": 1, "mobile": width < 500})
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    name = "phone" if width < 500 else "desktop"
-    page.driver.save_screenshot(str(SCREENSHOTS / f"{name}-{scheme}.png"))
-    page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
-    assert size[0] <= width, "the page scrolls sideways"

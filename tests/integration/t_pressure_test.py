@@ -125,9 +125,11 @@ def test_reader_who_is_sent_from_a_file_gets_what_others_get(cached, origin):
     nothing_pinned(n)
 
 
-def test_more_large_entries_wanted_by_slow_readers_than_a_worker_has_slots_are_sent_from_files(cached, origin):
-    sized(origin, 40_000)
-    n = cached(BY_RATE, zone="slab_cache_zone zone=one:256m max_object=100k;")
+@pytest.mark.parametrize("size, zone", [(40_000, "256m"), (20_000, "64m")], ids=["from files", "copied"])
+def test_more_entries_wanted_by_slow_readers_than_a_worker_has_slots(cached, origin, size, zone):
+    """Large ones are sent from files, small ones are copied."""
+    sized(origin, size)
+    n = cached(BY_RATE, zone=f"slab_cache_zone zone=one:{zone} max_object=100k;")
     for i in range(1060):
         n.get(f"/p/{i}")
     readers = []
@@ -138,28 +140,10 @@ def test_more_large_entries_wanted_by_slow_readers_than_a_worker_has_slots_are_s
     assert answers == {(200, "HIT"): 1060}
     assert n.figures()["pins"] < 600
     c, _ = begin_slowly(n, "/p/7", 0, readers)
-    assert c.read(40_000) == body_of("/p/7", 40_000)
+    assert c.read(size) == body_of("/p/7", size)
     hang_up(readers)
     nothing_pinned(n)
-    assert n.request("/p/1059").body == body_of("/p/1059", 40_000)
-
-
-def test_more_small_entries_wanted_by_slow_readers_than_a_worker_has_slots_are_copied(cached, origin):
-    sized(origin, 20_000)
-    n = cached(BY_RATE, zone="slab_cache_zone zone=one:64m max_object=100k;")
-    for i in range(1060):
-        n.get(f"/p/{i}")
-    readers = []
-    answers = collections.Counter()
-    for i in range(1060):
-        _, answer = begin_slowly(n, f"/p/{i}", 1000, readers)
-        answers[answer.status, answer.cache] += 1
-    assert answers == {(200, "HIT"): 1060}
-    assert n.figures()["pins"] < 600
-    c, _ = begin_slowly(n, "/p/7", 0, readers)
-    assert c.read(20_000) == body_of("/p/7", 20_000)
-    hang_up(readers)
-    nothing_pinned(n)
+    assert n.request("/p/1059").body == body_of("/p/1059", size)
 
 
 def test_one_object_of_max_size_after_the_other_evicts(cached, origin):

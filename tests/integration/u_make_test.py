@@ -136,6 +136,20 @@ def test_the_word_against_services_goes_also_where_the_installation_fails(tmp_pa
     assert code != 0 and "policy says 101" in (tmp_path / "asked").read_text() and not (tmp_path / "policy-rc.d").exists()
 
 
+def test_what_is_installed_to_test_with_starts_at_no_boot_but_nginx_stays_as_it_is(tmp_path):
+    wants = tmp_path / "units/multi-user.target.wants"
+    wants.mkdir(parents=True)
+    (wants / "cron.service").touch()            # was there before
+    words = machine(tmp_path)
+    apt, systemctl = tmp_path / "bin/apt-get", tmp_path / "bin/systemctl"
+    apt.write_text(f"#!/bin/sh\ntouch {wants}/nginx.service {wants}/varnish.service {wants}/haproxy.service\n")
+    systemctl.unlink(missing_ok=True)
+    systemctl.write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/told\n')
+    systemctl.chmod(0o755)
+    assert run(DEPS, "bench-peers", **words, SYSTEMD_UNITS=str(tmp_path / "units"))[0] == 0
+    assert (tmp_path / "told").read_text() == "disable --quiet haproxy.service varnish.service\n"
+
+
 def test_somebody_else_s_policy_stays(tmp_path):
     policy = tmp_path / "policy-rc.d"
     policy.write_text("#!/bin/sh\nexit 104\n")
@@ -149,7 +163,7 @@ def test_without_root_and_sudo_it_says_what_root_would_do(tmp_path):
     assert code == 1 and "As root: apt-get install" in said and "nginx-dev" in said and not (tmp_path / "asked").exists()
 
 
-@pytest.mark.parametrize("group", ["build", "run", "test", "clang", "bench", "static", "browser", "deb", "peers"])
+@pytest.mark.parametrize("group", ["build", "run", "test", "clang", "bench", "bench-peers", "static", "browser", "deb", "peers"])
 def test_every_package_has_its_reason(group, tmp_path):
     code, said = run(DEPS, group, **machine(tmp_path))
     rows = [line.split(None, 1) for line in said.splitlines() if line.startswith("    ")]

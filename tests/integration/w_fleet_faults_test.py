@@ -256,12 +256,8 @@ def test_nonsense_from_the_first_byte_on(fleet):
 
 
 def test_zone_of_another_size_takes_position_and_purges_along(fleet):
-    proxy = fleet.proxy()
-    a = fleet.node("a", servers=f"redis://{proxy.address}")
-    b = fleet.node("b")
-    fleet.know_each_other(a, b)
+    proxy, a, b = fleet.pair_by_proxy()
     b.fill("/x")
-    a.expect_log("no connection")
     proxy.cut()
     fleet.change("/x")
     wait_until(lambda: not a.state()["connected"], "a is cut off")
@@ -286,11 +282,7 @@ def test_sizes_change_while_purges_come(fleet):
 
 def test_pipelines_of_ten_thousand(fleet):
     """What waited goes out at once."""
-    proxy = fleet.proxy()
-    a = fleet.node("a", servers=f"redis://{proxy.address}")
-    b = fleet.node("b")
-    fleet.know_each_other(a, b)
-    a.expect_log("no connection")
+    proxy, a, b = fleet.pair_by_proxy()
     b.fill("/x")
     proxy.stall()
     fleet.change("/x")

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from harness.nginx import TOP
+from harness.origin import Reply
 from harness.wait import wait_until
 
 
@@ -242,6 +243,20 @@ def test_unsafe_request_invalidates_on_all(fleet):
     assert a.request("/x", "POST", body=b"").status == 200          # of a page that a has not stored
     wait_until(lambda: b.get("/x").text == "1", "b has heard of it")
     assert b.is_hit("/y") and fleet.redis.entries()[-1][1]["unsafe"] == "localhost/x"
+
+
+def test_post_that_answers_gets_stays_where_it_went_and_ends_what_others_have(fleet):
+    """Its own entry in the stream does not take it."""
+    a, b = fleet.pair()
+    fleet.origin.handle("/x", lambda r: Reply(r.method.encode() + r.body, headers=["Cache-Control: max-age=3600", "Content-Location: /x"]))
+    for body in (b"1", b"2"):
+        b.fill("/x")
+        assert a.request("/x", "POST", body=body).status == 200
+        wait_until(lambda: not b.is_hit("/x"), "b has heard of it")
+        wait_until(lambda: a.state()["position"] == fleet.redis.entries()[-1][0], "a has read its own entry")
+        assert (a.get("/x").cache, a.get("/x").body) == ("HIT", b"POST" + body)
+    b.request("/x", "POST", body=b"3")
+    wait_until(lambda: a.get("/x").body == b"GET", "a has heard of it")
 
 
 def test_unsafe_requests_of_strangers_put_nothing_in_doubt_and_no_purge_off(fleet):

@@ -1,5 +1,6 @@
 """Slices are objects: filled once, refreshed, purged and evicted one by one, held no longer than their bytes are on the way."""
 import collections
+import contextlib
 import itertools
 import re
 import subprocess
@@ -308,11 +309,25 @@ def test_purge_takes_the_slice_that_is_being_filled(sliced, origin):
 
 # ---- space ----------------------------------------------------------------------------------------------------------
 
-def test_file_larger_than_the_zone_goes_through_it(sliced, origin):
-    n = sliced(size="64k", zone="slab_cache_zone zone=one:8m;")
-    file = File(numbered(24 << 20), headers=[FOREVER])
+def stored_file(n, origin, megabytes):
+    file = File(numbered(megabytes << 20), headers=[FOREVER])
     origin.handle("/f", file)
     assert n.get("/f").body == file.body
+    return file
+
+
+@contextlib.contextmanager
+def reading_slowly(n):
+    """A client that has the header of /f, and a small buffer for the rest."""
+    with n.connect(receive_buffer=16384) as c:
+        c.send("/f")
+        assert c.read_header().status == 200
+        yield c
+
+
+def test_file_larger_than_the_zone_goes_through_it(sliced, origin):
+    n = sliced(size="64k", zone="slab_cache_zone zone=one:8m;")
+    file = stored_file(n, origin, 24)
     end = len(file.body)
     assert n.get("/f", f"Range: bytes={end - 300_000}-").body == file.body[-300_000:]
     asked = origin.hits("/f")
@@ -324,12 +339,8 @@ def test_file_larger_than_the_zone_goes_through_it(sliced, origin):
 
 def test_client_that_reads_slowly_holds_one_slice_at_a_time(sliced, origin):
     n = sliced(size="64k", zone="slab_cache_zone zone=one:32m;")
-    file = File(numbered(8 << 20), headers=[FOREVER])
-    origin.handle("/f", file)
-    assert n.get("/f").body == file.body
-    with n.connect(receive_buffer=16384) as c:
-        c.send("/f")
-        assert c.read_header().status == 200
+    file = stored_file(n, origin, 8)
+    with reading_slowly(n) as c:
         for at in range(0, len(file.body), 256 << 10):
             assert c.read(256 << 10) == file.body[at:at + (256 << 10)]
             assert metric(n, "slab_cache_pins") <= 3
@@ -338,12 +349,8 @@ def test_client_that_reads_slowly_holds_one_slice_at_a_time(sliced, origin):
 
 def test_client_that_takes_nothing_is_given_up_after_send_timeout(sliced, origin):
     n = sliced("send_timeout 1s;", size="64k", zone="slab_cache_zone zone=one:64m;")
-    file = File(numbered(24 << 20), headers=[FOREVER])
-    origin.handle("/f", file)
-    assert n.get("/f").body == file.body
-    with n.connect(receive_buffer=16384) as c:
-        c.send("/f")
-        assert c.read_header().status == 200
+    file = stored_file(n, origin, 24)
+    with reading_slowly(n) as c:
         assert metric(n, "slab_cache_pins") > 0
         wait_until(lambda: metric(n, "slab_cache_pins") == 0, "the client is given up")
         with pytest.raises((EOFError, ConnectionError)):

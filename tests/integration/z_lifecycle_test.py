@@ -7,8 +7,8 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from harness.load import Load
 from harness.origin import Reply
-from harness.wait import wait_until
 
 FRESH = ("Cache-Control: max-age=600",)
 KEYS = 10_000
@@ -19,47 +19,6 @@ def body_of(path):
     """What the origin says for a path: known to the test, different for each key, 64 B to 16 KB."""
     seed = hashlib.sha256(path.encode()).digest()
     return (seed * 512)[:64 + int.from_bytes(seed[:2], "big") % 16_000]
-
-
-class Load:
-    """Clients that ask and compare until told to stop; keeps what went wrong."""
-
-    def __init__(self, nginx, paths, clients=4, tolerate=()):
-        self.nginx, self.paths, self.tolerate = nginx, paths, tolerate
-        self.wrong, self.broken, self.done = [], [], 0
-        self.end = threading.Event()
-        self.lock = threading.Lock()
-        self.threads = [threading.Thread(target=self._client, args=(i,)) for i in range(clients)]
-
-    def __enter__(self):
-        for t in self.threads:
-            t.start()
-        return self
-
-    def __exit__(self, *_):
-        self.end.set()
-        for t in self.threads:
-            t.join(30)
-
-    def _client(self, number):
-        i = number * 7919
-        while not self.end.is_set():
-            i += 1
-            path = self.paths[i % len(self.paths)]
-            try:
-                answer = self.nginx.get(path)
-                if answer.status != 200 or answer.body != body_of(path):
-                    self.wrong.append((path, answer))
-            except self.tolerate as e:
-                self.broken.append((path, repr(e)))
-            except Exception as e:      # noqa: BLE001 - whatever it is, the test must see it
-                self.wrong.append((path, repr(e)))
-            with self.lock:
-                self.done += 1
-
-    def wait_for(self, more):
-        goal = self.done + more
-        wait_until(lambda: self.done >= goal, f"{more} more requests")
 
 
 @pytest.fixture
@@ -95,7 +54,7 @@ def test_reload_under_load_fails_no_request_and_keeps_the_cache_warm(loaded, ori
     paths = [f"/k/{i}" for i in range(50)]
     for p in paths:
         n.get(p)
-    with Load(n, paths) as load:
+    with Load(n, paths, body_of) as load:
         for _ in range(3):
             load.wait_for(100)
             n.reload()
@@ -127,7 +86,7 @@ def test_draining_worker_goes_on_serving_from_the_same_zone(loaded):
 def test_killed_worker_under_load_leaves_nothing_stuck(loaded):
     n = loaded(workers=3)
     paths = [f"/k/{i}" for i in range(200)]
-    with Load(n, paths, tolerate=(EOFError, ConnectionError)) as load:
+    with Load(n, paths, body_of, tolerate=(EOFError, ConnectionError)) as load:
         for _ in range(5):
             load.wait_for(100)
             n.kill_worker()

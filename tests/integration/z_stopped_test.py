@@ -1,5 +1,6 @@
 """A worker is stopped in the middle of a purge (a debugger, SIGSTOP, a frozen cgroup): the others go on."""
 import contextlib
+import os
 import pathlib
 import shutil
 import subprocess
@@ -28,13 +29,18 @@ def stopped_purging(n, tmp_path):
     attached, stopped, go_on = (tmp_path / name for name in ("attached", "stopped", "go_on"))
     with n.connect() as c:
         pid = int(c.request("/_cache/v1/zones").header("X-Pid"))
-        wait = f"shell touch {stopped}; while [ ! -e {go_on} ] && [ -e {tmp_path} ]; do sleep 0.02; done"
+        os.mkfifo(go_on)
+        pipe = os.open(go_on, os.O_RDWR)        # its end, by whatever way this test ends, lets the worker go on
+        wait = f"shell touch {stopped}; timeout 60 head -c 1 {go_on} > /dev/null"
         gdb = subprocess.Popen(["gdb", "-q", "-p", str(pid), "-batch", "-ex", "break slab_cache::shm::publish_purge_locked",
                                 "-ex", f"shell touch {attached}", "-ex", "continue", "-ex", wait, "-ex", "delete", "-ex", "detach"],
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
+        def let_go():
+            os.write(pipe, b"1")
+
         def finish():
-            go_on.touch()
+            let_go()
             gdb.communicate(timeout=20)
             return c.read_body(c.read_header())
 
@@ -46,8 +52,9 @@ def stopped_purging(n, tmp_path):
             wait_until(stopped.exists, "the worker is stopped")
             yield finish
         finally:
-            go_on.touch()
+            let_go()
             gdb.communicate(timeout=20)
+            os.close(pipe)
 
 
 def elsewhere(n, *args, **kw):

@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+from harness.load import Load
 from harness.nginx import is_alive
 from harness.origin import Reply
 from harness.wait import wait_until
@@ -45,41 +46,6 @@ def body_of(path):
 def restart(n):
     n.stop()
     return n.start(text=n.text)
-
-
-class Load:
-    """Clients that ask on new connections, and compare, until told to stop."""
-
-    def __init__(self, n, paths, body_of, clients=3):
-        self.n, self.paths, self.body_of = n, paths, body_of
-        self.wrong, self.done, self.end = [], 0, threading.Event()
-        self.threads = [threading.Thread(target=self._ask, args=(i,)) for i in range(clients)]
-
-    def _ask(self, i):
-        while not self.end.is_set():
-            i += 1
-            path = self.paths[i % len(self.paths)]
-            try:
-                answer = self.n.get(path)
-                if (answer.status, answer.text) != (200, self.body_of(path)):
-                    self.wrong.append((path, answer))
-            except Exception as e:      # noqa: BLE001 - whatever it is, the test must see it
-                self.wrong.append((path, repr(e)))
-            self.done += 1
-
-    def wait_for(self, more):
-        goal = self.done + more
-        wait_until(lambda: self.done >= goal, f"{more} more requests")
-
-    def __enter__(self):
-        for t in self.threads:
-            t.start()
-        return self
-
-    def __exit__(self, *_):
-        self.end.set()
-        for t in self.threads:
-            t.join(30)
 
 
 def said(n, pattern):
@@ -308,7 +274,7 @@ def test_second_binary_upgrade_works_as_the_first(warm):
 def test_binary_upgrade_under_load_fails_no_request(warm):
     paths = [f"/k/{i}" for i in range(40)]
     with daemon(warm, workers=2) as d:
-        with Load(d.n, paths, body_of) as load:
+        with Load(d.n, paths, lambda path: body_of(path).encode(), clients=3) as load:
             load.wait_for(200)
             d.upgrade()
             load.wait_for(200)

@@ -10,7 +10,7 @@
 #include "ngx/answer/redirect.h"
 #include "ngx/answer/serve_growing.h"
 #include "ngx/answer/spool.h"
-#include "ngx/request/slice.h"
+#include "ngx/request/sliced_request.h"
 #include "ngx/zone/whole_head.h"
 
 namespace slab_cache::ngx {

@@ -7,7 +7,7 @@
 #include "ngx/fill/clone_fill.h"
 #include "ngx/answer/relay.h"
 #include "ngx/answer/spool.h"
-#include "ngx/request/slice.h"
+#include "ngx/request/sliced_request.h"
 
 namespace slab_cache::ngx {
 namespace {

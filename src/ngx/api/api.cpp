@@ -124,11 +124,11 @@ ngx_int_t send_no_zone(ngx_http_request_t* r) noexcept {
 }
 
 // False: it has been answered, with *rc. Most of all a URL that is not encoded, and is cut at its first '&'.
-bool knows_arguments(ngx_http_request_t* r, const Action& action, ngx_int_t* rc) noexcept {
-    if (action.arguments == nullptr) {
+bool knows_arguments(ngx_http_request_t* r, const CallRow& row, ngx_int_t* rc) noexcept {
+    if (row.arguments == nullptr) {
         return true;
     }
-    const Bytes name = http::unknown_argument(view(r->args), action.arguments);
+    const Bytes name = http::unknown_argument(view(r->args), row.arguments);
     if (name.empty()) {
         return true;
     }
@@ -137,9 +137,9 @@ bool knows_arguments(ngx_http_request_t* r, const Action& action, ngx_int_t* rc)
     out.put("\"");
     out.put(base::slice(name, 0, 64));
     out.put("\" is no argument here, or stands there twice; ");
-    out.put(*action.arguments == '\0' ? Bytes("there are none") : Bytes("there are: "));
-    out.put(action.arguments);
-    if (action.resource == Resource::kEntry) {
+    out.put(*row.arguments == '\0' ? Bytes("there are none") : Bytes("there are: "));
+    out.put(row.arguments);
+    if (base::starts_with(row.arguments, "url")) {
         out.put("; url= is percent-encoded, with %26 for &");
     }
     *rc = send_problem(r, NGX_HTTP_BAD_REQUEST, "unknown argument", {text, out.fits() ? out.length() : sizeof(text)});
@@ -152,7 +152,7 @@ ngx_int_t send_unknown_name(ngx_http_request_t* r) noexcept {
 }
 
 // False: it has been answered, with *rc.
-bool may_write(ngx_http_request_t* r, const LocConf* conf, const Action& action, ngx_int_t* rc) noexcept {
+bool may_write(ngx_http_request_t* r, const LocConf* conf, const CallRow& row, ngx_int_t* rc) noexcept {
     if (!conf->api_write) {
         *rc = send_problem(r, NGX_HTTP_FORBIDDEN, "read only", "this location has no slab_cache_api write=on");
         return false;
@@ -165,7 +165,7 @@ bool may_write(ngx_http_request_t* r, const LocConf* conf, const Action& action,
         *rc = send_unknown_name(r);
         return false;
     }
-    if (action.needs_type && may_be_a_form(r)) {
+    if (row.has(kTyped) && may_be_a_form(r)) {
         *rc = send_problem(r, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE, "not JSON",
                            "a page's form could have sent this: send Content-Type: application/json");
         return false;
@@ -185,30 +185,30 @@ void on_body(ngx_http_request_t* r) noexcept {
     ngx_http_finalize_request(r, rc);
 }
 
-size_t body_limit_of(const Zone* zone, const Action& action) noexcept {
-    if (action.resource != Resource::kEntry) {
+size_t body_limit_of(const Zone* zone, const CallRow& row) noexcept {
+    if (!row.has(kObjectBody)) {
         return kMaxJson;
     }
     return zone->config.max_object != 0 ? zone->config.max_object : zone->size / 16;
 }
 
-ngx_int_t start_call(ngx_http_request_t* r, const LocConf* conf, const Action& action, const Route& route,
-                     Zone* zone) noexcept {
+ngx_int_t start_call(ngx_http_request_t* r, const LocConf* conf, const Route& route, Zone* zone) noexcept {
+    const CallRow& row = *route.call;
     Call* call = make_call(r);
     if (call == nullptr) {
         return NGX_ERROR;
     }
     call->conf = conf;
     call->zone = zone;
-    call->rest = route.rest;
-    call->answer = action.answer;
-    if (!action.writes) {
+    call->rest = route.names.rest;
+    call->answer = row.answer;
+    if (!row.has(kWrites)) {
         const ngx_int_t rc = ngx_http_discard_request_body(r);
         return rc == NGX_OK ? call->answer(call) : rc;
     }
     call->birth = zone->store.birth_stamp();
     call->is_unproven = signature_covers_body(r, conf);
-    call->body_limit = body_limit_of(zone, action);
+    call->body_limit = body_limit_of(zone, row);
     if (r->headers_in.content_length_n > static_cast<off_t>(call->body_limit)) {
         return send_problem(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "body too large", "longer than this resource takes");
     }
@@ -217,36 +217,38 @@ ngx_int_t start_call(ngx_http_request_t* r, const LocConf* conf, const Action& a
 }
 
 bool exists(ngx_http_request_t* r, const Route& route) noexcept {
-    return route.resource != Resource::kNone && (!route.has_zone || zone_of(r, route) != nullptr) &&
-           action_of(r, route.resource) != nullptr;
+    return route.call != nullptr && (!route.names.has_zone || zone_of(r, route) != nullptr);
 }
 
 // Who asks is known, or will be when the body is there.
 ngx_int_t answer_route(ngx_http_request_t* r, const LocConf* conf, const Route& route) noexcept {
-    if (route.resource == Resource::kNone) {
-        return send_problem(r, NGX_HTTP_NOT_FOUND, "not found",
-                            "no such resource in this API: there are metrics, v1/fleet, v1/zones, v1/zones/{zone}, and "
-                            "below that purge, entry, entries, top");
+    char text[512];
+    if (route.first == nullptr) {
+        return send_two(r, NGX_HTTP_NOT_FOUND, "not found", "no such resource in this API: there are ",
+                        list_paths(text, sizeof(text)));
     }
-    Zone* zone = route.has_zone ? zone_of(r, route) : nullptr;
-    if (route.has_zone && zone == nullptr) {
+    Zone* zone = route.names.has_zone ? zone_of(r, route) : nullptr;
+    if (route.names.has_zone && zone == nullptr) {
         return send_no_zone(r);
     }
-    const Action* action = action_of(r, route.resource);
-    if (action == nullptr) {
-        const Bytes methods = cache::allowed_methods(route.resource);
+    const CallRow* call = route.call;
+    if (call == nullptr) {
+        Bytes methods;
+        if (!pool_copy(r->pool, allowed_methods(route, text, sizeof(text)), &methods)) {
+            return NGX_ERROR;
+        }
         (void) add_answer_header(r, "Allow", methods);
         return send_two(r, NGX_HTTP_NOT_ALLOWED, "method not allowed", "allowed here: ", methods);
     }
-    if (zone != nullptr && !usable(zone) && action->resource != Resource::kZone) {
+    if (zone != nullptr && !usable(zone) && !call->has(kWithoutRecord)) {
         return send_problem(r, NGX_HTTP_SERVICE_UNAVAILABLE, "zone not available",
                             "this worker found no free worker record");
     }
     ngx_int_t rc = NGX_OK;
-    if ((action->writes && !may_write(r, conf, *action, &rc)) || !knows_arguments(r, *action, &rc)) {
+    if ((call->has(kWrites) && !may_write(r, conf, *call, &rc)) || !knows_arguments(r, *call, &rc)) {
         return rc;
     }
-    return start_call(r, conf, *action, route, zone);
+    return start_call(r, conf, route, zone);
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 #include "ngx/api/api.h"
 #include "ngx/conf/conf.h"
 #include "ngx/fleet/fleet_state.h"
-#include "ngx/request/accounting.h"
+#include "ngx/api/metric_rows.h"
 #include "ngx/tier/tier_conf.h"
 #include "ngx/glue/reply.h"
 #include "ngx/zone/zone.h"
@@ -39,104 +39,6 @@ struct Zones {
     shm::Stats* stats;
 };
 
-using ValueFn = uint64_t (*)(Zone* zone, const shm::Stats& s);
-
-template <Counter C>
-uint64_t value_of(Zone* zone, const shm::Stats&) noexcept {
-    return counter_sum(zone, C);
-}
-
-// One sample of a family: label="value", or none.
-struct Sample {
-    const char* label;
-    const char* text;
-    ValueFn value;
-};
-
-struct Family {
-    const char* name;
-    const char* type;
-    const char* help;
-    const Sample* sample;
-    size_t count;
-    uint32_t per;  // what is counted in seconds is kept in 1/per of them; 1: a plain number
-};
-
-#define SLAB_STAT(field) [](Zone*, const shm::Stats& s) noexcept -> uint64_t { return s.field; }
-
-constexpr Sample kRequests[] = {
-    {"status", "HIT", value_of<Counter::kHit>},           {"status", "MISS", value_of<Counter::kMiss>},
-    {"status", "EXPIRED", value_of<Counter::kExpired>},   {"status", "STALE", value_of<Counter::kStale>},
-    {"status", "UPDATING", value_of<Counter::kUpdating>}, {"status", "REVALIDATED", value_of<Counter::kRevalidated>},
-    {"status", "BYPASS", value_of<Counter::kBypass>},     {"status", "PASSED", value_of<Counter::kPass>},
-};
-constexpr Sample kFillResults[] = {
-    {"result", "stored", value_of<Counter::kFillsStored>},
-    {"result", "failed", value_of<Counter::kFillsFailed>},
-    {"result", "refused", value_of<Counter::kFillsRefused>},
-};
-constexpr Sample kFillsStarted[] = {{nullptr, nullptr, value_of<Counter::kFills>}};
-constexpr Sample kBackground[] = {{nullptr, nullptr, value_of<Counter::kBackgroundFills>}};
-constexpr Sample kWaits[] = {{nullptr, nullptr, value_of<Counter::kWaits>}};
-constexpr Sample kPurges[] = {{nullptr, nullptr, value_of<Counter::kPurges>}};
-constexpr Sample kSelectors[] = {{nullptr, nullptr, value_of<Counter::kPurgeSelectors>}};
-constexpr Sample kEarlyHints[] = {{nullptr, nullptr, value_of<Counter::kEarlyHints>}};
-constexpr Sample kPushes[] = {{nullptr, nullptr, value_of<Counter::kPushes>}};
-constexpr Sample kServed[] = {{"source", "cache", value_of<Counter::kBytesFromCache>},
-                              {"source", "origin", value_of<Counter::kBytesFromOrigin>}};
-constexpr Sample kOrigin[] = {{nullptr, nullptr, value_of<Counter::kOriginMs>}};
-constexpr Sample kSaved[] = {{nullptr, nullptr, value_of<Counter::kSavedUs>}};
-constexpr Sample kBytes[] = {
-    {"state", "live", SLAB_STAT(live_bytes)},
-    {"state", "retired", SLAB_STAT(retired_bytes)},
-    {"state", "filling", SLAB_STAT(filling_bytes)},
-    {"state", "overhead", SLAB_STAT(overhead_bytes)},
-    {"state", "allocated", SLAB_STAT(used_bytes)},
-    {"state", "free",
-     [](Zone*, const shm::Stats& s) noexcept -> uint64_t {
-         return s.capacity_bytes > s.used_bytes ? s.capacity_bytes - s.used_bytes : 0;
-     }},
-};
-constexpr Sample kZoneBytes[] = {{nullptr, nullptr, SLAB_STAT(zone_bytes)}};
-constexpr Sample kEntries[] = {{nullptr, nullptr, SLAB_STAT(entries)}};
-constexpr Sample kSlots[] = {{nullptr, nullptr, SLAB_STAT(index_slots)}};
-constexpr Sample kPins[] = {{nullptr, nullptr, SLAB_STAT(pins)}};
-constexpr Sample kWorkers[] = {{nullptr, nullptr, SLAB_STAT(workers_live)}};
-constexpr Sample kSeq[] = {{nullptr, nullptr, SLAB_STAT(purge_seq)}};
-constexpr Sample kEvictionAge[] = {{nullptr, nullptr, SLAB_STAT(eviction_age_sec)}};
-
-#undef SLAB_STAT
-
-template <size_t N>
-constexpr Family family(const char* name, const char* type, const char* help, const Sample (&sample)[N],
-                        uint32_t per = 1) noexcept {
-    return {name, type, help, sample, N, per};
-}
-
-constexpr Family kFamilies[] = {
-    family("requests_total", "counter", "Requests by cache status.", kRequests),
-    family("fills_started_total", "counter", "Fetches from the origin for the cache.", kFillsStarted),
-    family("fills_total", "counter", "Fetches from the origin by result.", kFillResults),
-    family("background_fills_total", "counter", "Refreshes that no request waited for.", kBackground),
-    family("waits_total", "counter", "Requests that waited for somebody else's fetch.", kWaits),
-    family("purges_total", "counter", "Purge requests.", kPurges),
-    family("purged_selectors_total", "counter", "URLs, prefixes, hosts and tags purged.", kSelectors),
-    family("early_hints_total", "counter", "103 responses sent while the origin was asked.", kEarlyHints),
-    family("pushes_total", "counter", "Responses pushed by applications.", kPushes),
-    family("body_bytes_total", "counter", "Body bytes served from the cache, and fetched for it.", kServed),
-    family("origin_seconds_total", "counter", "Time until origins answered fetches.", kOrigin, 1000),
-    family("saved_origin_seconds_total", "counter", "Origin time that hits saved.", kSaved, 1000000),
-    family("zone_bytes", "gauge", "Size of the zone.", kZoneBytes),
-    family("memory_bytes", "gauge", "Memory of the zone by state; live, retired and filling are parts of allocated.",
-           kBytes),
-    family("entries", "gauge", "Objects stored.", kEntries),
-    family("index_slots", "gauge", "Objects that the index has room for.", kSlots),
-    family("pins", "gauge", "Objects being sent.", kPins),
-    family("workers", "gauge", "Worker processes that use the zone.", kWorkers),
-    family("purge_seq", "gauge", "The purge counter.", kSeq),
-    family("eviction_age_seconds", "gauge", "Age of the newest evicted object; 0 before the first.", kEvictionAge),
-};
-
 void add_head(Text* t, const char* name, const char* type, const char* help) noexcept {
     t->add("# HELP slab_cache_%s %s\n# TYPE slab_cache_%s %s\n", name, help, name, type);
 }
@@ -156,17 +58,26 @@ void add_number(Text* t, uint64_t value, uint32_t per) noexcept {
     t->add(" %uL.%06uL\n", value / per, value % per * (1000000 / per));
 }
 
-void add_family(Text* t, const Family& f, const Zones& zones) noexcept {
-    add_head(t, f.name, f.type, f.help);
+void add_sample(Text* t, const MetricRow& row, Zone* zone, const shm::Stats& stats) noexcept {
+    const ngx_str_t family = to_str(row.family);
+    t->add("slab_cache_%V{zone=\"%V\"", &family, &zone->name);
+    if (!row.label.empty()) {
+        const size_t at = row.label.find('=');
+        const ngx_str_t name = to_str(base::slice(row.label, 0, at));
+        const ngx_str_t value = to_str(base::slice(row.label, at + 1));
+        t->add(",%V=\"%V\"", &name, &value);
+    }
+    t->add("}");
+    add_number(t, row.value(zone, stats), row.per);
+}
+
+void add_family(Text* t, const MetricRow& first, const Zones& zones) noexcept {
+    add_head(t, first.family.data(), first.is_counted() ? "counter" : "gauge", first.help);
     for (ngx_uint_t z = 0; z < zones.count; z++) {
-        for (size_t i = 0; i < f.count; i++) {
-            const Sample& s = f.sample[i];
-            t->add("slab_cache_%s{zone=\"%V\"", f.name, &zones.zone[z]->name);
-            if (s.label != nullptr) {
-                t->add(",%s=\"%s\"", s.label, s.text);
+        for (const MetricRow& row : kMetricRows) {
+            if (row.family == first.family) {
+                add_sample(t, row, zones.zone[z], zones.stats[z]);
             }
-            t->add("}");
-            add_number(t, s.value(zones.zone[z], zones.stats[z]), f.per);
         }
     }
 }
@@ -363,8 +274,10 @@ ngx_int_t send_metrics(Call* call) noexcept {
     }
     text.end = text.start + size;
     add_build(&text);
-    for (const Family& f : kFamilies) {
-        add_family(&text, f, zones);
+    for (const MetricRow& row : kMetricRows) {
+        if (row.begins_family()) {
+            add_family(&text, row, zones);
+        }
     }
     add_reasons(&text, zones);
     add_histogram(&text, zones, "hit_seconds",

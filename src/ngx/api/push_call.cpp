@@ -9,6 +9,7 @@
 #include "cache/tier_value.h"
 #include "http/cross_origin.h"
 #include "cache/push_request.h"
+#include "cache/variant_marker.h"
 #include "http/storable.h"
 #include "http/syntax.h"
 #include "http/tags.h"
@@ -37,6 +38,7 @@ struct Push {
     cache::TierValue* value;  // the body is a whole response, which says all of itself; else nullptr
     http::Field* asked;       // what a request says that gets it, as far as the response varies on it
     size_t asked_count;
+    uint64_t fence;  // as given; 0: none
     bool is_fenced;
     bool is_purged_elsewhere;
     Message message;
@@ -272,6 +274,9 @@ bool explain_failure(Push* p, shm::Status status) noexcept {
         return refuse(p, NGX_HTTP_PRECONDITION_FAILED, "purged since",
                       "a purge of this URL, its host, a prefix or a tag came since",
                       http::reason_word(http::Reason::kPurgedInflight));
+    case shm::Status::kOutrun:
+        return refuse(p, NGX_HTTP_PRECONDITION_FAILED, "pushed since", "another push of this URL came since",
+                      http::reason_word(http::Reason::kPurgedInflight));
     case shm::Status::kTooLarge:
         return refuse(p, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "not storable", "larger than max_object",
                       http::reason_word(http::Reason::kTooBig));
@@ -318,7 +323,9 @@ bool settle_birth(Push* p) noexcept {
         import_globs(zone);
     }
     const uint64_t url = p->message.selectors->data()[1];
+    p->fence = p->is_fenced ? p->message.birth : 0;
     list_url(zone, url);
+    count_push(zone, url);
     if (p->is_fenced && is_unheard_since(zone, url, p->message.birth) && !was_stored_before(p)) {
         return explain_failure(p, shm::Status::kPurged);
     }
@@ -335,7 +342,10 @@ bool settle_birth(Push* p) noexcept {
     if (validity == shm::Validity::kValid) {
         p->message.birth = now;
         p->is_purged_elsewhere = has_others(zone);
-        return !p->is_purged_elsewhere || purge_elsewhere(p) || explain_failure(p, shm::Status::kBusy);
+        if (p->is_purged_elsewhere && !purge_elsewhere(p)) {
+            return explain_failure(p, shm::Status::kBusy);
+        }
+        note_push(zone, url, p->message.birth);
     }
     return true;
 }
@@ -353,6 +363,9 @@ bool store(Push* p) noexcept {
     if (!settle_birth(p)) {
         return false;
     }
+    p->message.flags = cache::kPushedFlag;
+    p->message.rival_flags = p->is_fenced ? cache::kPushedFlag : 0;
+    p->message.rival_since = p->fence;
     const shm::Status status = write_message(&p->message);
     return status == shm::Status::kOk ? is_known_elsewhere(p) : explain_failure(p, status);
 }

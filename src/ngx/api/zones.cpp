@@ -6,71 +6,35 @@
 
 #include "base/version.h"
 #include "ngx/api/api.h"
-#include "ngx/request/accounting.h"
+#include "ngx/api/metric_rows.h"
 #include "ngx/glue/reply.h"
 #include "ngx/zone/zone.h"
 
 namespace slab_cache::ngx {
 namespace {
 
-struct CounterRow {
-    const char* name;
-    Counter counter;
-};
-
-constexpr CounterRow kCounters[] = {
-    {"hits", Counter::kHit},
-    {"misses", Counter::kMiss},
-    {"expired", Counter::kExpired},
-    {"stale", Counter::kStale},
-    {"updating", Counter::kUpdating},
-    {"revalidated", Counter::kRevalidated},
-    {"bypassed", Counter::kBypass},
-    {"passed", Counter::kPass},
-    {"fills", Counter::kFills},
-    {"fills_background", Counter::kBackgroundFills},
-    {"fills_stored", Counter::kFillsStored},
-    {"fills_failed", Counter::kFillsFailed},
-    {"fills_refused", Counter::kFillsRefused},
-    {"waits", Counter::kWaits},
-    {"purges", Counter::kPurges},
-    {"purge_selectors", Counter::kPurgeSelectors},
-    {"early_hints", Counter::kEarlyHints},
-    {"pushes", Counter::kPushes},
-    {"corrupt", Counter::kCorrupt},
-    {"bytes_from_cache", Counter::kBytesFromCache},
-    {"bytes_from_origin", Counter::kBytesFromOrigin},
-    {"origin_ms", Counter::kOriginMs},
-    {"saved_us", Counter::kSavedUs},
-    {"hit_us", Counter::kHitUs},
-    {"miss_us", Counter::kMissUs},
-};
-
 void put(json_t* to, const char* name, uint64_t value) noexcept {
     json_object_set_new(to, name, json_integer(static_cast<json_int_t>(value)));
 }
 
-json_t* memory_json(const shm::Stats& s) noexcept {
-    json_t* m = json_object();
-    put(m, "zone_bytes", s.zone_bytes);
-    put(m, "overhead_bytes", s.overhead_bytes);
-    put(m, "capacity_bytes", s.capacity_bytes);
-    put(m, "used_bytes", s.used_bytes);
-    put(m, "live_bytes", s.live_bytes);
-    put(m, "retired_bytes", s.retired_bytes);
-    put(m, "filling_bytes", s.filling_bytes);
-    put(m, "blocks_free", s.blocks_free);
-    put(m, "blocks_page", s.blocks_page);
-    put(m, "blocks_tail", s.blocks_tail);
-    return m;
-}
-
-json_t* counters_json(Zone* zone) noexcept {
-    json_t* c = json_object();
-    for (const CounterRow& row : kCounters) {
-        put(c, row.name, counter_sum(zone, row.counter));
+// Each row under its name; what is counted, and what its name says so, in an object of its own.
+void put_metrics(json_t* z, Zone* zone) noexcept {
+    static constexpr Bytes kMemory = "memory.";
+    const shm::Stats s = zone->store.stats();
+    json_t* memory = json_object();
+    json_t* counters = json_object();
+    for (const MetricRow& row : kMetricRows) {
+        if (row.member.empty()) {
+            continue;
+        }
+        const bool is_memory = base::starts_with(row.member, kMemory);
+        put(row.is_counted() ? counters
+            : is_memory      ? memory
+                             : z,
+            row.member.data() + (is_memory ? kMemory.size() : 0), row.value(zone, s));
     }
-    return c;
+    json_object_set_new(z, "memory", memory);
+    json_object_set_new(z, "counters", counters);
 }
 
 // How often each reason was met, and what those words mean.
@@ -99,17 +63,7 @@ json_t* zone_json(Zone* zone) noexcept {
     if (!usable(zone)) {
         return z;
     }
-    const shm::Stats s = zone->store.stats();
-    put(z, "entries", s.entries);
-    put(z, "index_slots", s.index_slots);
-    put(z, "shards", s.shards);
-    put(z, "purge_seq", s.purge_seq);
-    put(z, "purge_records", s.purge_records);
-    put(z, "workers", s.workers_live);
-    put(z, "pins", s.pins);
-    put(z, "eviction_age_sec", s.eviction_age_sec);
-    json_object_set_new(z, "memory", memory_json(s));
-    json_object_set_new(z, "counters", counters_json(zone));
+    put_metrics(z, zone);
     put_reasons(z, zone);
     return z;
 }

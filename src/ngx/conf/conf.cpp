@@ -74,6 +74,19 @@ bool check_methods(ngx_conf_t* cf, const LocConf* conf) noexcept {
     return false;
 }
 
+// One that passes by is looked at when its answer is there: what variables of nginx's proxy module, and of the body, are then they
+// are not when a GET is looked up.
+bool may_post_fill_get(const LocConf& conf) noexcept {
+    if ((conf.methods & bit(http::kCachePost)) != 0) {
+        return is_known_for_get(conf.key);
+    }
+    if (conf.is_sliced || (conf.invalidate & (kInvalidateUnsafe | kInvalidateLocation)) == 0) {
+        return false;
+    }
+    return conf.key == nullptr || (is_known_for_get(conf.key) && !names_variable(conf.key, "request_body") &&
+                                   !names_variable(conf.key, "proxy_host") && !names_variable(conf.key, "proxy_port"));
+}
+
 }  // namespace
 
 void* create_main_conf(ngx_conf_t* cf) noexcept {
@@ -170,7 +183,6 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
     }
     ngx_conf_merge_value(conf->convert_head, prev->convert_head, 1);
     conf->head_apart = conf->convert_head == 0 && names_variable(conf->key, "request_method");
-    conf->post_fills_get = (conf->methods & bit(http::kCachePost)) != 0 && is_known_for_get(conf->key);
     ngx_conf_merge_uint_value(conf->authorization, prev->authorization, kAuthorizationRefuse);
     ngx_conf_merge_value(conf->auth_basic, prev->auth_basic, 0);
     ngx_conf_merge_bitmask_value(conf->ignore_headers, prev->ignore_headers, NGX_CONF_BITMASK_SET);
@@ -192,6 +204,7 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
     ngx_conf_merge_value(conf->early_hints, prev->early_hints, 0);
     ngx_conf_merge_uint_value(conf->status_header, prev->status_header, static_cast<ngx_uint_t>(StatusHeader::kOff));
     merge_slice(prev, conf);
+    conf->post_fills_get = may_post_fill_get(*conf);
     build_policy(conf);
     const bool ok = check_methods(cf, conf) && check_credentials(cf, conf) && merge_identity(cf, prev, conf) &&
                     merge_beside(cf, prev, conf);

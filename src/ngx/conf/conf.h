@@ -103,7 +103,7 @@ struct LocConf {
     ngx_uint_t authorization;  // kAuthorization…
     ngx_flag_t auth_basic;     // nginx's, where it surely checks
     KeyedBy keyed_by;
-    bool post_fills_get;  // POSTs are answered by a key that is known for a GET, too
+    bool post_fills_get;  // a POST's answer may be what GETs get: their key is known by then (post_copy.h)
 
     ngx_array_t* valid;  // of http::ValidRule
     ngx_int_t ttl_set;

@@ -1,4 +1,4 @@
-// ngx/conf/slice_directive.h — which locations ask the origin in slices (request/slice.h): seen while the configuration is read.
+// ngx/conf/slice_directive.h — which locations ask the origin in slices (request/sliced_request.h): seen while the configuration is read.
 //
 // Where       `slice` is not 0, and a directive that makes the origin's request (proxy_set_header and its kind) or
 //             slab_cache_key names $slice_range itself. Everywhere else fills are whole.

@@ -265,7 +265,7 @@ void note_refusal(Fill* fill, http::Reason reason) noexcept {
     count(fill->zone, Counter::kFillsRefused);
     count(fill->zone, reason);
     if (!fill->marks_nothing && fill->request->headers_out.status < NGX_HTTP_INTERNAL_SERVER_ERROR &&
-        leaves_mark(reason)) {
+        http::mark_of(reason) != http::Mark::kNo) {
         mark_uncacheable(fill->zone, mark_digest(fill->digest, fill->identity, fill->kind), reason);
     }
     end_lease(fill, shm::LeaseState::kPrivate, static_cast<uint32_t>(reason));
@@ -373,7 +373,7 @@ void capture_redirect(CloneFill* fill) noexcept {
 
 ngx_int_t capture_body(CloneFill* fill, ngx_chain_t* in) noexcept {
     if (fill->for_get != nullptr) {
-        copy_post(fill->for_get, fill->listed, in);
+        copy_post(fill->for_get, in);
     }
     switch (fill->phase) {
     case ClonePhase::kStoring:

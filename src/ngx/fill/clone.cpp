@@ -7,7 +7,7 @@
 #include "ngx/fill/clone_fill.h"
 #include "ngx/request/identity.h"
 #include "ngx/request/cache_key.h"
-#include "ngx/request/slice.h"
+#include "ngx/request/sliced_request.h"
 
 namespace slab_cache::ngx {
 namespace {

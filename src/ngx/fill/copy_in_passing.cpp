@@ -12,33 +12,34 @@ namespace {
 
 constexpr size_t kReadBytes = 32 * 1024;
 
-bool copy_bytes(DirectFill* fill, const u_char* data, size_t n) noexcept {
-    fill->received += n;
+http::Reason append_bytes(Fetch* fetch, const u_char* data, size_t n) noexcept {
+    fetch->received += n;
     const shm::Status status =
-        fill->zone->store.append(&fill->writer, {reinterpret_cast<const char*>(data), n}, now_sec());
-    if (status != shm::Status::kOk) {
-        stop_copying(fill, reason_of(status));
-    }
-    return status == shm::Status::kOk;
+        fetch->zone->store.append(&fetch->writer, {reinterpret_cast<const char*>(data), n}, now_sec());
+    return status == shm::Status::kOk ? http::Reason::kNone : reason_of(status);
 }
 
-bool copy_file(DirectFill* fill, ngx_buf_t* b) noexcept {
-    if (fill->read_buffer == nullptr) {
-        fill->read_buffer = static_cast<u_char*>(ngx_palloc(fill->request->pool, kReadBytes));
-        if (fill->read_buffer == nullptr) {
-            return false;
+http::Reason append_file(Fetch* fetch, const ngx_buf_t* b) noexcept {
+    if (fetch->read_buffer == nullptr) {
+        fetch->read_buffer = static_cast<u_char*>(ngx_palloc(fetch->request->pool, kReadBytes));
+        if (fetch->read_buffer == nullptr) {
+            return http::Reason::kInternal;
         }
     }
     for (off_t at = b->file_pos; at < b->file_last;) {
         const off_t left = b->file_last - at;
         const size_t want = left < static_cast<off_t>(kReadBytes) ? static_cast<size_t>(left) : kReadBytes;
-        const ssize_t n = read_file(b->file, fill->read_buffer, want, at);
-        if (n <= 0 || !copy_bytes(fill, fill->read_buffer, static_cast<size_t>(n))) {
-            return false;
+        const ssize_t n = read_file(b->file, fetch->read_buffer, want, at);
+        if (n <= 0) {
+            return http::Reason::kInternal;
+        }
+        const http::Reason no = append_bytes(fetch, fetch->read_buffer, static_cast<size_t>(n));
+        if (no != http::Reason::kNone) {
+            return no;
         }
         at += n;
     }
-    return true;
+    return http::Reason::kNone;
 }
 
 void publish_copy(DirectFill* fill) noexcept {
@@ -66,6 +67,13 @@ void progress(DirectFill* fill) noexcept {
 
 }  // namespace
 
+http::Reason append_buf(Fetch* fetch, const ngx_buf_t* b) noexcept {
+    if (ngx_buf_in_memory(b)) {
+        return append_bytes(fetch, b->pos, static_cast<size_t>(b->last - b->pos));
+    }
+    return b->in_file ? append_file(fetch, b) : http::Reason::kNone;
+}
+
 http::Reason begin_copying(DirectFill* fill, const OriginResponse& origin) noexcept {
     http::Reason reason = http::Reason::kNone;
     const shm::Status status = begin_object(fill, origin, &reason);
@@ -82,11 +90,9 @@ http::Reason begin_copying(DirectFill* fill, const OriginResponse& origin) noexc
 void copy_chain(DirectFill* fill, ngx_chain_t* in) noexcept {
     for (; in != nullptr && fill->phase == DirectPhase::kCopying; in = in->next) {
         ngx_buf_t* b = in->buf;
-        const bool ok = ngx_buf_in_memory(b) ? copy_bytes(fill, b->pos, static_cast<size_t>(b->last - b->pos))
-                        : b->in_file         ? copy_file(fill, b)
-                                             : true;
-        if (!ok) {
-            stop_copying(fill, http::Reason::kInternal);
+        const http::Reason no = append_buf(fill, b);
+        if (no != http::Reason::kNone) {
+            stop_copying(fill, no);
         } else if (b->last_buf) {
             publish_copy(fill);
         } else {

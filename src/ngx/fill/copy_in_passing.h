@@ -4,7 +4,7 @@
 //             The object is published when the last of them has come, before its bytes are sent; whoever waits on the
 //             fill's lease looks again then, or when it came to nothing. Nobody reads it while it grows: its pace is
 //             its client's.
-// Used by     direct_fill.cpp.
+// Used by     direct_fill.cpp; append_buf() also by post_copy.cpp.
 #pragma once
 
 #include "ngx/glue/ngx.h"
@@ -13,6 +13,9 @@
 #include "ngx/fill/origin_response.h"
 
 namespace slab_cache::ngx {
+
+// What is in a buf goes to the object, and stays in the buf, whether it lies in memory or in a file. Not kNone: why not.
+http::Reason append_buf(Fetch* fetch, const ngx_buf_t* b) noexcept;
 
 // kNone: the object is begun, and fill->phase is kCopying.
 http::Reason begin_copying(DirectFill* fill, const OriginResponse& origin) noexcept;

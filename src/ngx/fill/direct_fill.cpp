@@ -9,6 +9,7 @@
 #include "ngx/request/accounting.h"
 #include "ngx/conf/credentials.h"
 #include "ngx/fill/clone_fill.h"
+#include "ngx/fill/passing_post.h"
 #include "ngx/request/response_header.h"
 #include "ngx/request/identity.h"
 #include "ngx/fill/upstream_hooks.h"
@@ -240,10 +241,13 @@ ngx_int_t await_whole(ngx_http_request_t* r) noexcept {
 
 bool is_asking(const Ctx* ctx) noexcept { return ctx->direct != nullptr && ctx->direct->phase == DirectPhase::kAsking; }
 
-bool may_copy_in_passing(const Ctx* ctx) noexcept {
+bool is_answer_its_own(const Ctx* ctx) noexcept {
     const ngx_http_request_t* r = ctx->request;
-    return ctx->direct == nullptr && r == r->main && r->method == NGX_HTTP_GET && r->err_status == 0 &&
-           !ctx->fill_args_differ && !has_fields(r->headers_out);
+    return r == r->main && r->err_status == 0 && !ctx->fill_args_differ && !has_fields(r->headers_out);
+}
+
+bool may_copy_in_passing(const Ctx* ctx) noexcept {
+    return ctx->direct == nullptr && ctx->request->method == NGX_HTTP_GET && is_answer_its_own(ctx);
 }
 
 bool may_fill_whole(const Ctx* ctx, const shm::Ticket& lease) noexcept {
@@ -256,6 +260,20 @@ bool may_fill_whole(const Ctx* ctx, const shm::Ticket& lease) noexcept {
            core_loc_conf(r)->limit_rate == nullptr && core_loc_conf(r)->error_pages == nullptr && is_clonable(ctx) &&
            !shapes_answer(r->headers_in);
 }
+
+namespace {
+
+// The body filter's part, before the rest of the chain.
+void take_body(ngx_http_request_t* r, Ctx* ctx, ngx_chain_t* in) noexcept {
+    DirectFill* fill = ctx->direct;
+    if (r->postponed != nullptr && !is_one_piece(ctx)) {  // parts of it are still to come, in between
+        fill->is_broken = true;
+        stop_copying(fill, http::Reason::kSubrequest);
+    }
+    copy_chain(fill, in);
+}
+
+}  // namespace
 
 bool begin_direct_fill(Ctx* ctx, const shm::Ticket& lease, Trust trust) noexcept {
     auto* fill = pool_new<DirectFill>(ctx->request->pool);
@@ -284,6 +302,7 @@ bool begin_direct_fill(Ctx* ctx, const shm::Ticket& lease, Trust trust) noexcept
     fill->zone->store.unpin(&ctx->stale);  // it is not asked about
     ctx->stale_servable = false;
     ctx->direct = fill;
+    ctx->take_body = take_body;
     ctx->leave_fills = leave_fills;
     return true;
 }
@@ -352,15 +371,6 @@ ngx_int_t direct_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
     return r->upstream != nullptr ? show_stored(r, ctx, origin) : static_cast<ngx_int_t>(NGX_OK);
 }
 
-void direct_body(ngx_http_request_t* r, Ctx* ctx, ngx_chain_t* in) noexcept {
-    DirectFill* fill = ctx->direct;
-    if (r->postponed != nullptr && !is_one_piece(ctx)) {  // parts of it are still to come, in between
-        fill->is_broken = true;
-        stop_copying(fill, http::Reason::kSubrequest);
-    }
-    copy_chain(fill, in);
-}
-
 void note_subrequest(ngx_http_request_t* r) noexcept {
     Ctx* ctx = get_ctx(r->main);
     // What an upstream sends is one piece; SSI and its kind come behind us, and their parts are their own.
@@ -412,6 +422,7 @@ void leave_direct(Ctx* ctx) noexcept {
         *fill->over = true;
     }
     ctx->direct = nullptr;
+    ctx->take_body = nullptr;
 }
 
 }  // namespace
@@ -425,6 +436,11 @@ void leave_fills(Ctx* ctx) noexcept {
         ctx->fill = nullptr;
     }
     leave_direct(ctx);
+    if (ctx->passing_post != nullptr) {
+        end_post_copy(ctx->passing_post);
+        ctx->passing_post = nullptr;
+        ctx->take_body = nullptr;
+    }
 }
 
 void note_history(const CloneFill* fill) noexcept {

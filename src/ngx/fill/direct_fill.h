@@ -36,6 +36,8 @@ enum class Trust : uint8_t { kNone, kWhole };
 
 // The answer is likely to be whole.
 bool may_fill_whole(const Ctx* ctx, const shm::Ticket& lease) noexcept;
+// Nothing of the answer to come is this client's alone, as far as its request goes.
+bool is_answer_its_own(const Ctx* ctx) noexcept;
 // The answer, should it be storable, may be stored in passing.
 bool may_copy_in_passing(const Ctx* ctx) noexcept;
 // The lease, if any, becomes the fill's. False when memory ran out; the lease is the caller's then.
@@ -45,14 +47,12 @@ ngx_int_t run_direct_fill(ngx_http_request_t* r, Ctx* ctx) noexcept;
 // The header filter's work, once: judges, stores, and makes headers_out what a later hit will be. NGX_OK, or what the
 // header filter returns. REQUIRES is_asking(ctx).
 ngx_int_t direct_header(ngx_http_request_t* r, Ctx* ctx) noexcept;
-// The body filter's, before the rest of the chain. REQUIRES ctx->direct.
-void direct_body(ngx_http_request_t* r, Ctx* ctx, ngx_chain_t* in) noexcept;
 // A subrequest of `r->main` sends something.
 void note_subrequest(ngx_http_request_t* r) noexcept;
 bool is_asking(const Ctx* ctx) noexcept;  // directly, and no answer yet
 // The request is sent to another location before its answer came: it ends there as a fill.
 void leave_direct_location(ngx_http_request_t* r) noexcept;
-void leave_fills(Ctx* ctx) noexcept;  // Ctx::leave_fills, of both kinds, and the tier: the request ends; idempotent
+void leave_fills(Ctx* ctx) noexcept;  // Ctx::leave_fills, of all kinds, and the tier: the request ends; idempotent
 
 // The upstream hooks' part (upstream_hooks.h): the header is read. NGX_AGAIN: a short body is waited for, nginx goes on when it is
 // all there.

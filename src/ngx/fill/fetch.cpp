@@ -50,13 +50,11 @@ void end_lease(Fetch* fetch, shm::LeaseState outcome, uint32_t detail) noexcept 
 
 shm::Status publish(Fetch* fetch, Listed* listed) noexcept {
     shm::Store& store = fetch->zone->store;
-    if (!is_listed_still(fetch->zone, listed)) {
-        store.abort(&fetch->writer);
-        return shm::Status::kPurged;
-    }
+    const bool is_outdated =
+        !is_listed_still(fetch->zone, listed) || is_pushed_since(fetch->zone, listed->selector, fetch->birth);
     const uint32_t ref = fetch->writer.ref;
     shm::Pin object = fetch->tier != nullptr ? store.pin_writer(fetch->writer) : shm::Pin{};
-    const shm::Status status = store.commit(&fetch->writer, now_sec());
+    const shm::Status status = store.commit(&fetch->writer, now_sec(), is_outdated);
     fetch->published_ref = status == shm::Status::kOk ? ref : 0;
     if (object && status == shm::Status::kOk) {
         write_to_tier(fetch, object);

@@ -42,6 +42,7 @@ struct Fetch {
     uint64_t started_ms;     // when the origin was asked
     int64_t expected;        // Content-Length, or -1
     uint64_t received;       // body bytes
+    u_char* read_buffer;     // for bodies that come as files
     Bytes head;              // as stored
     shm::Writer writer;      // of the object that is written
     uint32_t published_ref;  // of what was published last; 0: nothing
@@ -53,11 +54,10 @@ struct Fill : Fetch {
     Listed listed;                         // listing.h
     uint8_t kind;                          // MarkKind
     bool has_authorization;                // that the key leaves out
-    std::optional<http::ByteRange> slice;  // of which the origin is asked for that part alone (slice.h)
+    std::optional<http::ByteRange> slice;  // of which the origin is asked for that part alone (sliced_request.h)
     bool buffer_enlarged;                  // upstream_buffer.h
     int64_t started_sec;
-    u_char* read_buffer;  // for bodies that come as files
-    bool* over;           // set when the fill ends; nullptr while nobody asks
+    bool* over;  // set when the fill ends; nullptr while nobody asks
 };
 
 // The only place where the phase of a fill changes; as set_step().
@@ -66,7 +66,7 @@ inline void set_phase(F* fill, decltype(F::phase) to,
                       [[maybe_unused]] const char* from_where = __builtin_FUNCTION()) noexcept {
     [[maybe_unused]] ngx_log_t* log = fill->request->connection->log;
 #if defined(SLAB_DEBUG)
-    if (!is_legal_move(fill->phase, to)) {
+    if (!base::is_legal_move(fill->phase, to)) {
         ngx_log_error(NGX_LOG_ALERT, log, 0, "slab_cache: illegal phase %s -> %s of a fill, in %s()",
                       row_of(fill->phase).name, row_of(to).name, from_where);
         SLAB_DCHECK(false);
@@ -85,7 +85,7 @@ void give_back(Zone* zone, const shm::Ticket& lease) noexcept;
 inline uint32_t answer_id(uint32_t ref) noexcept { return (ref * 0x9E3779B1U) >> 16 | 1; }
 // Ends the lease with `outcome` and wakes who waits on it. kPublished: `detail` is the object's mark, or 0. Idempotent.
 void end_lease(Fetch* fetch, shm::LeaseState outcome, uint32_t detail) noexcept;
-// Store::commit() of what was written; kPurged where its URL was not listed all the time (listing.h).
+// Store::commit() of what was written; kPurged where its URL was not listed all the time, or was pushed since (listing.h).
 shm::Status publish(Fetch* fetch, Listed* listed) noexcept;
 
 }  // namespace slab_cache::ngx

@@ -195,36 +195,19 @@ http::Reason why_not_stored(Fill* fill, const OriginResponse& origin, const shm:
                                                                        : http::Reason::kNoCacheRule;
 }
 
-bool leaves_mark(http::Reason reason) noexcept {
-    switch (reason) {
-    case http::Reason::kAuthorization:
-    case http::Reason::kSetCookie:
-    case http::Reason::kNoFreshness:
-    case http::Reason::kAlreadyStale:
-    case http::Reason::kNoStore:
-    case http::Reason::kPrivate:
-    case http::Reason::kNoCache:
-    case http::Reason::kAccelExpires:
-    case http::Reason::kStatus:
-    case http::Reason::kPartial:
-    case http::Reason::kVaryStar:
-    case http::Reason::kVariant:
-    case http::Reason::kTooBig:
-    case http::Reason::kHeadersTooBig:
-    case http::Reason::kTooManyTags:
-    case http::Reason::kKeyTooLong:  // of a variant
-        return true;
-    default:
+bool read_passing(ngx_http_request_t* r, const LocConf* conf, int64_t asked_sec, OriginResponse* out) noexcept {
+    if (!read_response(r, asked_sec, out)) {
         return false;
     }
+    out->freshness = http::evaluate_freshness(out->response, conf->policy, static_cast<uint32_t>(ngx_random()));
+    return true;
 }
 
 http::Reason judge_pass(ngx_http_request_t* r, const LocConf* conf) noexcept {
     OriginResponse origin;
-    if (!read_response(r, now_sec(), &origin)) {
+    if (!read_passing(r, conf, now_sec(), &origin)) {
         return http::Reason::kInternal;
     }
-    origin.freshness = http::evaluate_freshness(origin.response, conf->policy, 0);
     http::Request request = request_facts(r);
     if (const Ctx* ctx = get_ctx(r); ctx != nullptr && ctx->part.is_asked()) {
         request.slice = &ctx->part.range;

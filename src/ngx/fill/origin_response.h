@@ -46,10 +46,10 @@ bool confirms_stored(const CloneFill* fill, const OriginResponse& origin) noexce
 bool stale_instead(const CloneFill* fill, const OriginResponse& origin) noexcept;
 // kNone: store it. `stale`: what the fill started from, or empty.
 http::Reason why_not_stored(Fill* fill, const OriginResponse& origin, const shm::Pin& stale) noexcept;
-// The response as such is the reason, so the next one will likely be refused too.
-bool leaves_mark(http::Reason reason) noexcept;
 
-// For a request that goes nginx's ordinary way: what the rules would have said (for $slab_cache_reason, and to notice
+// Of a request that goes nginx's ordinary way, and was sent to the origin at `asked_sec`.
+bool read_passing(ngx_http_request_t* r, const LocConf* conf, int64_t asked_sec, OriginResponse* out) noexcept;
+// For such a one: what the rules would have said (for $slab_cache_reason, and to notice
 // that a key has become cacheable again).
 http::Reason judge_pass(ngx_http_request_t* r, const LocConf* conf) noexcept;
 

@@ -2,7 +2,7 @@
 // request/step_table.h.
 #pragma once
 
-#include <cstdint>
+#include "base/moves.h"
 
 namespace slab_cache::ngx {
 
@@ -26,50 +26,33 @@ enum class PostCopyPhase : uint8_t {
     kOver,
 };
 
-template <typename... P>
-constexpr uint32_t phases(P... phase) noexcept {
-    return (0U | ... | (1U << static_cast<unsigned>(phase)));
-}
+using base::MoveRow;
 
-struct PhaseRow {
-    const char* name;
-    uint32_t after;  // phases()
-};
-
-inline constexpr uint32_t kAnyPhase = ~0U;
-inline constexpr PhaseRow kClonePhases[] = {
+inline constexpr MoveRow kClonePhases[] = {
     {"fetching", 0},
-    {"storing", phases(ClonePhase::kFetching)},
-    {"relaying", phases(ClonePhase::kFetching, ClonePhase::kStoring)},  // from storing: the object outgrew the cache
-    {"dropping", kAnyPhase},
-    {"done", phases(ClonePhase::kFetching, ClonePhase::kStoring, ClonePhase::kRelaying)},
+    {"storing", base::from(ClonePhase::kFetching)},
+    {"relaying",
+     base::from(ClonePhase::kFetching, ClonePhase::kStoring)},  // from storing: the object outgrew the cache
+    {"dropping", base::kFromAny},
+    {"done", base::from(ClonePhase::kFetching, ClonePhase::kStoring, ClonePhase::kRelaying)},
 };
-inline constexpr PhaseRow kDirectPhases[] = {
+inline constexpr MoveRow kDirectPhases[] = {
     {"asking", 0},
-    {"answered", phases(DirectPhase::kAsking, DirectPhase::kCopying)},
-    {"copying", phases(DirectPhase::kAnswered)},
+    {"answered", base::from(DirectPhase::kAsking, DirectPhase::kCopying)},
+    {"copying", base::from(DirectPhase::kAnswered)},
 };
-inline constexpr PhaseRow kPostCopyPhases[] = {
+inline constexpr MoveRow kPostCopyPhases[] = {
     {"planned", 0},
-    {"copying", phases(PostCopyPhase::kPlanned)},
-    {"over", phases(PostCopyPhase::kCopying)},
+    {"copying", base::from(PostCopyPhase::kPlanned)},
+    {"over", base::from(PostCopyPhase::kCopying)},
 };
 
-template <typename P, unsigned N>
-constexpr bool has_a_row_each(const PhaseRow (&)[N], P last) noexcept {
-    return N == static_cast<unsigned>(last) + 1;
-}
-static_assert(has_a_row_each(kClonePhases, ClonePhase::kDone));
-static_assert(has_a_row_each(kDirectPhases, DirectPhase::kCopying));
-static_assert(has_a_row_each(kPostCopyPhases, PostCopyPhase::kOver));
+static_assert(base::has_a_row_each(kClonePhases, ClonePhase::kDone));
+static_assert(base::has_a_row_each(kDirectPhases, DirectPhase::kCopying));
+static_assert(base::has_a_row_each(kPostCopyPhases, PostCopyPhase::kOver));
 
-constexpr const PhaseRow& row_of(ClonePhase phase) noexcept { return kClonePhases[static_cast<unsigned>(phase)]; }
-constexpr const PhaseRow& row_of(DirectPhase phase) noexcept { return kDirectPhases[static_cast<unsigned>(phase)]; }
-constexpr const PhaseRow& row_of(PostCopyPhase phase) noexcept { return kPostCopyPhases[static_cast<unsigned>(phase)]; }
-
-template <typename P>
-constexpr bool is_legal_move(P from, P to) noexcept {
-    return (row_of(to).after & phases(from)) != 0;
-}
+constexpr const MoveRow& row_of(ClonePhase phase) noexcept { return kClonePhases[static_cast<unsigned>(phase)]; }
+constexpr const MoveRow& row_of(DirectPhase phase) noexcept { return kDirectPhases[static_cast<unsigned>(phase)]; }
+constexpr const MoveRow& row_of(PostCopyPhase phase) noexcept { return kPostCopyPhases[static_cast<unsigned>(phase)]; }
 
 }  // namespace slab_cache::ngx

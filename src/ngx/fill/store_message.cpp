@@ -140,6 +140,8 @@ shm::Status write_message(Message* m) noexcept {
     what.selector_count = m->selectors->size();
     what.birth = m->birth;
     what.flags = m->flags;
+    what.rival_flags = static_cast<uint16_t>(m->rival_flags);
+    what.rival_since = m->rival_since;
     what.fresh_until_sec = facts.fresh_until;
     what.stale_until_sec = http::useful_until(facts);
     what.body_bytes = static_cast<int64_t>(m->body.size());

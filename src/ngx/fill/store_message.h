@@ -29,7 +29,9 @@ struct Message {
     http::Fields lines;   // of the response: what may be stored
     http::Fields tagged;  // ... where its tags are
     Bytes body;
-    uint32_t flags;  // of the entry
+    uint32_t flags;        // of the entry
+    uint32_t rival_flags;  // shm::NewEntry
+    uint64_t rival_since;
     uint64_t birth;
 
     VariantPlace place;

@@ -98,21 +98,23 @@ void move_records(shm::PurgeSection* section, void* data) noexcept {
 
 }  // namespace
 
-void tell_invalidation(Zone* zone, ngx_pool_t* pool, const cache::Url* url, uint32_t urls, const cache::Group* group,
-                       uint32_t groups) noexcept {
+uint64_t tell_invalidation(Zone* zone, ngx_pool_t* pool, const cache::Url* url, uint32_t urls,
+                           const cache::Group* group, uint32_t groups) noexcept {
     cache::FleetArea* fleet = urls + groups != 0 && zone->member != nullptr ? fleet_of(zone) : nullptr;
     if (fleet == nullptr) {
-        return;
+        return 0;
     }
     Telling telling{cache::Outbox(&fleet->outbox), {}};
     if (!telling.outbox.has_room_to_spare() || !may_tell(zone->member) ||
         !cache::write_invalidation(arena_of(pool), url, urls, group, groups, &telling.text)) {
         (void) fleet->figures.kept.add_relaxed(1);
-        return;
+        return 0;
     }
-    if (zone->store.purge(nullptr, 0, shm::PurgeMode::kHard, put_record, &telling) != 0) {
+    const uint64_t seq = zone->store.purge(nullptr, 0, shm::PurgeMode::kHard, put_record, &telling);
+    if (seq != 0) {
         announce_outbox(zone);
     }
+    return seq;
 }
 
 void move_prior_outboxes(Zone* zone) noexcept {

@@ -28,9 +28,9 @@ struct Told {
 uint64_t purge_zone(Zone* zone, cache::Selection* s, Tell tell, Told* told) noexcept;
 
 // Others are told of what an unsafe request invalidated here: as long as there is room to spare, and no more often than a
-// worker may (anybody can bring it about).
-void tell_invalidation(Zone* zone, ngx_pool_t* pool, const cache::Url* url, uint32_t urls, const cache::Group* group,
-                       uint32_t groups) noexcept;
+// worker may (anybody can bring it about). The purge counter that this raised it to; 0: it did not.
+uint64_t tell_invalidation(Zone* zone, ngx_pool_t* pool, const cache::Url* url, uint32_t urls,
+                           const cache::Group* group, uint32_t groups) noexcept;
 
 // What waits in the outboxes of the zones before this one, whose workers are leaving, moves to its own.
 void move_prior_outboxes(Zone* zone) noexcept;

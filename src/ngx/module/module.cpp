@@ -19,7 +19,8 @@
 #include "ngx/zone/heritage.h"
 #include "ngx/purge/observe_response.h"
 #include "ngx/conf/leftovers.h"
-#include "ngx/request/slice.h"
+#include "ngx/request/sliced_request.h"
+#include "ngx/steps/step.h"
 #include "ngx/steps/ask_tier.h"
 #include "ngx/steps/lookup.h"
 #include "ngx/steps/phases.h"
@@ -75,8 +76,8 @@ ngx_int_t body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept {
         }
     }
     Ctx* ctx = get_ctx(r);
-    if (ctx != nullptr && ctx->direct != nullptr) {
-        direct_body(r, ctx, in);
+    if (ctx != nullptr && ctx->take_body != nullptr) {
+        ctx->take_body(r, ctx, in);
     }
     return next_body_filter(r, in);
 }

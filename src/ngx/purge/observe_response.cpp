@@ -14,6 +14,7 @@
 #include "ngx/zone/listing.h"
 #include "ngx/zone/hit_for_miss.h"
 #include "ngx/fill/origin_response.h"
+#include "ngx/fill/passing_post.h"
 #include "ngx/purge/purge_method.h"
 #include "ngx/request/cache_key.h"
 #include "ngx/zone/whole_head.h"
@@ -28,9 +29,11 @@ constexpr uint32_t kMaxTold = 8;  // URLs, and groups, that other machines hear 
 // What an answer invalidates, purged in as many turns as it takes: none may be left out.
 class Purge {
 public:
-    explicit Purge(Zone* zone) noexcept : zone_(zone) {}
+    // `watched`: a selector of which it is to be known whether it went; 0: none.
+    explicit Purge(Zone* zone, uint64_t watched = 0) noexcept : zone_(zone), watched_(watched) {}
 
     void add(uint64_t s) noexcept {
+        has_watched_ = has_watched_ || s == watched_;
         if (count_ == kAtOnce) {
             run();
         }
@@ -40,12 +43,18 @@ public:
         if (count_ == 0) {
             return;
         }
-        if (zone_->store.invalidate(selector_, count_, shm::PurgeMode::kHard, now_sec()) == 0) {  // a purger is stopped
+        seq_ = zone_->store.invalidate(selector_, count_, shm::PurgeMode::kHard, now_sec());
+        if (seq_ == 0) {                                               // a purger is stopped
             (void) zone_->store.purge_all_now(shm::PurgeMode::kHard);  // nobody would ask again
         }
         count(zone_, Counter::kPurges);
+        moves_++;
         count_ = 0;
     }
+    void note_told(uint64_t seq) noexcept { moves_ += seq != 0 ? 1 : 0; }
+
+    // The counter after it, if what is watched went and nothing else moved the counter from `before`; else 0.
+    uint64_t alone_since(uint64_t before) const noexcept { return has_watched_ && seq_ == before + moves_ ? seq_ : 0; }
 
     uint64_t last = 0;
     cache::Url url[kMaxTold];
@@ -55,8 +64,12 @@ public:
 
 private:
     Zone* zone_;
+    uint64_t watched_;
+    bool has_watched_ = false;
     uint64_t selector_[kAtOnce];
     uint32_t count_ = 0;
+    uint64_t seq_ = 0;    // of the last turn
+    uint64_t moves_ = 0;  // of the counter
 };
 
 // What is stored nowhere, nor being fetched, needs no record.
@@ -78,24 +91,16 @@ void add_url(Ctx* ctx, const cache::Url& url, Purge* purge) noexcept {
     purge->add(selector);
 }
 
-bool target_of(Ctx* ctx, http::TargetUri* target) noexcept {
-    ngx_http_request_t* r = ctx->request;
-    target->scheme = is_https(r) ? Bytes("https") : Bytes("http");
-    target->authority = r->headers_in.host != nullptr ? view(r->headers_in.host->value) : ctx->url.host;
-    target->path = view(r->unparsed_uri);
-    return !target->path.empty() && target->path.front() == '/';
-}
-
 void collect_urls(Ctx* ctx, const http::Fields& fields, http::Named named, Purge* purge) noexcept {
     ngx_http_request_t* r = ctx->request;
-    http::TargetUri target;
+    const http::TargetUri target = target_of(r);
     size_t longest = 256;
     for (const http::Field& f : fields) {
         longest = f.value.size() > longest ? f.value.size() : longest;
     }
     const size_t room = 4 * longest + 2 * r->unparsed_uri.len;
     auto* buffer = static_cast<char*>(ngx_pnalloc(r->pool, room));
-    if (buffer == nullptr || !target_of(ctx, &target)) {
+    if (buffer == nullptr || target.path.empty() || target.path.front() != '/') {
         return;
     }
     const http::Invalidation uris =
@@ -125,33 +130,46 @@ void collect_groups(Ctx* ctx, const http::Fields& fields, Purge* purge) noexcept
     }
 }
 
-void invalidate(Ctx* ctx, const LocConf* conf) noexcept {
+void invalidate(Ctx* ctx, const LocConf* conf, Purge* purge) noexcept {
     ngx_http_request_t* r = ctx->request;
     ngx_http_upstream_t* u = r->upstream;
     const http::Fields fields =
         list_fields(r->pool, u != nullptr ? &u->headers_in.headers : &r->headers_out.headers, 0, nullptr);
-    Purge purge(ctx->zone);
     // Where POSTs are cached they are questions: one that went by must not take the answers to all others away.
     const bool is_question = r->method == NGX_HTTP_POST && (conf->policy.methods & http::kCachePost) != 0 &&
                              conf->key != nullptr && (conf->zone != nullptr || conf->zone_value != nullptr);
     if ((conf->invalidate & (kInvalidateUnsafe | kInvalidateLocation)) != 0 && !is_question) {
         collect_urls(ctx, fields,
                      (conf->invalidate & kInvalidateLocation) != 0 ? http::Named::kInvalidate : http::Named::kKeep,
-                     &purge);
+                     purge);
     }
     const ngx_uint_t status = r->headers_out.status;
     if ((conf->invalidate & kInvalidateGroups) != 0 && status >= NGX_HTTP_OK && status < NGX_HTTP_BAD_REQUEST) {
-        collect_groups(ctx, fields, &purge);
+        collect_groups(ctx, fields, purge);
     }
-    tell_invalidation(ctx->zone, r->pool, purge.url, purge.urls, purge.group, purge.groups);
-    purge.run();
+    purge->note_told(tell_invalidation(ctx->zone, r->pool, purge->url, purge->urls, purge->group, purge->groups));
+    purge->run();
+}
+
+// In the zone that the request's own location caches in.
+void invalidate_here(Ctx* ctx, const LocConf* conf) noexcept {
+    OriginResponse origin;
+    if (ctx->passing_post == nullptr || !judge_passing_post(ctx, &origin)) {
+        Purge purge(ctx->zone);
+        invalidate(ctx, conf, &purge);
+        return;
+    }
+    const uint64_t before = ctx->passing_post->birth;
+    Purge purge(ctx->zone, ctx->passing_post->listed.selector);
+    invalidate(ctx, conf, &purge);
+    copy_passing_post(ctx, origin, purge.alone_since(before));
 }
 
 // A HEAD that went to the origin shows whether the stored GET is out of date (RFC 9111 §4.3.5).
 void compare_head(Ctx* ctx) noexcept {
     ngx_http_request_t* r = ctx->request;
     cache::StoredResponse stored;
-    if (read_key(ctx) != http::Reason::kNone || find_object(ctx) != Found::kFresh) {
+    if (read_key(ctx) != http::Reason::kNone || find_object(ctx) != Found::kUnpurged) {
         return;
     }
     const http::Fields head = list_fields(
@@ -177,18 +195,6 @@ void compare_head(Ctx* ctx) noexcept {
     }
 }
 
-bool told_by_header(http::Reason reason) noexcept {
-    switch (reason) {
-    case http::Reason::kTooBig:
-    case http::Reason::kHeadersTooBig:
-    case http::Reason::kTooManyTags:
-    case http::Reason::kKeyTooLong:
-        return false;
-    default:
-        return true;
-    }
-}
-
 // Whatever zone an object of this URL lies in, and whichever location answers here: one without a zone, or with another.
 void invalidate_elsewhere(ngx_http_request_t* r, const LocConf* conf, const Zone* own) noexcept {
     const MainConf* mcf = main_conf(r);
@@ -202,7 +208,8 @@ void invalidate_elsewhere(ngx_http_request_t* r, const LocConf* conf, const Zone
         ctx.zone = zones[i];
         ctx.url.host = host_of(r);
         if (canonical_uri(r, conf, &ctx.url.uri)) {
-            invalidate(&ctx, conf);
+            Purge purge(zones[i]);
+            invalidate(&ctx, conf, &purge);
         }
     }
 }
@@ -221,7 +228,7 @@ void observe_unsafe(ngx_http_request_t* r, const LocConf* conf) noexcept {
     Ctx* ctx = get_ctx(r);
     const bool is_own = ctx != nullptr && ctx->step == Step::kPass && usable(ctx->zone);
     if (is_own) {
-        invalidate(ctx, conf);
+        invalidate_here(ctx, conf);
     }
     if (r == r->main) {
         invalidate_elsewhere(r, conf, is_own ? ctx->zone : nullptr);
@@ -241,7 +248,7 @@ void observe_response(ngx_http_request_t* r, const LocConf* conf) noexcept {
         compare_head(ctx);
     }
     // What the header alone cannot tell (size, tags, slab_no_cache) is left to the mark's short life.
-    if (ctx->under_mark && told_by_header(ctx->reason)) {
+    if (ctx->under_mark && http::mark_of(ctx->reason) != http::Mark::kByTime) {
         const http::Reason reason = judge_pass(r, conf);
         if (reason == http::Reason::kNone) {
             clear_mark(ctx->zone, mark_digest(ctx->digest, ctx->identity, mark_kind(r)));

@@ -1,4 +1,4 @@
-// ngx/request/accounting.h — what this worker counts. One word per counter in log, metrics and README.
+// ngx/request/accounting.h — what this worker counts (metric.def).
 //
 // The store keeps them per worker and sums on read; a count is one relaxed store on a line of this worker's own.
 #pragma once
@@ -12,37 +12,17 @@
 
 namespace slab_cache::ngx {
 
-// 64..191 are ours (shm/store.h).
+// 64..191 are ours (shm/store.h): those of metric.def, reasons, histograms.
 enum class Counter : uint32_t {
-    kHit = 64,
-    kMiss,
-    kExpired,
-    kStale,
-    kUpdating,
-    kRevalidated,
-    kBypass,
-    kPass,
-    kFills,
-    kBackgroundFills,
-    kFillsStored,
-    kFillsFailed,
-    kFillsRefused,
-    kWaits,
-    kBytesFromCache,
-    kBytesFromOrigin,
-    kOriginMs,
-    kSavedUs,
-    kCorrupt,
-    kPurges,
-    kPurgeSelectors,
-    kPushes,
-    kHitUs,
-    kMissUs,
-    kEarlyHints,
+    kBefore = 63,
+#define SLAB_COUNTED(enumerator, ...) enumerator,
+#include "ngx/request/metric.def"
+    kEnd,
     kReasonFirst = 100,     // + http::Reason
     kHitBucketFirst = 156,  // + bucket of cache/histogram.h
     kMissBucketFirst = 172,
 };
+static_assert(static_cast<uint32_t>(Counter::kEnd) <= 100, "rows of metric.def must fit below the reasons");
 static_assert(100 + http::kReasonCount <= 156, "reasons must fit below the histograms");
 static_assert(156 + cache::kBuckets <= 172 && 172 + cache::kBuckets <= 192);
 

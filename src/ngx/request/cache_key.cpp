@@ -11,7 +11,7 @@
 #include "http/syntax.h"
 #include "ngx/conf/credentials.h"
 #include "ngx/request/identity.h"
-#include "ngx/request/slice.h"
+#include "ngx/request/sliced_request.h"
 #include "ngx/zone/hit_for_miss.h"
 
 namespace slab_cache::ngx {
@@ -220,6 +220,12 @@ Bytes host_of(ngx_http_request_t* r) noexcept {
     }
     auto* cscf = static_cast<ngx_http_core_srv_conf_t*>(ngx_http_get_module_srv_conf(r, ngx_http_core_module));
     return view(cscf->server_name);
+}
+
+http::TargetUri target_of(ngx_http_request_t* r) noexcept {
+    const ngx_table_elt_t* host = r->headers_in.host;
+    return {is_https(r) ? Bytes("https") : Bytes("http"), host != nullptr ? view(host->value) : host_of(r),
+            view(r->unparsed_uri)};
 }
 
 namespace {

@@ -37,5 +37,7 @@ bool canonical_uri(ngx_http_request_t* r, const LocConf* conf, Bytes* uri) noexc
 // Host in lower case, without port (nginx's $host).
 Bytes host_of(ngx_http_request_t* r) noexcept;
 bool is_https(ngx_http_request_t* r) noexcept;
+// What the request was sent to, as its client wrote it: references in the answer are relative to it.
+http::TargetUri target_of(ngx_http_request_t* r) noexcept;
 
 }  // namespace slab_cache::ngx

@@ -27,6 +27,7 @@ namespace slab_cache::ngx {
 
 struct CloneFill;
 struct DirectFill;
+struct PassingPost;
 struct Relay;
 struct TierVisit;  // ngx/fill/tier_visit.h
 
@@ -61,7 +62,7 @@ struct ClientUrl {
     bool differs_inside() const noexcept { return !inner_path.empty(); }
 };
 
-// The part of a file that is asked for, where the request is about that alone (slice.h).
+// The part of a file that is asked for, where the request is about that alone (sliced_request.h).
 struct AskedPart {
     enum class By : uint8_t { kNobody, kClient, kSubrequest };  // the last: of nginx's slice module
     By by;
@@ -131,6 +132,7 @@ struct Ctx {
     bool is_passing;     // goes nginx's ordinary way, looked at
     bool under_mark;     // passes because the key was found uncacheable a moment ago
     bool fill_args_differ;
+    bool is_plain;  // reached by the URL as it is: a pushed object is for it
     ObjectAt object;
 
     // Step start: what is asked for. A fill copies it.
@@ -141,7 +143,6 @@ struct Ctx {
 
     // Steps start and lookup: under which key (cache_key.h, identity.h, find_object.h).
     uint64_t identity;
-    bool is_plain;  // reached by the URL as it is: a pushed object is for it
     Bytes url_key;  // of slot 0
     shm::Digest url_digest;
     Bytes key;  // primary, of the slot in use
@@ -153,8 +154,8 @@ struct Ctx {
     shm::Pin pin;                  // served, or to be
     cache::StoredResponse stored;  // the head of the entry decoded last
     uint32_t stored_ref;           // ... which is this one; 0 = none
+    bool stale_servable;           // should the origin fail,
     shm::Pin stale;                // what a revalidation started from
-    bool stale_servable;           // ... may be served should the origin fail
 
     shm::Ticket ticket;  // whose progress is watched; a fill may move it to its variant
     Waiter waiter;
@@ -163,7 +164,10 @@ struct Ctx {
     TierVisit* tier;                         // what the tier said before our own; nullptr: it was not asked
     CloneFill* fill;                         // our own, while it runs
     DirectFill* direct;                      // ... when this request itself asks the origin (direct_fill.h)
-    void (*leave_fills)(Ctx* ctx) noexcept;  // parts from these; set with the first of them
+    PassingPost* passing_post;               // its answer may be what GETs get (passing_post.h)
+    void (*leave_fills)(Ctx* ctx) noexcept;  // parts from all of these; set with the first of them
+    // What goes by to the client is copied; nullptr: it is not. Before the rest of the body filters.
+    void (*take_body)(ngx_http_request_t* r, Ctx* ctx, ngx_chain_t* in) noexcept;
     FromFill from_fill;
     ngx_uint_t error_status;  // what nginx answers with at Next::kError
 
@@ -208,7 +212,7 @@ inline bool has_object(const Ctx* ctx) noexcept { return ctx->pin || is_head_kep
 inline void set_step(Ctx* ctx, Step to, [[maybe_unused]] const char* from_where = __builtin_FUNCTION()) noexcept {
     [[maybe_unused]] ngx_log_t* log = ctx->request->connection->log;
 #if defined(SLAB_DEBUG)
-    if (!is_legal_move(ctx->step, to)) {
+    if (!base::is_legal_move(ctx->step, to)) {
         ngx_log_error(NGX_LOG_ALERT, log, 0, "slab_cache: illegal step %s -> %s, in %s()", row_of(ctx->step).name,
                       row_of(to).name, from_where);
         SLAB_DCHECK(false);

@@ -6,9 +6,11 @@
 #include "cache/variant_marker.h"
 #include "http/reuse.h"
 #include "cache/key.h"
+#include "cache/url.h"
 #include "ngx/request/accounting.h"
 #include "ngx/request/identity.h"
 #include "ngx/request/cache_key.h"
+#include "ngx/zone/listing.h"
 #include "ngx/zone/validity.h"
 
 namespace slab_cache::ngx {
@@ -24,7 +26,7 @@ Found find_one(Ctx* ctx, Bytes key, shm::Pin* pin) noexcept {
     }
     switch (validity_of(ctx->zone, url_of(ctx), *pin)) {
     case shm::Validity::kValid:
-        return Found::kFresh;
+        return Found::kUnpurged;
     case shm::Validity::kSoftPurged:
         return Found::kSoftPurged;
     case shm::Validity::kDoubted:
@@ -117,6 +119,12 @@ bool appeared_meanwhile(Ctx* ctx) noexcept {
     return news;
 }
 
+bool is_outdated_by_push(Ctx* ctx) noexcept {
+    cache::Url url;
+    return !cache::split_url(arena_of(ctx->request->pool), ctx->url.host, ctx->url.uri, &url) ||
+           is_pushed_since(ctx->zone, cache::url_selector(url, ctx->zone->store.secret()), shm::Store::asked(ctx->pin));
+}
+
 // The fill under the same lease streams: join it if its response is for requests like ours.
 bool join_stream(Ctx* ctx) noexcept {
     shm::Store& store = ctx->zone->store;
@@ -125,7 +133,7 @@ bool join_stream(Ctx* ctx) noexcept {
     }
     cache::HeadFixed answer;
     if (!is_of(ctx, ctx->pin) || validity_of(ctx->zone, url_of(ctx), ctx->pin) != shm::Validity::kValid ||
-        !cache::decode_facts(shm::Store::head(ctx->pin), &answer) ||
+        is_outdated_by_push(ctx) || !cache::decode_facts(shm::Store::head(ctx->pin), &answer) ||
         http::reuse(answer.facts, request_facts(ctx->request), ctx->conf->policy, now_sec()).kind !=
             http::ReuseKind::kFresh) {
         store.unpin(&ctx->pin);

@@ -13,10 +13,10 @@
 
 namespace slab_cache::ngx {
 
-enum class Found : uint8_t { kNothing, kFresh, kSoftPurged, kDoubted, kFailed };
+enum class Found : uint8_t { kNothing, kUnpurged, kSoftPurged, kDoubted, kFailed };
 
 // Pins the object for ctx->key in ctx->pin. Leaves ctx->digest and variant_key at what was found, or is to be filled.
-// kFresh says nothing about age: only that no purge covers it. kFailed: do without the cache.
+// kUnpurged says nothing about age. kFailed: do without the cache.
 Found find_object(Ctx* ctx) noexcept;
 
 // Leaves ctx->key at the slot in which its object lies, or would, beside the one with the key `taken`. Pins nothing. False: do

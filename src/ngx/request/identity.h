@@ -11,7 +11,7 @@
 //             they are for no GET, whatever the key's fields run into.
 // POST        the same: what a POST answers is for POSTs, whatever the key says of the method. What its origin says is for
 //             GETs too is stored a second time, as a GET's (post_copy.h).
-// Slices      the same: parts of files are for those who ask for this part (slice.h).
+// Slices      the same: parts of files are for those who ask for this part (sliced_request.h).
 // Pushed      an object that a client of the API stored has kPushedIdentity: it is for requests that reach a location by
 //             the URL as it is.
 // Cost        read_identity(): once a request. is_of(): the first selector of a pinned object.

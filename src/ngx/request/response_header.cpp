@@ -7,7 +7,7 @@
 #include "http/range.h"
 #include "http/validator.h"
 #include "ngx/request/controls.h"
-#include "ngx/request/slice.h"
+#include "ngx/request/sliced_request.h"
 
 namespace slab_cache::ngx {
 namespace {

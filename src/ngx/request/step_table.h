@@ -4,7 +4,7 @@
 // rows and aborts on one that is not there; in production a row is a name.
 #pragma once
 
-#include <cstdint>
+#include "base/moves.h"
 
 namespace slab_cache::ngx {
 
@@ -24,36 +24,26 @@ enum class Step : uint8_t {
     kPass,
 };
 
-template <typename... S>
-constexpr uint32_t steps(S... step) noexcept {
-    return (0U | ... | (1U << static_cast<unsigned>(step)));
-}
+using base::MoveRow;
 
-struct StepRow {
-    const char* name;
-    uint32_t after;  // steps()
-};
-
-inline constexpr uint32_t kAnyStep = ~0U;
-inline constexpr uint32_t kBeforeAnswer = steps(Step::kStart, Step::kBody, Step::kLookup, Step::kWait);
-inline constexpr StepRow kStepTable[] = {
+inline constexpr uint32_t kBeforeAnswer = base::from(Step::kStart, Step::kBody, Step::kLookup, Step::kWait);
+inline constexpr MoveRow kStepTable[] = {
     {"start", 0},
-    {"body", steps(Step::kStart)},
+    {"body", base::from(Step::kStart)},
     {"lookup", kBeforeAnswer},  // from lookup: an object appeared meanwhile
     {"wait", kBeforeAnswer},    // from start, body: bypassed, a fill runs
-    {"serve", steps(Step::kLookup, Step::kWait)},
-    {"relay", steps(Step::kWait)},
-    {"redirect", steps(Step::kWait)},
-    {"streaming", steps(Step::kAnswered)},                   // the header is sent, its handler returns
-    {"relaying", steps(Step::kAnswered, Step::kStreaming)},  // from streaming: the object outgrew the cache
-    {"answered", kAnyStep},                                  // nginx may take a request away at any step
+    {"serve", base::from(Step::kLookup, Step::kWait)},
+    {"relay", base::from(Step::kWait)},
+    {"redirect", base::from(Step::kWait)},
+    {"streaming", base::from(Step::kAnswered)},                   // the header is sent, its handler returns
+    {"relaying", base::from(Step::kAnswered, Step::kStreaming)},  // from streaming: the object outgrew the cache
+    {"answered", base::kFromAny},                                 // nginx may take a request away at any step
     {"direct", kBeforeAnswer},
-    {"asking", steps(Step::kDirect)},
+    {"asking", base::from(Step::kDirect)},
     {"pass", kBeforeAnswer},
 };
-static_assert(sizeof(kStepTable) / sizeof(kStepTable[0]) == static_cast<unsigned>(Step::kPass) + 1, "a row a step");
+static_assert(base::has_a_row_each(kStepTable, Step::kPass));
 
-constexpr const StepRow& row_of(Step step) noexcept { return kStepTable[static_cast<unsigned>(step)]; }
-constexpr bool is_legal_move(Step from, Step to) noexcept { return (row_of(to).after & steps(from)) != 0; }
+constexpr const MoveRow& row_of(Step step) noexcept { return kStepTable[static_cast<unsigned>(step)]; }
 
 }  // namespace slab_cache::ngx

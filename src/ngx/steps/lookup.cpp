@@ -21,7 +21,7 @@
 #include "ngx/answer/relay.h"
 #include "ngx/request/cache_key.h"
 #include "ngx/answer/serve.h"
-#include "ngx/request/slice.h"
+#include "ngx/request/sliced_request.h"
 #include "ngx/steps/step.h"
 #include "ngx/answer/serve_growing.h"
 
@@ -233,10 +233,10 @@ Next decide(Ctx* ctx, Found found) noexcept {
     }
     const int64_t now = now_sec();
     http::Reuse answer = http::reuse(stored->facts, request_facts(ctx->request), ctx->conf->policy, now);
-    if (found != Found::kFresh) {
+    if (found != Found::kUnpurged) {
         answer.kind = weakened(answer.kind, found);
     }
-    if (found == Found::kFresh && answer.kind != http::ReuseKind::kNo && was_asked_for(ctx)) {
+    if (found == Found::kUnpurged && answer.kind != http::ReuseKind::kNo && was_asked_for(ctx)) {
         store.touch(ctx->pin);
         serve_with(ctx, CacheStatus::kHit);
         return Next::kMore;

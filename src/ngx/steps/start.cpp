@@ -3,11 +3,12 @@
 
 #include "http/storable.h"
 #include "ngx/fill/clone_fill.h"
+#include "ngx/fill/passing_post.h"
 #include "ngx/request/identity.h"
 #include "ngx/steps/lookup.h"
 #include "ngx/zone/hit_for_miss.h"
 #include "ngx/request/cache_key.h"
-#include "ngx/request/slice.h"
+#include "ngx/request/sliced_request.h"
 #include "ngx/steps/step.h"
 
 namespace slab_cache::ngx {
@@ -125,6 +126,9 @@ Next start(Ctx* ctx) noexcept {
     if (!may) {
         ctx->status = CacheStatus::kNone;  // as in nginx: it was not looked for
         pass(ctx, may.reason);
+        if (may.reason == http::Reason::kMethod) {
+            note_passing_post(ctx);
+        }
         return Next::kMore;
     }
     if (no_slice != http::Reason::kNone) {

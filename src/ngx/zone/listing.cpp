@@ -135,6 +135,28 @@ bool is_unheard_since(Zone* zone, uint64_t selector, uint64_t purge_seq) noexcep
     return filter && filter.is_unheard_since(selector, purge_seq);
 }
 
+void note_push(Zone* zone, uint64_t selector, uint64_t birth) noexcept {
+    if (UserArea* area = user_area(zone)) {
+        cache::note_push(&area->pushed, selector, birth);
+    }
+}
+
+bool is_pushed_since(Zone* zone, uint64_t selector, uint64_t asked) noexcept {
+    const UserArea* area = user_area(zone);
+    return area != nullptr && cache::is_pushed_since(area->pushed, selector, asked);
+}
+
+uint32_t unheard_count(Zone* zone, uint64_t selector) noexcept {
+    const cache::UrlFilter filter = filter_of(zone);
+    return filter ? filter.unheard_count(selector) : 0;
+}
+
+void count_push(Zone* zone, uint64_t selector) noexcept {
+    if (const cache::UrlFilter filter = filter_of(zone)) {
+        filter.count_push(selector);
+    }
+}
+
 void list_all_under_way(Zone* zone) noexcept {
     for (ngx_queue_t* q = ngx_queue_head(&zone->under_way); q != ngx_queue_sentinel(&zone->under_way);
          q = ngx_queue_next(q)) {

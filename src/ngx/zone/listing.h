@@ -42,6 +42,16 @@ void take_over_unheard(Zone* zone, Zone* old) noexcept;
 // was unheard in between.
 void add_unheard(Zone* zone, uint64_t selector) noexcept;
 bool is_unheard_since(Zone* zone, uint64_t selector, uint64_t purge_seq) noexcept;
+// For what was asked for without having been listed (passing_post.h): list it, read the counter of purges, then this. Where it is
+// what it was before the origin was asked, neither did an invalidation of the URL go unheard since, nor was it pushed. Counts
+// those of some other URLs too; it wraps.
+uint32_t unheard_count(Zone* zone, uint64_t selector) noexcept;
+void count_push(Zone* zone, uint64_t selector) noexcept;  // before the push takes its birth
+
+// What was asked for before the URL's last push is neither stored nor joined after it, whether the pushed object is still
+// there or not.
+void note_push(Zone* zone, uint64_t selector, uint64_t birth) noexcept;
+bool is_pushed_since(Zone* zone, uint64_t selector, uint64_t asked) noexcept;
 
 void list_all_under_way(Zone* zone) noexcept;             // once a second: those under way stay listed
 void start_walking(Zone* zone, ngx_log_t* log) noexcept;  // a worker's part

@@ -11,13 +11,14 @@
 #include "base/atom.h"
 #include "cache/fleet_area.h"
 #include "cache/globs.h"
+#include "cache/push_times.h"
 #include "cache/sketch.h"
 #include "cache/url_filter.h"
 #include "ngx/zone/zone.h"
 
 namespace slab_cache::ngx {
 
-inline constexpr uint32_t kUserAreaVersion = 5;
+inline constexpr uint32_t kUserAreaVersion = 6;
 inline constexpr uint32_t kUserAreaBytes = 256 * 1024;
 
 struct UserArea {
@@ -29,6 +30,7 @@ struct UserArea {
     cache::GlobTable globs;                // purges by pattern, and by several tags
     cache::Sketch served;                  // routes by origin time saved (sampled)
     cache::Sketch lost;                    // routes by origin time spent, with the last reason
+    cache::PushTimes pushed;
 };
 static_assert(std::is_standard_layout_v<UserArea> && offsetof(UserArea, globs) == 64);
 static_assert(sizeof(UserArea) <= kUserAreaBytes);

@@ -52,4 +52,21 @@ shm::Validity validity_with_globs(Zone* zone, const UrlOf& where, const shm::Pin
     return validity;
 }
 
+bool is_valid_since(Zone* zone, const UrlOf& where, const cache::SelectorList& selectors, uint64_t birth) noexcept {
+    if (zone->priors != 0 && is_behind_on_globs(*zone)) {
+        import_globs(zone);
+    }
+    cache::Url url;
+    if (!cache::split_url(arena_of(where.pool), where.host, where.uri, &url)) {
+        return false;
+    }
+    // Rules first: one that went while they were read has purged its host before.
+    const UserArea* area = user_area(zone);
+    const bool by_rule =
+        area != nullptr &&
+        cache::judge_globs(area->globs, {url.host, url.path, url.args, selectors.data(), selectors.size()}, birth) !=
+            cache::GlobAnswer::kNone;
+    return !by_rule && zone->store.validity_of(selectors.data(), selectors.size(), birth) == shm::Validity::kValid;
+}
+
 }  // namespace slab_cache::ngx

@@ -9,6 +9,7 @@
 
 #include "ngx/glue/ngx.h"
 
+#include "cache/selector_list.h"
 #include "ngx/zone/user_area.h"
 #include "ngx/zone/zone.h"
 
@@ -34,5 +35,9 @@ inline shm::Validity validity_of(Zone* zone, const UrlOf& url, const shm::Pin& p
     }
     return validity_with_globs(zone, url, pin);
 }
+
+// Of what is no object yet: has anything purged it, or made it stale or doubtful, since `birth`? By the rules themselves, not by the
+// counters.
+bool is_valid_since(Zone* zone, const UrlOf& url, const cache::SelectorList& selectors, uint64_t birth) noexcept;
 
 }  // namespace slab_cache::ngx

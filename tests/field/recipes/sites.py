@@ -79,6 +79,12 @@ class Site:
         """The site's locations, with these directives of a cache."""
         return f"location / {{ {cache} {self.directives} }}"
 
+    def gunicorn(self, example, socket, application):
+        """The command that runs an example's application, and logs which steps it was asked."""
+        own = ["--chdir", EXAMPLES / example, "--bind", f"unix:{socket}", "--workers", "1", "--worker-tmp-dir", self.directory]
+        log = ["--access-logfile", self.asked_log, "--access-logformat", "%({x-step}i)s"]
+        return ["/usr/bin/python3", self.program, *own, *log, application]
+
     def clean_up(self):
         pass
 
@@ -189,23 +195,7 @@ class Django(Site):
     def run(self, socket, log):
         shutil.copy(self.fresh / "magazine.sqlite3", self.directory)
         return Application(
-            [
-                "/usr/bin/python3",
-                self.program,
-                "--chdir",
-                EXAMPLES / "django",
-                "--bind",
-                f"unix:{socket}",
-                "--workers",
-                "1",
-                "--worker-tmp-dir",
-                self.directory,
-                "--access-logfile",
-                self.asked_log,
-                "--access-logformat",
-                "%({x-step}i)s",
-                "magazine.wsgi",
-            ],
+            self.gunicorn("django", socket, "magazine.wsgi"),
             socket,
             log,
             self.directory,
@@ -373,23 +363,7 @@ class Api(Site):
 
     def run(self, socket, log):
         return Application(
-            [
-                "/usr/bin/python3",
-                self.program,
-                "--chdir",
-                EXAMPLES / "rest-api",
-                "--bind",
-                f"unix:{self.directory / 'api.sock'}",
-                "--workers",
-                "1",
-                "--worker-tmp-dir",
-                self.directory,
-                "--access-logfile",
-                self.asked_log,
-                "--access-logformat",
-                "%({x-step}i)s",
-                "api:app",
-            ],
+            self.gunicorn("rest-api", self.directory / 'api.sock', "api:app"),
             self.directory / "api.sock",
             log,
             self.directory,

@@ -75,10 +75,10 @@ def fresh_debian():
                 pytest.skip(f"debootstrap does not work here: {p.stdout[-300:]}")
             subprocess.run(["tar", "-C", d, "-cf", BASE, "."], check=True)
     path = pathlib.Path(tempfile.mkdtemp(prefix="sc_debian_"))
-    path.chmod(0o755)                   # it is the / of nginx's workers
     c = Chroot(path)
     try:
         subprocess.run(["tar", "-C", path, "-xf", BASE], check=True)
+        path.chmod(0o755)               # it is the / of nginx's workers; the archive has the mode of a temporary directory
         c.write("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n")
         c.run("chmod", "755", "/usr/sbin/policy-rc.d")
         c.write("/etc/resolv.conf", pathlib.Path("/etc/resolv.conf").read_text())

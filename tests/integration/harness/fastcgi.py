@@ -1,7 +1,8 @@
 """A FastCGI responder, just enough of the protocol: answers each request with what function(params) returns."""
 import socket
 import struct
-import threading
+
+from harness.listener import serve_each
 
 BEGIN, END, PARAMS, STDIN, STDOUT = 1, 3, 4, 5, 6
 
@@ -31,15 +32,7 @@ class FastCgi:
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(str(path))
         self.listener.listen(64)
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+        serve_each(self.listener, self._serve)
 
     def _serve(self, sock):
         stream, params = sock.makefile("rb"), b""

@@ -97,6 +97,14 @@ class Fleet:
         self.know_each_other(a, b)
         return a, b
 
+    def pair_by_proxy(self):
+        """The same; the first has a proxy of its own before Redis, which the test may cut."""
+        proxy = self.proxy()
+        a, b = self.node("a", servers=f"redis://{proxy.address}"), self.node("b")
+        self.know_each_other(a, b)
+        a.expect_log("no connection")
+        return proxy, a, b
+
     def know_each_other(self, *nodes):
         for n in nodes:
             others = [o.name for o in nodes if o is not n]

@@ -1,10 +1,10 @@
 """An origin that speaks HTTP/2 in the clear, as grpc_pass and proxy_http_version 2 ask it: one answer for each path, with trailers."""
 import socket
-import threading
 
 import h2.config
 import h2.connection
 import h2.events
+from harness.listener import serve_each
 
 
 class H2Origin:
@@ -15,15 +15,7 @@ class H2Origin:
         self.requests = []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+        serve_each(self.listener, self._serve)
 
     def _serve(self, sock):
         conn = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding="utf-8"))

@@ -292,9 +292,13 @@ bool doubts(FleetArea* area, uint64_t now_ms, uint64_t blind_ms) {
     return true;
 }
 
+// All that others purged was heard of up to then.
+struct HeardUpTo : Area {
+    explicit HeardUpTo(uint64_t ms) { raise_ms(&area->clear_ms, ms); }
+};
+
 TEST(FleetDoubt, comes_once_per_bound_while_something_may_be_unheard_of) {
-    Area a;
-    raise_ms(&a->clear_ms, 1000);
+    HeardUpTo a(1000);
     EXPECT_FALSE(doubts(a.area, 1999, 1000));
     EXPECT_TRUE(doubts(a.area, 2000, 1000));
     EXPECT_FALSE(doubts(a.area, 2001, 1000));
@@ -306,8 +310,7 @@ TEST(FleetDoubt, comes_once_per_bound_while_something_may_be_unheard_of) {
 }
 
 TEST(FleetDoubt, a_node_that_was_not_heard_of_is_reason_enough) {
-    Area a;
-    raise_ms(&a->clear_ms, 5000);
+    HeardUpTo a(5000);
     EXPECT_TRUE(note_node(a.area, "web2", {1, 0}, 4000, NodeState::kSilent));
     EXPECT_FALSE(doubts(a.area, 4900, 1000));
     EXPECT_TRUE(doubts(a.area, 5000, 1000));
@@ -324,8 +327,7 @@ TEST(FleetDoubt, without_any_contact_begins_at_once) {
 }
 
 TEST(FleetDoubt, is_one_worker_s_and_another_s_where_that_one_died) {
-    Area a;
-    raise_ms(&a->clear_ms, 1000);
+    HeardUpTo a(1000);
     EXPECT_TRUE(must_doubt(a.area, 2000, 1000));
     EXPECT_FALSE(must_doubt(a.area, 2199, 1000));
     EXPECT_TRUE(must_doubt(a.area, 2200, 1000));
@@ -335,8 +337,7 @@ TEST(FleetDoubt, is_one_worker_s_and_another_s_where_that_one_died) {
 }
 
 TEST(FleetDoubt, a_node_of_which_nothing_is_known_is_reason_enough) {
-    Area a;
-    raise_ms(&a->clear_ms, 5000);
+    HeardUpTo a(5000);
     EXPECT_TRUE(note_node(a.area, "web2", {1, 0}, 5000, NodeState::kLive));
     EXPECT_FALSE(doubts(a.area, 5001, 1000));
     a->node[0].version.store_relaxed(a->node[0].version.load_relaxed() | 1);  // its writer died

@@ -26,6 +26,14 @@ TEST(ReasonTable, a_number_that_is_no_reason_has_no_word) {
     EXPECT_EQ(reason_sentence(static_cast<Reason>(255)), "");
 }
 
+TEST(ReasonTable, only_what_a_response_itself_causes_marks_its_key) {
+    EXPECT_EQ(mark_of(Reason::kPrivate), Mark::kByHeader);
+    EXPECT_EQ(mark_of(Reason::kTooBig), Mark::kByTime);
+    EXPECT_EQ(mark_of(Reason::kBusy), Mark::kNo);
+    EXPECT_EQ(mark_of(Reason::kOriginError), Mark::kNo);
+    EXPECT_EQ(mark_of(static_cast<Reason>(255)), Mark::kNo);
+}
+
 TEST(ReasonTable, only_none_is_a_yes) {
     EXPECT_TRUE(Verdict{});
     EXPECT_FALSE(Verdict{Reason::kPrivate});

@@ -3,6 +3,7 @@
 
 #include "shm/layout.h"
 #include "support/expect_audit.h"
+#include "support/tagged.h"
 #include "support/zone_fixture.h"
 
 namespace slab_cache::test {
@@ -12,24 +13,6 @@ using shm::Pin;
 using shm::PurgeMode;
 using shm::Validity;
 using shm::Writer;
-
-Object tagged(const std::string& key, std::vector<std::string> tags) {
-    Object o;
-    o.key = key;
-    o.body = "body of " + key;
-    for (const std::string& t : tags) {
-        o.selectors.push_back(fingerprint(t));
-    }
-    return o;
-}
-
-Validity validity_of_key(Store& store, const std::string& key) {
-    Pin pin;
-    EXPECT_EQ(store.find(digest_of(key), key, &pin), Status::kOk);
-    const Validity v = store.validity(pin);
-    store.unpin(&pin);
-    return v;
-}
 
 void purge(Store& store, const std::string& tag, PurgeMode mode = PurgeMode::kHard) {
     const uint64_t fp = fingerprint(tag);

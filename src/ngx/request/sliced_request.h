@@ -1,4 +1,4 @@
-// ngx/request/slice.h — requests of locations that ask the origin in slices (nginx's slice module).
+// ngx/request/sliced_request.h — requests of locations that ask the origin in slices (nginx's slice module).
 //
 // What        The module asks for a large file part by part. $slice_range names the part; a subrequest of the client's asks
 //             for each part behind the first. Each part is an object of its own.

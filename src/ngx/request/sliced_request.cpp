@@ -1,6 +1,6 @@
 #include "ngx/glue/ngx.h"
 
-#include "ngx/request/slice.h"
+#include "ngx/request/sliced_request.h"
 
 #include "http/slice.h"
 #include "ngx/request/accounting.h"

@@ -1,0 +1,162 @@
+"""The page when something is the matter: what it tells, and pictures of it in build/screenshots, to be looked at."""
+import threading
+
+import pytest
+from harness.fleet import Fleet
+from harness.origin import Reply
+from harness.page import Page, browser, needs_browser  # noqa: F401 - a fixture
+from harness.wait import wait_until
+
+pytestmark = needs_browser
+API = "location /_cache/ { slab_cache_api write=on; }"
+
+
+class Loader:
+    """Threads that ask until the end: job(i) for i = 0, 1, 2, …"""
+
+    def __init__(self, job, pause=0.004, threads=2):
+        self.stop = threading.Event()
+        self.threads = [threading.Thread(target=self._run, args=(job, pause)) for _ in range(threads)]
+        for t in self.threads:
+            t.start()
+
+    def _run(self, job, pause):
+        i = 0
+        while not self.stop.is_set():
+            i += 1
+            try:
+                job(i)
+            except OSError:
+                pass
+            self.stop.wait(pause)
+
+    def end(self):
+        self.stop.set()
+        for t in self.threads:
+            t.join()
+
+
+@pytest.fixture
+def look(browser):      # noqa: F811
+    """look(nginx, job): the page while job goes on."""
+    opened, loaders = [], []
+
+    def at(n, job=None, **kw):
+        if job:
+            loaders.append(Loader(job, **kw))
+        browser.set_window_size(1280, 900)
+        opened.append(Page(browser, n))
+        return opened[-1]
+
+    yield at
+    for x in loaders:
+        x.end()
+    for x in opened:
+        x.close()
+
+
+def ask(n, path, method="GET", *headers):
+    return n.request(path, method, headers=headers, host=f"127.0.0.1:{n.port}")
+
+
+def verdict(page, words, deadline=60):
+    wait_until(lambda: words in page.text("verdict"), words, deadline)
+    wait_until(lambda: len(page.plot()) > 60 or not page.plot(), "a few seconds of plots", deadline)
+
+
+def test_busy_with_two_zones(nginx, origin, look):
+    slow = {"/account": "Cache-Control: private", "/search": "Set-Cookie: a=b", "/report": "Cache-Control: max-age=600"}
+    origin.handle("*", lambda r: Reply(b"x" * 3000, headers=["Cache-Control: max-age=600", "Surrogate-Key: red"]))
+    for path, header in slow.items():
+        origin.handle(path, lambda r, header=header: Reply("x", headers=[header], before=0.02))
+    nginx.start(zone="slab_cache_zone zone=one:16m; slab_cache_zone zone=pictures:8m;", workers=2, location=f"""
+        location / {{ slab_cache one; proxy_pass http://{origin.address}; }}
+        location /picture/ {{ slab_cache pictures; proxy_pass http://{origin.address}; }} {API}""")
+    page = look(nginx, lambda i: ask(nginx, "/report" if i % 3 == 0 else f"/picture/{i % 9}" if i % 5 == 0 else
+                                     f"/article/{i % 40}" if i % 23 else ("/account" if i % 2 else "/search?q=x")))
+    verdict(page, "All is well")
+    wait_until(lambda: "/account" in page.text("top") and "/search" in page.text("top"), "routes", 60)
+    assert page.find("#all").is_displayed() and "pictures" in page.text("zones")
+    page.type("url", f"{page.base}/article/7")
+    page.find("#explain button").click()
+    page.type("term", f"{page.base}/article/")
+    page.find("#search-go").click()
+    wait_until(lambda: "stored" in page.text("explain-says") and "objects" in page.text("search-says"), "answers")
+    page.pictures("busy")
+    # By a click on its name the other zone is shown.
+    page.driver.execute_script("document.querySelectorAll('#zones button')[1].click()")
+    wait_until(lambda: page.text("state").startswith("8.0 MB"), "the other zone")
+    assert page.errors() == []
+
+
+def test_an_origin_that_is_dead_is_red(nginx, origin, look):
+    origin.handle("*", lambda r: Reply(b"x" * 3000, headers=["Cache-Control: max-age=1, stale-if-error=600"]))
+    nginx.expect_log(r"connect\(\) failed")
+    nginx.start(workers=2, location=f"location / {{ slab_cache one; proxy_pass http://{origin.address}; }} {API}")
+    page = look(nginx, lambda i: ask(nginx, f"/article/{i % 40}" if i % 20 else f"/article/{i}"))
+    verdict(page, "All is well")
+    origin.stop()
+    verdict(page, "The origin fails")
+    wait_until(lambda: "got what is stale" in page.text("verdict") and page.text("k-stale").endswith("stale"), "stale answers are told", 60)
+    assert page.driver.find_elements("css selector", "#verdict .bad") and page.find("#k-failed").get_attribute("class") == "bad"
+    wait_until(lambda: page.driver.find_elements("css selector", "#c-rate .failures"), "the red line")
+    wait_until(lambda: "ORIGIN_ERROR" in page.text("reasons"), "the reason")
+    page.pictures("origin-dead")
+    assert page.errors() == []
+
+
+def test_a_zone_that_is_too_small_is_told(nginx, origin, look):
+    origin.handle("*", lambda r: Reply(b"x" * 60_000, headers=["Cache-Control: max-age=600"]))
+    nginx.start(zone="slab_cache_zone zone=one:2m;", location=f"location / {{ slab_cache one; proxy_pass http://{origin.address}; }} {API}")
+    page = look(nginx, lambda i: ask(nginx, f"/article/{i * 7919 % 500}"))
+    verdict(page, "The zone is too small")
+    assert page.text("k-age").startswith("the newest was") and float(page.text("k-evicted")) > 0
+    page.pictures("zone-too-small")
+    assert page.errors() == []
+
+
+def test_a_storm_of_purges_is_told(nginx, origin, look):
+    origin.handle("*", lambda r: Reply(b"x" * 3000, headers=["Cache-Control: max-age=600", "Surrogate-Key: red"]))
+    nginx.start(zone="slab_cache_zone zone=one:16m purge_records=128;", location=f"""
+        location / {{ slab_cache one; slab_cache_purge PURGE from 127.0.0.1; proxy_pass http://{origin.address}; }} {API}""")
+
+    def job(i):
+        ask(nginx, f"/article/{i % 40}")
+        tags = " ".join(f"tag-{threading.get_ident()}-{i}-{k}" for k in range(100))
+        assert ask(nginx, "/", "PURGE", f"Surrogate-Key: {tags}").status == 200
+
+    page = look(nginx, job)
+    verdict(page, "Purges come faster than the zone remembers them")
+    assert float(page.text("k-purged")) > 0
+    page.pictures("purge-storm")
+    assert page.errors() == []
+
+
+def test_an_empty_zone_says_so(nginx, origin, look):
+    nginx.start(location=f"location / {{ slab_cache one; proxy_pass http://{origin.address}; }} {API}")
+    page = look(nginx)
+    verdict(page, "No request has come here yet")
+    page.pictures("empty")
+    assert page.errors() == []
+
+
+def test_a_fleet_is_shown_with_who_is_silent(look):
+    fleet = Fleet()
+    try:
+        a, b = fleet.pair()
+        a.fill("/x")
+        page = look(a, lambda i: ask(a, f"/article/{i % 40}"), pause=0.02)
+        wait_until(lambda: page.find("#fleet").is_displayed() and "Connected to" in page.text("fleet-says"), "the fleet", 30)
+        assert page.text("nodes").startswith("b ") and "as node a" in page.text("fleet-name")
+        verdict(page, "All is well")
+        page.pictures("fleet")
+        fleet.redis.stop()
+        wait_until(lambda: "Not connected" in page.text("fleet-says"), "the server is gone", 60)
+        verdict(page, "does not hear of purges on other machines")
+        assert page.find("#fleet-says").get_attribute("class") == "bad" and page.errors() == []
+        page.pictures("fleet-without-server")
+        page.close()
+        b.expect_log("slab_cache")
+        a.expect_log("slab_cache")
+    finally:
+        fleet.stop()
