@@ -72,7 +72,6 @@ struct Length {
 struct Reading {
     TierValue* out;
     Length length;
-    bool has_position = false;
     bool has_born = false;
     int64_t born = 0;
 };
@@ -83,8 +82,8 @@ void add_position(Reading* r, Bytes value) noexcept {
     if (!parse_stream_id(value, &id)) {
         id = {};
     }
-    r->out->position = !r->has_position || id < r->out->position ? id : r->out->position;
-    r->has_position = true;
+    r->out->position = !r->out->has_position || id < r->out->position ? id : r->out->position;
+    r->out->has_position = true;
 }
 
 bool add_born(Reading* r, Bytes value) noexcept {

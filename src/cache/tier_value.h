@@ -55,9 +55,10 @@ struct TierValue {
 
     uint16_t status = 0;
     Bytes body;
-    Bytes key;       // empty: it does not say
-    Bytes identity;  // the same
-    StreamId position;
+    Bytes key;          // empty: it does not say
+    Bytes identity;     // the same
+    StreamId position;  // none where it says none, or one that is no id
+    bool has_position = false;
     Bytes spec[kMaxTierSpecs];
     uint32_t specs = 0;
 

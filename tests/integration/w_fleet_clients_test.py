@@ -141,7 +141,7 @@ def test_push_at_a_position_that_nobody_remembers_is_refused(fleet, purger):
         push(fleet, "1-1")
     fleet.redis.call("FLUSHALL")
     wait_until(a.gaps, "it is a gap")
-    for wrong in ("now", "12"):
+    for wrong in ("now", "12", "12-x"):
         with pytest.raises(slab_cache.Refused) as e:
             push(fleet, wrong)
         assert e.value.status == 400

@@ -5,6 +5,8 @@
 #include <jansson.h>
 
 #include "cache/key.h"
+#include "cache/tier_key.h"
+#include "cache/tier_value.h"
 #include "http/cross_origin.h"
 #include "cache/push_request.h"
 #include "cache/variant_marker.h"
@@ -26,13 +28,15 @@ namespace slab_cache::ngx {
 namespace {
 
 constexpr Bytes kRequestPrefix = "X-Request-";
+constexpr Bytes kPosition = "Slab-Position";
 
 struct Push {
     Call* call;
     Target target;
     http::Field* line;  // what is stored
     size_t lines;
-    http::Field* asked;  // what a request says that gets it, as far as the response varies on it
+    cache::TierValue* value;  // the body is a whole response, which says all of itself; else nullptr
+    http::Field* asked;       // what a request says that gets it, as far as the response varies on it
     size_t asked_count;
     uint64_t fence;  // as given; 0: none
     bool is_fenced;
@@ -50,6 +54,11 @@ bool bad(Push* p, Bytes detail) noexcept { return refuse(p, NGX_HTTP_BAD_REQUEST
 
 bool has_prefix(Bytes name, Bytes prefix) noexcept {
     return name.size() > prefix.size() && base::equal_nocase(base::slice(name, 0, prefix.size()), prefix);
+}
+
+bool is_whole_response(ngx_http_request_t* r) noexcept {
+    const Bytes type = request_fields(r).get("Content-Type");
+    return base::equal_nocase(http::trim(base::slice(type, 0, type.find(';'))), "message/http");
 }
 
 // What curl says of every body that it was given on its command line.
@@ -85,21 +94,56 @@ bool read_fields(Push* p) noexcept {
     return true;
 }
 
+// Two words for one thing would leave one of them out.
+bool is_said_once(Push* p) noexcept {
+    for (const http::Field& field : request_fields(p->call->request)) {
+        const bool is_type = base::equal_nocase(field.name, "Content-Type");
+        if (http::is_tag_field(field.name) || base::equal_nocase(field.name, http::kCacheGroups) ||
+            base::equal_nocase(field.name, kPosition) || (!is_type && !http::pushed_name(field.name).empty())) {
+            return bad(p,
+                       "with message/http the body says all of the response, tags too; no field of the request does");
+        }
+    }
+    return true;
+}
+
+bool read_value(Push* p) noexcept {
+    ngx_http_request_t* r = p->call->request;
+    if (!is_whole_response(r)) {
+        return true;
+    }
+    p->value = pool_new<cache::TierValue>(r->pool);
+    if (p->value == nullptr) {
+        return refuse(p, NGX_HTTP_INTERNAL_SERVER_ERROR, "out of memory", {});
+    }
+    const cache::ValueFault fault = cache::read_tier_value(p->call->body, wall_sec(), p->value);
+    if (fault != cache::ValueFault::kNone) {
+        return bad(p, cache::fault_sentence(fault));
+    }
+    return is_said_once(p) && (!p->value->is_marker() || bad(p, "Slab-Vary makes it no response"));
+}
+
+// What is to be stored, and of which status.
+http::Response response_of(const Push* p) noexcept {
+    if (p->value != nullptr) {
+        return {p->value->status, p->value->fields(), wall_sec(), wall_sec()};
+    }
+    return {NGX_HTTP_OK, {p->line, p->lines}, wall_sec(), wall_sec()};
+}
+
 bool read_response(Push* p) noexcept {
     ngx_http_request_t* r = p->call->request;
-    uint16_t status = NGX_HTTP_OK;
+    Message& m = p->message;
+    m.response = response_of(p);
     int64_t ttl = 0;
     Bytes text;
-    if (query_argument(r, "status", &text) && !http::read_pushed_status(text, &status)) {
+    if (query_argument(r, "status", &text) && !http::read_pushed_status(text, &m.response.status)) {
         return bad(p, "status= is a number from 200 to 599");
     }
     const bool has_ttl = query_argument(r, "ttl", &text);
     if (has_ttl && !http::read_pushed_ttl(text, &ttl)) {
         return bad(p, "ttl= is a positive number of seconds");
     }
-    Message& m = p->message;
-    m.lines = {p->line, p->lines};
-    m.response = {status, m.lines, wall_sec(), wall_sec()};
     m.freshness = http::evaluate_freshness(m.response, p->call->conf->policy, static_cast<uint32_t>(ngx_random()));
     if (has_ttl) {
         m.freshness.lifetime_sec = ttl;
@@ -111,6 +155,12 @@ bool read_response(Push* p) noexcept {
     const http::Verdict verdict = http::storable(request, m.response, m.freshness, p->call->conf->policy);
     return verdict ||
            refuse(p, 422, "not storable", http::reason_sentence(verdict.reason), http::reason_word(verdict.reason));
+}
+
+bool is_value_of(const Push* p, Bytes key) noexcept {
+    Bytes text;
+    return p->value == nullptr || p->value->key.empty() ||
+           (cache::tier_text(arena_of(p->call->request->pool), key, true, &text) && p->value->key == text);
 }
 
 bool find_key(Push* p) noexcept {
@@ -126,6 +176,9 @@ bool find_key(Push* p) noexcept {
             key,
             {p->asked, p->asked_count},
             &p->call->conf->policy};
+    if (!is_value_of(p, key)) {
+        return bad(p, "Slab-Key is another URL's");
+    }
     if (!find_place(m.of, m.response.fields, &m.place, &reason)) {
         return refuse(p, 422, "not storable", http::reason_sentence(reason), http::reason_word(reason));
     }
@@ -158,13 +211,18 @@ bool read_fence(Push* p) noexcept {
 // The counter that the stream's position comes to here. Where the zone has not read up to there, or does not remember, nothing is
 // known of the purges since.
 bool read_position(Push* p) noexcept {
-    const http::Field* field = request_fields(p->call->request).find("Slab-Position");
-    if (field == nullptr) {
+    const http::Field* field = request_fields(p->call->request).find(kPosition);
+    cache::StreamId id;
+    if (p->value != nullptr ? !p->value->has_position : field == nullptr) {
         return true;
     }
+    if (p->value != nullptr) {
+        id = p->value->position;
+    } else if (!cache::parse_stream_id(http::trim(field->value), &id)) {
+        id = {};
+    }
     const cache::FleetArea* area = p->call->zone->fleet != nullptr ? fleet_of(p->call->zone) : nullptr;
-    cache::StreamId id;
-    if (area == nullptr || !cache::parse_stream_id(http::trim(field->value), &id)) {
+    if (area == nullptr || !id) {
         return bad(p, "Slab-Position is the id of an entry of the fleet's stream, for zones with fleet=");
     }
     cache::FleetPosition here;
@@ -201,8 +259,12 @@ bool complete_message(Push* p) noexcept {
     Message& m = p->message;
     m.url = p->target.url;
     m.identity = kPushedIdentity;
+    m.body = p->value != nullptr ? p->value->body : p->call->body;
+    m.lines = m.response.fields;
     m.tagged = request_fields(p->call->request);
-    m.body = p->call->body;
+    if (p->value != nullptr && !take_lines(&m, p->value->fields())) {
+        return refuse_message(p, http::Reason::kInternal);
+    }
     return refuse_message(p, collect_message_selectors(&m)) && refuse_message(p, build_message_head(&m));
 }
 
@@ -312,7 +374,7 @@ bool store(Push* p) noexcept {
 
 bool is_push_field(Bytes name) noexcept {
     return !http::pushed_name(name).empty() || has_prefix(name, kRequestPrefix) || http::is_tag_field(name) ||
-           base::equal_nocase(name, "If-Purge-Seq") || base::equal_nocase(name, "Slab-Position");
+           base::equal_nocase(name, "If-Purge-Seq") || base::equal_nocase(name, kPosition);
 }
 
 ngx_int_t push_entry(Call* call) noexcept {
@@ -332,7 +394,7 @@ ngx_int_t push_entry(Call* call) noexcept {
         (void) bad(p, kBadTarget);
         return p->answered;
     }
-    if (!read_fields(p) || !read_response(p) || !find_key(p) || !read_fence(p) || !read_position(p) ||
+    if (!read_fields(p) || !read_value(p) || !read_response(p) || !find_key(p) || !read_fence(p) || !read_position(p) ||
         !complete_message(p) || !is_served(p) || !store(p)) {
         return p->answered;
     }

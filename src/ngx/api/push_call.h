@@ -4,6 +4,8 @@
 //             ETag, Last-Modified, Link and Location are taken as they are, any other field under the prefix X-Response-.
 //             Surrogate-Key, Cache-Tag, xkey and Cache-Groups name its tags. ?status= (200), ?ttl= in seconds (over all that
 //             the fields say). It is stored under the default key of the URL.
+// Whole       With Content-Type: message/http the body is the whole response, as it lies in a store before the origin
+//             (cache/tier_value.h): status, fields, tags, position; then no field of the request says any of that.
 // Variants    Where the response has Vary, X-Request-<Field> says what the requests have in <Field> that are to get it; a field of
 //             Vary that is not given is one that they do not have. Normalised and keyed as for a fill (http/vary.h, variants.h).
 // Fence       If-Purge-Seq: n says that what the body was made of was read after purge n: 412 if a purge of its URL, prefixes,

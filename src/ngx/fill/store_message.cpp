@@ -4,6 +4,7 @@
 
 #include "cache/key.h"
 #include "cache/stored_head.h"
+#include "cache/variant_marker.h"
 #include "http/date.h"
 #include "http/storable.h"
 #include "http/syntax.h"
@@ -13,6 +14,41 @@
 #include "ngx/zone/user_area.h"
 
 namespace slab_cache::ngx {
+namespace {
+
+bool is_accel(Bytes name) noexcept {
+    constexpr Bytes kAccel = "X-Accel-";
+    return name.size() > kAccel.size() && base::equal_nocase(base::slice(name, 0, kAccel.size()), kAccel);
+}
+
+}  // namespace
+
+bool take_lines(Message* m, const http::Fields& all) noexcept {
+    // A field may be a tag's and a control's.
+    auto* lines = static_cast<http::Field*>(ngx_palloc(m->of.url.pool, (2 * all.size + 1) * sizeof(http::Field)));
+    size_t n = 0;
+    if (lines == nullptr) {
+        return false;
+    }
+    for (const http::Field& field : all) {
+        const bool is_tag = http::is_tag_field(field.name) || http::is_tag_field(field.name, m->of.policy->tags);
+        if (is_tag && !field.value.empty()) {
+            lines[n++] = {kKeptTags, field.value};
+            m->flags |= cache::kControlsFlag;
+        } else if (!is_tag && !is_accel(field.name) && !base::equal_nocase(field.name, "Age")) {
+            lines[n++] = field;
+        }
+        for (const Control& c : kControls) {
+            if (base::equal_nocase(field.name, c.field) && !http::ignores(*m->of.policy, c.ignored_by_us)) {
+                lines[n++] = {c.kept, field.value};
+                m->flags |= cache::kControlsFlag;
+            }
+        }
+    }
+    m->lines = {lines, n};
+    m->tagged = all;
+    return true;
+}
 
 bool is_encoding_asked_for(const Message& m) noexcept {
     for (const http::Field& line : m.response.fields.lines("Content-Encoding")) {

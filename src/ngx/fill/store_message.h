@@ -39,6 +39,9 @@ struct Message {
     Bytes head;
 };
 
+// `lines` and `tagged` of a whole message's fields: what nginx hides of an upstream's answer is hidden here; what it does because of
+// it is kept (controls.h). False when memory ran out. REQUIRES `of`.
+bool take_lines(Message* m, const http::Fields& all) noexcept;
 // A coding in it is one that the request takes, and its variant stands for.
 bool is_encoding_asked_for(const Message& m) noexcept;
 // kNone, kTooManyTags, kInternal. REQUIRES `selectors` empty.

@@ -59,40 +59,6 @@ bool judge(Taking* t, TierMiss* miss) noexcept {
     return m.freshness.fresh_until > wall_sec();
 }
 
-bool is_accel(Bytes name) noexcept {
-    constexpr Bytes kAccel = "X-Accel-";
-    return name.size() > kAccel.size() && base::equal_nocase(base::slice(name, 0, kAccel.size()), kAccel);
-}
-
-// What nginx hides of an upstream's answer is hidden here; what it does because of it is kept (controls.h).
-bool choose_lines(Taking* t) noexcept {
-    Message& m = t->message;
-    const http::Fields all = t->value.fields();
-    auto* lines = static_cast<http::Field*>(ngx_palloc(t->place.of.url.pool, (all.size + 1) * sizeof(http::Field)));
-    size_t n = 0;
-    if (lines == nullptr) {
-        return false;
-    }
-    for (const http::Field& field : all) {
-        const bool is_tag = http::is_tag_field(field.name) || http::is_tag_field(field.name, m.of.policy->tags);
-        if (is_tag && field.value.size() > 0) {
-            lines[n++] = {kKeptTags, field.value};
-            m.flags |= cache::kControlsFlag;
-        } else if (!is_tag && !is_accel(field.name) && !base::equal_nocase(field.name, "Age")) {
-            lines[n++] = field;
-        }
-        for (const Control& c : kControls) {
-            if (base::equal_nocase(field.name, c.field) && !http::ignores(*m.of.policy, c.ignored_by_us)) {
-                lines[n++] = {c.kept, field.value};
-                m.flags |= cache::kControlsFlag;
-            }
-        }
-    }
-    m.lines = {lines, n};
-    m.tagged = all;
-    return true;
-}
-
 // Under a variant's key what that variant varies on, and nothing else; under the URL's what does not vary at all.
 bool find_variant(Taking* t, Bytes spec, TierMiss* miss) noexcept {
     Message& m = t->message;
@@ -156,7 +122,7 @@ bool fill_in(Taking* t) noexcept {
     }
     m.identity = t->place.identity;
     m.body = t->value.body;
-    return choose_lines(t) && collect_message_selectors(&m) == http::Reason::kNone &&
+    return take_lines(&m, t->value.fields()) && collect_message_selectors(&m) == http::Reason::kNone &&
            build_message_head(&m) == http::Reason::kNone;
 }
 
