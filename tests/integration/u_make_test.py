@@ -126,11 +126,6 @@ def test_packages_start_no_service_while_they_are_installed(tmp_path):
     assert not (tmp_path / "policy-rc.d").exists()
 
 
-def test_a_service_that_came_for_tests_alone_does_not_start_at_the_next_boot(tmp_path):
-    assert run(DEPS, "test", **machine(tmp_path))[0] == 0
-    assert "systemctl -q disable memcached.service\n" in (tmp_path / "asked").read_text()
-
-
 def test_the_word_against_services_goes_also_where_the_installation_fails(tmp_path):
     code, _ = run(DEPS, "run", **machine(tmp_path, apt=1))
     assert code != 0 and "policy says 101" in (tmp_path / "asked").read_text() and not (tmp_path / "policy-rc.d").exists()
