@@ -15,6 +15,8 @@ ZONES = {
     "anonymous": ("slab_cache_zone zone=one:16m;", "slab_cache_zone zone=one:16m;"),
     "anonymous, resized": ("slab_cache_zone zone=one:16m;", "slab_cache_zone zone=one:24m;"),
     "into a file": ("slab_cache_zone zone=one:16m;", "slab_cache_zone zone=one:16m file={slab};"),
+    "out of a file": ("slab_cache_zone zone=one:16m file={slab};", "slab_cache_zone zone=one:16m;"),
+    "into another file": ("slab_cache_zone zone=one:16m file={slab};", "slab_cache_zone zone=one:16m file={slab}2;"),
     "file, resized": ("slab_cache_zone zone=one:16m file={slab};", "slab_cache_zone zone=one:24m file={slab};"),
 }
 PURGES = {
@@ -53,6 +55,14 @@ def site(cached, origin):
             daemon.__exit__()
 
 
+@pytest.fixture
+def orphans():
+    pids = []
+    yield pids
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+
+
 def entries(n):
     return json.loads(n.get("/_cache/v1/zones/one").body)["entries"]
 
@@ -77,11 +87,11 @@ def by(d, master, path, *args, **kw):
                 os.kill(int(pid), signal.SIGCONT)
 
 
-@pytest.mark.parametrize("zones, cache", [*((z, "HIT") for z in ZONES if z != "file, resized"), ("file, resized", "MISS")])
-def test_objects_come_along_but_out_of_a_file_of_another_size(site, zones, cache):
+@pytest.mark.parametrize("zones", ZONES)
+def test_objects_come_along(site, zones):
     d = site(zones)
     d.upgrade()
-    assert by(d, d.pids[1], "/dir/a").cache == cache
+    assert by(d, d.pids[1], "/dir/a").cache == "HIT"
 
 
 @pytest.mark.parametrize("what", PURGES)
@@ -110,6 +120,30 @@ def test_purge_by_an_old_worker_holds_in_the_new_nginx(site, zones, what):
     by(d, d.pids[0], path, "PURGE", headers=lines)
     d.end(d.pids[0])
     assert d.n.get("/dir/a").text == str(int(before) + 2)
+
+
+@pytest.mark.parametrize("how", (signal.SIGTERM, signal.SIGKILL))
+@pytest.mark.parametrize("zones", ZONES)
+def test_purges_hold_in_an_upgrade_after_a_way_back(site, orphans, zones, how):
+    """What the binary that left has put at the file's path is nobody's zone."""
+    d = site(zones)
+    d.upgrade()
+    by(d, d.pids[1], "/dir/a")
+    if how == signal.SIGKILL:
+        d.n.expect_log("exited on signal 9")
+        orphans += [int(p) for p in workers_of(d.pids[1])]      # in that zone
+        for pid in orphans:
+            os.kill(pid, signal.SIGSTOP)
+    d.end(d.pids[1], how)
+    d.n.purge("/dir/a")
+    d.upgrade()
+    again = by(d, d.pids[1], "/dir/a")
+    before = int(again.text)
+    assert (before, again.cache) != (1, "HIT")
+    assert by(d, d.pids[1], "/dir/a", "PURGE").status == 200
+    assert by(d, d.pids[0], "/dir/a").text == str(before + 1)
+    assert by(d, d.pids[0], "/dir/a", "PURGE").status == 200
+    assert by(d, d.pids[1], "/dir/a").text == str(before + 2)
 
 
 @pytest.mark.parametrize("zones", ZONES)

@@ -251,17 +251,6 @@ def test_binary_upgrade_rolled_back_by_the_book_keeps_the_zone(warm):
         assert {n.get("/a").cache for _ in range(10)} == {"HIT"}
 
 
-def test_binary_upgrade_to_another_size_starts_cold(warm):
-    with daemon(warm) as d:
-        n = d.n
-        n.get("/a")
-        n.write(n.text.replace("zone=one:16m", "zone=one:20m"))
-        d.upgrade()
-        d.end(d.pids[0])
-        assert (n.get("/a").cache, n.get("/a").cache) == ("MISS", "HIT")
-        assert said(n, "its size is not the zone's; starting cold")
-
-
 def test_second_binary_upgrade_works_as_the_first(warm):
     with daemon(warm) as d:
         d.n.get("/a")

@@ -11,6 +11,7 @@
 #include "ngx/conf/conf.h"
 #include "ngx/zone/succession.h"
 #include "ngx/zone/zone.h"
+#include "ngx/zone/zone_place.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -28,7 +29,35 @@ bool name_of(const Zone& zone, char* out) noexcept {
     return true;
 }
 
-// Calls fn(fd, name behind "/memfd:") for each memfd of ours that the next binary would get.
+constexpr Bytes kMemfd = "/memfd:";
+constexpr Bytes kGone = " (deleted)";
+
+// What the old binary handed on: of a memfd the name alone.
+struct HandedOn {
+    int fd;
+    Bytes zone;
+    Bytes path;
+};
+
+bool read_memfd(Bytes link, HandedOn* out) noexcept {
+    if (!base::starts_with(link, kMemfd) || !base::starts_with(base::slice(link, kMemfd.size()), kPrefix)) {
+        return false;
+    }
+    out->zone = base::slice(link, kMemfd.size() + sizeof(kPrefix) - 1);
+    return true;
+}
+
+bool read_file(Bytes link, FileHeader* header, HandedOn* out) noexcept {
+    struct stat st;
+    if (fstat(out->fd, &st) == -1 || !S_ISREG(st.st_mode) || !read_header(out->fd, header)) {
+        return false;
+    }
+    out->zone = zone_name(*header);
+    out->path = link;
+    return true;
+}
+
+// Calls fn(HandedOn) for each zone's memory that the next binary would get.
 template <class Fn>
 void each_handed_on(Fn fn) noexcept {
     DIR* list = opendir("/proc/self/fd");
@@ -38,23 +67,36 @@ void each_handed_on(Fn fn) noexcept {
             closedir(list);
             return;
         }
-        char target[kMostName + 64];
+        char target[NGX_MAX_PATH];
         const ssize_t n = readlinkat(dirfd(list), entry->d_name, target, sizeof(target));
         Bytes link(target, n > 0 ? static_cast<size_t>(n) : 0);
-        constexpr Bytes kMemfd = "/memfd:";
-        constexpr Bytes kGone = " (deleted)";
-        if (!base::starts_with(link, kMemfd) || link.size() < kMemfd.size() + kGone.size()) {
-            continue;
-        }
-        link = base::slice(link, kMemfd.size(), link.size() - kMemfd.size() - kGone.size());
-        const int fd = atoi(entry->d_name);
-        if (base::starts_with(link, kPrefix) && (fcntl(fd, F_GETFD) & FD_CLOEXEC) == 0) {
-            fn(fd, link);
+        link = base::ends_with(link, kGone) ? base::slice(link, 0, link.size() - kGone.size()) : link;
+        FileHeader header;
+        HandedOn one = {atoi(entry->d_name), {}, {}};
+        if ((fcntl(one.fd, F_GETFD) & FD_CLOEXEC) == 0 && (read_memfd(link, &one) || read_file(link, &header, &one))) {
+            fn(one);
         }
     }
 }
 
-bool is_first_cycle() noexcept { return ngx_inherited != 0 && earlier_conf() == nullptr; }
+bool is_first_cycle() noexcept { return ngx_inherited != 0 && earlier_conf() == nullptr && !ngx_test_config; }
+
+// The old binary's memory of this zone; -1: there is none. By name, or, where it was renamed, by its file.
+int find_inherited(const Zone& zone) noexcept {
+    int by_name = -1;
+    int by_path = -1;
+    if (!is_first_cycle()) {
+        return -1;
+    }
+    each_handed_on([&](const HandedOn& one) {
+        if (one.fd == zone.memory - 1) {
+            return;
+        }
+        by_name = one.zone == view(zone.name) ? one.fd : by_name;
+        by_path = zone.file.path.len != 0 && one.path == view(zone.file.path) ? one.fd : by_path;
+    });
+    return by_name != -1 ? by_name : by_path;
+}
 
 size_t size_of(int fd) noexcept {
     struct stat st;
@@ -105,33 +147,30 @@ void keep_shared_memory(Zone* zone, const Zone& old) noexcept {
     zone->memory = fd + 1;
 }
 
+void hand_on_file(Zone* zone) noexcept {
+    char path[sizeof("/proc/self/fd/") + NGX_INT_T_LEN];
+    *ngx_sprintf(reinterpret_cast<u_char*>(path), "/proc/self/fd/%d", zone->file.fd) = '\0';
+    zone->memory = open(path, O_RDWR) + 1;
+}
+
 void close_shared_memory(void* data) noexcept {
     auto* zone = static_cast<Zone*>(data);
     if (zone->memory != 0) {
         close(zone->memory - 1);
         zone->memory = 0;
     }
-    if (zone->heir_of != 0) {
-        close(zone->heir_of - 1);
-        zone->heir_of = 0;
-    }
 }
 
-void note_inherited_file(Zone* zone, int fd) noexcept {
-    if (is_first_cycle()) {
-        zone->heir_of = fcntl(fd, F_DUPFD_CLOEXEC, 0) + 1;
-    }
+bool has_heritage(const Zone& zone) noexcept { return find_inherited(zone) != -1; }
+
+bool is_inherited_elsewhere(const Zone& zone, dev_t device, ino_t inode) noexcept {
+    const int fd = find_inherited(zone);
+    struct stat st;
+    return fd != -1 && (fstat(fd, &st) == -1 || st.st_dev != device || st.st_ino != inode);
 }
 
 bool open_inherited(const Zone& zone, Zone* old, ngx_log_t* log) noexcept {
-    char name[kMostName];
-    if (!is_first_cycle() || ngx_test_config || !name_of(zone, name)) {
-        return false;
-    }
-    const int own = zone.memory - 1;
-    int fd = zone.heir_of - 1;
-    each_handed_on(
-        [&](int other, Bytes called) { fd = fd == -1 && other != own && called == Bytes(name) ? other : fd; });
+    const int fd = find_inherited(zone);
     if (fd == -1) {
         return false;
     }
@@ -153,17 +192,17 @@ void close_inherited(Zone* old) noexcept {
 }
 
 void drop_heritage(ngx_cycle_t* cycle) noexcept {
-    if (!is_first_cycle() || ngx_test_config || cycle->conf_ctx[ngx_http_module.index] == nullptr) {
+    if (!is_first_cycle() || cycle->conf_ctx[ngx_http_module.index] == nullptr) {
         return;
     }
     auto* mcf = static_cast<MainConf*>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_slab_cache_module));
-    each_handed_on([&](int fd, Bytes) {
+    each_handed_on([&](const HandedOn& one) {
         for (ngx_uint_t i = 0; i < mcf->zones.nelts; i++) {
-            if (static_cast<Zone**>(mcf->zones.elts)[i]->memory == fd + 1) {
+            if (static_cast<Zone**>(mcf->zones.elts)[i]->memory == one.fd + 1) {
                 return;
             }
         }
-        close(fd);
+        close(one.fd);
     });
 }
 

@@ -277,9 +277,6 @@ ngx_int_t take_over_from(Zone* zone, Zone* old, ngx_log_t* log) noexcept {
     list_all_in_priors(*zone);
     take_over_unheard(zone, old);
     copy_patterns(zone, old, marks);
-    if (zone->heir_of != 0) {
-        return NGX_OK;  // a file of another size starts cold, as after a restart; the purges are what matters
-    }
     const shm::Carried carried = carry(zone, *old, started_ms);
     if (old->shm_zone != nullptr ? !is_sound(*old) : !old->store.is_intact()) {
         (void) zone->store.purge_all_now(
@@ -339,8 +336,10 @@ void drop_priors(void* data) noexcept {
 }
 
 bool is_elsewhere(const Zone& zone) noexcept {
+    const ZoneFile& found = zone.file;
     const Zone* old = predecessor(zone);
-    return old != nullptr && (old->file.inode != zone.file.inode || old->file.device != zone.file.device);
+    return old != nullptr ? old->file.inode != found.inode || old->file.device != found.device
+                          : is_inherited_elsewhere(zone, found.device, found.inode);
 }
 
 void remove_left_file(const Zone& zone) noexcept {

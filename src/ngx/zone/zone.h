@@ -34,8 +34,7 @@ struct Zone {
     ZoneFile file;
     PriorMap prior[shm::Store::kPriors];  // zones whose place it took, where their workers may still run
     uint32_t priors;                      // how many of these there are
-    int memory;                           // 1 + descriptor of the memfd it lies in (heritage.h); 0: none
-    int heir_of;                          // 1 + descriptor of the old binary's file that it succeeds; 0: none
+    int memory;                           // 1 + descriptor of it that the next binary gets (heritage.h); 0: none
     ngx_shm_zone_t* shm_zone;
     bool is_default_key_used;  // by some location: what is pushed can be found
     shm::Store store;

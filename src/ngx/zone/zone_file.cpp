@@ -88,11 +88,6 @@ bool is_of_earlier_cycle(const struct stat& st) noexcept {
     return false;
 }
 
-bool read_header(int fd, FileHeader* header) noexcept {
-    return pread(fd, header, sizeof(*header), 0) == static_cast<ssize_t>(sizeof(*header)) &&
-           header->magic == kFileMagic;
-}
-
 // In a binary upgrade the old master is our parent, and its workers have said so in the header.
 bool is_of_parent(int fd) noexcept {
     FileHeader header;
@@ -196,6 +191,8 @@ void take(Zone* zone, Use use, ngx_log_t* log, uint64_t started_ms) noexcept {
     }
     zone->store.set_unclean(true);
     (void) lock_file(zone->file.fd, F_RDLCK);
+    set_zone_name(header_of(zone->file), view(zone->name));
+    hand_on_file(zone);
     zone->formatted = true;
     if (use == Use::kShared) {
         keep_priors(zone);
@@ -259,7 +256,7 @@ ngx_int_t use_existing(Zone* zone, ngx_log_t* log) noexcept {
     if (why == nullptr && static_cast<size_t>(st.st_size) != zone->size) {
         why = "its size is not the zone's";
     }
-    if (why == nullptr && use == Use::kAlone && is_elsewhere(*zone)) {
+    if (why == nullptr && use != Use::kShared && is_elsewhere(*zone)) {
         why = "it lacks the purges of the zone that runs";
     }
     if (why == nullptr && use == Use::kUnknown) {
@@ -272,11 +269,8 @@ ngx_int_t use_existing(Zone* zone, ngx_log_t* log) noexcept {
         why = why_not_attached(zone, log);
     }
     if (why != nullptr) {
-        if (use == Use::kShared) {
-            note_inherited_file(zone, f->fd);
-        }
-        // At a reload the zone that runs hands its objects on.
-        const bool warm = has_predecessor(*zone);
+        // At a reload, and in a binary upgrade, the zone that runs hands its objects on.
+        const bool warm = has_predecessor(*zone) || has_heritage(*zone);
         const ngx_uint_t level = warm ? NGX_LOG_NOTICE : NGX_LOG_WARN;
         ngx_log_error(level, log, 0, "slab_cache zone \"%V\": \"%V\" cannot be used: %s%s", &zone->name, &f->path, why,
                       warm ? ", a new one is made" : "; starting cold");
@@ -296,6 +290,7 @@ bool format_file(Zone* zone, ngx_log_t* log) noexcept {
     }
     FileHeader* header = header_of(zone->file);
     header->file_bytes = zone->size;
+    set_zone_name(header, view(zone->name));
     claim(*zone, static_cast<uint32_t>(ngx_pid));
     read_boot(header->boot);
     zone->store.set_unclean(true);
@@ -439,6 +434,7 @@ ngx_int_t open_zone_file(Zone* zone, ngx_log_t* log) noexcept {
         close_zone_file(zone);
         return NGX_ERROR;
     }
+    hand_on_file(zone);
     zone->formatted = true;
     ngx_log_error(NGX_LOG_NOTICE, log, 0, "slab_cache zone \"%V\": %s, layout %uD, new file \"%V\", no objects",
                   &zone->name, size_text(zone->size).text, shm::kLayoutVersion, &zone->file.path);

@@ -44,6 +44,19 @@ const char* why_wrong_magic(int fd) noexcept {
 
 }  // namespace
 
+void set_zone_name(FileHeader* header, Bytes name) noexcept {
+    char text[sizeof(header->zone)] = {};
+    ngx_memcpy(text, name.data(), ngx_min(name.size(), sizeof(text) - 1));
+    ngx_memcpy(header->zone, text, sizeof(text));
+}
+
+Bytes zone_name(const FileHeader& header) noexcept { return {header.zone, strnlen(header.zone, sizeof(header.zone))}; }
+
+bool read_header(int fd, FileHeader* header) noexcept {
+    return pread(fd, header, sizeof(*header), 0) == static_cast<ssize_t>(sizeof(*header)) &&
+           header->magic == kFileMagic;
+}
+
 const char* why_no_zone_file(const ngx_str_t& path, size_t size, FilePlace* place) noexcept {
     char directory[NGX_MAX_PATH];
     const size_t slash = view(path).rfind('/');

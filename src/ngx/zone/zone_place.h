@@ -29,8 +29,14 @@ struct FileHeader {
     char boot[kBootBytes];              // /proc/sys/kernel/random/boot_id
     base::Atom<uint64_t> master_start;  // its start time, 0 where it could not be asked
     base::Atom<uint64_t> pid_space;     // the pid namespace in which `master` means something, 0: unknown
+    char zone[128];                     // the zone's name, cut, and zeros
 };
-static_assert(sizeof(FileHeader) == 80);
+static_assert(sizeof(FileHeader) == 208);
+
+void set_zone_name(FileHeader* header, Bytes name) noexcept;
+Bytes zone_name(const FileHeader& header) noexcept;
+// False: it is no whole zone of ours.
+bool read_header(int fd, FileHeader* header) noexcept;
 
 // Where a file is, whatever its path is spelled like.
 struct FilePlace {
