@@ -55,7 +55,8 @@ skip() {
 
 # Prints the sum; fails when anything did.
 summary() {
-    awk '{ p += $1; f += $2; s += $3; if ($2) bad = bad "\n    " $4 " " $5 " " $6 }
+    awk '{ p += $1; f += $2; s += $3 }
+         $2 { label = $0; sub(/^[^ ]+ [^ ]+ [^ ]+ /, "", label); bad = bad "\n    " label }
          END { if (f) print "failed in:" bad
                printf "%d passed, %d failed", p, f
                if (s) printf ", %d skipped", s

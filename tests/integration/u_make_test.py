@@ -163,3 +163,32 @@ def test_every_package_has_its_reason(group, tmp_path):
     code, said = run(DEPS, group, **machine(tmp_path))
     rows = [line.split(None, 1) for line in said.splitlines() if line.startswith("    ")]
     assert code == 0 and rows and all(len(row) == 2 for row in rows), said
+
+
+# ---- .ci/run ---------------------------------------------------------------------------------------------------------
+
+MAKE = """#!/bin/bash
+source tools/results.sh
+case $1 in
+test) run "first part" true; run "second part of three" false ;;
+lint) run "lint: a rule" true ;;
+asan) run "unit tests" true; exit 2 ;;
+tsan) skip "unit tests" "none" ;;
+esac
+summary
+"""
+
+
+def test_the_whole_check_names_what_failed_and_nothing_else(tmp_path):
+    path = programs(tmp_path / "bin", without={"make"})
+    shutil.copytree(TOP / ".ci", tmp_path / "top/.ci")
+    (tmp_path / "top/tools").mkdir()
+    shutil.copy(TOP / "tools/results.sh", tmp_path / "top/tools")
+    for script, text in ((path / "make", MAKE), (tmp_path / "top/tools/deps.sh", "#!/bin/sh\n")):
+        script.write_text(text)
+        script.chmod(0o755)
+    code, said = run(tmp_path / "top/.ci/run", PATH=str(path))
+    steps = dict(step.split("\n", 1) for step in said.split("### make ")[1:])
+    assert steps["test"].endswith("failed in:\n    second part of three\n1 passed, 1 failed\n")
+    assert steps["lint"].endswith("1 passed, 0 failed\n") and "failed in" not in steps["lint"]
+    assert code == 1 and said.endswith("failed in:\n    second part of three\n    make asan\n3 passed, 2 failed, 1 skipped\n"), said
