@@ -68,6 +68,24 @@ def test_counts_requests_by_status_fills_and_purges(cached, origin):
     assert m['slab_cache_zone_bytes{zone="one"}'] == 16 * 1024 * 1024
 
 
+@pytest.mark.parametrize("reply", [Reply("oops", status=500), Reply(raw=b"", framing="close"), Reply("x", headers=["X-Big: " + "x" * 9000])],
+                         ids=["500", "dead", "header too big"])
+def test_origin_that_fails_is_counted_whether_what_is_stale_stands_in_or_not(cached, origin, reply):
+    up = Reply("x", headers=["Cache-Control: max-age=0, stale-if-error=600", 'ETag: "1"'])
+    state = {"reply": up}
+    origin.handle("/a", lambda r: state["reply"])
+    n = cached("proxy_next_upstream off;", workers=2)
+    n.expect_log("upstream")
+    assert [n.get("/a").status, n.figures()["counters"]["fills_failed"]] == [200, 0]
+    state["reply"] = reply
+    assert [n.get("/a").cache for _ in range(3)] == ["STALE"] * 3       # the second and third by the back-off, unasked
+    m = metrics(n)
+    asked = origin.hits("/a") - 1
+    assert asked >= 1
+    assert m['slab_cache_fills_total{zone="one",result="failed"}'] == asked
+    assert m['slab_cache_refusals_total{zone="one",reason="ORIGIN_ERROR"}'] == asked
+
+
 def test_histograms_are_cumulative_and_agree_with_the_counts(cached, origin):
     origin.handle("/a", slow(0.06, *FRESH))
     n = cached(workers=2)

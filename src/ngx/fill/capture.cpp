@@ -31,7 +31,6 @@ void refuse_big_header(CloneFill* fill, OriginResponse* origin) noexcept {
     if (!stale_instead(fill, *origin)) {
         fill->stale_servable = false;
     }
-    count(fill->zone, Counter::kFillsFailed);
     fail_fill(fill, NGX_HTTP_BAD_GATEWAY);
     drop_fill(fill);
 }

@@ -353,6 +353,8 @@ void drop_fill(CloneFill* fill) noexcept {
 
 void fail_fill(CloneFill* fill, ngx_uint_t status) noexcept {
     set_phase(fill, ClonePhase::kDone);
+    count(fill->zone, Counter::kFillsFailed);
+    count(fill->zone, http::Reason::kOriginError);
     mark_failed(fill->zone, with_identity(fill->digest, fill->identity));
     end_lease(fill, shm::LeaseState::kFailed, static_cast<uint32_t>(status));
     if (fill->leader != nullptr) {

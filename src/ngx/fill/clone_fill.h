@@ -61,7 +61,7 @@ void continue_fill(CloneFill* fill) noexcept;  // the leader has room again (kRe
 inline bool may_be_confirmed(uint16_t stored_status) noexcept {
     return stored_status == NGX_HTTP_OK || stored_status == NGX_HTTP_PARTIAL_CONTENT;
 }
-// No usable response: ends the lease as failed and tells the leader (stale, or an error of this status).
+// No usable response: counts it, ends the lease as failed, and tells the leader (stale, or an error of this status).
 void fail_fill(CloneFill* fill, ngx_uint_t status) noexcept;
 void copy_upstream_states(CloneFill* fill, Ctx* leader) noexcept;
 // Ends a fill early: the internal request is torn down from a posted event.

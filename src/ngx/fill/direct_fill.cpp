@@ -343,6 +343,7 @@ ngx_int_t direct_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
     if (is_header_too_big(fill)) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "upstream sent too big header");
         ctx->reason = http::Reason::kOriginError;
+        count(fill->zone, ctx->reason);
         count(fill->zone, Counter::kFillsFailed);
         mark_failed(fill->zone, with_identity(fill->digest, fill->identity));
         end_lease(fill, shm::LeaseState::kFailed, NGX_HTTP_BAD_GATEWAY);
