@@ -114,10 +114,6 @@ uint32_t UrlFilter::unheard_count(uint64_t selector) const noexcept {
     return unheard(selector)->count.load_seq_cst();  // [url-unheard]
 }
 
-void UrlFilter::count_push(uint64_t selector) const noexcept {
-    (void) unheard(selector)->count.add_seq_cst(1);  // [url-unheard]
-}
-
 void UrlFilter::copy_unheard(const UrlFilter& from) const noexcept {
     for (uint32_t i = 0; i < kUnheard; i++) {
         unheard_[i].seq.store_seq_cst(from.unheard_[i].seq.load_seq_cst());  // [url-unheard]

@@ -69,9 +69,8 @@ public:
     // The count before.
     uint32_t add_unheard(uint64_t selector, uint64_t purge_seq) const noexcept;
     bool is_unheard_since(uint64_t selector, uint64_t purge_seq) const noexcept;
-    // Since the zone began, pushes among them; it wraps.
+    // Since the zone began; it wraps.
     uint32_t unheard_count(uint64_t selector) const noexcept;
-    void count_push(uint64_t selector) const noexcept;
     // What goes unheard in `from` from now on is not among them. REQUIRES that this one is nobody's yet, and one secret for both.
     void copy_unheard(const UrlFilter& from) const noexcept;
 

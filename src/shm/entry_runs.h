@@ -57,7 +57,7 @@ inline Bytes head_of(const Entry& e) noexcept {
     return {key.data() + key.size(), first_bytes(e.fixed) - names_bytes(e.fixed)};
 }
 // The purge counter before the origin was asked, or, of a push, when it was taken: of two of one key the later knows more.
-// The birth says no more than that neither is purged: it may have been raised (Store::refresh).
+// The birth says no more than that neither is purged: it may be younger (NewEntry::asked), or have been raised (Store::refresh).
 inline uint64_t asked_at(const Entry& e) noexcept {
     const uint64_t birth = e.birth.load_acquire();  // [entry-birth]
     uint32_t low = 0;

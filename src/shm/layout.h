@@ -60,7 +60,7 @@ struct EntryFixed {
     uint16_t key_bytes;
     uint16_t head_low;  // head_bytes() in entry_runs.h
     uint8_t head_high;
-    uint8_t asked[3];   // low bits of its birth as it began: what it is raised by since is less than 2^24
+    uint8_t asked[3];   // low bits of NewEntry::asked: its birth is less than 2^24 above that
     uint32_t checksum;  // of the above but the last, and the entry's own ref
 };
 

@@ -149,7 +149,7 @@ public:
     static uint16_t flags(const Pin& pin) noexcept;
     static const uint64_t* selectors(const Pin& pin, uint32_t* count) noexcept;
     static uint64_t birth(const Pin& pin) noexcept;
-    static uint64_t asked(const Pin& pin) noexcept;  // its birth as it began: a refresh raises the birth, not this
+    static uint64_t asked(const Pin& pin) noexcept;  // NewEntry::asked: a refresh raises the birth, not this
     static int64_t fresh_until(const Pin& pin) noexcept;
     static int64_t stale_until(const Pin& pin) noexcept;
     static uint32_t fill_cost_us(const Pin& pin) noexcept;

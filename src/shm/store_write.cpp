@@ -53,10 +53,11 @@ void place_locked(const Context& c, Shard* s, uint32_t ref, Atom<uint64_t>* slot
     }
 }
 
-// A slow owner was overtaken: what is in place was born later and is still of use.
+// A slow owner was overtaken: what is in place was asked for later and is still of use.
 bool is_outrun_locked(const Context& c, const Atom<uint64_t>* slot, const Entry& e, int64_t now_sec) noexcept {
     const Entry* old = slot == nullptr ? nullptr : region(c).entry(word_ref(slot->load_relaxed()));
-    return old != nullptr && asked_at(*old) > asked_at(e) && old->stale_until.load_relaxed() >= saturate_sec(now_sec);
+    return old != nullptr && asked_at(*old) > asked_at(e) && old->stale_until.load_relaxed() >= saturate_sec(now_sec) &&
+           judge(c, selectors_of(*old), old->fixed.selector_count, old->birth.load_relaxed()) != Validity::kPurged;
 }
 
 bool has_rival_locked(const Context& c, const Atom<uint64_t>* slot, const Writer& w) noexcept {

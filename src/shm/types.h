@@ -82,15 +82,16 @@ struct NewEntry {
     Bytes head;                           // opaque, <= kMaxHeadBytes
     const uint64_t* selectors = nullptr;  // fingerprints of what may purge it: URL, host, prefixes, tags
     uint32_t selector_count = 0;          // <= kMaxSelectors; with the key <= 60 KB; "all" is implicit
-    uint64_t birth = 0;                   // birth_stamp() from before the origin was asked
-    int64_t fresh_until_sec = 0;          // after this, stale
-    int64_t stale_until_sec = 0;          // after this, of no use to anybody: first to be evicted
-    int64_t body_bytes = -1;              // when known in advance, else -1
-    uint32_t fill_cost_us = 0;            // what the origin took
-    uint16_t flags = 0;                   // opaque to the store, but for kSideFlag
-    int64_t stored_sec = 0;               // when it was first stored, where that is not now
-    uint16_t rival_flags = 0;             // what is in place stays, should it have one of these flags and
-    uint64_t rival_since = 0;             // ... an `asked` above this: commit() says kOutrun
+    uint64_t birth = 0;           // purges from there on take it: birth_stamp() from before the origin was asked
+    uint64_t asked = 0;           // ... where that was another one, which is older; 0: it was the birth
+    int64_t fresh_until_sec = 0;  // after this, stale
+    int64_t stale_until_sec = 0;  // after this, of no use to anybody: first to be evicted
+    int64_t body_bytes = -1;      // when known in advance, else -1
+    uint32_t fill_cost_us = 0;    // what the origin took
+    uint16_t flags = 0;           // opaque to the store, but for kSideFlag
+    int64_t stored_sec = 0;       // when it was first stored, where that is not now
+    uint16_t rival_flags = 0;     // what is in place stays, should it have one of these flags and
+    uint64_t rival_since = 0;     // ... an `asked` above this: commit() says kOutrun
 };
 
 // A store in progress. Private to the process that began it until commit() or Ticket attach.

@@ -156,7 +156,8 @@ void write_front(const Context& c, Run run, const NewEntry& what, int64_t now_se
     f.key_bytes = static_cast<uint16_t>(what.key.size());
     f.head_low = static_cast<uint16_t>(what.head.size() & 0xffff);
     f.head_high = static_cast<uint8_t>(what.head.size() >> 16);
-    std::memcpy(f.asked, &what.birth, sizeof(f.asked));
+    const uint64_t asked = what.asked != 0 ? what.asked : what.birth;
+    std::memcpy(f.asked, &asked, sizeof(f.asked));
     f.checksum = checksum_of(f, run.ref);
     Entry* e = region(c).entry(run.ref);
     base::copy_in(&e->fixed, &f, sizeof(f));

@@ -358,6 +358,31 @@ def test_post_that_is_sent_while_another_is_answered_wins(posts, origin):
     assert is_kept(n, body="POST y")
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_get_that_asks_the_origin_while_the_body_is_under_way_wins(posts, origin, workers):
+    go = threading.Event()
+    origin.handle("/a", lambda r: Reply([b"old", go, b"er"], headers=[*FRESH, NAMED]) if r.method == "POST" else says(r))
+    n = posts("proxy_buffering off;", workers=workers)
+    with n.connect() as c:
+        c.send("/a", "POST", body=b"x")
+        answer = c.read_header()
+        assert (n.get("/a").text, is_kept(n, body="GET ")) == ("GET ", True)
+        go.set()
+        assert c.read_body(answer).text == "older"
+    assert is_kept(n, body="GET ")
+    post(n, "/a", b"y")
+    assert n.get("/a").cache == "HIT"           # the next one is none the worse for it
+
+
+def test_get_that_was_stored_before_the_answer_keeps_nothing_out(held):
+    """It was asked for later than the POST, and goes by the POST's invalidation."""
+    n = held.start()
+    with held.asking():
+        n.purge("/b")                           # moves the counter of purges
+        assert (n.get("/a").text, is_kept(n, body="GET ")) == ("GET ", True)
+    assert is_kept(n)
+
+
 def test_get_in_flight_does_not_take_its_place(posts, origin):
     go = threading.Event()
     origin.handle("/a", lambda r: says(r, before=go if r.method == "GET" else None))

@@ -325,7 +325,6 @@ bool settle_birth(Push* p) noexcept {
     const uint64_t url = p->message.selectors->data()[1];
     p->fence = p->is_fenced ? p->message.birth : 0;
     list_url(zone, url);
-    count_push(zone, url);
     if (p->is_fenced && is_unheard_since(zone, url, p->message.birth) && !was_stored_before(p)) {
         return explain_failure(p, shm::Status::kPurged);
     }

@@ -50,8 +50,9 @@ void end_lease(Fetch* fetch, shm::LeaseState outcome, uint32_t detail) noexcept 
 
 shm::Status publish(Fetch* fetch, Listed* listed) noexcept {
     shm::Store& store = fetch->zone->store;
+    const uint64_t asked = fetch->asked != 0 ? fetch->asked : fetch->birth;
     const bool is_outdated =
-        !is_listed_still(fetch->zone, listed) || is_pushed_since(fetch->zone, listed->selector, fetch->birth);
+        !is_listed_still(fetch->zone, listed) || is_pushed_since(fetch->zone, listed->selector, asked);
     const uint32_t ref = fetch->writer.ref;
     shm::Pin object = fetch->tier != nullptr ? store.pin_writer(fetch->writer) : shm::Pin{};
     const shm::Status status = store.commit(&fetch->writer, now_sec(), is_outdated);

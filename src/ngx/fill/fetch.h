@@ -39,6 +39,7 @@ struct Fetch {
     shm::Ticket ticket;      // the lease; empty: none
     bool is_lease_moved;     // ... it is younger than the question to the origin
     uint64_t birth;          // purges from here on count
+    uint64_t asked;          // ... pushes from here on, where the origin was asked before that; else 0
     uint64_t started_ms;     // when the origin was asked
     int64_t expected;        // Content-Length, or -1
     uint64_t received;       // body bytes

@@ -58,7 +58,7 @@ bool is_asked_for_enough(const Ctx& get) noexcept {
            get.zone->store.bump_uses(with_identity(get.digest, get.identity)) >= get.conf->min_uses;
 }
 
-// Who the object will be. `birth` stays: when the origin was asked.
+// Who the object will be. `birth` and `asked` stay: when the origin was asked.
 bool name_object(Ctx* ctx, PassingPost* post) noexcept {
     Ctx get;
     if (!key_of_get(ctx, &get) || !is_asked_for_enough(get)) {
@@ -76,8 +76,8 @@ bool name_object(Ctx* ctx, PassingPost* post) noexcept {
     return true;
 }
 
-// Nothing that was purged or pushed, or went unheard, since the origin was asked concerns the object. Two zones of one name hear of
-// each other late.
+// Nothing that was purged, or went unheard, since the origin was asked concerns the object: what was pushed is seen when it is
+// published. Two zones of one name hear of each other late.
 bool is_untouched(PassingPost* post, const OriginResponse& origin) noexcept {
     Zone* zone = post->zone;
     ngx_pool_t* pool = post->request->pool;
@@ -88,7 +88,7 @@ bool is_untouched(PassingPost* post, const OriginResponse& origin) noexcept {
     }
     list_under_way(zone, &post->listed, pool, post->url.host, post->url.uri, {});
     const uint64_t seen = zone->store.purge_seq();
-    // After the URL was listed, so that what comes from now on writes a record; and after the counter, which a push moves.
+    // After the URL was listed, so that what comes from now on writes a record.
     if (unheard_count(zone, post->listed.selector) != post->unheard ||
         !is_valid_since(zone, {pool, post->url.host, post->url.uri}, selectors, post->birth)) {
         return false;
@@ -115,7 +115,8 @@ void note_passing_post(Ctx* ctx) noexcept {
     post->started_ms = now_ms();
     post->listed.selector = cache::url_selector(url, ctx->zone->store.secret());
     post->unheard = unheard_count(ctx->zone, post->listed.selector);
-    post->birth = ctx->zone->store.birth_stamp();
+    post->asked = ctx->zone->store.birth_stamp();
+    post->birth = post->asked;
     ctx->passing_post = post;
 }
 

@@ -7,9 +7,11 @@
 // Purges      The copy is born at its own invalidation, which takes all that was fetched before. Of what else was purged between
 //             the question and that moment nothing may concern it. So it is judged by the birth it would have had as a fill;
 //             then the counter must move by the invalidation alone. Any doubt: it is not stored.
+// Rivals      What was pushed since the origin was asked keeps it out, and so does what somebody else asked the origin for later and
+//             stored while its body was under way: Fetch::asked stays what it was.
 // Unlisted    Its URL is listed no sooner than it is known that there is something to store: else strangers' POSTs would write
 //             records for URLs of which nothing is stored. What went unheard of its URL until then is told by a count
-//             (listing.h). So are pushes, which know more than the answer does.
+//             (listing.h).
 // Ownership   lies on the client's pool, as Ctx::passing_post, and ends with its request (leave_fills).
 // Cost        of another method: nothing. Of a POST: one block, and a hash of its URL.
 #pragma once

@@ -213,6 +213,7 @@ void set_times(shm::NewEntry* what, Fetch* fetch, const http::Response& response
                const http::Freshness& freshness) noexcept {
     const http::StoredFacts facts = stored_facts(response, freshness);
     what->birth = fetch->birth;
+    what->asked = fetch->asked;
     what->fresh_until_sec = facts.fresh_until;
     what->stale_until_sec = http::useful_until(facts);
     const time_t inactive = fetch->zone->inactive;

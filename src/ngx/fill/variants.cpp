@@ -81,6 +81,7 @@ void write_marker(const VariantOf& of, Bytes spec, const shm::NewEntry& variant)
         shm::NewEntry what = variant;
         what.key = of.key;
         what.digest = primary;
+        what.asked = 0;  // it knows what the one in place knows
         what.head = {buffer, n};
         what.flags = cache::kMarkerFlag;
         what.body_bytes = 0;

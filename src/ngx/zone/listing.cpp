@@ -151,12 +151,6 @@ uint32_t unheard_count(Zone* zone, uint64_t selector) noexcept {
     return filter ? filter.unheard_count(selector) : 0;
 }
 
-void count_push(Zone* zone, uint64_t selector) noexcept {
-    if (const cache::UrlFilter filter = filter_of(zone)) {
-        filter.count_push(selector);
-    }
-}
-
 void list_all_under_way(Zone* zone) noexcept {
     for (ngx_queue_t* q = ngx_queue_head(&zone->under_way); q != ngx_queue_sentinel(&zone->under_way);
          q = ngx_queue_next(q)) {

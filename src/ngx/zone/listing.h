@@ -43,10 +43,9 @@ void take_over_unheard(Zone* zone, Zone* old) noexcept;
 void add_unheard(Zone* zone, uint64_t selector) noexcept;
 bool is_unheard_since(Zone* zone, uint64_t selector, uint64_t purge_seq) noexcept;
 // For what was asked for without having been listed (passing_post.h): list it, read the counter of purges, then this. Where it is
-// what it was before the origin was asked, neither did an invalidation of the URL go unheard since, nor was it pushed. Counts
-// those of some other URLs too; it wraps.
+// what it was before the origin was asked, no invalidation of the URL went unheard since. Counts those of some other URLs too; it
+// wraps.
 uint32_t unheard_count(Zone* zone, uint64_t selector) noexcept;
-void count_push(Zone* zone, uint64_t selector) noexcept;  // before the push takes its birth
 
 // What was asked for before the URL's last push is neither stored nor joined after it, whether the pushed object is still
 // there or not.

@@ -295,6 +295,38 @@ TEST(Overtaken, a_release_that_came_too_late_still_wakes_who_waits) {
     EXPECT_TRUE(wake.any());
 }
 
+// What an unsafe request's answer brings is born at the purge that it is itself, and was asked for before.
+TEST(Overtaken, a_store_is_as_late_as_it_was_asked_for_however_young_its_birth) {
+    Zone zone;
+    const uint64_t name = fingerprint("a");
+    Object o;
+    o.key = "a";
+    o.body = "old";
+    o.selectors = {name};
+    const uint64_t asked = zone.store.birth_stamp();
+    for (const bool is_purged : {false, true}) {
+        shm::NewEntry what = describe(o, zone.store.purge(&name, 1, PurgeMode::kHard));
+        what.asked = asked;
+        Writer late;
+        if (is_purged) {  // what stands in its way was asked for later, and is purged
+            ASSERT_EQ(zone.store.remove(what.digest, what.key), Status::kOk);
+            Object other = o;
+            other.body = "new";
+            other.selectors = {fingerprint("b")};
+            ASSERT_EQ(put(zone.store, other), Status::kOk);
+            zone.store.purge(other.selectors.data(), 1, PurgeMode::kHard);
+        }
+        ASSERT_EQ(zone.store.begin(what, kNow, &late), Status::kOk);
+        ASSERT_EQ(zone.store.append(&late, o.body, kNow), Status::kOk);
+        if (!is_purged) {
+            ASSERT_EQ(put(zone.store, "a", "new"), Status::kOk);
+        }
+        EXPECT_EQ(zone.store.commit(&late, kNow), Status::kOk);
+        EXPECT_EQ(get(zone.store, "a"), is_purged ? "old" : "new");
+    }
+    EXPECT_AUDIT(zone.store);
+}
+
 TEST(Overtaken, a_late_store_does_not_replace_one_born_after_a_purge) {
     Zone zone;
     Object o;
