@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "support/policies.h"
 #include "support/replay.h"
 
 namespace slab_cache {
@@ -28,7 +29,7 @@ struct Field : EntryField {
     }
 };
 
-const Eviction kPolicies[] = {Eviction::kHits, Eviction::kBalanced, Eviction::kBytes};
+const std::vector<Eviction> kPolicies = test::eviction_policies();
 
 TEST(Evict, an_empty_shard_has_no_victim) {
     for (Eviction p : kPolicies) {

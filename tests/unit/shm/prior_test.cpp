@@ -6,6 +6,7 @@
 
 #include "shm/layout.h"
 #include "support/expect_audit.h"
+#include "support/policies.h"
 #include "support/zone_fixture.h"
 
 namespace slab_cache::test {
@@ -157,8 +158,8 @@ TEST(Succession, a_smaller_zone_gets_what_was_used_most) {
 }
 
 TEST(Succession, every_eviction_policy_takes_the_order_over) {
-    for (const auto from : {shm::Eviction::kHits, shm::Eviction::kBalanced, shm::Eviction::kBytes}) {
-        for (const auto to : {shm::Eviction::kHits, shm::Eviction::kBalanced, shm::Eviction::kBytes}) {
+    for (const auto from : eviction_policies()) {
+        for (const auto to : eviction_policies()) {
             shm::Config config;
             config.eviction = from;
             Zone old(4 << 20, config);

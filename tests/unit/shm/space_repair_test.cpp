@@ -7,6 +7,7 @@
 #include <set>
 #include <vector>
 
+#include "support/policies.h"
 #include "support/space_field.h"
 
 // Space: cleaning, repair, audit, and the mix shift. The rest is in space_test.cpp.
@@ -269,7 +270,7 @@ TEST(SpaceAudit, tells_wrong_totals) {
 
 // The bound is what the design of the allocator demanded. The measured values are some four points above what is demanded.
 TEST(SpaceMixShift, utilisation_stays_high_and_no_store_fails_when_the_sizes_change) {
-    for (shm::Eviction policy : {shm::Eviction::kHits, shm::Eviction::kBalanced, shm::Eviction::kBytes}) {
+    for (shm::Eviction policy : test::eviction_policies()) {
         test::MixShift shift(1024, policy, 4 << 20);  // 64 MB
         for (const test::SizeMix& mix : test::kMixShift) {
             const test::PhaseResult r = shift.run(mix);
