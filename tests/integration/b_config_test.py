@@ -14,7 +14,6 @@ DIRECTIVES = {
     "slab_cache_key": ("$uri", MANY, True),
     "slab_cache_key_args": ("sort", MANY, True),
     "slab_cache_methods": ("GET", MANY, False),            # lists that go on, as nginx's own
-    "slab_cache_convert_head": ("on", 1, True),
     "slab_cache_authorization": ("refuse", 1, True),
     "slab_cache_valid": ("1m", MANY, False),
     "slab_cache_ttl": ("min=1s", MANY, True),
@@ -24,21 +23,18 @@ DIRECTIVES = {
     "slab_cache_set_cookie": ("strip", 1, True),
     "slab_cache_min_uses": ("2", 1, True),
     "slab_cache_vary": ("off", MANY, True),
-    "slab_cache_lock": ("on", 1, True),
-    "slab_cache_lock_timeout": ("1s", 1, True),
-    "slab_cache_lock_age": ("1s", 1, True),
     "slab_cache_use_stale": ("error", MANY, False),
     "slab_cache_stale": ("while=1s", MANY, True),
-    "slab_cache_background_update": ("on", 1, True),
-    "slab_cache_revalidate": ("on", 1, True),
     "slab_cache_refresh": ("off", 1, True),
-    "slab_cache_early_hints": ("on", 1, True),
     "slab_cache_tags": ("off", MANY, True),
     "slab_cache_invalidate": ("unsafe", MANY, False),
     "slab_cache_purge": ("off", MANY, True),
     "slab_cache_api": ("write=on", 2, True),
     "slab_cache_status_header": ("on", 1, True),
 }
+# Those that are a switch or a time, by their rows.
+PLAIN = [(kind, f"slab_cache_{field}") for kind, field in re.findall(r"^SLAB_(SWITCH|TIME)\((\w+), \d", (TOP / "src/ngx/conf/plain.def").read_text(), re.M)]
+DIRECTIVES |= {name: ("on" if kind == "SWITCH" else "1s", 1, True) for kind, name in PLAIN}
 WITHOUT_ARGUMENTS = {"slab_cache_api"}
 
 
@@ -70,16 +66,9 @@ WRONG = [
     *of("slab_cache_min_uses", "NAME directive invalid number", "many", "-1", "1.5", "99999999999999999999"),
     *of("slab_cache_vary", PARAMETER, "max=0", "max=256", "max=x", "max=", "ignore=", "ignore=a,,b", "Cookie=", "cookie=a", "on"),
     *of("slab_cache_vary", PARAMETER.replace("{}", "off"), "off max=2", "max=2 off"),
-    *of("slab_cache_lock", FLAG, "maybe", "1"),
-    *of("slab_cache_lock_timeout", "NAME directive invalid value", "soon", "-1", "5x", "99999999999999999999"),
-    *of("slab_cache_lock_age", "NAME directive invalid value", "soon", "-1"),
     *of("slab_cache_use_stale", VALUE, "sometimes", "error http_501"),
     *of("slab_cache_stale", PARAMETER, "while=x", "while=", "if_error=", "if_error=-1s", "colour=red", "off", "while=1s 5"),
-    *of("slab_cache_background_update", FLAG, "maybe"),
-    *of("slab_cache_revalidate", FLAG, "maybe"),
-    *of("slab_cache_convert_head", FLAG, "maybe"),
     *of("slab_cache_refresh", PARAMETER, "beta=x", "beta=", "beta=0", "beta=-1", "beta=1.2345", "on", "1"),
-    *of("slab_cache_early_hints", FLAG, "maybe"),
     *of("slab_cache_tags", PARAMETER, "off $uri", "field=", "field=a,", "field=a,,b"),
     *of("slab_cache_invalidate", VALUE, "sometimes", "unsafe all"),
     *of("slab_cache_purge", 'NAME directive must say "from" which addresses', "PURGE", "PURGE from", "PURGE soft", "PURGE soft from",
@@ -97,6 +86,9 @@ WRONG = [
     *of("slab_cache_api", 'slab_cache_api secret "" is no file name', "secret="),
     *of("slab_cache_api", 'slab_cache_api secret "/nonexistent/secret" cannot be opened (2: No such file or directory)', "secret=/nonexistent/secret"),
     *of("slab_cache_status_header", VALUE, "maybe"),
+    *[row for kind, name in PLAIN if kind == "SWITCH" for row in of(name, FLAG, "maybe", "1", "1h", "yes", "ON1")],
+    *[row for kind, name in PLAIN if kind == "TIME"
+      for row in of(name, "NAME directive invalid value", "soon", "-1", "5x", "99999999999999999999")],
 ]
 
 ZONES = [

@@ -17,10 +17,6 @@ def brought_along(word, instead):
     return zone(f"zone=one:16m {word}", f'invalid parameter "{word}", {instead}')
 
 
-def switch(directive, value):
-    return "location", f"{directive} {value};", f'invalid value "{value}" in "{directive}" directive, {SWITCH}'
-
-
 def location(directive, said):
     return "location", f"{directive};", said
 
@@ -51,7 +47,6 @@ ROWS = [
     zone("zone=one:16m huge_pages=1", f'invalid huge_pages value "1", {SWITCH}'),
     zone("zone=one:16m eviction=lru", 'invalid eviction value "lru", it must be "hits", "balanced" or "bytes"'),
     zone("zone=one:16m eviction=", 'invalid eviction value "", it must be "hits", "balanced" or "bytes"'),
-    *[switch(d, v) for d in ("slab_cache_lock", "slab_cache_background_update", "slab_cache_revalidate", "slab_cache_convert_head") for v in ("1h", "yes", "ON1")],
     location("slab_cache_api write=yes", f'invalid write value "yes", {SWITCH}'),
     location("slab_cache_api write=", f'invalid write value "", {SWITCH}'),
     # sizes
