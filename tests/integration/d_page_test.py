@@ -13,7 +13,7 @@ from harness.wait import wait_until
 def site(nginx, origin):
     origin.handle("*", lambda r: Reply(b"x" * 3000, headers=["Cache-Control: max-age=600", "Surrogate-Key: red"]))
     nginx.start(zone="slab_cache_zone zone=one:16m;", workers=2, location=f"""
-        location / {{ slab_cache one; proxy_pass http://{origin.address}; }}
+        location / {{ slab_cache one; slab_cache_purge PURGE from 127.0.0.1; proxy_pass http://{origin.address}; }}
         location /_cache/ {{ slab_cache_api write=on; }}""")
     return nginx
 
@@ -118,6 +118,20 @@ def test_everything_is_purged_only_at_the_second_click(page):
     page.find("#purge-go").click()
     wait_until(lambda: "purged everything" in page.text("purge-says"), "the answer")
     assert get(n, "/a").cache == "MISS"
+
+
+@needs_browser
+def test_last_purges_are_shown_with_what_when_whence_and_how(page):
+    n = page.n
+    wait_until(lambda: page.text("purges") == "none yet", "an empty table")
+    n.request("/a<b>&c=d", "PURGE", host=f"127.0.0.1:{n.port}")
+    page.choose("kind", "tags")
+    page.type("what", "red")
+    page.find("#soft").click()
+    page.find("#purge-go").click()
+    wait_until(lambda: page.text("purges").startswith("tag red API, softly 127.0.0.1"), "the purge by hand, at once")
+    assert re.search(r"\d+(\.\d)? s ago|less than a second ago", page.text("purges"))
+    assert "127.0.0.1/a<b>&c=d request 127.0.0.1" in page.text("purges") and page.errors() == []
 
 
 @needs_browser
