@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 from harness.origin import Reply
+from harness.wait import wait_until
 
 FRESH = ("Cache-Control: max-age=600",)
 
@@ -167,3 +168,15 @@ def test_one_version_is_shown_in_metrics_api_and_log(cached):
     assert len(info) == 1 and f'version="{version}"' in info[0] and info[0].endswith(" 1")
     assert json.loads(n.get("/_cache/v1/zones").body)["version"] == version
     assert f"slab_cache {version}, layout " in n.error_log()
+
+
+def test_api_says_since_when_nginx_and_its_configuration_run(nginx):
+    def zones():
+        return json.loads(nginx.get("/_cache/v1/zones").body)
+
+    nginx.start(location="location /_cache/ { slab_cache_api; }")
+    assert zones()["uptime_sec"] == zones()["configuration_age_sec"] < 60 and "file" not in zones()["zones"][0]
+    wait_until(lambda: zones()["uptime_sec"] >= 2, "time passes")
+    nginx.reload()
+    said = zones()
+    assert said["uptime_sec"] >= 2 and said["configuration_age_sec"] < said["uptime_sec"]

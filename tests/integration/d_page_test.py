@@ -173,6 +173,7 @@ def test_boxes_of_numbers_are_filled_and_say_of_what_time_they_are(page, load):
     rows = dict(line.split(" ", 1) for line in page.text("statuses").splitlines())
     assert {"HIT", "MISS", "STALE", "BYPASS"} <= set(rows) and int(rows["MISS"].split()[1]) > 0
     assert "All is well" in page.text("verdict") and page.driver.find_elements("css selector", "#verdict .good")
+    assert re.fullmatch(r"nginx runs for ([\d.]+ (s|min)|less than a second)", page.text("uptime"))
     assert not page.find("#all").is_displayed() and not page.find("#fleet").is_displayed()
     assert page.errors() == []
 
