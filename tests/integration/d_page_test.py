@@ -179,6 +179,29 @@ def test_boxes_of_numbers_are_filled_and_say_of_what_time_they_are(page, load):
 
 
 @needs_browser
+def test_an_hour_is_kept_in_few_points(page, load):
+    """As if the page had been open for 70 minutes: what it saw is moved back in time, as often as it looked."""
+    wait_until(lambda: len(page.plot()) > 60, "a few seconds of plots", 30)
+    page.driver.execute_script("""
+        const list = histories.one, last = list.at(-1);
+        list.length = 0;
+        for (let s = 70 * 60; s > 0; s--) {
+            list.push({t: last.t - s * 1000, reasons: {}, c: {...last.c, hits: 2 * (4200 - s), misses: 0}});
+            thin(list);
+        }
+        list.push(last);
+        thin(list);""")
+    assert "s ago" in page.text("c-ratio")
+    page.find("#long").click()
+    wait_until(lambda: "60 min ago" in page.text("c-ratio") and "60 min ago" in page.text("c-rate"), "an hour")
+    held = page.driver.execute_script("return [histories.one.length, histories.one.at(-1).t - histories.one[1].t]")
+    assert 400 < held[0] < 700 and held[1] <= 3600_000 and page.find("#long").get_attribute("aria-pressed") == "true"
+    page.find("#long").click()
+    wait_until(lambda: "180 s ago" in page.text("c-ratio"), "three minutes again")
+    assert page.errors() == []
+
+
+@needs_browser
 @pytest.mark.parametrize("by, term, found", [("prefix", "{base}/article/", 25), ("prefix", "{base}/other/", 5), ("tag", "red", 30), ("tag", "blue", 0)])
 def test_shows_what_is_stored(page, by, term, found):
     for i in range(30):
