@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "cache/globs.h"
+#include "cache/purge_log.h"
 #include "shm/worker.h"
 #include "shm/zone_plan.h"
 #include "interruption.h"
@@ -161,6 +162,55 @@ struct ReplaceAPattern : PurgeByPatterns {
     }
 };
 
+// A purge is written down over an older one. Before each operation, as if the writer had died there, a reader finds whole rows
+// alone; then others write all rows, this one too.
+struct LogAPurge : Deed {
+    std::unique_ptr<cache::PurgeLog> log = std::make_unique<cache::PurgeLog>();
+    std::vector<cache::LoggedPurge> rows = std::vector<cache::LoggedPurge>(cache::kLoggedPurges);
+    std::string wrong;
+
+    // Its text is 100 times the last digit of its number.
+    void add(uint64_t n) {
+        const std::string path(100, static_cast<char>('0' + n % 10));
+        cache::Understood what{cache::Thing::kUrl, "a.example", path};
+        cache::Selection s = {};
+        s.understood = &what;
+        s.understood_count = 1;
+        s.accepted = static_cast<uint32_t>(n);
+        cache::log_purge(log.get(), s, n, {cache::PurgeRoad::kApi, false, "192.0.2.1"}, static_cast<int64_t>(n));
+    }
+    void check(uint32_t least) {
+        const uint32_t n = cache::last_purges(*log, rows.data(), cache::kLoggedPurges);
+        wrong = n < least ? "rows are missing" : wrong;
+        for (uint32_t i = 0; i < n; i++) {
+            const cache::LoggedPurge& r = rows[i];
+            const std::string path(100, static_cast<char>('0' + r.seq % 10));
+            if (r.first.text != path || r.accepted != r.seq || static_cast<uint64_t>(r.at_sec) != r.seq) {
+                wrong = "a row is of two purges";
+            }
+        }
+    }
+    bool prepare() override {
+        for (uint64_t n = 1; n <= cache::kLoggedPurges; n++) {
+            add(n);
+        }
+        check(cache::kLoggedPurges);
+        return wrong.empty();
+    }
+    void deed() override { add(4711); }
+    void meddle() override {
+        check(cache::kLoggedPurges - 1);
+        for (uint64_t n = 100; n < 100 + cache::kLoggedPurges; n++) {
+            add(n);
+        }
+        check(cache::kLoggedPurges);
+    }
+    std::string look() override {
+        check(cache::kLoggedPurges - 1);
+        return wrong;
+    }
+};
+
 // `most`: where what follows is of no interest any more.
 template <class T>
 int run(const char* name, long most) {
@@ -195,7 +245,8 @@ int main() {
     using namespace slab_cache::test;
     const int failed = run<ReapAndRefill>("reap, and a fill at the dead one's place", 300) +
                        run<PurgeByPatterns>("purge by patterns, and another one", 1000000) +
-                       run<ReplaceAPattern>("a pattern replaced, and a reader", 1000000);
+                       run<ReplaceAPattern>("a pattern replaced, and a reader", 1000000) +
+                       run<LogAPurge>("a purge written down, and others", 10000);
     std::printf("meddle: %d failed\n", failed);
     return failed == 0 ? 0 : 1;
 }

@@ -7,6 +7,7 @@ import struct
 import threading
 
 from harness.client import Connection
+from harness.wait import wait_until
 
 
 # ---- HTTP/2, as little as a flood needs ------------------------------------------------------------------------------------
@@ -64,14 +65,15 @@ def reset_streams(n, count):
     return [c]
 
 
-def closed_windows(n, kind, connections, streams):
-    """Each stream asks for something else, and takes nothing of it."""
+def closed_windows(n, asked, kind, connections, streams):
+    """Each stream asks for something else, and takes nothing of it. One connection at a time: what is written at once is no flood."""
     held = []
     for k in range(connections):
         c = Http2(n, window=0)
         for i in range(streams):
             c.send(get(1 + 2 * i, f"/{kind}/{k * streams + i}"))
         c.wait()
+        wait_until(lambda: asked.answered.value >= asked.begun(), "the origin has answered all that it was asked")
         held.append(c)
     return held
 

@@ -66,12 +66,12 @@ def junk(n, _, short):
     return [], []
 
 
-def windows_of_pages(n, _, __):
-    return attacks.closed_windows(n, "page", 8, 128), []
+def windows_of_pages(n, origin, _):
+    return attacks.closed_windows(n, origin.asked, "page", 8, 128), []
 
 
-def windows_of_large_objects(n, _, __):
-    return attacks.closed_windows(n, "large", 4, 10), []
+def windows_of_large_objects(n, origin, _):
+    return attacks.closed_windows(n, origin.asked, "large", 4, 10), []
 
 
 FLOODS = {

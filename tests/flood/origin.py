@@ -16,6 +16,10 @@ class Asked:
     def __init__(self):
         self.total = {kind: fork.Value("q", 0) for kind in COUNTED}
         self.open, self.most = fork.Value("q", 0), fork.Value("q", 0)     # slow ones under way
+        self.answered = fork.Value("q", 0)                                # whole, whatever they were
+
+    def begun(self):
+        return sum(of_kind.value for of_kind in self.total.values())
 
     def by_bystanders(self):
         return sum(self.total[kind].value for kind in WANTED)
@@ -54,10 +58,12 @@ class Origin:
         self.may_go.set()
 
     async def _serve(self, reader, writer):
+        writer.transport.set_write_buffer_limits(0)
         try:
             while (request := await read_request(reader)) is not None:
                 await self._answer(reader, writer, *request)
                 await writer.drain()
+                self.asked.answered.value += 1
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:

@@ -44,51 +44,80 @@ def of(name, kind, *arguments):
 
 
 PARAMETER = 'invalid parameter "{}"'
-VALUE = 'invalid value "{}"'
-FLAG = 'invalid value "{}" in NAME directive, it must be "on" or "off"'
+
+
+def value(right):
+    return 'invalid value "{}" in NAME directive, it must be ' + right
+
+
+FLAG = value('"on" or "off"')
+TIME = value('a time such as "500ms", "5s" or "1m"')
+USES = value("a number from 1 to 15")
+LIFETIME = 'it must be a time such as "30s", "10m" or "1d"'
+STATUS = 'it must be "any" or a number from 100 to 599'
+ARGUMENTS = PARAMETER + ', it must be "all", "none", "sort", "drop=glob,glob" or "only=glob,glob"'
+TTL = PARAMETER + (', it must be "min=time", "max=time", "jitter=percent" or "heuristic=percent", '
+                   'with a time such as "10m" and 100 percent at most')
+VARY = PARAMETER + ', it must be "max=n" with a number from 1 to 255, "ignore=header,header" or "Cookie=name,name", or "off" alone'
+STALE = PARAMETER + ', it must be "while=time" or "if_error=time", with a time such as "10m"'
+BETA = PARAMETER + ', it must be "off" or "beta=number" with a number above 0, such as "1" or "0.5"'
+FIELDS = PARAMETER + ', it must be "field=name,name"'
+ALONE = PARAMETER + ', "off" stands alone'
+ADDRESS = 'invalid address "{}", it must be an address, a network such as "10.0.0.0/8", or "unix:"'
+METHOD = 'invalid method "{}", it must be of capital letters, such as "PURGE"'
+API = PARAMETER + ', it must be "write=on", "write=off" or "secret=file"'
+HEADERS = value('"X-Accel-Redirect", "X-Accel-Expires", "X-Accel-Limit-Rate", "X-Accel-Buffering", "X-Accel-Charset", "Expires", '
+                '"Cache-Control", "CDN-Cache-Control", "Set-Cookie" or "Vary"')
+CASES = value('"error", "timeout", "invalid_header", "updating", "http_500", "http_502", "http_503", "http_504", "http_403", '
+              '"http_404", "http_429", "force" or "off"')
+ZONE = PARAMETER + (', it must begin with "zone=", "max_object=", "objects=", "purge_records=", "fills=", "huge_pages=", "inactive=", '
+                    '"fleet=", "file=" or "eviction="')
+ZONE_VALUES = {"max_object": 'a size such as "512k" or "16m"', "objects": 'a number such as "100000" or "100k"',
+               "purge_records": "a number from 1 on", "fills": "a number from 1 to 1048576",
+               "inactive": 'a time such as "30s", "10m" or "1d"', "file": 'a path on tmpfs, such as "/dev/shm/pages"',
+               "fleet": 'the name of a "slab_cache_fleet"'}
 WRONG = [
-    *of("slab_cache", 'slab_cache zone "{}" is unknown', "nosuchzone", "One"),
-    *of("slab_cache_key_args", PARAMETER, "wrong", "drop=", "only=", "drop=a,,b", "drop=,a", "only=a,", "sort drop", "SORT"),
+    *of("slab_cache", 'slab_cache zone "{}" is unknown, it must be "one"', "nosuchzone", "One"),
+    *of("slab_cache_key_args", ARGUMENTS, "wrong", "drop=", "only=", "drop=a,,b", "drop=,a", "only=a,", "sort drop", "SORT"),
     *of("slab_cache_key_args", 'parameter "{}" stands alone', "sort all", "drop=a none"),
     *of("slab_cache_key_args", 'parameter "all" stands alone', "all sort"),
-    *of("slab_cache_methods", VALUE, "DELETE", "GET PUT", "*"),
-    *of("slab_cache_authorization", VALUE, "allow", "on"),
-    *of("slab_cache_valid", 'invalid time value "{}"', "soon", "200 soon", "200 -1s", "any", "200 1x", "99999999999999999999s"),
-    *of("slab_cache_valid", 'invalid status "99"', "99 1m"),
-    *of("slab_cache_valid", 'invalid status "600"', "600 1m"),
-    *of("slab_cache_valid", 'invalid status "2xx"', "200 2xx 1m"),
-    *of("slab_cache_ttl", PARAMETER, "min=x", "min=", "max=0", "max=x", "max=-1", "jitter=101", "jitter=101%", "jitter=%", "jitter=",
+    *of("slab_cache_methods", value('"GET", "HEAD", "QUERY" or "POST"'), "DELETE", "GET PUT", "*"),
+    *of("slab_cache_authorization", value('"refuse" or "keyed"'), "allow", "on"),
+    *of("slab_cache_valid", 'invalid time value "{}", ' + LIFETIME, "soon", "200 soon", "200 -1s", "any", "200 1x", "99999999999999999999s"),
+    *of("slab_cache_valid", f'invalid status "99", {STATUS}', "99 1m"),
+    *of("slab_cache_valid", f'invalid status "600", {STATUS}', "600 1m"),
+    *of("slab_cache_valid", f'invalid status "2xx", {STATUS}', "200 2xx 1m"),
+    *of("slab_cache_ttl", TTL, "min=x", "min=", "max=0", "max=x", "max=-1", "jitter=101", "jitter=101%", "jitter=%", "jitter=",
         "jitter=-1", "jitter=5%%", "heuristic=101", "heuristic=x", "colour=red", "min", "off", "min=1s 5"),
     *of("slab_cache_ttl", 'NAME directive has "min" above "max"', "min=2h max=1h"),
-    *of("slab_cache_ignore_headers", VALUE, "X-Nothing", "Expires Date"),
-    *of("slab_cache_set_cookie", VALUE, "maybe", "off", "STORE"),
-    *of("slab_cache_min_uses", "NAME directive must be from 1 to 15", "0", "16"),
-    *of("slab_cache_min_uses", "NAME directive invalid number", "many", "-1", "1.5", "99999999999999999999"),
-    *of("slab_cache_vary", PARAMETER, "max=0", "max=256", "max=x", "max=", "ignore=", "ignore=a,,b", "Cookie=", "cookie=a", "on"),
-    *of("slab_cache_vary", PARAMETER.replace("{}", "off"), "off max=2", "max=2 off"),
-    *of("slab_cache_use_stale", VALUE, "sometimes", "error http_501"),
-    *of("slab_cache_stale", PARAMETER, "while=x", "while=", "if_error=", "if_error=-1s", "colour=red", "off", "while=1s 5"),
-    *of("slab_cache_refresh", PARAMETER, "beta=x", "beta=", "beta=0", "beta=-1", "beta=1.2345", "on", "1"),
-    *of("slab_cache_tags", PARAMETER, "off $uri", "field=", "field=a,", "field=a,,b"),
-    *of("slab_cache_invalidate", VALUE, "sometimes", "unsafe all"),
-    *of("slab_cache_purge", 'NAME directive must say "from" which addresses', "PURGE", "PURGE from", "PURGE soft", "PURGE soft from",
+    *of("slab_cache_ignore_headers", HEADERS, "X-Nothing", "Expires Date"),
+    *of("slab_cache_set_cookie", value('"refuse", "strip" or "store"'), "maybe", "off", "STORE"),
+    *of("slab_cache_min_uses", USES, "0", "16", "many", "-1", "1.5", "99999999999999999999"),
+    *of("slab_cache_vary", VARY, "max=0", "max=256", "max=x", "max=", "ignore=", "ignore=a,,b", "Cookie=", "cookie=a", "on"),
+    *of("slab_cache_vary", VARY.replace("{}", "off"), "off max=2", "max=2 off"),
+    *of("slab_cache_use_stale", CASES, "sometimes", "error http_501"),
+    *of("slab_cache_stale", STALE, "while=x", "while=", "if_error=", "if_error=-1s", "colour=red", "off", "while=1s 5"),
+    *of("slab_cache_refresh", BETA, "beta=x", "beta=", "beta=0", "beta=-1", "beta=1.2345", "on", "1"),
+    *of("slab_cache_tags", ALONE, "off $uri"),
+    *of("slab_cache_tags", FIELDS, "field=", "field=a,", "field=a,,b"),
+    *of("slab_cache_invalidate", value('"off", "unsafe", "location" or "groups"'), "sometimes", "unsafe all"),
+    *of("slab_cache_purge", 'NAME directive must say "from" which addresses, such as "PURGE from 127.0.0.1"', "PURGE", "PURGE from", "PURGE soft", "PURGE soft from",
         "PURGE 127.0.0.1", "PURGE hard from 127.0.0.1", "PURGE from_127.0.0.1"),
-    *of("slab_cache_purge", 'invalid address "{}"', "PURGE from nowhere", "PURGE from 10.0.0.0/33", "PURGE from 127.0.0.1 all",
+    *of("slab_cache_purge", ADDRESS, "PURGE from nowhere", "PURGE from 10.0.0.0/33", "PURGE from 127.0.0.1 all",
         "PURGE from 127.0.0.1:80", "PURGE from ::1/129", "PURGE from 127.0.0.1,::1", "PURGE from unix"),
-    *of("slab_cache_purge", 'invalid method "purge"', "purge from 127.0.0.1"),
-    *of("slab_cache_purge", 'invalid method "P0"', "P0 from 127.0.0.1"),
-    *of("slab_cache_purge", 'invalid method ""', '"" from 127.0.0.1'),
+    *of("slab_cache_purge", METHOD.replace("{}", "purge"), "purge from 127.0.0.1"),
+    *of("slab_cache_purge", METHOD.replace("{}", "P0"), "P0 from 127.0.0.1"),
+    *of("slab_cache_purge", METHOD.replace("{}", ""), '"" from 127.0.0.1'),
     *[row for m in ("GET", "HEAD", "OPTIONS", "TRACE")
-      for row in of("slab_cache_purge", f'method "{m}" is safe and must not purge', f"{m} from 127.0.0.1")],
-    *of("slab_cache_purge", PARAMETER, "off soft"),
-    *of("slab_cache_api", PARAMETER, "write", "colour=red", "write=on read=on"),
+      for row in of("slab_cache_purge", f'method "{m}" is safe and must not purge, name another such as "PURGE"', f"{m} from 127.0.0.1")],
+    *of("slab_cache_purge", ALONE, "off soft"),
+    *of("slab_cache_api", API, "write", "colour=red", "write=on read=on"),
     *of("slab_cache_api", 'invalid write value "maybe", it must be "on" or "off"', "write=maybe"),
     *of("slab_cache_api", 'slab_cache_api secret "" is no file name', "secret="),
     *of("slab_cache_api", 'slab_cache_api secret "/nonexistent/secret" cannot be opened (2: No such file or directory)', "secret=/nonexistent/secret"),
-    *of("slab_cache_status_header", VALUE, "maybe"),
+    *of("slab_cache_status_header", value('"off", "on" or "detail"'), "maybe"),
     *[row for kind, name in PLAIN if kind == "SWITCH" for row in of(name, FLAG, "maybe", "1", "1h", "yes", "ON1")],
-    *[row for kind, name in PLAIN if kind == "TIME"
-      for row in of(name, "NAME directive invalid value", "soon", "-1", "5x", "99999999999999999999")],
+    *[row for kind, name in PLAIN if kind == "TIME" for row in of(name, TIME, "soon", "-1", "5x", "99999999999999999999")],
 ]
 
 ZONES = [
@@ -110,12 +139,14 @@ ZONES = [
     *of("slab_cache_tier", 'invalid name "off", it means that there is no tier', "off redis://127.0.0.1"),
     *of("slab_cache_tier", 'NAME directive has "user=" without "password_file="', "store redis://127.0.0.1 user=me"),
     *of("slab_cache_tier", 'NAME directive has tls_ parameters without "tls=on"', "store redis://127.0.0.1 tls_name=x"),
-    *of("slab_cache_zone", PARAMETER, "16m", "zone", "zone=one:16m colour=red", "zone=one:16m 16m",
-        *[f"zone=one:16m {p}" for p in ("max_object=big", "max_object=0", "max_object=", "max_object=-1", "objects=0", "objects=x",
-                                        "objects=-5", "purge_records=0", "purge_records=x", "purge_records=4294967296",
-                                        "inactive=0", "inactive=x", "inactive=", "file=")]),
-    *of("slab_cache_zone", 'invalid zone size "{}"', "zone=one", "zone=one:", "zone=one:big", "zone=:16m", "zone=", "zone=one:-1m",
-        "zone=one:16m:2", "zone=one:99999999999999999999"),
+    *of("slab_cache_zone", ZONE, "16m", "zone", "zone=one:16m colour=red", "zone=one:16m 16m"),
+    *[row for name, value in [*[("max_object", v) for v in ("big", "0", "", "-1")], *[("objects", v) for v in ("0", "x", "-5")],
+                              *[("purge_records", v) for v in ("0", "x", "4294967296")], *[("fills", v) for v in ("0", "x", "1048577")],
+                              *[("inactive", v) for v in ("0", "x", "", "1x")], ("file", ""), ("fleet", "")]
+      for row in of("slab_cache_zone", f'invalid {name} value "{value}", it must be {ZONE_VALUES[name]}', f"zone=one:16m {name}={value}")],
+    *of("slab_cache_zone", 'invalid zone size "{}", write "zone=name:size", such as "zone=pages:256m"', "zone=one", "zone=:16m", "zone="),
+    *of("slab_cache_zone", 'invalid zone size "{}", it must be a whole number with "k", "m" or "g", such as "256m" or "1536m"',
+        "zone=one:", "zone=one:big", "zone=one:-1m", "zone=one:16m:2", "zone=one:99999999999999999999"),
     *of("slab_cache_zone", 'NAME directive must have "zone" parameter', "max_object=1m"),
     *of("slab_cache_zone", 'slab_cache zone "one" cannot have the file "/nonexistent/z": its directory cannot be looked at',
         "zone=one:16m file=/nonexistent/z"),

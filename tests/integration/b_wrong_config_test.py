@@ -6,6 +6,8 @@ from harness.origin import Reply
 
 NO_FILES = "there are no files: what is stored lies in the zone's memory"
 NO_BOUND = 'there are no files: the size in "zone=name:size" bounds all that is stored'
+SIZE = 'it must be a whole number with "k", "m" or "g", such as "256m" or "1536m"'
+TIME = 'it must be a time such as "30s", "10m" or "1d"'
 SWITCH = 'it must be "on" or "off"'
 
 
@@ -49,28 +51,32 @@ ROWS = [
     zone("zone=one:16m eviction=", 'invalid eviction value "", it must be "hits", "balanced" or "bytes"'),
     location("slab_cache_api write=yes", f'invalid write value "yes", {SWITCH}'),
     location("slab_cache_api write=", f'invalid write value "", {SWITCH}'),
-    # sizes
-    zone("zone=one:16mb", 'invalid zone size "zone=one:16mb"'),
-    zone("zone=one:1t", 'invalid zone size "zone=one:1t"'),
-    zone("zone=one:1.5g", 'invalid zone size "zone=one:1.5g"'),
-    zone("zone=one", 'invalid zone size "zone=one"'),
+    # sizes and times
+    *[zone(f"zone=one:{size}", f'invalid zone size "zone=one:{size}", {SIZE}') for size in ("16mb", "1t", "1.5g", "")],
+    zone("zone=one", 'invalid zone size "zone=one", write "zone=name:size", such as "zone=pages:256m"'),
     zone("zone=one:16m inactive=10", None),
-    zone("zone=one:16m inactive=1x", 'invalid parameter "inactive=1x"'),
+    zone("zone=one:16m inactive=1x", f'invalid inactive value "1x", {TIME}'),
+    zone("zone=one:16m max_object=1mb", 'invalid max_object value "1mb", it must be a size such as "512k" or "16m"'),
     # names
-    location("slab_cache nosuchzone", 'slab_cache zone "nosuchzone" is unknown'),
-    location("slab_cache one:16m", 'slab_cache zone "one:16m" is unknown'),
-    location("slab_cache ONE", 'slab_cache zone "ONE" is unknown'),
-    location("slab_cache on", 'slab_cache zone "on" is unknown'),
+    location("slab_cache nosuchzone", 'slab_cache zone "nosuchzone" is unknown, it must be "one"'),
+    location("slab_cache one:16m", 'slab_cache zone "one:16m" is unknown, it must be "one"'),
+    location("slab_cache ONE", 'slab_cache zone "ONE" is unknown, it must be "one"'),
+    location("slab_cache on", 'slab_cache zone "on" is unknown, it must be "one"'),
     # values of proxy_cache's directives in ours
-    location("slab_cache_valid 200 10 minutes", 'invalid time value "minutes"'),
-    location("slab_cache_valid 2xx 10m", 'invalid status "2xx"'),
-    location("slab_cache_use_stale off on", 'invalid value "on"'),
-    location("slab_cache_methods DELETE", 'invalid value "DELETE"'),
-    location("slab_cache_min_uses 0", '"slab_cache_min_uses" directive must be from 1 to 15'),
-    location("slab_cache_lock_timeout 5sec", '"slab_cache_lock_timeout" directive invalid value'),
-    location("slab_cache_purge PURGE", '"slab_cache_purge" directive must say "from" which addresses'),
-    location("slab_cache_purge from 127.0.0.1", 'invalid method "from"'),
-    location("slab_cache_purge GET from 127.0.0.1", 'method "GET" is safe and must not purge'),
+    location("slab_cache_valid 200 10 minutes", f'invalid time value "minutes", {TIME}'),
+    location("slab_cache_valid 2xx 10m", 'invalid status "2xx", it must be "any" or a number from 100 to 599'),
+    location("slab_cache_use_stale off on", 'invalid value "on" in "slab_cache_use_stale" directive, it must be "error", "timeout", '
+             '"invalid_header", "updating", "http_500", "http_502", "http_503", "http_504", "http_403", "http_404", "http_429", "force" or "off"'),
+    location("slab_cache_methods DELETE", 'invalid value "DELETE" in "slab_cache_methods" directive, it must be "GET", "HEAD", "QUERY" or "POST"'),
+    location("slab_cache_lock_timeout 5sec",
+             'invalid value "5sec" in "slab_cache_lock_timeout" directive, it must be a time such as "500ms", "5s" or "1m"'),
+    location("slab_cache_min_uses 0", 'invalid value "0" in "slab_cache_min_uses" directive, it must be a number from 1 to 15'),
+    location("slab_cache_ttl 10m", 'invalid parameter "10m", it must be "min=time", "max=time", "jitter=percent" or "heuristic=percent", '
+             'with a time such as "10m" and 100 percent at most'),
+    location("slab_cache_stale 10m", 'invalid parameter "10m", it must be "while=time" or "if_error=time", with a time such as "10m"'),
+    location("slab_cache_purge PURGE", '"slab_cache_purge" directive must say "from" which addresses, such as "PURGE from 127.0.0.1"'),
+    location("slab_cache_purge from 127.0.0.1", 'invalid method "from", it must be of capital letters, such as "PURGE"'),
+    location("slab_cache_purge GET from 127.0.0.1", 'method "GET" is safe and must not purge, name another such as "PURGE"'),
 ]
 
 
@@ -83,6 +89,16 @@ def test_mistake_is_told_with_file_and_line(nginx, place, line, said):
         return
     at = max(i for i, text in enumerate(nginx.text.splitlines(), 1) if line in text)
     assert code != 0 and "[emerg] " in out and f": {said} in {nginx.prefix}/nginx.conf:{at}\n" in out, out
+
+
+@pytest.mark.parametrize("zones, named, right", [
+    (("pages", "pictures", "api"), "page", 'it must be "pages", "pictures" or "api"'), (("pages", "api"), "page", 'it must be "pages" or "api"'),
+    (("pages", "api"), "API:1m", 'it must be "api"'), ((), "pages", 'define one by "slab_cache_zone zone=name:size"'),
+    ([f"a-zone-of-a-long-name-{i:03}" for i in range(40)], "page", None)], ids=lambda x: "" if isinstance(x, str) or x is None else str(len(x)))
+def test_zones_that_there_are_are_told(nginx, zones, named, right):
+    code, out = nginx.test_config(zone=" ".join(f"slab_cache_zone zone={z}:2m;" for z in zones), location=f"location / {{ slab_cache {named}; }}")
+    assert code != 0 and f'slab_cache zone "{named}" is unknown, {right or "it must be"}' in out, out
+    assert f" in {nginx.prefix}/nginx.conf:" in out
 
 
 def test_there_are_forty_rows():

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 from harness.origin import Reply
+from harness.wait import wait_until
 
 FRESH = ("Cache-Control: max-age=600",)
 
@@ -185,3 +186,31 @@ def test_one_version_is_shown_in_metrics_api_and_log(cached):
     assert len(info) == 1 and f'version="{version}"' in info[0] and info[0].endswith(" 1")
     assert json.loads(n.get("/_cache/v1/zones").body)["version"] == version
     assert f"slab_cache {version}, layout " in n.error_log()
+
+
+def test_api_says_since_when_nginx_and_its_configuration_run(nginx):
+    def zones():
+        return json.loads(nginx.get("/_cache/v1/zones").body)
+
+    nginx.start(location="location /_cache/ { slab_cache_api; }")
+    assert zones()["uptime_sec"] == zones()["configuration_age_sec"] < 60 and "file" not in zones()["zones"][0]
+    wait_until(lambda: zones()["uptime_sec"] >= 2, "time passes")
+    nginx.reload()
+    said = zones()
+    assert said["uptime_sec"] >= 2 and said["configuration_age_sec"] < said["uptime_sec"]
+
+
+@pytest.mark.parametrize("codes", [(200, 200, 301, 404, 500, 503), (200, 304), ()])
+def test_answers_of_origins_are_counted_by_code(cached, origin, codes):
+    n = cached(workers=1)
+    origin.handle("*", lambda r: Reply("x", status=int(r.target[1:4]), headers=["Cache-Control: no-store"]))
+    origin.sequence("/again", Reply("x", headers=["Cache-Control: no-cache", 'ETag: "a"']), Reply("", status=304, headers=['ETag: "a"']))
+    if codes == (200, 304):
+        assert [n.get("/again").cache, n.get("/again").cache] == ["MISS", "REVALIDATED"]
+    else:
+        assert [n.get(f"/{code}/{i}").status for i, code in enumerate(codes)] == list(codes)
+    wanted = {f"{k}xx": sum(code // 100 == k for code in codes) for k in (2, 3, 4, 5)}
+    m = metrics(n)
+    assert {k: m[f'slab_cache_origin_responses_total{{zone="one",code="{k}"}}'] for k in wanted} == wanted
+    counters = n.figures()["counters"]
+    assert {k: counters[f"origin_{k}"] for k in wanted} == wanted

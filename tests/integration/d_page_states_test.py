@@ -1,4 +1,5 @@
 """The page when something is the matter: what it tells, and pictures of it in build/screenshots, to be looked at."""
+import json
 import threading
 
 import pytest
@@ -77,6 +78,12 @@ def test_busy_with_two_zones(nginx, origin, look):
     verdict(page, "All is well")
     wait_until(lambda: "/account" in page.text("top") and "/search" in page.text("top"), "routes", 60)
     assert page.find("#all").is_displayed() and "pictures" in page.text("zones")
+    codes = dict(line.split(" ", 1) for line in page.text("codes").splitlines())
+    assert list(codes) == ["2xx", "3xx", "4xx", "5xx"] and int(codes["2xx"].split()[1]) > 0 and codes["5xx"] == "0 0"
+    for what in ({"tags": ["red", "blue"], "mode": "soft"}, {"prefixes": [f"{page.base}/picture/"]}):
+        assert nginx.request("/_cache/v1/zones/one/purge", "POST", headers=["Content-Type: application/json"], body=json.dumps(what).encode(),
+                             host=f"127.0.0.1:{nginx.port}").status == 200
+    wait_until(lambda: "tag red, and 1 more API, softly" in page.text("purges"), "the purges", 30)
     page.type("url", f"{page.base}/article/7")
     page.find("#explain button").click()
     page.type("term", f"{page.base}/article/")

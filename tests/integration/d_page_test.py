@@ -13,7 +13,7 @@ from harness.wait import wait_until
 def site(nginx, origin):
     origin.handle("*", lambda r: Reply(b"x" * 3000, headers=["Cache-Control: max-age=600", "Surrogate-Key: red"]))
     nginx.start(zone="slab_cache_zone zone=one:16m;", workers=2, location=f"""
-        location / {{ slab_cache one; proxy_pass http://{origin.address}; }}
+        location / {{ slab_cache one; slab_cache_purge PURGE from 127.0.0.1; proxy_pass http://{origin.address}; }}
         location /_cache/ {{ slab_cache_api write=on; }}""")
     return nginx
 
@@ -121,6 +121,20 @@ def test_everything_is_purged_only_at_the_second_click(page):
 
 
 @needs_browser
+def test_last_purges_are_shown_with_what_when_whence_and_how(page):
+    n = page.n
+    wait_until(lambda: page.text("purges") == "none yet", "an empty table")
+    n.request("/a<b>&c=d", "PURGE", host=f"127.0.0.1:{n.port}")
+    page.choose("kind", "tags")
+    page.type("what", "red")
+    page.find("#soft").click()
+    page.find("#purge-go").click()
+    wait_until(lambda: page.text("purges").startswith("tag red API, softly 127.0.0.1"), "the purge by hand, at once")
+    assert re.search(r"\d+(\.\d)? s ago|less than a second ago", page.text("purges"))
+    assert "127.0.0.1/a<b>&c=d request 127.0.0.1" in page.text("purges") and page.errors() == []
+
+
+@needs_browser
 def test_softly_purged_is_stale_not_gone(page):
     n = page.n
     get(n, "/a")
@@ -159,7 +173,31 @@ def test_boxes_of_numbers_are_filled_and_say_of_what_time_they_are(page, load):
     rows = dict(line.split(" ", 1) for line in page.text("statuses").splitlines())
     assert {"HIT", "MISS", "STALE", "BYPASS"} <= set(rows) and int(rows["MISS"].split()[1]) > 0
     assert "All is well" in page.text("verdict") and page.driver.find_elements("css selector", "#verdict .good")
+    assert re.fullmatch(r"nginx runs for ([\d.]+ (s|min)|less than a second)", page.text("uptime"))
     assert not page.find("#all").is_displayed() and not page.find("#fleet").is_displayed()
+    assert page.errors() == []
+
+
+@needs_browser
+def test_an_hour_is_kept_in_few_points(page, load):
+    """As if the page had been open for 70 minutes: what it saw is moved back in time, as often as it looked."""
+    wait_until(lambda: len(page.plot()) > 60, "a few seconds of plots", 30)
+    page.driver.execute_script("""
+        const list = histories.one, last = list.at(-1);
+        list.length = 0;
+        for (let s = 70 * 60; s > 0; s--) {
+            list.push({t: last.t - s * 1000, reasons: {}, c: {...last.c, hits: 2 * (4200 - s), misses: 0}});
+            thin(list);
+        }
+        list.push(last);
+        thin(list);""")
+    assert "s ago" in page.text("c-ratio")
+    page.find("#long").click()
+    wait_until(lambda: "60 min ago" in page.text("c-ratio") and "60 min ago" in page.text("c-rate"), "an hour")
+    held = page.driver.execute_script("return [histories.one.length, histories.one.at(-1).t - histories.one[1].t]")
+    assert 400 < held[0] < 700 and held[1] <= 3600_000 and page.find("#long").get_attribute("aria-pressed") == "true"
+    page.find("#long").click()
+    wait_until(lambda: "180 s ago" in page.text("c-ratio"), "three minutes again")
     assert page.errors() == []
 
 

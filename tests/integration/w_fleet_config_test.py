@@ -27,7 +27,7 @@ ZONE = "slab_cache_zone zone=one:16m fleet=main;"
     (FLEET + " colour=red;", ZONE, 'invalid parameter "colour=red"'),
     (FLEET + ";\n" + FLEET + ";", ZONE, 'slab_cache_fleet "main" is already defined'),
     (FLEET + ";", "slab_cache_zone zone=one:16m fleet=other;", 'names fleet=other, and there is no slab_cache_fleet other'),
-    (FLEET + ";", "slab_cache_zone zone=one:16m fleet=;", 'invalid parameter "fleet="'),
+    (FLEET + ";", "slab_cache_zone zone=one:16m fleet=;", 'invalid fleet value "", it must be the name of a "slab_cache_fleet"'),
 ])
 def test_wrong_directives_are_told(nginx, fleet, zone, said):
     code, text = nginx.test_config(location="location / { slab_cache one; }", zone=f"{fleet}\n{zone}")

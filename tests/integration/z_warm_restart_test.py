@@ -362,7 +362,7 @@ def test_directory_that_is_not_there_is_refused(nginx):
 
 def test_file_without_a_name_is_refused(nginx):
     code, text = nginx.test_config(zone="slab_cache_zone zone=one:16m file=;")
-    assert code == 1 and 'invalid parameter "file="' in text
+    assert code == 1 and 'invalid file value "", it must be a path on tmpfs' in text
 
 
 def test_nginx_t_makes_no_file(nginx, slab):

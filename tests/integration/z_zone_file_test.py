@@ -1,5 +1,6 @@
 """slab_cache_zone file=: what is no zone of ours is never replaced, whoever holds what."""
 import fcntl
+import json
 import os
 import pathlib
 import signal
@@ -277,3 +278,8 @@ def test_master_of_another_pid_namespace_is_not_taken_for_dead(warm, slab, make_
     finally:
         inner.kill()
         inner.wait()
+
+
+def test_api_says_where_the_file_of_a_zone_is(nginx, slab):
+    nginx.start(zone=f"slab_cache_zone zone=one:16m file={slab};", location="location /_cache/ { slab_cache_api; }")
+    assert json.loads(nginx.get("/_cache/v1/zones/one").body)["file"] == str(slab)

@@ -105,6 +105,7 @@ class Torture:
                     zone=f"slab_cache_fleet main {servers} stream=slab node=n{i} blind={BLIND:.0f}s maxlen=1k;\n"
                          f"slab_cache_zone zone=one:16m fleet=main file={self.directory}/n{i}.slab;\n{self.declared()}")
             self.nodes.append(n)
+        self.wait_for_all("at first all know each other: nobody waits for a node that he has never heard of")
         addresses = [n.address for n in self.nodes]
         for i in range(2):
             self.launch(run_browser, self.world, addresses, self.seed * 10 + i, self.results[0])
@@ -207,7 +208,10 @@ class Torture:
             deed()
             self.world.stop.wait(self.random.random())
         self.heal()
-        wait_until(lambda: all(self.sees_all(n) for n in self.nodes), "in the end all are connected, and know each other", 60)
+        self.wait_for_all("in the end all are connected, and know each other")
+
+    def wait_for_all(self, what):
+        wait_until(lambda: all(self.sees_all(n) for n in self.nodes), what, 60)
 
     @staticmethod
     def sees_all(n):

@@ -13,7 +13,7 @@ ROW = re.compile(r'^SLAB_(?:COUNTED|STATED)\(([^"]*), "(\w*)", "([\w=]*)", \d+,\
 MORE = {"build_info", "refusals_total", "hit_seconds", "miss_seconds"}   # families of src/ngx/api/metrics.cpp alone
 SAID = re.compile(r"(?<![$\w/.-])slab_cache_(\w*?[a-z])(?:_bucket|_sum|_count)?\b(?!\.)")
 READERS = {"src/ngx/api/admin.html": r"\b{}\.([a-z]\w*)", "tools/slab-cache-top": r"\b{}\['(\w+)'\]"}
-OF_ZONE = {"name", "available", "memory", "counters", "reasons", "sentences"}   # beside the rows' members
+OF_ZONE = {"name", "available", "file", "memory", "counters", "reasons", "sentences"}   # beside the rows' members
 
 
 def text(path):

@@ -28,7 +28,7 @@ char* set_api(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
                 return rv;
             }
         } else {
-            return invalid_parameter(cf, value[i]);
+            return invalid_parameter(cf, value[i], "it must be \"write=on\", \"write=off\" or \"secret=file\"");
         }
     }
     auto* clcf = static_cast<ngx_http_core_loc_conf_t*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));

@@ -10,6 +10,7 @@
 #include "ngx/api/metrics.h"
 #include "ngx/api/page.h"
 #include "ngx/api/purge_call.h"
+#include "ngx/api/purges.h"
 #include "ngx/api/push_call.h"
 #include "ngx/api/tier_call.h"
 #include "ngx/api/top.h"
@@ -34,6 +35,7 @@ constexpr CallRow kCalls[] = {
     {"v1/zones/{zone}/entry", NGX_HTTP_PUT, kWrites | kObjectBody, "url status ttl", push_entry},
     {"v1/zones/{zone}/entry", NGX_HTTP_DELETE, kWrites | kObjectBody, "url", purge_entry},
     {"v1/zones/{zone}/entries", kRead, kReads, "prefix tag n after", send_entries},
+    {"v1/zones/{zone}/purges", kRead, kReads, "", send_purges},
     {"v1/zones/{zone}/top", kRead, kReads, "by n", send_top},
     {"service/{id}/purge", NGX_HTTP_POST, kWrites | kTyped, nullptr, purge_as_fastly},
     {"service/{id}/purge/{key}", NGX_HTTP_POST, kWrites | kTyped, nullptr, purge_as_fastly},

@@ -60,6 +60,9 @@ json_t* zone_json(Zone* zone) noexcept {
     json_t* z = json_object();
     json_object_set_new(z, "name", json_text(view(zone->name)));
     json_object_set_new(z, "available", json_boolean(usable(zone)));
+    if (zone->file.path.len != 0) {
+        json_object_set_new(z, "file", json_text(view(zone->file.path)));
+    }
     if (!usable(zone)) {
         return z;
     }
@@ -77,7 +80,11 @@ ngx_int_t send_zones(Call* call) noexcept {
     for (ngx_uint_t i = 0; i < mcf->zones.nelts; i++) {
         json_array_append_new(list, zone_json(zones[i]));
     }
-    return send_json(call->request, NGX_HTTP_OK, json_pack("{s:s,s:o}", "version", base::kVersion, "zones", list));
+    const time_t now = ngx_time();
+    return send_json(call->request, NGX_HTTP_OK,
+                     json_pack("{s:s, s:I, s:I, s:o}", "version", base::kVersion, "uptime_sec",
+                               static_cast<json_int_t>(now - mcf->started), "configuration_age_sec",
+                               static_cast<json_int_t>(now - mcf->loaded), "zones", list));
 }
 
 ngx_int_t send_zone(Call* call) noexcept { return send_json(call->request, NGX_HTTP_OK, zone_json(call->zone)); }

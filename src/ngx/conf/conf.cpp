@@ -99,6 +99,10 @@ void* create_main_conf(ngx_conf_t* cf) noexcept {
         return nullptr;
     }
     conf->lua_index = -1;
+    static time_t started = 0;  // the master's, in all its configurations
+    started = started != 0 ? started : ngx_time();
+    conf->started = started;
+    conf->loaded = ngx_time();
     return conf;
 }
 

@@ -60,6 +60,8 @@ struct MainConf {
     ngx_array_t zones;   // of Zone*
     ngx_array_t fleets;  // of FleetConf*
     ngx_array_t tiers;   // of TierConf*
+    time_t started;      // when this nginx was started; a binary upgrade starts one
+    time_t loaded;       // when this configuration was read
     Zone* awaited;       // used by slab_cache before their slab_cache_zone, linked by Zone::next_awaited
     // Indices of variables, see clone.h
     ngx_array_t carried_variables;

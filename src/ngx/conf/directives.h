@@ -33,7 +33,21 @@ char* fail(ngx_conf_t* cf, const char* format, const ngx_str_t& value) noexcept;
 bool read_seconds(const ngx_str_t& value, time_t* out) noexcept;
 // `name=` in front of value: the rest.
 bool parameter(const ngx_str_t& value, Bytes name, ngx_str_t* rest) noexcept;
-char* invalid_parameter(ngx_conf_t* cf, const ngx_str_t& value) noexcept;
+// `right`, in words: what it must be.
+char* invalid_parameter(ngx_conf_t* cf, const ngx_str_t& value, const char* right = nullptr) noexcept;
+inline constexpr char kTimeIsRight[] = "it must be a time such as \"30s\", \"10m\" or \"1d\"";
+
+// `"a", "b" or "c"` of a message, cut where it is too long for one.
+struct Choice {
+    size_t bytes = 0;
+    u_char text[512];
+
+    void add(const ngx_str_t& word, bool is_last) noexcept {
+        const char* before = bytes == 0 ? "" : is_last ? " or " : ", ";
+        bytes = static_cast<size_t>(ngx_slprintf(text + bytes, text + sizeof(text), "%s\"%V\"", before, &word) - text);
+    }
+};
+
 // The complex values of the arguments from `from` on.
 char* compile_values(ngx_conf_t* cf, ngx_uint_t from, ngx_array_t** list) noexcept;
 // "a,b,c" as an array of Bytes on the configuration pool. False on an empty member.

@@ -53,8 +53,10 @@ bool parameter(const ngx_str_t& value, Bytes name, ngx_str_t* rest) noexcept {
     return true;
 }
 
-char* invalid_parameter(ngx_conf_t* cf, const ngx_str_t& value) noexcept {
-    return fail(cf, "invalid parameter \"%V\"", value);
+char* invalid_parameter(ngx_conf_t* cf, const ngx_str_t& value, const char* right) noexcept {
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"%s%s", &value, right != nullptr ? ", " : "",
+                       right != nullptr ? right : "");
+    return static_cast<char*>(NGX_CONF_ERROR);
 }
 
 char* compile_values(ngx_conf_t* cf, ngx_uint_t from, ngx_array_t** list) noexcept {
@@ -99,6 +101,7 @@ bool split_list(ngx_conf_t* cf, const ngx_str_t& value, const Bytes** out, uint3
 }
 
 char* set_key_args(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
+    static constexpr char kRight[] = "it must be \"all\", \"none\", \"sort\", \"drop=glob,glob\" or \"only=glob,glob\"";
     auto* lcf = static_cast<LocConf*>(conf);
     if (lcf->key_args != NGX_CONF_UNSET_PTR) {
         return phrase("is duplicate");
@@ -120,14 +123,14 @@ char* set_key_args(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
             policy->sort = true;
         } else if (parameter(value[i], "drop=", &rest)) {
             if (!split_list(cf, rest, &policy->drop, &policy->drop_count)) {
-                return invalid_parameter(cf, value[i]);
+                return invalid_parameter(cf, value[i], kRight);
             }
         } else if (parameter(value[i], "only=", &rest)) {
             if (!split_list(cf, rest, &policy->only, &policy->only_count)) {
-                return invalid_parameter(cf, value[i]);
+                return invalid_parameter(cf, value[i], kRight);
             }
         } else {
-            return invalid_parameter(cf, value[i]);
+            return invalid_parameter(cf, value[i], kRight);
         }
     }
     lcf->key_args = view(value[1]) == "all" ? nullptr : policy;
@@ -146,7 +149,8 @@ char* set_valid(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
     const ngx_uint_t last = cf->args->nelts - 1;
     time_t sec = 0;
     if (!read_seconds(value[last], &sec)) {
-        return fail(cf, "invalid time value \"%V\"", value[last]);
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid time value \"%V\", %s", &value[last], kTimeIsRight);
+        return static_cast<char*>(NGX_CONF_ERROR);
     }
     bool ok = true;
     if (last == 1) {
@@ -159,7 +163,7 @@ char* set_valid(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
         if (view(value[i]) != "any") {
             status = ngx_atoi(value[i].data, value[i].len);
             if (status < 100 || status > 599) {
-                return fail(cf, "invalid status \"%V\"", value[i]);
+                return fail(cf, "invalid status \"%V\", it must be \"any\" or a number from 100 to 599", value[i]);
             }
         }
         ok = add_rule(lcf->valid, status, sec);
@@ -187,7 +191,9 @@ char* set_ttl(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
             ok = read_percent(rest, 100, &lcf->heuristic);
         }
         if (!ok) {
-            return invalid_parameter(cf, value[i]);
+            return invalid_parameter(cf, value[i],
+                                     "it must be \"min=time\", \"max=time\", \"jitter=percent\" or "
+                                     "\"heuristic=percent\", with a time such as \"10m\" and 100 percent at most");
         }
     }
     if (lcf->ttl_max != 0 && lcf->ttl_min > lcf->ttl_max) {
@@ -211,7 +217,10 @@ char* set_cookie_mode(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
         mode = http::SetCookie::kStore;
         ngx_conf_log_error(NGX_LOG_WARN, cf, 0, "\"slab_cache_set_cookie store\" replays one client's cookies to all");
     } else {
-        return fail(cf, "invalid value \"%V\"", value);
+        return fail(cf,
+                    "invalid value \"%V\" in \"slab_cache_set_cookie\" directive, "
+                    "it must be \"refuse\", \"strip\" or \"store\"",
+                    value);
     }
     lcf->set_cookie = static_cast<ngx_uint_t>(mode);
     return NGX_CONF_OK;
@@ -244,7 +253,9 @@ char* set_vary(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
             ok = split_list(cf, rest, &policy->cookies, &policy->cookie_count);
         }
         if (!ok) {
-            return invalid_parameter(cf, value[i]);
+            return invalid_parameter(cf, value[i],
+                                     "it must be \"max=n\" with a number from 1 to 255, \"ignore=header,header\" or "
+                                     "\"Cookie=name,name\", or \"off\" alone");
         }
     }
     lcf->vary = policy;
@@ -266,13 +277,16 @@ char* set_stale(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
                         : parameter(value[i], "if_error=", &rest) ? read_seconds(rest, &lcf->stale_if_error)
                                                                   : false;
         if (!ok) {
-            return invalid_parameter(cf, value[i]);
+            return invalid_parameter(cf, value[i],
+                                     "it must be \"while=time\" or \"if_error=time\", with a time such as \"10m\"");
         }
     }
     return NGX_CONF_OK;
 }
 
 char* set_refresh(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
+    static constexpr char kRight[] =
+        "it must be \"off\" or \"beta=number\" with a number above 0, such as \"1\" or \"0.5\"";
     auto* lcf = static_cast<LocConf*>(conf);
     if (lcf->refresh_beta != NGX_CONF_UNSET) {
         return phrase("is duplicate");
@@ -284,11 +298,11 @@ char* set_refresh(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
         return NGX_CONF_OK;
     }
     if (!parameter(value, "beta=", &rest)) {
-        return invalid_parameter(cf, value);
+        return invalid_parameter(cf, value, kRight);
     }
     const ngx_int_t thousandths = ngx_atofp(rest.data, rest.len, 3);
     if (thousandths == NGX_ERROR || thousandths == 0) {
-        return invalid_parameter(cf, value);
+        return invalid_parameter(cf, value, kRight);
     }
     lcf->refresh_beta = thousandths;
     return NGX_CONF_OK;
@@ -302,7 +316,7 @@ char* set_tags(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
     lcf->tags = nullptr;
     lcf->tags_mode = view(args(cf)[1]) == "off" ? kTagsOff : kTagsConfigured;
     if (lcf->tags_mode == kTagsOff) {
-        return cf->args->nelts == 2 ? NGX_CONF_OK : invalid_parameter(cf, args(cf)[2]);
+        return cf->args->nelts == 2 ? NGX_CONF_OK : invalid_parameter(cf, args(cf)[2], "\"off\" stands alone");
     }
     ngx_str_t names;
     const ngx_uint_t values_from = parameter(args(cf)[1], "field=", &names) ? 2 : 1;
@@ -312,7 +326,7 @@ char* set_tags(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
             return static_cast<char*>(NGX_CONF_ERROR);
         }
         if (!split_list(cf, names, &lcf->tag_fields->field, &lcf->tag_fields->field_count)) {
-            return invalid_parameter(cf, args(cf)[1]);
+            return invalid_parameter(cf, args(cf)[1], "it must be \"field=name,name\"");
         }
     }
     return values_from < cf->args->nelts ? compile_values(cf, values_from, &lcf->tags) : NGX_CONF_OK;

@@ -306,7 +306,7 @@ ngx_int_t capture_header(CloneFill* fill) noexcept {
     }
     note_history(fill);
     unbuffer(fill);
-    count(fill->zone, Counter::kOriginMs, now_ms() - fill->started_ms);
+    count_origin(fill->zone, now_ms() - fill->started_ms, origin.origin_status);
     if (confirms_stored(fill, origin)) {
         clear_mark(fill->zone, mark_digest(fill->digest, fill->identity, kAnybody));
         validated(fill, origin);
@@ -360,7 +360,7 @@ http::Reason store_bodyless(Fill* fill, const OriginResponse& origin, shm::Pin* 
 void capture_redirect(CloneFill* fill) noexcept {
     OriginResponse origin;
     if (read_redirect(fill, &origin)) {
-        count(fill->zone, Counter::kOriginMs, now_ms() - fill->started_ms);
+        count_origin(fill->zone, now_ms() - fill->started_ms, origin.origin_status);
         clear_mark(fill->zone, mark_digest(fill->digest, fill->identity, fill->kind));
         take_bodyless(fill, origin);
         return;

@@ -354,7 +354,7 @@ ngx_int_t direct_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
         end_lease(fill, shm::LeaseState::kFailed, NGX_HTTP_INTERNAL_SERVER_ERROR);
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-    count(fill->zone, Counter::kOriginMs, now_ms() - fill->started_ms);
+    count_origin(fill->zone, now_ms() - fill->started_ms, origin.origin_status);
     if (origin.origin_status >= NGX_HTTP_INTERNAL_SERVER_ERROR) {
         count(fill->zone, Counter::kFillsFailed);
     } else {

@@ -36,7 +36,8 @@ bool make_room(Batch* b, bool soft, uint32_t selectors) noexcept {
 }
 
 void purge_surely(Zone* zone, cache::Selection* s) noexcept {
-    if (!cache::is_empty(*s) && purge_zone(zone, s, Tell::kNobody, nullptr) == 0) {
+    if (!cache::is_empty(*s) &&
+        purge_zone(zone, s, {cache::PurgeRoad::kFleet, false, {}}, Tell::kNobody, nullptr) == 0) {
         (void) zone->store.purge_all_now(s->soft ? shm::PurgeMode::kSoft : shm::PurgeMode::kHard);
     }
 }

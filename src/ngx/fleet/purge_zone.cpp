@@ -138,7 +138,7 @@ void move_prior_outboxes(Zone* zone) noexcept {
     }
 }
 
-uint64_t purge_zone(Zone* zone, cache::Selection* s, Tell tell, Told* told) noexcept {
+uint64_t purge_zone(Zone* zone, cache::Selection* s, const cache::Purger& by, Tell tell, Told* told) noexcept {
     const shm::PurgeMode mode = s->soft ? shm::PurgeMode::kSoft : shm::PurgeMode::kHard;
     ZonePurge purge{zone, s, nullptr, {}, {}};
     if (tell == Tell::kFleet) {
@@ -158,6 +158,9 @@ uint64_t purge_zone(Zone* zone, cache::Selection* s, Tell tell, Told* told) noex
     UserArea* area = user_area(zone);
     if (seq != 0 && s->glob_count != 0 && area != nullptr) {
         cache::publish_globs(&area->globs, seq);
+    }
+    if (seq != 0 && area != nullptr && !cache::is_empty(*s)) {
+        cache::log_purge(&area->purges, *s, seq, by, wall_sec());
     }
     if (seq != 0 && purge.told.is_fleet) {
         announce_outbox(zone);

@@ -9,6 +9,7 @@
 #include "cache/fleet_record.h"
 #include "cache/outbox.h"
 #include "cache/purge_batch.h"
+#include "cache/purge_log.h"
 #include "ngx/zone/zone.h"
 
 namespace slab_cache::ngx {
@@ -25,7 +26,7 @@ struct Told {
 
 // Visible to every worker when it returns. The purge counter after it; 0: nothing was purged (Store::purge). Texts are made
 // of a selection with `keeps_all`, in its arena. `told` may be nullptr.
-uint64_t purge_zone(Zone* zone, cache::Selection* s, Tell tell, Told* told) noexcept;
+uint64_t purge_zone(Zone* zone, cache::Selection* s, const cache::Purger& by, Tell tell, Told* told) noexcept;
 
 // Others are told of what an unsafe request invalidated here: as long as there is room to spare, and no more often than a
 // worker may (anybody can bring it about). The purge counter that this raised it to; 0: it did not.

@@ -30,8 +30,60 @@ ngx_conf_bitmask_t ignore_bits[] = {
     {ngx_null_string, 0},
 };
 
+// nginx's setters say "invalid value" and no more: these look first, and say what would be right.
+template <class Row>
+char* check_words(ngx_conf_t* cf, const ngx_command_t* cmd) noexcept {
+    const auto* rows = static_cast<const Row*>(cmd->post);
+    for (ngx_uint_t i = 1; i < cf->args->nelts; i++) {
+        const ngx_str_t& word = args(cf)[i];
+        Choice words;
+        const Row* row = rows;
+        while (row->name.len != 0 && !base::equal_nocase(view(row->name), view(word))) {
+            words.add(row->name, row[1].name.len == 0);
+            row++;
+        }
+        if (row->name.len == 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid value \"%V\" in \"%V\" directive, it must be %*s", &word,
+                               &cmd->name, words.bytes, words.text);
+            return static_cast<char*>(NGX_CONF_ERROR);
+        }
+    }
+    return NGX_CONF_OK;
+}
+
+char* set_mask(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept {
+    char* rv = check_words<ngx_conf_bitmask_t>(cf, cmd);
+    return rv == NGX_CONF_OK ? ngx_conf_set_bitmask_slot(cf, cmd, conf) : rv;
+}
+
+char* set_word(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept {
+    char* rv = check_words<ngx_conf_enum_t>(cf, cmd);
+    return rv == NGX_CONF_OK ? ngx_conf_set_enum_slot(cf, cmd, conf) : rv;
+}
+
+char* fail_value(ngx_conf_t* cf, const ngx_command_t* cmd, const char* right) noexcept {
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid value \"%V\" in \"%V\" directive, %s", &args(cf)[1], &cmd->name,
+                       right);
+    return static_cast<char*>(NGX_CONF_ERROR);
+}
+
+char* set_time(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept {
+    ngx_str_t value = args(cf)[1];
+    return ngx_parse_time(&value, 0) == NGX_ERROR
+               ? fail_value(cf, cmd, "it must be a time such as \"500ms\", \"5s\" or \"1m\"")
+               : ngx_conf_set_msec_slot(cf, cmd, conf);
+}
+
+// The sketch of uses counts no further: more would never be reached, and nothing stored.
+char* set_uses(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept {
+    const ngx_int_t n = ngx_atoi(args(cf)[1].data, args(cf)[1].len);
+    static_assert(shm::kMaxUses == 15, "the message below, and README");
+    return n >= 1 && n <= ngx_int_t{shm::kMaxUses} ? ngx_conf_set_num_slot(cf, cmd, conf)
+                                                   : fail_value(cf, cmd, "it must be a number from 1 to 15");
+}
+
 char* set_ignore_headers(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept {
-    const auto* word = static_cast<const ngx_str_t*>(cf->args->elts);
+    const ngx_str_t* word = args(cf);
     for (ngx_uint_t i = 1; i < cf->args->nelts; i++) {
         if (base::equal_nocase(view(word[i]), "X-Accel-Redirect")) {
             ngx_conf_log_error(
@@ -41,7 +93,7 @@ char* set_ignore_headers(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcep
                 &word[i], &word[i]);
         }
     }
-    return ngx_conf_set_bitmask_slot(cf, cmd, conf);
+    return set_mask(cf, cmd, conf);
 }
 
 ngx_conf_bitmask_t stale_bits[] = {
@@ -90,15 +142,6 @@ ngx_conf_enum_t status_header_words[] = {
     {ngx_null_string, 0},
 };
 
-// The sketch of uses counts no further: more would never be reached, and nothing stored.
-char* check_uses(ngx_conf_t*, void*, void* data) noexcept {
-    const ngx_int_t n = *static_cast<ngx_int_t*>(data);
-    return n >= 1 && n <= ngx_int_t{shm::kMaxUses} ? NGX_CONF_OK : const_cast<char*>("must be from 1 to 15");
-}
-static_assert(shm::kMaxUses == 15, "the message above, and README");
-
-ngx_conf_post_t countable_uses = {reinterpret_cast<ngx_conf_post_handler_pt>(check_uses)};
-
 }  // namespace
 
 #define SLAB_AT(field) offsetof(LocConf, field)  // NOLINT: the command table wants offsets
@@ -114,7 +157,7 @@ ngx_command_t commands[] = {
 #define SLAB_TIME(field, by_default)   \
     {ngx_string("slab_cache_" #field), \
      kAnywhere | NGX_CONF_TAKE1,       \
-     ngx_conf_set_msec_slot,           \
+     set_time,                         \
      NGX_HTTP_LOC_CONF_OFFSET,         \
      SLAB_AT(field),                   \
      nullptr},
@@ -130,10 +173,10 @@ ngx_command_t commands[] = {
      nullptr},
     {ngx_string("slab_cache_key_args"), kAnywhere | NGX_CONF_1MORE, set_key_args, NGX_HTTP_LOC_CONF_OFFSET,
      SLAB_AT(key_args), nullptr},
-    {ngx_string("slab_cache_methods"), kAnywhere | NGX_CONF_1MORE, ngx_conf_set_bitmask_slot, NGX_HTTP_LOC_CONF_OFFSET,
-     SLAB_AT(methods), method_bits},
-    {ngx_string("slab_cache_authorization"), kAnywhere | NGX_CONF_TAKE1, ngx_conf_set_enum_slot,
-     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(authorization), authorization_words},
+    {ngx_string("slab_cache_methods"), kAnywhere | NGX_CONF_1MORE, set_mask, NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(methods),
+     method_bits},
+    {ngx_string("slab_cache_authorization"), kAnywhere | NGX_CONF_TAKE1, set_word, NGX_HTTP_LOC_CONF_OFFSET,
+     SLAB_AT(authorization), authorization_words},
     {ngx_string("slab_cache_valid"), kAnywhere | NGX_CONF_1MORE, set_valid, NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(valid),
      nullptr},
     {ngx_string("slab_cache_ttl"), kAnywhere | NGX_CONF_1MORE, set_ttl, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
@@ -145,25 +188,25 @@ ngx_command_t commands[] = {
      SLAB_AT(ignore_headers), ignore_bits},
     {ngx_string("slab_cache_set_cookie"), kAnywhere | NGX_CONF_TAKE1, set_cookie_mode, NGX_HTTP_LOC_CONF_OFFSET,
      SLAB_AT(set_cookie), nullptr},
-    {ngx_string("slab_cache_min_uses"), kAnywhere | NGX_CONF_TAKE1, ngx_conf_set_num_slot, NGX_HTTP_LOC_CONF_OFFSET,
-     SLAB_AT(min_uses), &countable_uses},
+    {ngx_string("slab_cache_min_uses"), kAnywhere | NGX_CONF_TAKE1, set_uses, NGX_HTTP_LOC_CONF_OFFSET,
+     SLAB_AT(min_uses), nullptr},
     {ngx_string("slab_cache_vary"), kAnywhere | NGX_CONF_1MORE, set_vary, NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(vary),
      nullptr},
-    {ngx_string("slab_cache_use_stale"), kAnywhere | NGX_CONF_1MORE, ngx_conf_set_bitmask_slot,
-     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(use_stale), stale_bits},
+    {ngx_string("slab_cache_use_stale"), kAnywhere | NGX_CONF_1MORE, set_mask, NGX_HTTP_LOC_CONF_OFFSET,
+     SLAB_AT(use_stale), stale_bits},
     {ngx_string("slab_cache_stale"), kAnywhere | NGX_CONF_1MORE, set_stale, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
     {ngx_string("slab_cache_refresh"), kAnywhere | NGX_CONF_TAKE1, set_refresh, NGX_HTTP_LOC_CONF_OFFSET,
      SLAB_AT(refresh_beta), nullptr},
     {ngx_string("slab_cache_tags"), kAnywhere | NGX_CONF_1MORE, set_tags, NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(tags),
      nullptr},
-    {ngx_string("slab_cache_invalidate"), kAnywhere | NGX_CONF_1MORE, ngx_conf_set_bitmask_slot,
-     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(invalidate), invalidate_bits},
+    {ngx_string("slab_cache_invalidate"), kAnywhere | NGX_CONF_1MORE, set_mask, NGX_HTTP_LOC_CONF_OFFSET,
+     SLAB_AT(invalidate), invalidate_bits},
     {ngx_string("slab_cache_purge"), kAnywhere | NGX_CONF_1MORE, set_purge, NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(purge),
      nullptr},
     {ngx_string("slab_cache_api"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS | NGX_CONF_TAKE12, set_api,
      NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(api), nullptr},
-    {ngx_string("slab_cache_status_header"), kAnywhere | NGX_CONF_TAKE1, ngx_conf_set_enum_slot,
-     NGX_HTTP_LOC_CONF_OFFSET, SLAB_AT(status_header), status_header_words},
+    {ngx_string("slab_cache_status_header"), kAnywhere | NGX_CONF_TAKE1, set_word, NGX_HTTP_LOC_CONF_OFFSET,
+     SLAB_AT(status_header), status_header_words},
     ngx_null_command,
 };
 

@@ -27,7 +27,10 @@ bool init_selection(Selection* s, ngx_http_request_t* r, Zone* zone, size_t sele
 }
 
 uint64_t purge_selection(Selection* s) noexcept {
-    const uint64_t seq = purge_zone(s->zone, s, Tell::kFleet, &s->told);
+    const auto* conf = loc_conf<LocConf>(s->request);
+    const cache::Purger by{conf->api ? cache::PurgeRoad::kApi : cache::PurgeRoad::kMethod,
+                           conf->api && is_signed(s->request, conf), view(s->request->connection->addr_text)};
+    const uint64_t seq = purge_zone(s->zone, s, by, Tell::kFleet, &s->told);
     if (seq == 0) {
         return 0;
     }
@@ -49,6 +52,8 @@ json_t* words_json(Bytes text) noexcept {
     return list;
 }
 
+}  // namespace
+
 json_t* understood_json(const cache::Understood& what) noexcept {
     switch (what.thing) {
     case cache::Thing::kUrl:
@@ -66,8 +71,6 @@ json_t* understood_json(const cache::Understood& what) noexcept {
     }
     return json_pack("{s:o}", "tag", json_text(what.text));
 }
-
-}  // namespace
 
 ngx_int_t send_not_purged(ngx_http_request_t* r) noexcept {
     return send_problem(r, NGX_HTTP_SERVICE_UNAVAILABLE, "not purged",

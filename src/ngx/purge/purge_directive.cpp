@@ -28,7 +28,8 @@ char* read_cidr(ngx_conf_t* cf, ngx_str_t* value, Cidrs* to) noexcept {
     }
     const ngx_int_t rc = ngx_ptocidr(value, cidr);
     if (rc == NGX_ERROR) {
-        return fail(cf, "invalid address \"%V\"", *value);
+        return fail(cf, "invalid address \"%V\", it must be an address, a network such as \"10.0.0.0/8\", or \"unix:\"",
+                    *value);
     }
     if (rc == NGX_DONE) {
         ngx_conf_log_error(NGX_LOG_WARN, cf, 0, "low address bits of %V are meaningless", value);
@@ -42,10 +43,10 @@ char* read_purge(ngx_conf_t* cf, PurgeConf* purge) noexcept {
     purge->method = value[1];
     const Bytes method = view(value[1]);
     if (!is_method(method)) {
-        return fail(cf, "invalid method \"%V\"", value[1]);
+        return fail(cf, "invalid method \"%V\", it must be of capital letters, such as \"PURGE\"", value[1]);
     }
     if (method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE") {
-        return fail(cf, "method \"%V\" is safe and must not purge", value[1]);
+        return fail(cf, "method \"%V\" is safe and must not purge, name another such as \"PURGE\"", value[1]);
     }
     ngx_uint_t i = 2;
     if (i < cf->args->nelts && view(value[i]) == "soft") {
@@ -53,7 +54,7 @@ char* read_purge(ngx_conf_t* cf, PurgeConf* purge) noexcept {
         i++;
     }
     if (i >= cf->args->nelts || view(value[i]) != "from" || i + 1 >= cf->args->nelts) {
-        return const_cast<char*>("must say \"from\" which addresses");
+        return const_cast<char*>("must say \"from\" which addresses, such as \"PURGE from 127.0.0.1\"");
     }
     for (i++; i < cf->args->nelts; i++) {
         char* rv = read_cidr(cf, &value[i], &purge->from);
@@ -75,7 +76,7 @@ char* set_purge(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
             return const_cast<char*>("is duplicate");
         }
         lcf->purge = nullptr;
-        return cf->args->nelts == 2 ? NGX_CONF_OK : invalid_parameter(cf, value[2]);
+        return cf->args->nelts == 2 ? NGX_CONF_OK : invalid_parameter(cf, value[2], "\"off\" stands alone");
     }
     PurgeConf* first = lcf->purge != NGX_CONF_UNSET_PTR ? lcf->purge : nullptr;
     if (lcf->purge == nullptr || find_purge(first, view(value[1])) != nullptr) {

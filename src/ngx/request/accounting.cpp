@@ -64,6 +64,14 @@ void count_served(Ctx* ctx) noexcept {
     note_served(ctx);
 }
 
+void count_origin(Zone* zone, uint64_t ms, ngx_uint_t status) noexcept {
+    count(zone, Counter::kOriginMs, ms);
+    const ngx_uint_t hundreds = status / 100;
+    if (hundreds >= 2 && hundreds <= 5) {
+        count(zone, static_cast<Counter>(static_cast<uint32_t>(Counter::kOrigin2xx) + hundreds - 2));
+    }
+}
+
 void count_pass(Ctx* ctx) noexcept {
     if (ctx->zone == nullptr || !usable(ctx->zone)) {
         return;

@@ -160,6 +160,7 @@ void copy_patterns(Zone* zone, Zone* old, const GlobMarks& marks) noexcept {
         area->prior_globs[i].store_release(marks.of[i]);  // [prior-globs]
     }
     cache::copy_globs(from->globs, &area->globs, zone->store.carried_seq());
+    cache::copy_purge_log(from->purges, &area->purges);
 }
 
 // Before the purges: what is told of the stream's position is then true.

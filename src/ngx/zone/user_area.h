@@ -11,6 +11,7 @@
 #include "base/atom.h"
 #include "cache/fleet_area.h"
 #include "cache/globs.h"
+#include "cache/purge_log.h"
 #include "cache/push_times.h"
 #include "cache/sketch.h"
 #include "cache/url_filter.h"
@@ -18,7 +19,7 @@
 
 namespace slab_cache::ngx {
 
-inline constexpr uint32_t kUserAreaVersion = 6;
+inline constexpr uint32_t kUserAreaVersion = 7;
 inline constexpr uint32_t kUserAreaBytes = 256 * 1024;
 
 struct UserArea {
@@ -31,6 +32,7 @@ struct UserArea {
     cache::Sketch served;                  // routes by origin time saved (sampled)
     cache::Sketch lost;                    // routes by origin time spent, with the last reason
     cache::PushTimes pushed;
+    cache::PurgeLog purges;
 };
 static_assert(std::is_standard_layout_v<UserArea> && offsetof(UserArea, globs) == 64);
 static_assert(sizeof(UserArea) <= kUserAreaBytes);

@@ -31,28 +31,28 @@ Zone* zone_by_name(MainConf* mcf, Bytes name) noexcept {
 char* read_name_and_size(ngx_conf_t* cf, const ngx_str_t& whole, const ngx_str_t& text, Zone* zone) noexcept {
     const size_t colon = view(text).find(':');
     if (colon == Bytes::npos || colon == 0) {
-        return fail(cf, "invalid zone size \"%V\"", whole);
+        return fail(cf, "invalid zone size \"%V\", write \"zone=name:size\", such as \"zone=pages:256m\"", whole);
     }
     zone->name = {colon, text.data};
     ngx_str_t size = {text.len - colon - 1, text.data + colon + 1};
     const off_t bytes = ngx_parse_offset(&size);  // as ngx_parse_size, and it knows of "g"
     if (bytes == NGX_ERROR) {
-        return fail(cf, "invalid zone size \"%V\"", whole);
+        return fail(cf,
+                    "invalid zone size \"%V\", it must be a whole number with \"k\", \"m\" or \"g\", "
+                    "such as \"256m\" or \"1536m\"",
+                    whole);
     }
     zone->size = static_cast<size_t>(bytes);
     return NGX_CONF_OK;
 }
 
 char* fail_eviction(ngx_conf_t* cf, const ngx_str_t& value) noexcept {
-    u_char words[128];
-    u_char* p = words;
+    Choice words;
     for (uint32_t i = 0; !shm::eviction_word(i).empty(); i++) {
-        const ngx_str_t word = to_str(shm::eviction_word(i));
-        const char* before = i == 0 ? "" : shm::eviction_word(i + 1).empty() ? " or " : ", ";
-        p = ngx_slprintf(p, words + sizeof(words), "%s\"%V\"", before, &word);
+        words.add(to_str(shm::eviction_word(i)), shm::eviction_word(i + 1).empty());
     }
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid eviction value \"%V\", it must be %*s", &value,
-                       static_cast<size_t>(p - words), words);
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid eviction value \"%V\", it must be %*s", &value, words.bytes,
+                       words.text);
     return static_cast<char*>(NGX_CONF_ERROR);
 }
 
@@ -78,6 +78,22 @@ constexpr Foreign kForeign[] = {
     {"/", "there are no files: write \"zone=name:size\", and \"file=path\" for a zone that outlives nginx"},
 };
 
+// What read_zone_parameter() takes.
+struct ValueRow {
+    Bytes begins;
+    const char* right;
+};
+constexpr ValueRow kValues[] = {
+    {"max_object=", "it must be a size such as \"512k\" or \"16m\""},
+    {"objects=", "it must be a number such as \"100000\" or \"100k\""},
+    {"purge_records=", "it must be a number from 1 on"},
+    {"fills=", "it must be a number from 1 to 1048576"},
+    {"huge_pages=", "it must be \"on\" or \"off\""},
+    {"inactive=", kTimeIsRight},
+    {"fleet=", "it must be the name of a \"slab_cache_fleet\""},
+    {"file=", "it must be a path on tmpfs, such as \"/dev/shm/pages\""},
+};
+
 char* refuse_parameter(ngx_conf_t* cf, const ngx_str_t& value) noexcept {
     for (const Foreign& f : kForeign) {
         if (base::starts_with(view(value), f.begins)) {
@@ -86,17 +102,29 @@ char* refuse_parameter(ngx_conf_t* cf, const ngx_str_t& value) noexcept {
         }
     }
     ngx_str_t rest;
-    if (parameter(value, "huge_pages=", &rest)) {
-        return fail(cf, "invalid huge_pages value \"%V\", it must be \"on\" or \"off\"", rest);
-    }
     if (parameter(value, "eviction=", &rest)) {
         return fail_eviction(cf, rest);
+    }
+    for (const ValueRow& row : kValues) {
+        const ngx_str_t name = to_str(base::slice(row.begins, 0, row.begins.size() - 1));
+        if (parameter(value, row.begins, &rest)) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid %V value \"%V\", %s", &name, &rest, row.right);
+            return static_cast<char*>(NGX_CONF_ERROR);
+        }
     }
     if (view(value).find(':') != Bytes::npos && view(value).find('=') == Bytes::npos) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\", write \"zone=%V\"", &value, &value);
         return static_cast<char*>(NGX_CONF_ERROR);
     }
-    return invalid_parameter(cf, value);
+    Choice words;
+    words.add(ngx_string("zone="), false);
+    for (const ValueRow& row : kValues) {
+        words.add(to_str(row.begins), false);
+    }
+    words.add(ngx_string("eviction="), true);
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\", it must begin with %*s", &value, words.bytes,
+                       words.text);
+    return static_cast<char*>(NGX_CONF_ERROR);
 }
 
 // Nothing that was asked for is silently made less.
@@ -290,14 +318,38 @@ char* add_zone(ngx_conf_t* cf, MainConf* mcf, Zone* zone) noexcept {
     return NGX_CONF_OK;
 }
 
+// Who writes "ONE" or "one:16m" means "one".
+bool is_meant(Bytes written, Bytes name) noexcept {
+    return base::equal_nocase(base::slice(written, 0, written.find(':')), name);
+}
+
+char* fail_unknown(ngx_conf_t* cf, const MainConf* mcf, const Zone* unknown) noexcept {
+    auto** zones = static_cast<Zone**>(mcf->zones.elts);
+    const Zone* meant = nullptr;
+    Choice words;
+    for (ngx_uint_t i = 0; i < mcf->zones.nelts; i++) {
+        words.add(zones[i]->name, i + 1 == mcf->zones.nelts);
+        meant = is_meant(view(unknown->name), view(zones[i]->name)) ? zones[i] : meant;
+    }
+    if (meant != nullptr) {
+        words.bytes = 0;
+        words.add(meant->name, true);
+    }
+    if (words.bytes == 0) {
+        words.add(ngx_string("slab_cache_zone zone=name:size"), true);
+    }
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "slab_cache zone \"%V\" is unknown, %s %*s in %V:%ui", &unknown->name,
+                  mcf->zones.nelts != 0 ? "it must be" : "define one by", words.bytes, words.text, &unknown->used_in,
+                  unknown->used_at);
+    return static_cast<char*>(NGX_CONF_ERROR);
+}
+
 }  // namespace
 
 char* check_zones(ngx_conf_t* cf, void* conf) noexcept {
     for (const Zone* zone = static_cast<MainConf*>(conf)->awaited; zone != nullptr; zone = zone->next_awaited) {
         if (zone->shm_zone == nullptr) {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "slab_cache zone \"%V\" is unknown in %V:%ui", &zone->name,
-                          &zone->used_in, zone->used_at);
-            return static_cast<char*>(NGX_CONF_ERROR);
+            return fail_unknown(cf, static_cast<MainConf*>(conf), zone);
         }
     }
     return NGX_CONF_OK;
