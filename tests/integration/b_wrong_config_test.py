@@ -2,6 +2,7 @@
 import re
 
 import pytest
+from harness.nginx import TOP
 from harness.origin import Reply
 
 NO_FILES = "there are no files: what is stored lies in the zone's memory"
@@ -9,6 +10,8 @@ NO_BOUND = 'there are no files: the size in "zone=name:size" bounds all that is 
 SIZE = 'it must be a whole number with "k", "m" or "g", such as "256m" or "1536m"'
 TIME = 'it must be a time such as "30s", "10m" or "1d"'
 SWITCH = 'it must be "on" or "off"'
+POLICIES = re.findall(r'\{Eviction::k\w+, "(\w+)",', (TOP / "src/shm/evict_policy.cpp").read_text())
+EVICTION = "it must be " + ", ".join(f'"{word}"' for word in POLICIES[:-1]) + f' or "{POLICIES[-1]}"'
 
 
 def zone(parameters, said):
@@ -47,8 +50,8 @@ ROWS = [
     zone("zone=one:16m huge_pages=some", f'invalid huge_pages value "some", {SWITCH}'),
     zone("zone=one:16m huge_pages=", f'invalid huge_pages value "", {SWITCH}'),
     zone("zone=one:16m huge_pages=1", f'invalid huge_pages value "1", {SWITCH}'),
-    zone("zone=one:16m eviction=lru", 'invalid eviction value "lru", it must be "hits", "balanced" or "bytes"'),
-    zone("zone=one:16m eviction=", 'invalid eviction value "", it must be "hits", "balanced" or "bytes"'),
+    zone("zone=one:16m eviction=lru", f'invalid eviction value "lru", {EVICTION}'),
+    zone("zone=one:16m eviction=", f'invalid eviction value "", {EVICTION}'),
     location("slab_cache_api write=yes", f'invalid write value "yes", {SWITCH}'),
     location("slab_cache_api write=", f'invalid write value "", {SWITCH}'),
     # sizes and times
@@ -145,3 +148,9 @@ def test_zone_may_be_defined_below_its_use(nginx, origin):
     n.purge("/a")
     assert n.get("/a").cache == "MISS"
     assert n.get("/_cache/v1/zones/one").status == 200
+
+
+def test_each_eviction_policy_is_in_the_documents():
+    readme, page = (TOP / "README.md").read_text(), (TOP / "docs/design/eviction.md").read_text()
+    assert "[eviction=" + r"\|".join(POLICIES) + "]" in readme
+    assert re.findall(r"^\| `(\w+)`", page, re.M) == POLICIES
