@@ -184,11 +184,12 @@ def test_the_whole_check_names_what_failed_and_nothing_else(tmp_path):
     shutil.copytree(TOP / ".ci", tmp_path / "top/.ci")
     (tmp_path / "top/tools").mkdir()
     shutil.copy(TOP / "tools/results.sh", tmp_path / "top/tools")
-    for script, text in ((path / "make", MAKE), (tmp_path / "top/tools/deps.sh", "#!/bin/sh\n")):
+    for script, text in ((path / "make", MAKE), (tmp_path / "top/tools/deps.sh", "#!/bin/sh\n"),
+                         (tmp_path / "top/tools/other-nginx-ci.sh", '#!/bin/bash\nsource tools/results.sh\nskip "another nginx" "none"\nsummary\n')):
         script.write_text(text)
         script.chmod(0o755)
     code, said = run(tmp_path / "top/.ci/run", PATH=str(path))
     steps = dict(step.split("\n", 1) for step in said.split("### make ")[1:])
     assert steps["test"].endswith("failed in:\n    second part of three\n1 passed, 1 failed\n")
     assert steps["lint"].endswith("1 passed, 0 failed\n") and "failed in" not in steps["lint"]
-    assert code == 1 and said.endswith("failed in:\n    second part of three\n    make asan\n3 passed, 2 failed, 1 skipped\n"), said
+    assert code == 1 and said.endswith("failed in:\n    second part of three\n    make asan\n3 passed, 2 failed, 2 skipped\n"), said
