@@ -185,6 +185,10 @@ inline u_char* log_request(u_char* (*handler)(ngx_log_t*, u_char*, u_char*, void
     return handler(log, p, p + len, ctx);
 }
 
+// Whether a resolver has whom to ask. Angie keeps a list of its name servers, nginx an array.
+inline bool has_name_servers(const ngx_array_t& servers) noexcept { return servers.nelts != 0; }
+inline bool has_name_servers(const ngx_resolver_connection_t* servers) noexcept { return servers != nullptr; }
+
 // HTTP/1 alone has a status line. From 1.29.4 on proxy_pass may speak HTTP/2: its buffer holds frames.
 inline bool is_http1(const ngx_http_upstream_t& u) noexcept { return u.headers_in.status_line.len != 0; }
 
