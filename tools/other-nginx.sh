@@ -22,7 +22,8 @@ cp -r "$src" "$dir/nginx"
     ./configure --with-compat --with-debug --with-threads --with-pcre-jit --with-http_ssl_module --with-http_v2_module $v3 \
         --with-http_realip_module --with-http_auth_request_module --with-http_gunzip_module --with-http_gzip_static_module \
         --with-http_sub_module --with-http_slice_module --with-http_addition_module --with-http_stub_status_module \
-        --with-http_dav_module --with-http_secure_link_module --with-stream --add-dynamic-module="$top" \
+        --with-http_dav_module --with-http_secure_link_module --with-http_flv_module --with-http_mp4_module \
+        --with-http_random_index_module --with-stream --add-dynamic-module="$top" \
         --with-cc-opt="-DSLAB_DEBUG -g -O2 -Wall -Wextra -Wno-unused-parameter -Werror" > configure.log 2>&1 || { tail -20 configure.log >&2; exit 1; }
     make -j"$(nproc)" > make.log 2>&1 || { grep -E 'error:|warning:' make.log >&2; exit 1; }
 )

@@ -304,8 +304,8 @@ def test_many_workers_one_connection(fleet):
     names = [line for line in fleet.redis.call("CLIENT", "LIST").decode().splitlines() if "nginx-slab-cache" in line]
     assert len(names) == 2, names                          # the reader's and the writer's
     for _ in range(3):
-        a.kill_worker(a.holder())
-        wait_until(lambda: a.state()["connected"], "another one is connected")
+        old = a.kill_worker(a.holder())
+        wait_until(lambda: a.state()["connected"] and a.holder() != old, "another one is connected")
     wait_until(lambda: fleet.redis.call("CLIENT", "LIST").decode().count("nginx-slab-cache") == 2, "two connections again")
 
 

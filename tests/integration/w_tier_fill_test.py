@@ -331,9 +331,9 @@ def test_refresh_writes_the_tier_anew(tiered):
     tiered.age = "max-age=1, stale-while-revalidate=60"
     a = tiered.node("a", workers=1)
     a.get("/x")
-    old = tiered.written("/x")
+    tiered.written("/x")
     wait_until(lambda: a.get("/x").cache == "STALE", "it is stale")
-    wait_until(lambda: tiered.value("/x") != old, "the 304 has refreshed the value")
+    wait_until(lambda: a.counters()["writes"] == 2, "the 304 has refreshed the value")      # in the same second it is the same
     b = tiered.node("b")
     assert tiered.origin.hits() >= 2 and b.get("/x").text == "0"
 

@@ -136,9 +136,9 @@ def test_what_a_tag_is_survives_a_304(tiered):
     tiered.age, tiered.tags["/x"] = "max-age=1, stale-while-revalidate=60", "t1"
     a, b = pair(tiered, workers=1)
     a.get("/x")
-    old = tiered.written("/x")
+    tiered.written("/x")
     wait_until(lambda: a.get("/x").cache == "STALE", "it is stale")
-    wait_until(lambda: tiered.value("/x") not in (old, None), "the 304 has refreshed the value")
+    wait_until(lambda: a.counters()["writes"] == 2, "the 304 has refreshed the value")
     assert tiered.value("/x").lower().count(b"surrogate-key: t1") == 1
     assert a.get("/x").header("Surrogate-Key") is None and a.get("/x").header(":tags") is None
 

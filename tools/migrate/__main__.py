@@ -57,7 +57,7 @@ def probe(nginx: str, module: str) -> Features:
             conf = pathlib.Path(d, "nginx.conf")
             conf.write_text(f"load_module {module};\npid {d}/pid;\nevents {{}}\nhttp {{ access_log off; {line} }}\n".replace("DIRECTORY", d))
             try:
-                test = subprocess.run([nginx, "-t", "-q", "-c", str(conf), "-e", "/dev/null"], stdin=subprocess.DEVNULL,
+                test = subprocess.run([nginx, "-t", "-q", "-p", d, "-c", str(conf), "-e", "/dev/null"], stdin=subprocess.DEVNULL,
                                       capture_output=True, check=False)
                 return test.returncode == 0 and warning.encode() in test.stderr
             except OSError:

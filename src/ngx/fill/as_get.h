@@ -28,14 +28,8 @@ public:
 private:
     // $request_method and $request_body are worked out anew.
     void forget_variables() noexcept {
-        const ngx_array_t& all = core_main_conf(r_)->variables;
-        auto* v = static_cast<ngx_http_variable_t*>(all.elts);
-        for (ngx_uint_t i = 0; i < all.nelts; i++) {
-            if (view(v[i].name) == "request_body" || view(v[i].name) == "request_method") {
-                r_->variables[i].valid = 0;
-                r_->variables[i].not_found = 0;
-            }
-        }
+        forget_variable(r_, "request_body");
+        forget_variable(r_, "request_method");
     }
 
     ngx_http_request_t* r_;

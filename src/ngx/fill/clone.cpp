@@ -247,6 +247,7 @@ bool copy_headers_in(ngx_http_request_t* r, ngx_http_request_t* from, bool keep_
     in.chrome = from->headers_in.chrome;
     in.safari = from->headers_in.safari;
     in.konqueror = from->headers_in.konqueror;
+    copy_named_port(r, from);
     return ok && pool_copy(r->pool, from->headers_in.server, &in.server);
 }
 

@@ -138,7 +138,8 @@ bool store_tier_value(const TierPlace& place, const cache::TierValue& value, Byt
     if (!is_asked_for(place, value) || !judge(&t, miss) || !find_variant(&t, spec, miss)) {
         return false;
     }
-    if (fresher_than != 0 && t.message.freshness.fresh_until <= by_wall(fresher_than)) {
+    // One second is the two clocks' rounding.
+    if (fresher_than != 0 && t.message.freshness.fresh_until <= by_wall(fresher_than) + 1) {
         *miss = TierMiss::kStale;
         return false;
     }

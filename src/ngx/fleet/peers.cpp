@@ -113,7 +113,7 @@ char* make_tls(ngx_conf_t* cf, PeerTls*) noexcept {
 #endif
 
 bool has_resolver(const ngx_http_core_loc_conf_t* core) noexcept {
-    return core->resolver != nullptr && core->resolver->connections.nelts != 0;
+    return core->resolver != nullptr && has_name_servers(core->resolver->connections);
 }
 
 bool look_up_now(ngx_conf_t* cf, const Peers& peers, Peer* peer) noexcept {

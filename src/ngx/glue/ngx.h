@@ -122,6 +122,18 @@ inline ngx_http_core_main_conf_t* core_main_conf(ngx_http_request_t* r) noexcept
     return static_cast<ngx_http_core_main_conf_t*>(ngx_http_get_module_main_conf(r, ngx_http_core_module));
 }
 
+// It is worked out anew when it is next looked at.
+inline void forget_variable(ngx_http_request_t* r, Bytes name) noexcept {
+    const ngx_array_t& all = core_main_conf(r)->variables;
+    auto* v = static_cast<ngx_http_variable_t*>(all.elts);
+    for (ngx_uint_t i = 0; i < all.nelts; i++) {
+        if (view(v[i].name) == name) {
+            r->variables[i].valid = 0;
+            r->variables[i].not_found = 0;
+        }
+    }
+}
+
 // The typed pointers of headers_in / headers_out that hold several lines: an ngx_array_t of pointers up to 1.22,
 // a linked list from 1.23 on. Appends `h` to the slot at `offset` of `base`.
 #if SLAB_NGX_LINKED_HEADERS
@@ -184,6 +196,32 @@ inline u_char* log_request(u_char* (*handler)(ngx_log_t*, u_char*, u_char*, void
                            ngx_http_log_ctx_t* ctx, u_char* p, size_t len) noexcept {
     return handler(log, p, p + len, ctx);
 }
+
+// Whether a resolver has whom to ask. Angie keeps a list of its name servers, nginx an array.
+inline bool has_name_servers(const ngx_array_t& servers) noexcept { return servers.nelts != 0; }
+inline bool has_name_servers(const ngx_resolver_connection_t* servers) noexcept { return servers != nullptr; }
+
+// 1.29.3: $request_port, the port that the client named; 0: none.
+#if (nginx_version >= 1029003)
+inline in_port_t named_port(const ngx_http_request_t* r) noexcept { return r->port; }
+inline void copy_named_port(ngx_http_request_t* r, const ngx_http_request_t* from) noexcept { r->port = from->port; }
+inline bool names_port(const ngx_http_request_t* r, ngx_int_t port) noexcept { return named_port(r) == port; }
+#else
+inline in_port_t named_port(const ngx_http_request_t*) noexcept { return 0; }
+inline void copy_named_port(ngx_http_request_t*, const ngx_http_request_t*) noexcept {}
+inline bool names_port(const ngx_http_request_t*, ngx_int_t) noexcept { return true; }
+#endif
+
+// Where nginx keeps HTTP/3's :authority: HTTP/2's, and Angie's of both, is a field like Host.
+#if (NGX_HTTP_V3)
+inline Bytes authority_beside_fields(const ngx_http_request_t* r) noexcept {
+    return r->http_version == NGX_HTTP_VERSION_30 && r->headers_in.host == nullptr && r->host_start != nullptr
+               ? Bytes{reinterpret_cast<const char*>(r->host_start), static_cast<size_t>(r->host_end - r->host_start)}
+               : Bytes{};
+}
+#else
+inline Bytes authority_beside_fields(const ngx_http_request_t*) noexcept { return {}; }
+#endif
 
 // HTTP/1 alone has a status line. From 1.29.4 on proxy_pass may speak HTTP/2: its buffer holds frames.
 inline bool is_http1(const ngx_http_upstream_t& u) noexcept { return u.headers_in.status_line.len != 0; }

@@ -54,21 +54,35 @@ bool written_url(ngx_http_request_t* r, Written* out) noexcept {
     return escaped_path(r, &out->path);
 }
 
-// What the Host header says beyond the host that nginx chose: an application may put it into links, so that requests
-// that differ in it must not share an answer. ":port"; or, as in a request whose target names another host,
-// "/" and all of it. Clients that play by the rules send neither, but for ports that are not the scheme's own.
+// What the request says beyond the host that nginx chose: an application may put it into links, so that requests
+// that differ in it must not share an answer. ":port"; or, as in a request whose target names another host or port,
+// "/", that port, "/" and all of the Host field. Clients that play by the rules send neither, but for ports that are not
+// the scheme's own.
 struct Beyond {
-    Bytes mark;
+    char mark[sizeof("/65535/")];
+    size_t mark_size;
     Bytes text;
 };
 
+Beyond beside_target(ngx_http_request_t* r, Bytes value) noexcept {
+    Beyond more;
+    auto* start = reinterpret_cast<u_char*>(more.mark);
+    more.mark_size = static_cast<size_t>(ngx_sprintf(start, "/%ui/", static_cast<ngx_uint_t>(named_port(r))) - start);
+    more.text = value;
+    return more;
+}
+
+// $request_port shows what the target names, not what the field does.
+bool is_port(ngx_http_request_t* r, Bytes digits) noexcept {
+    return names_port(r, digits.empty() ? 0 : ngx_atoi(mutable_data(digits), digits.size()));
+}
+
 Beyond beyond_host(ngx_http_request_t* r, Bytes host) noexcept {
     const Bytes value = r->headers_in.host != nullptr ? view(r->headers_in.host->value) : Bytes{};
-    if (!base::equal_nocase(base::slice(value, 0, host.size()), host)) {
-        return {"/", value};
-    }
     const Bytes rest = base::slice(value, host.size());
-    return rest.empty() || rest.front() == ':' ? Beyond{{}, rest} : Beyond{"/", value};
+    const bool is_host =
+        base::equal_nocase(base::slice(value, 0, host.size()), host) && (rest.empty() || rest.front() == ':');
+    return is_host && is_port(r, base::slice(rest, 1)) ? Beyond{{}, 0, rest} : beside_target(r, value);
 }
 
 struct Scratch {
@@ -86,7 +100,7 @@ http::Reason default_key(Ctx* ctx) noexcept {
     ngx_http_request_t* r = ctx->request;
     const Bytes scheme = is_https(r) ? Bytes("https") : Bytes("http");
     const Beyond more = beyond_host(r, ctx->url.host);
-    const size_t authority_size = ctx->url.host.size() + more.mark.size() + more.text.size();
+    const size_t authority_size = ctx->url.host.size() + more.mark_size + more.text.size();
     const size_t size = cache::KeyBuilder::needed(scheme.size()) + cache::KeyBuilder::needed(authority_size) +
                         cache::KeyBuilder::needed(ctx->url.uri.size());
     Scratch s;
@@ -101,7 +115,7 @@ http::Reason default_key(Ctx* ctx) noexcept {
     if (!plain) {
         char* p = s.data + size;
         authority = {p, authority_size};
-        for (Bytes part : {ctx->url.host, more.mark, more.text}) {
+        for (Bytes part : {ctx->url.host, Bytes{more.mark, more.mark_size}, more.text}) {
             if (!part.empty()) {
                 p = reinterpret_cast<char*>(ngx_cpymem(p, part.data(), part.size()));
             }

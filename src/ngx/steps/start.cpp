@@ -50,24 +50,13 @@ bool is_body_in_memory(const ngx_http_request_t* r) noexcept {
     return body == nullptr || body->temp_file == nullptr;
 }
 
-// Looked at before the body was there (by a map in `if`, say), $request_body would stay empty, and all bodies have one key.
-void forget_body(ngx_http_request_t* r) noexcept {
-    const ngx_array_t& all = core_main_conf(r)->variables;
-    auto* v = static_cast<ngx_http_variable_t*>(all.elts);
-    for (ngx_uint_t i = 0; i < all.nelts; i++) {
-        if (view(v[i].name) == "request_body") {
-            r->variables[i].valid = 0;
-            r->variables[i].not_found = 0;
-        }
-    }
-}
-
 }  // namespace
 
 Next begin_lookup(Ctx* ctx) noexcept {
     ngx_http_request_t* r = ctx->request;
     if (r->method == NGX_HTTP_POST) {
-        forget_body(r);
+        // Looked at before the body was there (by a map in `if`, say), it would stay empty, and all bodies have one key.
+        forget_variable(r, "request_body");
     }
     const http::Reason no = ctx->key.empty() ? read_key(ctx) : http::Reason::kNone;
     if (no != http::Reason::kNone) {

@@ -6,6 +6,7 @@
 #include "ngx/request/accounting.h"
 #include "ngx/fill/direct_fill.h"
 #include "ngx/fill/upstream_hooks.h"
+#include "ngx/fill/host_field.h"
 #include "ngx/steps/lookup.h"
 #include "ngx/purge/purge_method.h"
 #include "ngx/answer/redirect.h"
@@ -131,7 +132,11 @@ bool is_cached_here(ngx_http_request_t* r, const LocConf* conf) noexcept {
 
 ngx_int_t arrive(ngx_http_request_t* r) noexcept {
     auto* conf = loc_conf<LocConf>(r);
-    if (!is_cached_here(r, conf) || get_ctx(r) != nullptr) {
+    const bool is_cached = is_cached_here(r, conf);
+    if ((is_cached || conf->api) && !complete_host_field(r)) {
+        return NGX_ERROR;
+    }
+    if (!is_cached || get_ctx(r) != nullptr) {
         return NGX_DECLINED;
     }
     return make_ctx(r, conf) != nullptr ? NGX_DECLINED : NGX_ERROR;

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-from .nginx import MODULE, TOP
+from .nginx import MODULE, NGINX, TOP
 
 WHOLE = {"load_module", "events", "http", "user", "worker_processes", "error_log", "pid"}
 IN_HTTP = {"server", "map", "upstream", "log_format", "limit_req_zone", "slab_cache_zone", "proxy_cache_path", "geo"}
@@ -87,6 +87,7 @@ class Machine:
         for name in ("conf-examples", "clients", "tools", "docs"):
             (self.home / name).symlink_to(TOP / name)
         for name, command in {"sudo": 'exec "$@"',
+                              "nginx": f"exec {NGINX} \"$@\"",
                               "slab-cache-top": f"exec {sys.executable} {TOP}/tools/slab-cache-top \"$@\"",
                               "slab-cache-migrate": f"exec {sys.executable} {TOP}/tools/migrate \"$@\""}.items():
             path = nginx.prefix / "bin" / name

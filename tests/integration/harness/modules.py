@@ -1,14 +1,17 @@
 """Modules of the distribution's nginx. They load into its binary alone; for another, and where they are not installed, they
-are missing, and tests say so."""
+are missing, and tests say so. SLAB_NGINX_MODULES is a directory of modules that were built for SLAB_NGINX, SLAB_LUA_PATH where its
+lua-resty-core is."""
 import ctypes
 import ctypes.util
+import os
 import pathlib
 
 import pytest
 
 from .nginx import NGINX
 
-DIRECTORY = pathlib.Path("/usr/lib/nginx/modules")
+BUILT = os.environ.get("SLAB_NGINX_MODULES", "")
+DIRECTORY = pathlib.Path(BUILT or "/usr/lib/nginx/modules")
 # What each must be loaded behind.
 NEEDS = {"http_lua": ["ndk_http"]}
 FILES = {"ndk_http": "ndk_http_module.so", "nchan": "ngx_nchan_module.so"}
@@ -20,7 +23,7 @@ def _file(name):
 
 
 def has(name):
-    return NGINX == "/usr/sbin/nginx" and all(_file(m).exists() for m in [*NEEDS.get(name, []), name])
+    return (BUILT or NGINX == "/usr/sbin/nginx") and all(_file(m).exists() for m in [*NEEDS.get(name, []), name])
 
 
 def need(*names):
@@ -40,7 +43,7 @@ def load(*names):
     return "".join(f"load_module {f};\n" for f in files)
 
 
-LUA_PATH = 'lua_package_path "/usr/share/lua/5.1/?.lua;;";'
+LUA_PATH = f'lua_package_path "{os.environ.get("SLAB_LUA_PATH", "/usr/share/lua/5.1")}/?.lua;/usr/share/lua/5.1/?.lua;;";'
 
 
 def brotli_decode(data):
