@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from harness.client import Connection
-from harness.nginx import PATIENT, VERSION
+from harness.nginx import IS_ANGIE, PATIENT, VERSION
 from harness.origin import Reply
 from harness.wait import wait_until
 
@@ -290,6 +290,7 @@ def test_too_big_header_leaves_nothing_of_it(one_fill, origin):
     assert answer.header("Set-Cookie") is None and answer.header("Cache-Control") is None and answer.header("X-Big") is None
 
 
+@pytest.mark.skipif(IS_ANGIE, reason="Angie sets its reader after us: what its own buffer does not hold is filled by a clone")
 def test_client_that_reads_slowly_has_its_own_time(nginx, trusted, origin):
     body = bytes(i % 251 for i in range(30_000))
     origin.handle("*", lambda request: Reply(body, headers=FRESH))

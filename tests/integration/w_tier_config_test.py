@@ -1,8 +1,10 @@
 """slab_cache_tier in configurations: where it is defined, used, and what is refused."""
 import pytest
+from harness.nginx import IS_ANGIE
 
 STORE = "slab_cache_tier store redis://127.0.0.1:1;"
 ZONE = "slab_cache_zone zone=one:16m;"
+HAS_RESOLVER = pytest.mark.skipif(IS_ANGIE, reason="Angie has a resolver without being told: a name is looked up when it is needed")
 
 
 def said(nginx, zone=f"{STORE} {ZONE}", location="slab_cache one; slab_cache_tier store;", server=""):
@@ -25,7 +27,8 @@ def test_right_configurations(nginx, config):
     (dict(zone=f"{ZONE} {STORE} {STORE}"), 'slab_cache_tier "store" is already defined'),
     (dict(zone=f"{ZONE} slab_cache_tier store redis://127.0.0.1 fleet=main;"), 'slab_cache_tier "store" names fleet=main, and there is no slab_cache_fleet main'),
     (dict(location=STORE), '"slab_cache_tier store" names servers, which it may in http {{}} alone'),
-    (dict(zone=f"{ZONE} slab_cache_tier store memcached://nosuch.invalid;"), 'host not found in address "nosuch.invalid" of slab_cache_tier "store"'),
+    pytest.param(dict(zone=f"{ZONE} slab_cache_tier store memcached://nosuch.invalid;"),
+                 'host not found in address "nosuch.invalid" of slab_cache_tier "store"', marks=HAS_RESOLVER),
     (dict(zone=f"{ZONE} slab_cache_tier store redis://127.0.0.1 password_file=/nonexistent;"), 'no password can be read from "/nonexistent"')])
 def test_wrong_configurations(nginx, config, wanted):
     code, text = said(nginx, **config)

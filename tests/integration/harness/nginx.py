@@ -17,8 +17,9 @@ from .wait import DEADLINE, wait_until
 TOP = pathlib.Path(__file__).resolve().parents[3]
 MODULE = pathlib.Path(os.environ.get("SLAB_MODULE", TOP / "build/ngx_http_slab_cache_module.so")).absolute()
 NGINX = os.environ.get("SLAB_NGINX") or shutil.which("nginx") or "/usr/sbin/nginx"
-VERSION = tuple(int(x) for x in re.search(r"nginx/([\d.]+)", subprocess.run([NGINX, "-V"], stdin=subprocess.DEVNULL, capture_output=True,
-                                                                             text=True, check=True).stderr)[1].split("."))
+_SAID = subprocess.run([NGINX, "-V"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stderr
+VERSION = tuple(int(x) for x in re.search(r"nginx/([\d.]+)", _SAID)[1].split("."))
+IS_ANGIE = "Angie/" in _SAID
 # For locations whose origin is held back until a number of clients wait: none of them may lose its patience on a slow machine.
 PATIENT = "slab_cache_lock_timeout 60s; slab_cache_lock_age 60s;"
 # An ordinary user's soft limit is often 1024, of which nginx warns.
