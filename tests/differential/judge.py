@@ -186,8 +186,7 @@ class Judge:
     # ---- epochs -----------------------------------------------------------------------------------------------------
     def remember(self, requests):
         for r in requests:
-            if r["method"] not in UNSAFE:
-                self.plain(stripped(r))
+            self.plain({**stripped(r), "method": "GET" if r["method"] in UNSAFE else r["method"]})     # error_page may make one of it
 
     def next_epoch(self):
         self.epochs.append({})
@@ -268,7 +267,8 @@ class Judge:
         """What plain nginx answered to it in the epochs before, the youngest first."""
         for epoch in reversed(self.epochs[:-1]):
             yield epoch.get(key_of(stripped(request)))
-            if request["method"] in UNSAFE and "|GET|" in (got.header("X-Stamp") or ""):   # error_page makes a GET of any method
+            # error_page makes a GET of any method; a 304 has no stamp, and is of nothing else.
+            if request["method"] in UNSAFE and (got.status == 304 or "|GET|" in (got.header("X-Stamp") or "")):
                 yield from (a for k, a in epoch.items() if k[0] == "GET" and k[1:3] == (request["host"], request["target"]))
 
     def complete_though_cut(self, got):
