@@ -84,7 +84,7 @@ def cost(peer, path, duration, script=None):
     pids = peer.pids()
     before = cpu_us(pids)
     requests, rate = wrk(peer.port, path, duration, script)
-    return (cpu_us(pids) - before) / requests, rate
+    return sum(us - before[pid] for pid, us in cpu_us(pids).items()) / requests, rate
 
 
 def medians(rounds, base):

@@ -31,9 +31,14 @@ def family(pid):
 
 
 def cpu_us(pids):
-    """User and system time of the processes, all their threads, to the microsecond: what /proc/PID/stat has in ticks."""
-    # The clock of another process, as clock_getcpuclockid(3) makes it.
-    return sum(time.clock_gettime_ns((~pid << 3) | 2) for pid in pids) / 1000
+    """{pid: user and system time of all its threads}, to the microsecond: what /proc/PID/stat has in ticks. Without those that have
+    ended: nginx's cache loader does so after a minute."""
+    times = {}
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            # The clock of another process, as clock_getcpuclockid(3) makes it.
+            times[pid] = time.clock_gettime_ns((~pid << 3) | 2) / 1000
+    return times
 
 
 def memory_bytes(pids, directories):
