@@ -103,6 +103,11 @@ size_t size_of(int fd) noexcept {
     return fstat(fd, &st) == 0 && st.st_size > 0 ? static_cast<size_t>(st.st_size) : 0;
 }
 
+void say_deaf(const Zone& zone, ngx_log_t* log, const char* why) noexcept {
+    ngx_log_error(NGX_LOG_NOTICE, log, ngx_errno,
+                  "slab_cache zone \"%V\": %s, a binary upgrade will not hear of its purges", &zone.name, why);
+}
+
 // A Zone that knows its memory and nothing else.
 bool map_stand_in(const Zone& zone, int fd, Zone* old) noexcept {
     old->name = zone.name;
@@ -135,8 +140,7 @@ void share_memory(Zone* zone, ngx_shm_zone_t* shm_zone) noexcept {
         zone->memory = fd + 1;
         return;
     }
-    ngx_log_error(NGX_LOG_NOTICE, shm_zone->shm.log, ngx_errno,
-                  "slab_cache zone \"%V\": no memfd, a binary upgrade will not hear of its purges", &zone->name);
+    say_deaf(*zone, shm_zone->shm.log, "no memfd");
     if (fd != -1) {
         close(fd);
     }
@@ -147,10 +151,13 @@ void keep_shared_memory(Zone* zone, const Zone& old) noexcept {
     zone->memory = fd + 1;
 }
 
-void hand_on_file(Zone* zone) noexcept {
+void hand_on_file(Zone* zone, ngx_log_t* log) noexcept {
     char path[sizeof("/proc/self/fd/") + NGX_INT_T_LEN];
     *ngx_sprintf(reinterpret_cast<u_char*>(path), "/proc/self/fd/%d", zone->file.fd) = '\0';
     zone->memory = open(path, O_RDWR) + 1;
+    if (zone->memory == 0) {
+        say_deaf(*zone, log, "no /proc");
+    }
 }
 
 void close_shared_memory(void* data) noexcept {

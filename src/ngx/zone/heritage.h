@@ -21,7 +21,7 @@ void share_memory(Zone* zone, ngx_shm_zone_t* shm_zone) noexcept;
 // The next configuration's part of the same zone keeps it open too.
 void keep_shared_memory(Zone* zone, const Zone& old) noexcept;
 // The same of a zone's file. Its descriptor is another than the one that holds the lock.
-void hand_on_file(Zone* zone) noexcept;
+void hand_on_file(Zone* zone, ngx_log_t* log) noexcept;
 void close_shared_memory(void* zone) noexcept;  // pool cleanup
 
 bool has_heritage(const Zone& zone) noexcept;

@@ -44,7 +44,7 @@ ngx_int_t take_over(Zone* zone, ngx_log_t* log) noexcept;
 // The zone stays as it is: so do its priors.
 void keep_priors(Zone* zone) noexcept;
 void drop_priors(void* zone) noexcept;
-// A zone of this name lives in this process already, and not in the file that is found.
+// A zone of this name lives already, in this process or in the old binary, and not in the file that is found.
 bool is_elsewhere(const Zone& zone) noexcept;
 // The cycle begins: the file of a zone that moved out of it goes, or it would come back one day without the purges since.
 void remove_left_file(const Zone& zone) noexcept;

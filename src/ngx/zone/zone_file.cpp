@@ -192,7 +192,7 @@ void take(Zone* zone, Use use, ngx_log_t* log, uint64_t started_ms) noexcept {
     zone->store.set_unclean(true);
     (void) lock_file(zone->file.fd, F_RDLCK);
     set_zone_name(header_of(zone->file), view(zone->name));
-    hand_on_file(zone);
+    hand_on_file(zone, log);
     zone->formatted = true;
     if (use == Use::kShared) {
         keep_priors(zone);
@@ -434,7 +434,7 @@ ngx_int_t open_zone_file(Zone* zone, ngx_log_t* log) noexcept {
         close_zone_file(zone);
         return NGX_ERROR;
     }
-    hand_on_file(zone);
+    hand_on_file(zone, log);
     zone->formatted = true;
     ngx_log_error(NGX_LOG_NOTICE, log, 0, "slab_cache zone \"%V\": %s, layout %uD, new file \"%V\", no objects",
                   &zone->name, size_text(zone->size).text, shm::kLayoutVersion, &zone->file.path);
