@@ -69,7 +69,6 @@ def wake():
                 threads.append(threading.Thread(target=run, args=(b, "b")))
                 threads[1].start()
                 until(lambda lost=lost: b.counters()["leases_lost"] > lost)
-                time.sleep(0.02)
                 go_on.set()
                 for thread in threads:
                     thread.join()

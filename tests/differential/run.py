@@ -1,8 +1,8 @@
 """One scenario: both sides started, the steps taken on each, the judge asked. Returns what it found."""
 import json
-import time
 import urllib.parse
 
+from harness.wait import wait_until
 from judge import Judge, canonical, stripped, url_of
 from sides import Refused, Side
 
@@ -73,7 +73,7 @@ class Run:
     def change(self, what):
         asked = {}
         if what == "wait":
-            time.sleep(0.3)
+            wait_until(self.origins.are_idle, "the origins have answered all that they were asked")
             return
         for step in self.scenario["steps"]:
             for r in [step["ask"]] if "ask" in step else step.get("burst", []):

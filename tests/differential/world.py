@@ -193,6 +193,9 @@ class Origins:
                 o.log.clear()
         self.world.begin(pages)
 
+    def are_idle(self):
+        return all(o.is_idle() for o in self.all.values())
+
     def errors(self):
         return [e for o in self.all.values() for e in o.errors]
 

@@ -51,7 +51,7 @@ def test_store_that_dies_while_it_is_asked(tiered):
     proxy.stall()
     with a.connect() as c:
         c.send("/x", host=HOST)
-        time.sleep(0.1)
+        proxy.wait_until_held()
         proxy.cut()
         assert c.read_body(c.read_header()).status == 200
     assert a.misses().get("UNREACHABLE") == 1
@@ -91,12 +91,12 @@ def test_slow_answers_are_no_timeouts_where_they_come_in_time(tiered):
     proxy, a = through_proxy(tiered, workers=1)
     connected(tiered, a)
     tiered.put("/x", message("a job's"))
-
-    def later(data):
-        time.sleep(0.2)
-        return data
-    proxy.answers = later
-    assert a.get("/x").text == "a job's"
+    proxy.stall()
+    with a.connect() as c:
+        c.send("/x", host=HOST)
+        proxy.wait_until_held()
+        proxy.heal()
+        assert c.read_body(c.read_header()).text == "a job's"
     assert a.counters()["timeouts"] == 0
 
 
@@ -107,11 +107,11 @@ def test_late_answer_is_taken_for_no_other(tiered):
     connected(tiered, a)
     for i in range(20):
         tiered.put(f"/{i}", message(f"job {i}"))
-    proxy.answers = lambda data: (time.sleep(0.15), data)[1]
+    proxy.stall()
     all_fine(a, "/0", "/1")
-    proxy.answers = None
-    time.sleep(0.5)
-    for i in range(2, 20):
+    assert a.misses()["TIMEOUT"] == 2
+    proxy.heal()
+    for i in range(2, 20):          # on the connection where the late ones come first
         assert a.get(f"/{i}").text in (f"job {i}", "0")
 
 
@@ -153,7 +153,7 @@ def test_reload_with_questions_under_way(tiered):
     with a.connect() as one, a.connect() as two:
         one.send("/x", host=HOST)
         two.send("/y", host=HOST)
-        time.sleep(0.05)
+        proxy.wait_until_held()
         a.reload()
         assert [c.read_body(c.read_header()).status for c in (one, two)] == [200, 200]
     proxy.heal()
@@ -166,7 +166,7 @@ def test_stop_with_questions_under_way(tiered):
     proxy.stall()
     with a.connect() as one:
         one.send("/x", host=HOST)
-        time.sleep(0.05)
+        proxy.wait_until_held()
         a.process.send_signal(signal.SIGTERM)
         a.process.wait(20)
 

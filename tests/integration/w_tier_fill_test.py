@@ -229,7 +229,7 @@ def test_client_that_leaves_while_the_tier_is_asked_leaves_nothing(tiered):
     proxy.stall()
     with a.connect() as c:
         c.send("/x", host=HOST)
-        time.sleep(0.05)
+        proxy.wait_until_held()
     proxy.heal()
     assert a.get("/x").text == "0"
     tiered.written("/x")

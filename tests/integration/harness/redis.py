@@ -120,7 +120,8 @@ class Redis(Server):
 
 class Proxy:
     """Between nginx and Redis. cut(): refused, and what is open is reset; stall(): nothing goes through, nothing is closed;
-    heal(): as before. `answers` (bytes -> bytes) rewrites what the server says."""
+    heal(): as before. `answers` (bytes -> bytes) rewrites what the server says. wait_until_held(): nginx has asked something since
+    stall(), and it goes no further."""
 
     def __init__(self, port):
         self.to = port
@@ -131,6 +132,7 @@ class Proxy:
         self.flows = threading.Event()
         self.flows.set()
         self.answers = None
+        self.held = threading.Event()
         self.chunk = 65536
         self._open = set()
         self._lock = threading.Lock()
@@ -160,6 +162,8 @@ class Proxy:
             while True:
                 for sock in select.select([client, server], [], [], 30)[0]:
                     data = sock.recv(self.chunk)
+                    if data and sock is client and not self.flows.is_set():
+                        self.held.set()
                     while not self.flows.wait(0.05):
                         if self._stopped:
                             return
@@ -194,7 +198,11 @@ class Proxy:
         self.drop()
 
     def stall(self):
+        self.held.clear()
         self.flows.clear()
+
+    def wait_until_held(self):
+        assert self.held.wait(20), "nothing was asked"
 
     def heal(self):
         self.is_cut = False
