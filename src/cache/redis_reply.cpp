@@ -11,6 +11,9 @@ namespace {
 
 constexpr size_t kChunkBytes = 16 * 1024;
 constexpr size_t kAlign = alignof(Reply);
+constexpr size_t kPieceBytes = 16 * 1024;  // what hiredis gets at once: more, and it gives its buffer back each time
+constexpr size_t kMaxSizeDigits = 9;
+constexpr size_t kEndBytes = 2;  // CR LF
 
 ReplyReader* owner_of(const redisReadTask* task) noexcept { return static_cast<ReplyReader*>(task->privdata); }
 
@@ -83,6 +86,26 @@ redisReplyObjectFunctions functions = {make_text, make_array, make_integer, make
 
 constexpr Reply kNoReply;
 
+// $SIZE CR LF text CR LF. False: it is something else, or not there whole; hiredis says what it is.
+bool read_whole_text(Bytes bytes, Bytes* text, size_t* used) noexcept {
+    size_t at = 1;
+    size_t size = 0;
+    if (bytes.size() < 1 + 1 + kEndBytes || bytes[0] != '$' || bytes[1] < '1') {  // an empty one is rare
+        return false;
+    }
+    for (; at < bytes.size() && at <= kMaxSizeDigits && bytes[at] >= '0' && bytes[at] <= '9'; at++) {
+        size = size * 10 + static_cast<size_t>(bytes[at] - '0');
+    }
+    const size_t begin = at + kEndBytes;
+    if (bytes.size() < begin + size + kEndBytes || base::slice(bytes, at, kEndBytes) != "\r\n" ||
+        base::slice(bytes, begin + size, kEndBytes) != "\r\n") {
+        return false;
+    }
+    *text = base::slice(bytes, begin, size);
+    *used = begin + size + kEndBytes;
+    return true;
+}
+
 }  // namespace
 
 const Reply& Reply::at(uint32_t i) const noexcept { return i < count ? element[i] : kNoReply; }
@@ -91,6 +114,7 @@ bool ReplyReader::open(const ReplyLimits& limits) noexcept {
     limits_ = limits;
     broken_ = false;
     why_ = "";
+    fed_ = {};
     reader_ = redisReaderCreateWithFunctions(&functions);
     if (reader_ != nullptr) {
         reader_->privdata = this;
@@ -104,6 +128,7 @@ void ReplyReader::close() noexcept {
         reader_ = nullptr;
     }
     limits_.bytes = 0;
+    fed_ = {};
     drop_values();
     while (chunks_ != nullptr) {
         Chunk* next = chunks_->next;
@@ -164,18 +189,40 @@ void ReplyReader::drop_values() noexcept {
     values_ = 0;
 }
 
-void ReplyReader::feed(Bytes bytes) noexcept {
-    if (reader_ == nullptr || broken_) {
-        return;
+void ReplyReader::feed(Bytes bytes) noexcept { fed_ = bytes; }
+
+// Between two replies, and with nothing left to hiredis of what came before.
+bool ReplyReader::take_whole_text() noexcept {
+    Bytes text;
+    size_t used = 0;
+    if (reader_->ridx != -1 || reader_->len != reader_->pos || !read_whole_text(fed_, &text, &used)) {
+        return false;
     }
-    // What is there of a reply that has not ended, beside what of it was made into values already.
-    if (bytes.size() > limits_.bytes || reader_->len - reader_->pos > limits_.bytes - bytes.size()) {
-        broken_ = true;
+    if (used > limits_.bytes || text.size() + sizeof(Reply) + 2 * kAlign > limits_.bytes) {
+        return false;  // too large, perhaps: the other way counts it exactly
+    }
+    whole_text_ = {};
+    whole_text_.kind = ReplyKind::kText;
+    whole_text_.text = text;
+    fed_ = base::slice(fed_, used);
+    return true;
+}
+
+// False: what is there of a reply that has not ended, beside what of it was made into values already, is as much as there may be.
+bool ReplyReader::feed_piece() noexcept {
+    const size_t waiting = reader_->len - reader_->pos;
+    if (waiting >= limits_.bytes) {
         why_ = "a reply is too large";
-    } else if (redisReaderFeed(reader_, bytes.data(), bytes.size()) != REDIS_OK) {
-        broken_ = true;
-        why_ = reader_->errstr;
+        return false;
     }
+    const size_t room = limits_.bytes - waiting;
+    const Bytes piece = base::slice(fed_, 0, room < kPieceBytes ? room : kPieceBytes);
+    fed_ = base::slice(fed_, piece.size());
+    if (redisReaderFeed(reader_, piece.data(), piece.size()) != REDIS_OK) {
+        why_ = reader_->errstr;
+        return false;
+    }
+    return true;
 }
 
 ReplyReader::Next ReplyReader::next(const Reply** reply) noexcept {
@@ -185,14 +232,29 @@ ReplyReader::Next ReplyReader::next(const Reply** reply) noexcept {
     if (reader_->ridx == -1) {  // between two replies: nothing of the last one is needed
         drop_values();
     }
-    void* found = nullptr;
-    if (redisReaderGetReply(reader_, &found) != REDIS_OK) {
-        broken_ = true;
-        why_ = *why_ != '\0' ? why_ : reader_->errstr;
-        return Next::kBroken;
+    if (take_whole_text()) {
+        *reply = &whole_text_;
+        return Next::kReply;
     }
-    *reply = static_cast<const Reply*>(found);
-    return found != nullptr ? Next::kReply : Next::kMore;
+    for (;;) {
+        void* found = nullptr;
+        if (redisReaderGetReply(reader_, &found) != REDIS_OK) {
+            broken_ = true;
+            why_ = *why_ != '\0' ? why_ : reader_->errstr;
+            return Next::kBroken;
+        }
+        if (found != nullptr) {
+            *reply = static_cast<const Reply*>(found);
+            return Next::kReply;
+        }
+        if (fed_.empty()) {
+            return Next::kMore;
+        }
+        if (!feed_piece()) {
+            broken_ = true;
+            return Next::kBroken;
+        }
+    }
 }
 
 Bytes ReplyReader::why() const noexcept { return why_; }
