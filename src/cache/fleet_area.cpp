@@ -169,6 +169,23 @@ void write_position(FleetArea* area, const FleetPosition& position, uint64_t seq
     write_birth(area, before.id, position.id, outbox.before_unseen(seq, position.id));
 }
 
+void raise_birth(FleetArea* area, const StreamId& position, uint64_t seq) noexcept {
+    const uint64_t n = area->births.load_acquire();  // [fleet-birth]
+    BirthSlot* slot = &area->birth[(n - 1) % kFleetBirths];
+    Birth newest;
+    if (n == 0 || !read_birth(*slot, &newest) || newest.id != position) {
+        return;
+    }
+    Outbox outbox(&area->outbox);
+    outbox.note_seen(position);
+    const uint64_t birth = outbox.before_unseen(seq, position);
+    if (birth > newest.birth) {
+        slot->check.store_release(0);  // who dies here leaves a slot that says nothing
+        slot->birth.store_release(birth);
+        slot->check.store_release(check_of(position.ms, position.seq, birth));
+    }
+}
+
 uint64_t birth_at(const FleetArea& area, const StreamId& id) noexcept {
     FleetPosition here;
     if (id <= given_twice(area) || !read_position(area, &here) || here.id < id) {

@@ -56,6 +56,17 @@ def test_purge_after_it_was_written_kills_it_everywhere(tiered, purge):
     assert tiered.origin.hits("/x") == 2        # b's answer was good for a
 
 
+def test_what_was_made_after_a_node_s_own_purge_is_of_use_to_that_node(tiered):
+    """Seen: where the purge had been given, it was held against all values that were made up to the next entry of the stream."""
+    a, b = pair(tiered)
+    before = a.position()
+    a.request("/_cache/v1/zones/one/purge", "POST", body=b'{"all": true}')
+    wait_until(lambda: a.position() == b.position() != before, "both have read it")
+    wait_until(lambda: a.zone_in_fleet()["counters"]["published"] == 1, "a knows that it is its own")
+    tiered.put("/x", message("made after it", f"Slab-Position: {a.position()}"))
+    assert [n.get("/x").header("X-Tier") for n in (a, b)] == ["HIT", "HIT"]
+
+
 def test_purge_by_one_node_kills_what_it_wrote_itself(tiered):
     a, b = pair(tiered)
     a.get("/x")

@@ -81,6 +81,11 @@ void tell_doubt(FleetMember* m) noexcept {
     ngx_post_event(&m->pump, &ngx_posted_events);
 }
 
+void move_position(FleetMember* m) noexcept {
+    m->reader.seq = m->zone->store.purge_seq();
+    cache::write_position(m->area, m->reader.position, m->reader.seq);
+}
+
 // All that the stream tells up to `last` may be news, and is covered by this.
 void end_gap(FleetMember* m, const cache::Reply& entry, const cache::StreamId& last) noexcept {
     StreamReader* r = &m->reader;
@@ -92,7 +97,7 @@ void end_gap(FleetMember* m, const cache::Reply& entry, const cache::StreamId& l
         (void) m->area->figures.gaps[static_cast<uint32_t>(r->gap)].add_relaxed(1);
     }
     r->is_in_gap = false;
-    cache::write_position(m->area, r->position, m->zone->store.purge_seq());
+    move_position(m);
     read_on(m);
     if (r->has_lost_end) {  // behind read_on(), which says what is told up to now
         tell_doubt(m);
@@ -225,7 +230,7 @@ void on_position(RedisLink* link, const cache::Reply* reply, void*) noexcept {
     r->batch = kBatch;
     if (r->has_news) {
         r->position = r->reached;
-        cache::write_position(m->area, r->position, m->zone->store.purge_seq());
+        move_position(m);
     }
     note_lag(m);
     read_on(m);
@@ -261,6 +266,7 @@ void on_clock(RedisLink* link, const cache::Reply* reply, void*) noexcept {
     }
     note_server_clock(m, *reply);
     r->has_position = cache::read_position(*m->area, &r->position);
+    r->seq = 0;
     if (!r->has_position) {
         r->position = {};
     }

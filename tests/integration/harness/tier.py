@@ -29,9 +29,12 @@ class Node(Nginx):
     def misses(self):
         return {k: v for k, v in self.counters()["misses"].items() if v}
 
+    def zone_in_fleet(self):
+        return json.loads(self.get("/_cache/v1/fleet").body)["fleets"][0]["zones"][0]
+
     def position(self):
         """Of the zone in its fleet."""
-        return json.loads(self.get("/_cache/v1/fleet").body)["fleets"][0]["zones"][0]["position"]
+        return self.zone_in_fleet()["position"]
 
 
 class Tiered(Fleet):

@@ -258,6 +258,35 @@ TEST(FleetBirth, own_purges_that_were_not_read_back_are_later) {
     EXPECT_EQ(birth_at(*a.area, {11, 5}), 100u);
 }
 
+// Seen: what was made after a purge was as old as that purge where the purge had been given, until the next entry.
+TEST(FleetBirth, an_own_purge_that_was_read_before_it_was_known_as_ours_is_no_later_one) {
+    Area a;
+    write_position(a.area, {{11, 0}, 1}, 100);
+    a.put("mine", 101);
+    write_position(a.area, {{12, 0}, 1}, 102);
+    EXPECT_EQ(birth_at(*a.area, {12, 0}), 100u);
+    a.put("not sent", 103);
+    (void) a.send({12, 0});
+    raise_birth(a.area, {11, 0}, 102);  // not where it stands
+    EXPECT_EQ(birth_at(*a.area, {12, 0}), 100u);
+    raise_birth(a.area, {12, 0}, 0);  // it is not known what was written with it
+    EXPECT_EQ(birth_at(*a.area, {12, 0}), 100u);
+    raise_birth(a.area, {12, 0}, 102);
+    EXPECT_EQ(birth_at(*a.area, {12, 0}), 102u);
+    EXPECT_EQ(birth_at(*a.area, {11, 0}), 100u);
+    raise_birth(a.area, {12, 0}, 104);  // whatever is said: before the one that is not sent
+    EXPECT_EQ(birth_at(*a.area, {12, 0}), 102u);
+}
+
+TEST(FleetBirth, an_own_purge_behind_the_position_stays_a_later_one) {
+    Area a;
+    a.put("mine", 101);
+    write_position(a.area, {{11, 0}, 1}, 102);
+    (void) a.send({12, 0});
+    raise_birth(a.area, {11, 0}, 102);
+    EXPECT_EQ(birth_at(*a.area, {11, 0}), 100u);
+}
+
 TEST(FleetBirth, what_did_not_fit_into_the_outbox_makes_everything_old_until_it_is_told_and_read_back) {
     Area a;
     a.outbox().miss();
