@@ -12,8 +12,6 @@ namespace {
 constexpr size_t kChunkBytes = 16 * 1024;
 constexpr size_t kAlign = alignof(Reply);
 constexpr size_t kPieceBytes = 16 * 1024;  // what hiredis gets at once: more, and it gives its buffer back each time
-constexpr size_t kMaxSizeDigits = 9;
-constexpr size_t kEndBytes = 2;  // CR LF
 
 ReplyReader* owner_of(const redisReadTask* task) noexcept { return static_cast<ReplyReader*>(task->privdata); }
 
@@ -85,26 +83,6 @@ void free_nothing(void*) {}
 redisReplyObjectFunctions functions = {make_text, make_array, make_integer, make_nil, free_nothing};
 
 constexpr Reply kNoReply;
-
-// $SIZE CR LF text CR LF. False: it is something else, or not there whole; hiredis says what it is.
-bool read_whole_text(Bytes bytes, Bytes* text, size_t* used) noexcept {
-    size_t at = 1;
-    size_t size = 0;
-    if (bytes.size() < 1 + 1 + kEndBytes || bytes[0] != '$' || bytes[1] < '1') {  // an empty one is rare
-        return false;
-    }
-    for (; at < bytes.size() && at <= kMaxSizeDigits && bytes[at] >= '0' && bytes[at] <= '9'; at++) {
-        size = size * 10 + static_cast<size_t>(bytes[at] - '0');
-    }
-    const size_t begin = at + kEndBytes;
-    if (bytes.size() < begin + size + kEndBytes || base::slice(bytes, at, kEndBytes) != "\r\n" ||
-        base::slice(bytes, begin + size, kEndBytes) != "\r\n") {
-        return false;
-    }
-    *text = base::slice(bytes, begin, size);
-    *used = begin + size + kEndBytes;
-    return true;
-}
 
 }  // namespace
 
@@ -191,23 +169,6 @@ void ReplyReader::drop_values() noexcept {
 
 void ReplyReader::feed(Bytes bytes) noexcept { fed_ = bytes; }
 
-// Between two replies, and with nothing left to hiredis of what came before.
-bool ReplyReader::take_whole_text() noexcept {
-    Bytes text;
-    size_t used = 0;
-    if (reader_->ridx != -1 || reader_->len != reader_->pos || !read_whole_text(fed_, &text, &used)) {
-        return false;
-    }
-    if (used > limits_.bytes || text.size() + sizeof(Reply) + 2 * kAlign > limits_.bytes) {
-        return false;  // too large, perhaps: the other way counts it exactly
-    }
-    whole_text_ = {};
-    whole_text_.kind = ReplyKind::kText;
-    whole_text_.text = text;
-    fed_ = base::slice(fed_, used);
-    return true;
-}
-
 // False: what is there of a reply that has not ended, beside what of it was made into values already, is as much as there may be.
 bool ReplyReader::feed_piece() noexcept {
     const size_t waiting = reader_->len - reader_->pos;
@@ -231,10 +192,6 @@ ReplyReader::Next ReplyReader::next(const Reply** reply) noexcept {
     }
     if (reader_->ridx == -1) {  // between two replies: nothing of the last one is needed
         drop_values();
-    }
-    if (take_whole_text()) {
-        *reply = &whole_text_;
-        return Next::kReply;
     }
     for (;;) {
         void* found = nullptr;

@@ -154,23 +154,6 @@ TEST(RedisReply, bounds_are_of_one_reply_however_many_come_at_once) {
     EXPECT_EQ(reader.next(&reply), Next::kMore);
 }
 
-TEST(RedisReply, a_text_that_came_whole_is_a_view_of_what_came) {
-    OpenReader reader;
-    const Reply* reply = nullptr;
-    constexpr Bytes kText = "$5\r\nwhole\r\n$3\r\ncu";
-    reader.feed(kText);
-    ASSERT_EQ(reader.next(&reply), Next::kReply);
-    EXPECT_EQ(reply->text.data(), kText.data() + 4);
-    EXPECT_EQ(told(*reply), "'whole'");
-    EXPECT_EQ(reader.next(&reply), Next::kMore);
-    reader.feed("t\r\n$1\r\nz\r\n");
-    ASSERT_EQ(reader.next(&reply), Next::kReply);
-    EXPECT_EQ(told(*reply), "'cut'");
-    ASSERT_EQ(reader.next(&reply), Next::kReply);
-    EXPECT_EQ(told(*reply), "'z'");
-    EXPECT_EQ(reader.next(&reply), Next::kMore);
-}
-
 TEST(RedisReply, a_text_may_be_as_large_as_the_bound_and_no_larger_however_it_comes) {
     for (size_t size = 3900; size < 4100; size++) {
         const std::string text = "$" + std::to_string(size) + "\r\n" + std::string(size, 'x') + "\r\n";
