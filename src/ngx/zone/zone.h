@@ -39,8 +39,8 @@ struct Zone {
     bool is_default_key_used;  // by some location: what is pushed can be found
     shm::Store store;
     Zone* next_awaited;  // configuration only: of those used before they were defined
-    ngx_str_t used_in;   // ... and the file and line
-    ngx_uint_t used_at;
+    ngx_str_t named_in;  // the file and line where it is defined; until then, where it is used
+    ngx_uint_t named_at;
     ngx_str_t fleet_name;  // fleet=; empty: none
     FleetConf* fleet;      // what it names; nullptr: none
     uint64_t fleet_cycle;  // FleetArea::cycles as it was when the workers of this configuration began
