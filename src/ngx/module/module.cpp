@@ -20,6 +20,7 @@
 #include "ngx/purge/observe_response.h"
 #include "ngx/conf/leftovers.h"
 #include "ngx/request/accounting.h"
+#include "ngx/request/past.h"
 #include "ngx/request/sliced_request.h"
 #include "ngx/steps/step.h"
 #include "ngx/steps/ask_tier.h"
@@ -183,6 +184,7 @@ ngx_int_t init_module(ngx_cycle_t* cycle) noexcept {
 }
 
 ngx_int_t start_process(ngx_cycle_t* cycle) noexcept {
+    keep_past(cycle);
     const ngx_int_t rc = start_worker(cycle);
     if (rc == NGX_OK) {
         start_fleets(cycle);

@@ -63,6 +63,7 @@ struct Zone {
     ngx_event_t walking;                  // listing.h
     uint64_t walk_cursor;
     uint32_t walk_epoch;
+    void (*note_past)(Zone* zone) noexcept;    // of the upkeep: once a second (ngx/request/past.h)
     FleetMember* member;                       // this worker's part in the fleet; nullptr: none
     void (*fleet_poked)(Zone* zone) noexcept;  // kFleetCell was poked
     cache::Sampler sampler;                    // of hits, for the admin API's top routes
