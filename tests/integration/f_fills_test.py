@@ -45,17 +45,53 @@ def test_lock_timeout_lets_a_waiter_go_to_the_origin(cached, origin):
         assert first.result().body == b"slow"
 
 
-def test_key_just_found_uncacheable_does_not_serialize(cached, origin):
-    origin.reply("/a", "first", headers=("Cache-Control: private",))
-    n = cached(workers=2)
-    n.get("/a")
+def ask_four_at_once(n, origin, path, **reply):
+    """All of them are at the origin before any has been answered."""
     gate = threading.Event()
-    origin.reply("/a", "body", headers=("Cache-Control: private",), before=gate)
+    asked = origin.hits(path)
+    origin.reply(path, before=gate, **reply)
     with ThreadPoolExecutor(4) as pool:
-        futures = [pool.submit(n.get, "/a") for _ in range(4)]
-        origin.wait_for_hits("/a", 5)       # all of them are there before any has been answered
+        futures = [pool.submit(n.get, path) for _ in range(4)]
+        origin.wait_for_hits(path, asked + 4)
         gate.set()
-        assert [f.result().body for f in futures] == [b"body"] * 4
+        return [f.result() for f in futures]
+
+
+UNCACHEABLE = {
+    "private": dict(headers=("Cache-Control: private",)),
+    "no-store": dict(headers=("Cache-Control: no-store",)),
+    "cookie": dict(headers=(*FRESH, "Set-Cookie: id=1")),
+    "no lifetime": dict(),
+    "status": dict(status=404),
+    "too big": dict(headers=FRESH, body="x" * 9000, framing="chunked"),
+}
+
+
+@pytest.mark.parametrize("before", [1, 2, 3])
+@pytest.mark.parametrize("kind", UNCACHEABLE)
+def test_key_just_found_uncacheable_does_not_serialize(cached, origin, kind, before):
+    reply = {"body": "body", **UNCACHEABLE[kind]}
+    origin.reply("/a", **reply)
+    n = cached(PATIENT, workers=2, zone="slab_cache_zone zone=one:8m max_object=8k;")
+    for _ in range(before):
+        assert n.get("/a").text == reply["body"]
+    assert [a.text for a in ask_four_at_once(n, origin, "/a", **reply)] == [reply["body"]] * 4
+
+
+@pytest.mark.parametrize("kind", UNCACHEABLE)
+def test_key_that_became_cacheable_is_waited_for_again(cached, origin, kind):
+    origin.reply("/a", **{"body": "body", **UNCACHEABLE[kind]})
+    n = cached(PATIENT, workers=2, zone="slab_cache_zone zone=one:8m max_object=8k;")
+    n.get("/a")
+    origin.reply("/a", "now it is", headers=FRESH)
+    wait_until(lambda: n.get("/a").cache == "HIT", "the page in the zone")
+    n.purge("/a")
+    gate = threading.Event()
+    asked = origin.hits("/a")
+    origin.reply("/a", "anew", headers=FRESH, before=gate)
+    answers = n.ask_together("/a", 4, lambda: (n.wait_for_waiters(3), gate.set()))
+    assert {a.text for a in answers} == {"anew"}
+    assert origin.hits("/a") == asked + 1
 
 
 def test_waiters_of_a_private_response_each_get_their_own(cached, origin):

@@ -7,6 +7,7 @@
 #include "ngx/request/accounting.h"
 #include "ngx/fill/direct_fill.h"
 #include "ngx/zone/listing.h"
+#include "ngx/request/identity.h"
 #include "ngx/zone/hit_for_miss.h"
 #include "ngx/fill/origin_response.h"
 #include "ngx/fill/post_copy.h"
@@ -308,7 +309,7 @@ ngx_int_t capture_header(CloneFill* fill) noexcept {
     unbuffer(fill);
     count_origin(fill->zone, now_ms() - fill->started_ms, origin.origin_status);
     if (confirms_stored(fill, origin)) {
-        clear_mark(fill->zone, mark_digest(fill->digest, fill->identity, kAnybody));
+        clear_failures(fill->zone, with_identity(fill->digest, fill->identity));
         validated(fill, origin);
         return NGX_OK;
     }
@@ -320,7 +321,7 @@ ngx_int_t capture_header(CloneFill* fill) noexcept {
     if (origin.origin_status >= NGX_HTTP_INTERNAL_SERVER_ERROR) {
         count(fill->zone, Counter::kFillsFailed);
     } else {
-        clear_mark(fill->zone, mark_digest(fill->digest, fill->identity, fill->kind));
+        clear_failures(fill->zone, with_identity(fill->digest, fill->identity));
     }
     if (origin.kind != AnswerKind::kBody) {
         take_bodyless(fill, origin);
@@ -361,7 +362,7 @@ void capture_redirect(CloneFill* fill) noexcept {
     OriginResponse origin;
     if (read_redirect(fill, &origin)) {
         count_origin(fill->zone, now_ms() - fill->started_ms, origin.origin_status);
-        clear_mark(fill->zone, mark_digest(fill->digest, fill->identity, fill->kind));
+        clear_failures(fill->zone, with_identity(fill->digest, fill->identity));
         take_bodyless(fill, origin);
         return;
     }

@@ -358,7 +358,7 @@ ngx_int_t direct_header(ngx_http_request_t* r, Ctx* ctx) noexcept {
     if (origin.origin_status >= NGX_HTTP_INTERNAL_SERVER_ERROR) {
         count(fill->zone, Counter::kFillsFailed);
     } else {
-        clear_mark(fill->zone, mark_digest(fill->digest, fill->identity, fill->kind));
+        clear_failures(fill->zone, with_identity(fill->digest, fill->identity));
     }
     http::Reason no = why_not_stored(fill, origin, {});
     if (no == http::Reason::kNone) {

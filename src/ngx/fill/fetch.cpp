@@ -4,6 +4,7 @@
 
 #include "ngx/fill/tier_write.h"
 #include "ngx/request/cache_key.h"
+#include "ngx/zone/hit_for_miss.h"
 
 namespace slab_cache::ngx {
 
@@ -48,6 +49,18 @@ void end_lease(Fetch* fetch, shm::LeaseState outcome, uint32_t detail) noexcept 
     wake_workers(fetch->zone, wake, cell);
 }
 
+namespace {
+
+// Where the key is asked for, and where what answers it lies: of several variants the two differ.
+void clear_marks(const Fetch* fetch) noexcept {
+    clear_uncacheable(fetch->zone, mark_digest(fetch->digest, fetch->identity, fetch->kind));
+    if (!(fetch->digest == fetch->primary)) {
+        clear_uncacheable(fetch->zone, mark_digest(fetch->primary, fetch->identity, fetch->kind));
+    }
+}
+
+}  // namespace
+
 shm::Status publish(Fetch* fetch, Listed* listed) noexcept {
     shm::Store& store = fetch->zone->store;
     const uint64_t asked = fetch->asked != 0 ? fetch->asked : fetch->birth;
@@ -57,6 +70,9 @@ shm::Status publish(Fetch* fetch, Listed* listed) noexcept {
     shm::Pin object = fetch->tier != nullptr ? store.pin_writer(fetch->writer) : shm::Pin{};
     const shm::Status status = store.commit(&fetch->writer, now_sec(), is_outdated);
     fetch->published_ref = status == shm::Status::kOk ? ref : 0;
+    if (status == shm::Status::kOk) {
+        clear_marks(fetch);
+    }
     if (object && status == shm::Status::kOk) {
         write_to_tier(fetch, object);
     }

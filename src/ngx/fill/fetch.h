@@ -32,6 +32,7 @@ struct Fetch {
 
     ClientUrl url;
     uint64_t identity;  // identity.h
+    uint8_t kind;       // MarkKind
     Bytes key;          // primary
     shm::Digest primary;
     shm::Digest digest;  // of what the lease is on
@@ -53,7 +54,6 @@ struct Fetch {
 // Asks the origin.
 struct Fill : Fetch {
     Listed listed;                         // listing.h
-    uint8_t kind;                          // MarkKind
     bool has_authorization;                // that the key leaves out
     std::optional<http::ByteRange> slice;  // of which the origin is asked for that part alone (sliced_request.h)
     bool buffer_enlarged;                  // upstream_buffer.h

@@ -251,7 +251,7 @@ void observe_response(ngx_http_request_t* r, const LocConf* conf) noexcept {
     if (ctx->under_mark && http::mark_of(ctx->reason) != http::Mark::kByTime) {
         const http::Reason reason = judge_pass(r, conf);
         if (reason == http::Reason::kNone) {
-            clear_mark(ctx->zone, mark_digest(ctx->digest, ctx->identity, mark_kind(r)));
+            clear_uncacheable(ctx->zone, mark_digest(ctx->digest, ctx->identity, mark_kind(r)));
         } else {
             ctx->reason = reason;
         }

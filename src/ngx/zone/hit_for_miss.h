@@ -30,8 +30,15 @@ inline void mark_uncacheable(Zone* zone, const shm::Digest& d, http::Reason why)
     zone->store.mark_set(d, static_cast<uint8_t>(why) & ~kFailureBit, now_sec() + kHitForMissSec);
 }
 
-inline void clear_mark(Zone* zone, const shm::Digest& d) noexcept {
-    if (zone->store.mark_get(d, now_sec() - kFailureMemorySec) != 0) {
+inline void clear_uncacheable(Zone* zone, const shm::Digest& d) noexcept {
+    const uint8_t m = zone->store.mark_get(d, now_sec());
+    if (m != 0 && (m & kFailureBit) == 0) {
+        zone->store.mark_set(d, 0, 0);
+    }
+}
+
+inline void clear_failures(Zone* zone, const shm::Digest& d) noexcept {
+    if ((zone->store.mark_get(d, now_sec() - kFailureMemorySec) & kFailureBit) != 0) {
         zone->store.mark_set(d, 0, 0);
     }
 }
