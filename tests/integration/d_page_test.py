@@ -190,6 +190,19 @@ def test_answers_to_clients_are_shown_by_code(page, origin):
 
 
 @needs_browser
+def test_a_5xx_that_no_fetch_brought_is_told(page, origin):
+    """Of a request that passed by, say."""
+    n = page.n
+    origin.reply("/form", "x", status=500)
+    wait_until(lambda: "No request has come here yet" in page.text("verdict"), "the first looks")
+    wait_until(lambda: page.text("k-rate") == "0", "two looks at the metrics")
+    for _ in range(3):
+        assert n.request("/form", "POST", body=b"x", host=f"127.0.0.1:{n.port}").status == 500
+    wait_until(lambda: page.text("verdict") == "3 requests were answered with a 5xx.", "the verdict")
+    assert page.driver.find_elements("css selector", "#verdict .bad") and page.errors() == []
+
+
+@needs_browser
 def test_boxes_of_numbers_are_filled_and_say_of_what_time_they_are(page, load):
     wait_until(lambda: page.text("k-hit") != "–" and page.text("k-miss") != "–", "two looks at the metrics", 30)
     assert re.fullmatch(r"of the last (\d+ s|minute)", page.text("now-span"))
