@@ -147,6 +147,9 @@ void raise_ms(base::Atom<uint64_t>* at, uint64_t ms) noexcept;  // time does not
 // doubt now, and to note it then. Nobody else is told so for 200 ms; should the caller die in between, another one is.
 void note_doubted(FleetArea* area, uint64_t now_ms) noexcept;
 bool must_doubt(FleetArea* area, uint64_t now_ms, uint64_t blind_ms) noexcept;
+// Where all has been heard of that was purged before the last doubt, it is not held against what was made at the position. REQUIRES all
+// of the stream was read, up to `position`, and `seq` is the purge counter as read before this call. False: it is too early.
+bool end_doubt(FleetArea* area, const StreamId& position, uint64_t seq) noexcept;
 
 // ---- nodes ---------------------------------------------------------------------------------------------------
 

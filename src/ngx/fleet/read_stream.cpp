@@ -199,6 +199,19 @@ bool is_at_position(const StreamReader& r, const cache::Reply& found) noexcept {
            cache::hash_entry(found.at(0)) == r.position.hash;
 }
 
+void end_last_doubt(FleetMember* m) noexcept {
+    StreamReader* r = &m->reader;
+    const uint64_t doubted = m->area->doubted_ms.load_acquire();
+    if (doubted == r->ended_doubt_ms) {
+        return;
+    }
+    const uint64_t seq = m->zone->store.purge_seq();
+    if (cache::end_doubt(m->area, r->position.id, seq)) {
+        r->seq = seq;
+        r->ended_doubt_ms = doubted;
+    }
+}
+
 void note_lag(FleetMember* m) noexcept {
     StreamReader* r = &m->reader;
     const uint64_t now = server_ms(*m);
@@ -209,6 +222,7 @@ void note_lag(FleetMember* m) noexcept {
         cache::raise_ms(&m->area->clear_ms, r->asked_ms);
         cache::raise_ms(&m->area->caught_up_ms, now_ms());
         m->is_blind = false;
+        end_last_doubt(m);
     }
 }
 
