@@ -62,6 +62,13 @@ void put_variant_mark(char* out, size_t spec_bytes) noexcept;
 // to be told apart by. Returns the length that is needed; at most `capacity` bytes are written.
 size_t printable_key(Bytes key, const uint8_t* secret, char* out, size_t capacity) noexcept;
 
+// What is to be seen of a key without its values.
+struct KeyShape {
+    bool has_hidden = false;  // in the primary key
+    bool is_variant = false;
+};
+KeyShape shape_of(Bytes key) noexcept;
+
 shm::Digest digest(Bytes key, const uint8_t* secret) noexcept;
 
 // What is known of an object beside itself lies under the object's own key, and another digest: one for each identity.

@@ -1,4 +1,4 @@
-// printable_key() of cache/key.h.
+// printable_key() and shape_of() of cache/key.h.
 #include "cache/hidden.h"
 #include "cache/key.h"
 #include "http/vary.h"
@@ -97,6 +97,18 @@ void put_variant(http::Output* out, Bytes variant, const uint8_t* secret) noexce
 }
 
 }  // namespace
+
+KeyShape shape_of(Bytes key) noexcept {
+    KeyShape shape;
+    while (key.size() >= 2 && !shape.is_variant) {
+        const size_t word = number16(key);
+        const bool is_slot = word == 0xFFFE;
+        shape.is_variant = word == 0xFFFF;
+        shape.has_hidden = shape.has_hidden || (word < 0xFFFE && (word & kPartHidden) != 0);
+        key = base::slice(key, is_slot ? kSlotBytes : 2 + (word & ~size_t{kPartHidden | kPartGoesOn}));
+    }
+    return shape;
+}
 
 size_t printable_key(Bytes key, const uint8_t* secret, char* out, size_t capacity) noexcept {
     http::Output text(out, capacity);

@@ -59,16 +59,18 @@ size_t unescape(Bytes from, char* to) noexcept {
     return n;
 }
 
-bool find_argument(Bytes query, Bytes name, Bytes* value) noexcept {
-    while (!query.empty()) {
-        const size_t end = query.find('&');
-        const Bytes one = base::slice(query, 0, end);
+bool find_argument(Bytes query, Bytes name, Bytes* value) noexcept { return next_argument(&query, name, value); }
+
+bool next_argument(Bytes* query, Bytes name, Bytes* value) noexcept {
+    while (!query->empty()) {
+        const size_t end = query->find('&');
+        const Bytes one = base::slice(*query, 0, end);
         const size_t equals = one.find('=');
+        *query = end == Bytes::npos ? Bytes{} : base::slice(*query, end + 1);
         if (equals != Bytes::npos && base::equal_nocase(base::slice(one, 0, equals), name)) {
             *value = base::slice(one, equals + 1);
             return true;
         }
-        query = end == Bytes::npos ? Bytes{} : base::slice(query, end + 1);
     }
     return false;
 }
@@ -83,13 +85,17 @@ Bytes unknown_argument(Bytes query, Bytes known) noexcept {
         }
         Bytes rest = known;
         bool is_known = false;
+        bool may_repeat = false;
         while (!rest.empty() && !is_known) {
             const size_t space = rest.find(' ');
-            is_known = base::equal_nocase(base::slice(rest, 0, space), name);
+            Bytes one = base::slice(rest, 0, space);
+            may_repeat = base::ends_with(one, "*");
+            one = base::slice(one, 0, may_repeat ? one.size() - 1 : one.size());
+            is_known = base::equal_nocase(one, name);
             rest = space == Bytes::npos ? Bytes{} : base::slice(rest, space + 1);
         }
         Bytes again;
-        if (!is_known || find_argument(query, name, &again)) {
+        if (!is_known || (!may_repeat && find_argument(query, name, &again))) {
             return name.empty() ? Bytes("=") : name;
         }
     }

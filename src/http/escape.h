@@ -24,9 +24,11 @@ size_t unescape(Bytes from, char* to) noexcept;
 
 // The first argument of that name (in any case), as it is written; false where there is none.
 bool find_argument(Bytes query, Bytes name, Bytes* value) noexcept;
+// The same, and leaves what stands behind it in *query.
+bool next_argument(Bytes* query, Bytes name, Bytes* value) noexcept;
 
 // The name of the first argument that is not one of `known` (names with spaces between them), or that stands there twice;
-// empty where there is none.
+// empty where there is none. A name with a '*' behind it may stand there several times.
 Bytes unknown_argument(Bytes query, Bytes known) noexcept;
 
 // Digits only, in [low, high]; *value stays otherwise.

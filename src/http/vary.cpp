@@ -318,6 +318,14 @@ size_t build_vary_key(Bytes spec, const Fields& request, const VaryPolicy& polic
     return key.out().length();
 }
 
+bool makes_same_keys(const VaryPolicy& a, const VaryPolicy& b) noexcept {
+    bool same = a.cookie_count == b.cookie_count;
+    for (uint32_t i = 0; i < a.cookie_count && same; i++) {
+        same = a.cookies[i] == b.cookies[i];
+    }
+    return same;
+}
+
 uint8_t accepted_encodings(const Fields& request) noexcept {
     uint8_t named = 0;
     uint8_t accepted = 0;

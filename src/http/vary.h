@@ -40,6 +40,9 @@ VarySpec build_vary_spec(const Fields& response, const VaryPolicy& policy, char*
 // comes out of shared memory) yields some key, never an access outside the buffers.
 size_t build_vary_key(Bytes spec, const Fields& request, const VaryPolicy& policy, char* out, size_t cap) noexcept;
 
+// The same request has the same key under both.
+bool makes_same_keys(const VaryPolicy& a, const VaryPolicy& b) noexcept;
+
 // Bits of the Accept-Encoding byte.
 inline constexpr uint8_t kAcceptsGzip = 0x1;
 inline constexpr uint8_t kAcceptsBrotli = 0x2;

@@ -158,6 +158,131 @@ def test_says_that_an_object_was_purged(cached, origin):
     assert said["entries"] == [] or said["entries"][0]["validity"] == "purged"
 
 
+# ---- explain, for a request with these fields ---------------------------------------------------------------------
+def explain_for(n, path, *fields):
+    return explain(n, path, "".join("&header=" + quote(f, safe="") for f in fields))
+
+
+def chosen(said):
+    """Whether something fits, and the language of what does."""
+    entries = [said["entries"][i] for i in said["request"]["entries"]]
+    return said["request"]["fits"], [dict(e["headers"]).get("Content-Language") for e in entries]
+
+
+@pytest.fixture
+def two_languages(cached, origin):
+    """A URL of two variants, de and en."""
+    def page(r):
+        lang = request_header(r, "Accept-Language")
+        return Reply(lang, headers=["Cache-Control: max-age=600", "Vary: Accept-Language", f"Content-Language: {lang}"])
+
+    origin.handle("/a", page)
+    n = cached()
+    for lang in ("de", "en"):
+        n.get("/a", f"Accept-Language: {lang}")
+    return n
+
+
+def test_explains_which_variant_a_request_gets(two_languages):
+    n = two_languages
+    said = explain_for(n, "/a", "Accept-Language: de")
+    assert chosen(said) == (True, ["de"]) and "why" not in said
+    assert re.fullmatch(r"A request with these fields gets what is stored for it, \d s old, and fresh for another \d+ min\.", said["sentence"])
+    assert chosen(explain_for(n, "/a", "X-Other: x", "accept-language:EN")) == (True, ["en"])
+    assert "request" not in explain(n, "/a")
+
+
+def test_explains_that_no_variant_fits(two_languages):
+    n = two_languages
+    for fields in (["Accept-Language: fr"], ["X-Other: de"], ["Accept-Language: de", "Accept-Language: en"]):
+        said = explain_for(n, "/a", *fields)
+        assert chosen(said) == (False, []) and said["stored"] and said["why"]["reason"] == "VARIANT"
+        assert said["sentence"] == "2 variants are stored, none for a request with these fields."
+    assert n.get("/a", "Accept-Language: fr").cache == "MISS"
+    assert chosen(explain_for(n, "/a", "Accept-Language: fr")) == (True, ["fr"])
+
+
+def test_a_purged_variant_fits_nobody(two_languages):
+    n = two_languages
+    purge(n, urls=["http://localhost/a"])
+    said = explain_for(n, "/a", "Accept-Language: de")
+    assert chosen(said) == (False, []) and not said["stored"] and said["why"]["reason"] == "PURGED"
+
+
+def test_explains_what_of_a_stale_variant_a_request_gets(two_languages):
+    n = two_languages
+    purge(n, urls=["http://localhost/a"], mode="soft")
+    assert explain_for(n, "/a", "Accept-Language: de")["sentence"].startswith("For a request with these fields a response is stored, ")
+
+
+def test_variants_are_found_by_the_cookies_that_their_location_looks_at(nginx, origin):
+    origin.handle("*", lambda r: Reply("x", headers=[*FRESH, "Vary: Cookie"]))
+    n = nginx.start(location=f"""
+        location / {{ slab_cache one; proxy_pass http://{origin.address}; }}
+        location /s/ {{ slab_cache one; slab_cache_vary Cookie=sessionid; proxy_pass http://{origin.address}; }}
+        location /t/ {{ slab_cache one; slab_cache_vary Cookie=token; proxy_pass http://{origin.address}; }}
+        location /_cache/ {{ slab_cache_api; }}""")
+    for path in ("/s/a", "/t/a", "/a"):
+        n.get(path, "Cookie: x=1; sessionid=me")
+    fits = {(path, cookie): explain_for(n, path, f"Cookie: {cookie}")["request"]["fits"]
+            for path in ("/s/a", "/t/a", "/a") for cookie in ("sessionid=me; x=2", "sessionid=you", "token=me", "x=1; sessionid=me")}
+    for (path, cookie), said in fits.items():
+        assert said == (n.get(path, f"Cookie: {cookie}").cache == "HIT"), (path, cookie)
+
+
+def test_what_does_not_vary_is_for_everybody_but_those_with_credentials(cached, origin):
+    origin.reply("/a", "x", headers=FRESH)
+    origin.reply("/b", "x", headers=["Cache-Control: public, max-age=600"])
+    n = cached()
+    n.get("/a"), n.get("/b")
+    assert explain_for(n, "/a", "Cookie: a=b")["request"] == {"fits": True, "entries": [0]}
+    said = explain_for(n, "/a", "Authorization: Bearer x")
+    assert said["request"] == {"fits": False, "entries": []} and said["why"]["reason"] == "AUTHORIZATION"
+    assert said["sentence"].startswith("One response is stored, but not for a request with these fields: ")
+    assert explain_for(n, "/b", "Authorization: Bearer x")["request"]["fits"]
+
+
+def test_of_keys_with_cookies_in_them_nothing_is_told(cached, origin):
+    origin.handle("*", lambda r: Reply("x", headers=FRESH))
+    n = cached("slab_cache_key $uri$cookie_a;")
+    n.get("/a", "Cookie: a=b")
+    said = explain_for(n, "/a", "Cookie: a=b")
+    assert said["request"] == {"fits": None, "entries": []} and "cannot be told" in said["sentence"] and "why" not in said
+    n.get("/b")
+    assert explain_for(n, "/b", "Cookie: a=b")["request"]["fits"] is None
+
+
+def test_a_key_of_the_url_alone_is_followed(cached, origin):
+    origin.handle("*", lambda r: Reply("x", headers=[*FRESH, "Vary: X-Kind"]))
+    n = cached("slab_cache_key $uri;")
+    n.get("/a", "X-Kind: one")
+    assert explain_for(n, "/a", "X-Kind: one")["request"]["fits"] is True
+    assert explain_for(n, "/a", "X-Kind: two")["request"]["fits"] is False
+
+
+def test_marks_hold_for_requests_of_their_kind(cached, origin):
+    origin.handle("/a", lambda r: Reply("x", headers=["Cache-Control: private" if request_header(r, "Cookie") else "Cache-Control: no-store"]))
+    n = cached()
+    n.get("/a", "Cookie: a=b")
+    n.get("/a")
+    asked = {"Cookie: other=x": "PRIVATE", "X-Other: x": "NO_STORE", "Authorization: x": "NO_STORE"}     # the last one: of the route
+    assert {f: explain_for(n, "/a", f)["why"]["reason"] for f in asked} == asked
+    assert explain_for(n, "/never", "Cookie: a=b")["why"]["reason"] == "NOT_STORED"
+
+
+def test_a_mark_of_a_kind_of_request_comes_before_that_nothing_fits(cached, origin):
+    """With a cookie the page is private, without one it varies: the mark lies where the variant would be."""
+    origin.handle("/a", lambda r: Reply("x", headers=["Cache-Control: private"] if request_header(r, "Cookie") else [*FRESH, "Vary: X-Kind"]))
+    n = cached()
+    n.get("/a", "X-Kind: one")
+    n.get("/a", "X-Kind: two", "Cookie: a=b")
+    said = explain_for(n, "/a", "X-Kind: two", "Cookie: a=b")
+    assert chosen(said)[0] is False and said["why"]["reason"] == "PRIVATE"
+    assert said["sentence"] == "One response is stored, but not for a request with these fields: Cache-Control: private (PRIVATE)."
+    assert explain_for(n, "/a", "X-Kind: two")["why"]["reason"] == "VARIANT"
+    assert explain_for(n, "/a", "X-Kind: one", "Cookie: a=b")["request"]["fits"]
+
+
 def test_explaining_changes_nothing(cached, origin):
     origin.reply("/a", "x", headers=FRESH)
     n = cached()

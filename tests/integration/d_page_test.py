@@ -161,6 +161,19 @@ def test_explains_a_url(page):
 
 
 @needs_browser
+def test_explains_what_a_request_with_some_fields_gets(page, origin):
+    n = page.n
+    origin.handle("/languages", lambda r: Reply("x", headers=["Cache-Control: max-age=600", "Vary: Accept-Language, X-Kind"]))
+    n.request("/languages", headers=("Accept-Language: de", "X-Kind: 1"), host=f"127.0.0.1:{n.port}")
+    page.type("url", f"{page.base}/languages")
+    for fields, words in (("Accept-Language: de\nX-Kind: 1", "A request with these fields gets"), ("Accept-Language: fr", "One response is stored, but not for")):
+        page.type("fields", fields)
+        page.find("#explain button").click()
+        wait_until(lambda: page.text("explain-says").startswith(words), words)
+    assert page.errors() == []
+
+
+@needs_browser
 def test_explains_in_words_and_in_full_on_demand(page):
     get(page.n, "/article/7")
     page.type("url", f"{page.base}/article/7")

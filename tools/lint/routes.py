@@ -14,7 +14,7 @@ def rows():
     table = re.search(r"kCalls\[\] = \{(.*?)\n\};", (TOP / "src/ngx/api/api_route.cpp").read_text(), re.S)[1]
     for path, methods, arguments in re.findall(r'\{"([^"]*)", ([^,]+), [^,]+, (nullptr|"[^"]*"),', table):
         for method in re.findall(r"NGX_HTTP_(\w+)", methods.replace("kRead", "NGX_HTTP_GET")):
-            yield "/" + path, method.lower(), None if arguments == "nullptr" else set(arguments.strip('"').split())
+            yield "/" + path, method.lower(), None if arguments == "nullptr" else {a.rstrip("*") for a in arguments.strip('"').split()}
 
 
 def main():

@@ -32,7 +32,7 @@ constexpr CallRow kCalls[] = {
     {"v1/zones", kRead, kReads, "", send_zones},
     {"v1/zones/{zone}", kRead, kReads | kWithoutRecord, "", send_zone},
     {"v1/zones/{zone}/purge", NGX_HTTP_POST, kWrites | kTyped, "", purge_by_json},
-    {"v1/zones/{zone}/entry", kRead, kReads, "url tag", explain_entry},
+    {"v1/zones/{zone}/entry", kRead, kReads, "url tag header*", explain_entry},
     {"v1/zones/{zone}/entry", NGX_HTTP_PUT, kWrites | kObjectBody, "url status ttl", push_entry},
     {"v1/zones/{zone}/entry", NGX_HTTP_DELETE, kWrites | kObjectBody, "url", purge_entry},
     {"v1/zones/{zone}/entries", kRead, kReads, "prefix tag n after", send_entries},

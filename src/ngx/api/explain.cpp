@@ -8,6 +8,7 @@
 #include "ngx/api/api.h"
 #include "ngx/glue/clock.h"
 #include "ngx/api/entry_json.h"
+#include "ngx/api/explain_request.h"
 #include "ngx/api/explain_words.h"
 #include "ngx/request/identity.h"
 #include "ngx/zone/hit_for_miss.h"
@@ -47,6 +48,7 @@ struct Scan {
     bool is_complete;
     bool is_stored;   // something that is no marker and may be served
     bool was_purged;  // such a thing lies there, and a purge took it
+    Fitting fitting;
 };
 
 void look_at(const shm::Pin& pin, void* data) noexcept {
@@ -59,8 +61,13 @@ void look_at(const shm::Pin& pin, void* data) noexcept {
     const bool is_purged = validity == shm::Validity::kPurged;
     scan->is_stored = scan->is_stored || (is_object && !is_purged);
     scan->was_purged = scan->was_purged || (is_object && is_purged);
-    if (json_array_size(scan->list) < kMaxListed) {
+    const size_t index = json_array_size(scan->list);
+    const bool is_listed = index < kMaxListed;
+    if (is_listed) {
         json_array_append_new(scan->list, entry_json(scan->url.pool, scan->zone, pin, validity));
+    }
+    if (scan->fitting.request != nullptr && !is_purged) {
+        look_whether_it_fits(&scan->fitting, pin, is_listed ? index : kNotListed);
     }
 }
 
@@ -95,6 +102,9 @@ bool look_up(Scan* scan, Bytes key) noexcept {
         }
         if (cache::is_marker(shm::Store::flags(pin))) {
             has_marker = true;
+            if (scan->fitting.request != nullptr) {
+                look_whether_it_fits(&scan->fitting, pin, kNotListed);
+            }
         } else {
             look_at(pin, scan);
             found = true;
@@ -103,6 +113,7 @@ bool look_up(Scan* scan, Bytes key) noexcept {
     }
     if (has_marker) {
         json_array_clear(scan->list);  // the walk comes by them again
+        forget_objects(&scan->fitting);
     }
     return found && !has_marker;
 }
@@ -130,27 +141,40 @@ json_t* route_json(const RouteRows& rows) noexcept {
                      static_cast<json_int_t>(rows.lost.weight));
 }
 
-// What the marks of one identity say, for whatever kind of request.
-http::Reason marked(Zone* zone, const shm::Digest& digest, uint64_t identity) noexcept {
+// What the marks of one identity say, for this kind of request, or for whatever kind.
+http::Reason marked(Zone* zone, const shm::Digest& digest, uint64_t identity, const AskedRequest& request) noexcept {
     for (uint8_t kind : {kAnybody, kHasCookie, kHasCredentials}) {
         const http::Reason reason = uncacheable_reason(zone, mark_digest(digest, identity, kind));
-        if (reason != http::Reason::kNone) {
+        if (reason != http::Reason::kNone && (!request.is_given || kind == request.kind)) {
             return reason;
         }
     }
     return origin_failing(zone, with_identity(digest, identity)) ? http::Reason::kOriginError : http::Reason::kNone;
 }
 
-// The marks of the last seconds first, of whichever location; then a purge that nobody has asked after; else the last reason that
-// the route was seen with.
-http::Reason why(Call* call, const shm::Digest& digest, const RouteRows& rows, bool was_purged) noexcept {
-    http::Reason reason = marked(call->zone, digest, kExplicitIdentity);
-    const ngx_array_t& all = main_conf(call->request)->identities;
-    const auto* identity = static_cast<uint64_t*>(all.elts);
+// ... of whichever location.
+http::Reason marked_anywhere(Call* call, const shm::Digest& digest, const AskedRequest& request) noexcept {
+    http::Reason reason = marked(call->zone, digest, kExplicitIdentity, request);
+    const ngx_array_t& all = main_conf(call->request)->locations;
+    const auto* const* location = static_cast<const LocConf* const*>(all.elts);
     for (ngx_uint_t i = 0; i < all.nelts && reason == http::Reason::kNone; i++) {
-        reason = marked(call->zone, digest, identity[i]);
+        reason = marked(call->zone, digest, location[i]->identity, request);
     }
-    if (reason == http::Reason::kNone && was_purged) {
+    return reason;
+}
+
+// The marks of the last seconds first; then what is stored for other requests; then a purge that nobody has asked after; else the
+// last reason that the route was seen with.
+http::Reason why(Call* call, const shm::Digest& digest, const RouteRows& rows, const Scan& scan,
+                 const AskedRequest& request) noexcept {
+    http::Reason reason = marked_anywhere(call, digest, request);
+    for (uint32_t i = 0; i < scan.fitting.looked_count && reason == http::Reason::kNone; i++) {
+        reason = marked_anywhere(call, scan.fitting.looked[i], request);
+    }
+    if (reason == http::Reason::kNone && scan.is_stored) {
+        reason = scan.fitting.is_refused ? http::Reason::kAuthorization : http::Reason::kVariant;
+    }
+    if (reason == http::Reason::kNone && scan.was_purged) {
         reason = http::Reason::kPurged;
     }
     if (reason == http::Reason::kNone && rows.lost.count != 0 && rows.lost.note < http::kReasonCount) {
@@ -179,7 +203,7 @@ json_t* tag_json(Call* call, const Target& target) noexcept {
     return json_pack("{s:o, s:b}", "tag", json_text(tag), "present", has ? 1 : 0);
 }
 
-json_t* explanation(Call* call, const Target& target, Bytes key) noexcept {
+json_t* explanation(Call* call, const Target& target, Bytes key, const AskedRequest& request) noexcept {
     const uint8_t* secret = call->zone->store.secret();
     const shm::Digest digest = cache::digest(key, secret);
     Scan scan{call->zone,
@@ -189,10 +213,16 @@ json_t* explanation(Call* call, const Target& target, Bytes key) noexcept {
               json_array(),
               true,
               false,
-              false};
+              false,
+              {}};
+    scan.fitting.call = call;
+    scan.fitting.url = scan.url;
+    scan.fitting.list = scan.list;
+    scan.fitting.request = request.is_given ? &request : nullptr;
     if (!look_up(&scan, key)) {
         scan_zone(&scan);
     }
+    const Fits fits = request.is_given ? try_variants(&scan.fitting) : Fits::kNotAsked;
     json_t* answer = json_object();
     json_object_set_new(answer, "host", json_text(target.url.host));
     json_object_set_new(answer, "uri", json_text(target.uri));
@@ -204,11 +234,13 @@ json_t* explanation(Call* call, const Target& target, Bytes key) noexcept {
     RouteRows rows;
     find_route(call, target, &rows);
     json_object_set_new(answer, "route", route_json(rows));
-    const http::Reason reason = scan.is_stored ? http::Reason::kNone : why(call, digest, rows, scan.was_purged);
-    if (!scan.is_stored) {
+    const bool needs_reason = !scan.is_stored || fits == Fits::kNo;
+    const http::Reason reason = needs_reason ? why(call, digest, rows, scan, request) : http::Reason::kNone;
+    if (needs_reason) {
         json_object_set_new(answer, "why", why_json(reason));
     }
-    json_object_set_new(answer, "sentence", sentence_json(scan.list, reason, scan.is_complete));
+    const json_t* fitting = fits == Fits::kNotAsked ? nullptr : fitting_json(scan.fitting, fits, answer);
+    json_object_set_new(answer, "sentence", sentence_json(scan.list, reason, scan.is_complete, fitting));
     if (json_t* tag = tag_json(call, target)) {
         json_object_set_new(answer, "tag", tag);
     }
@@ -227,7 +259,12 @@ ngx_int_t explain_entry(Call* call) noexcept {
     if (key.empty()) {
         return send_problem(call->request, NGX_HTTP_BAD_REQUEST, "invalid URL", "too long for a key");
     }
-    return send_json(call->request, NGX_HTTP_OK, explanation(call, target, key));
+    AskedRequest request;
+    const Bytes problem = read_asked_request(call->request, &request);
+    if (!problem.empty()) {
+        return send_problem(call->request, NGX_HTTP_BAD_REQUEST, "invalid header=", problem);
+    }
+    return send_json(call->request, NGX_HTTP_OK, explanation(call, target, key, request));
 }
 
 ngx_int_t purge_entry(Call* call) noexcept {

@@ -39,11 +39,15 @@ bool is_word(const json_t* entry, const char* name, Bytes word) noexcept {
     return value != nullptr && value == word;
 }
 
+constexpr Bytes kStored = "Stored, ";
+
 // Of all that may be served, the one that is best to have.
 struct Best {
     const json_t* entry = nullptr;
     size_t objects = 0;
     size_t fresh = 0;
+
+    void add(const json_t* one) noexcept;
 };
 
 bool is_fresh(const json_t* entry) noexcept {
@@ -55,26 +59,46 @@ bool is_better(const json_t* entry, const json_t* than) noexcept {
            (is_fresh(entry) == is_fresh(than) && number(entry, "ttl_sec") > number(than, "ttl_sec"));
 }
 
+void Best::add(const json_t* one) noexcept {
+    if (json_object_get(one, "status") == nullptr || is_word(one, "validity", "purged")) {
+        return;
+    }
+    objects++;
+    fresh += is_fresh(one) ? 1 : 0;
+    entry = is_better(one, entry) ? one : entry;
+}
+
 Best best_of(const json_t* entries) noexcept {
     Best best;
     for (size_t i = 0; i < json_array_size(entries); i++) {
-        const json_t* entry = json_array_get(entries, i);
-        if (json_object_get(entry, "status") == nullptr || is_word(entry, "validity", "purged")) {
-            continue;
-        }
-        best.objects++;
-        best.fresh += is_fresh(entry) ? 1 : 0;
-        best.entry = is_better(entry, best.entry) ? entry : best.entry;
+        best.add(json_array_get(entries, i));
     }
     return best;
+}
+
+// ... of those that the request may get.
+Best best_fitting(const json_t* entries, const json_t* fitting) noexcept {
+    Best best;
+    const json_t* chosen = json_object_get(fitting, "entries");
+    for (size_t i = 0; i < json_array_size(chosen); i++) {
+        best.add(json_array_get(entries, static_cast<size_t>(json_integer_value(json_array_get(chosen, i)))));
+    }
+    return best;
+}
+
+// Of one object: what it is called, and its age.
+void say_it(Words* words, const Best& best, Bytes begin) noexcept {
+    const ngx_str_t text = to_str(begin);
+    words->add("%V", &text);
+    words->add_time(number(best.entry, "age_sec"));
+    words->add(" old, ");
 }
 
 void say_fresh(Words* words, const Best& best) noexcept {
     const int64_t ttl = number(best.entry, "ttl_sec");
     if (best.objects == 1) {
-        words->add("Stored, ");
-        words->add_time(number(best.entry, "age_sec"));
-        words->add(" old, and fresh for another ");
+        say_it(words, best, kStored);
+        words->add("and fresh for another ");
         words->add_time(ttl);
         words->add(": requests get it from the cache.");
         return;
@@ -84,14 +108,12 @@ void say_fresh(Words* words, const Best& best) noexcept {
     words->add(" at most: a request that one of these fits gets it from the cache.");
 }
 
-void say_stale(Words* words, const Best& best) noexcept {
+void say_stale(Words* words, const Best& best, Bytes begin) noexcept {
     const int64_t ttl = number(best.entry, "ttl_sec");
     const int64_t by_while = ttl + number(best.entry, "stale_while_revalidate_sec");
     const int64_t by_error = ttl + number(best.entry, "stale_if_error_sec");
     if (best.objects == 1) {
-        words->add("Stored, ");
-        words->add_time(number(best.entry, "age_sec"));
-        words->add(" old, ");
+        say_it(words, best, begin);
     } else {
         words->add("%uz variants are stored, none of them fresh, the best of them ", best.objects);
     }
@@ -131,17 +153,56 @@ void say_why_not(Words* words, http::Reason why, bool complete) noexcept {
     }
 }
 
+void say_fitting(Words* words, Best best) noexcept {
+    const size_t count = best.objects;
+    best.objects = 1;
+    if (best.fresh != 0) {
+        say_it(words, best, "A request with these fields gets what is stored for it, ");
+        words->add("and fresh for another ");
+        words->add_time(number(best.entry, "ttl_sec"));
+        words->add(".");
+    } else {
+        say_stale(words, best, "For a request with these fields a response is stored, ");
+    }
+    if (count > 1) {
+        words->add(" %uz fit it: the location that answers decides.", count);
+    }
+}
+
+void say_none_fits(Words* words, size_t objects, http::Reason why, bool complete) noexcept {
+    if (objects == 1) {
+        words->add("One response is stored, but not for a request with these fields");
+    } else {
+        words->add("%uz variants are stored, none for a request with these fields", objects);
+    }
+    if (why != http::Reason::kVariant) {
+        const ngx_str_t word = to_str(http::reason_word(why));
+        const ngx_str_t sentence = to_str(http::reason_sentence(why));
+        words->add(": %V (%V)", &sentence, &word);
+    }
+    words->add(complete ? "." : ". The zone is large, and was not looked through to its end: there may be more.");
+}
+
 }  // namespace
 
-json_t* sentence_json(const json_t* entries, http::Reason why, bool complete) noexcept {
+json_t* sentence_json(const json_t* entries, http::Reason why, bool complete, const json_t* fitting) noexcept {
     Words words;
     const Best best = best_of(entries);
+    const json_t* fits = json_object_get(fitting, "fits");
     if (best.objects == 0) {
         say_why_not(&words, why, complete);
+    } else if (json_is_true(fits)) {
+        say_fitting(&words, best_fitting(entries, fitting));
+    } else if (json_is_false(fits)) {
+        say_none_fits(&words, best.objects, why, complete);
+    } else if (json_is_null(fits)) {
+        words.add(
+            "Stored under a key that takes more of a request than its fields (slab_cache_key): whether a request with "
+            "these fields has it cannot be told from here.");
     } else if (best.fresh != 0) {
         say_fresh(&words, best);
     } else {
-        say_stale(&words, best);
+        say_stale(&words, best, kStored);
     }
     return json_text({reinterpret_cast<char*>(words.text), static_cast<size_t>(words.end - words.text)});
 }

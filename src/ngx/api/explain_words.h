@@ -10,6 +10,7 @@
 namespace slab_cache::ngx {
 
 // `entries`: of entry_json(). `why`: where nothing of that may be served. `complete`: the whole zone was looked through.
-json_t* sentence_json(const json_t* entries, http::Reason why, bool complete) noexcept;
+// `fitting`: of fitting_json(), where the question is about one request.
+json_t* sentence_json(const json_t* entries, http::Reason why, bool complete, const json_t* fitting) noexcept;
 
 }  // namespace slab_cache::ngx

@@ -87,6 +87,31 @@ bool may_post_fill_get(const LocConf& conf) noexcept {
                                    !names_variable(conf.key, "proxy_host") && !names_variable(conf.key, "proxy_port"));
 }
 
+// For those who look at an answer without a request (explain.h).
+bool note_location(ngx_conf_t* cf, const LocConf* conf) noexcept {
+    if (conf->zone == nullptr && conf->zone_value == nullptr) {
+        return true;
+    }
+    MainConf* main = main_conf(cf);
+    auto** location = static_cast<const LocConf**>(ngx_array_push(&main->locations));
+    if (location == nullptr) {
+        return false;
+    }
+    *location = conf;
+    auto** known = static_cast<const http::VaryPolicy**>(main->vary_policies.elts);
+    for (ngx_uint_t i = 0; i < main->vary_policies.nelts; i++) {
+        if (http::makes_same_keys(*known[i], conf->policy.vary)) {
+            return true;
+        }
+    }
+    auto** policy = static_cast<const http::VaryPolicy**>(ngx_array_push(&main->vary_policies));
+    if (policy == nullptr) {
+        return false;
+    }
+    *policy = &conf->policy.vary;
+    return true;
+}
+
 }  // namespace
 
 void* create_main_conf(ngx_conf_t* cf) noexcept {
@@ -94,8 +119,9 @@ void* create_main_conf(ngx_conf_t* cf) noexcept {
     if (conf == nullptr || ngx_array_init(&conf->zones, cf->pool, 2, sizeof(Zone*)) != NGX_OK ||
         ngx_array_init(&conf->fleets, cf->pool, 1, sizeof(FleetConf*)) != NGX_OK ||
         ngx_array_init(&conf->tiers, cf->pool, 1, sizeof(TierConf*)) != NGX_OK ||
-        ngx_array_init(&conf->identities, cf->pool, 16, sizeof(uint64_t)) != NGX_OK || !begin_leftovers(cf) ||
-        !watch_directives(cf)) {
+        ngx_array_init(&conf->locations, cf->pool, 16, sizeof(LocConf*)) != NGX_OK ||
+        ngx_array_init(&conf->vary_policies, cf->pool, 2, sizeof(http::VaryPolicy*)) != NGX_OK ||
+        !begin_leftovers(cf) || !watch_directives(cf)) {
         return nullptr;
     }
     conf->lua_index = -1;
@@ -203,7 +229,7 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
     conf->post_fills_get = may_post_fill_get(*conf);
     build_policy(conf);
     const bool ok = check_methods(cf, conf) && check_credentials(cf, conf) && merge_identity(cf, prev, conf) &&
-                    merge_beside(cf, prev, conf);
+                    merge_beside(cf, prev, conf) && note_location(cf, conf);
     return ok ? NGX_CONF_OK : static_cast<char*>(NGX_CONF_ERROR);
 }
 

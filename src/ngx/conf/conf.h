@@ -69,7 +69,8 @@ struct MainConf {
     bool has_zone_by_name;      // slab_cache with variables: any zone may be meant
     ngx_int_t slice_range;      // of $slice_range; -1 where no directive uses it
     ngx_int_t slice_index;      // of the slice module's context; -1: it is not there
-    ngx_array_t identities;     // uint64_t of each location (identity.h)
+    ngx_array_t locations;      // const LocConf* of each that has a cache
+    ngx_array_t vary_policies;  // const http::VaryPolicy* of these: one of those that make the same keys
     bool has_foreign_balancer;  // some upstream's peers are chosen by code that may look into a request's contexts
     bool has_precompressed;     // gzip_static and its kind are written somewhere
     ngx_int_t lua_index;        // of that code's context; -1: none

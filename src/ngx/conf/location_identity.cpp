@@ -216,11 +216,6 @@ bool merge_identity(ngx_conf_t* cf, LocConf* prev, LocConf* conf) noexcept {
     if (conf->identity < kReservedIdentities) {
         conf->identity += kReservedIdentities;
     }
-    auto* known = static_cast<uint64_t*>(ngx_array_push(&main_conf(cf)->identities));
-    if (known == nullptr) {
-        return false;
-    }
-    *known = conf->identity;
     conf->identity_varies = conf->inputs != nullptr || clcf->root_lengths != nullptr;
     return true;
 }

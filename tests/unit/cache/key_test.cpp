@@ -113,6 +113,23 @@ TEST(PrintableKey, shows_a_keyed_hash_of_what_is_hidden) {
     EXPECT_NE(std::string(text, n), shown);
 }
 
+TEST(ShapeOf, says_what_a_key_hides_and_whether_it_is_a_variants) {
+    EXPECT_FALSE(shape_of(key_of({"h", "/a"})).has_hidden);
+    EXPECT_FALSE(shape_of(key_of({"h", "/a"})).is_variant);
+    char buffer[64];
+    KeyBuilder b(buffer, 32);
+    b.add("/a");
+    b.add("secret", kPartHidden | kPartGoesOn);
+    EXPECT_TRUE(shape_of(b.key()).has_hidden);
+    EXPECT_TRUE(shape_of(add_slot(buffer, b.key().size(), 2)).has_hidden);
+    const std::string absent(4, '\0');
+    EXPECT_TRUE(shape_of(variant("cookie", absent)).is_variant);
+    EXPECT_FALSE(shape_of(variant("cookie", absent)).has_hidden);
+    for (const Bytes nonsense : {Bytes(), Bytes("x"), Bytes("\x3F\xFF"), Bytes("\xFF\xFE")}) {
+        EXPECT_FALSE(shape_of(nonsense).is_variant);
+    }
+}
+
 TEST(PrintableKey, of_a_variant_shows_names_and_no_values) {
     const std::string absent(4, '\0');
     const std::string gzip_br("\2\0\0\0\3", 5);

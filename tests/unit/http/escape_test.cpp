@@ -110,5 +110,22 @@ TEST(UnknownArgument, is_the_first_that_is_not_known_or_stands_there_twice) {
     EXPECT_EQ(unknown_argument("ur=a", "url"), "ur");
 }
 
+TEST(UnknownArgument, may_be_several_of_a_name_with_a_star) {
+    EXPECT_EQ(unknown_argument("h=a&url=b&h=c&H=d", "url h*"), "");
+    EXPECT_EQ(unknown_argument("h=a&url=b&url=c", "url h*"), "url");
+    EXPECT_EQ(unknown_argument("h*=a", "url h*"), "h*");
+}
+
+TEST(NextArgument, goes_through_all_of_a_name) {
+    Bytes query = "h=a&url=b&H=c%26&x&h=";
+    Bytes value;
+    std::string seen;
+    while (next_argument(&query, "h", &value)) {
+        seen += std::string(value) + ".";
+    }
+    EXPECT_EQ(seen, "a.c%26..");
+    EXPECT_EQ(query, "");
+}
+
 }  // namespace
 }  // namespace slab_cache::http
