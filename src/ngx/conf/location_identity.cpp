@@ -230,6 +230,16 @@ bool inherit_inputs(ngx_conf_t* cf, const LocConf* prev, LocConf* conf) noexcept
 
 }  // namespace
 
+bool says_more_than_url(Bytes text) noexcept {
+    bool more = false;
+    each_variable(text, [&](Bytes name) {
+        const bool is_capture = name.size() == 1 && name[0] >= '0' && name[0] <= '9';
+        const bool is_keyed = name == "slice_range" || name == "server_port" || name == "proxy_port";
+        more = more || (!is_capture && !is_keyed && !is_decided_by_url(name));
+    });
+    return more;
+}
+
 bool note_pass(ngx_conf_t* cf) noexcept {
     auto* clcf = static_cast<ngx_http_core_loc_conf_t*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
     auto* conf = static_cast<LocConf*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_slab_cache_module));

@@ -28,6 +28,8 @@ bool note_told_by_door(ngx_conf_t* cf) noexcept;
 // The same of directives that use a request's values on its answer (proxy_redirect), or say which method, body or
 // script is asked for.
 bool note_inputs(ngx_conf_t* cf) noexcept;
+// Does a text name a variable that the client's URL and the location do not decide?
+bool says_more_than_url(Bytes text) noexcept;
 // At merge: LocConf::identity, and what an `if` or limit_except block has from its location.
 bool merge_identity(ngx_conf_t* cf, LocConf* prev, LocConf* conf) noexcept;
 
