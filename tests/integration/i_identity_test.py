@@ -6,6 +6,7 @@ import base64
 import hashlib
 
 import pytest
+from harness.memcached import Memcached
 from harness.origin import Origin, Reply, request_header
 from x_filters_test import without_cache
 
@@ -270,3 +271,19 @@ def test_answer_whose_redirect_nginx_ignores_is_the_origins_own(cached, origin):
     n = cached("proxy_ignore_headers X-Accel-Redirect;")
     answers = [n.get("/x") for _ in range(2)]
     assert [(a.cache, a.text, a.header("Date")) for a in answers] == [(c, "body", "Mon, 01 Jan 2024 00:00:00 GMT") for c in ("MISS", "HIT")]
+
+
+def test_what_memcached_is_asked_for_counts(nginx):
+    store = Memcached()
+    try:
+        for key in ("one:/x", "two:/x"):
+            assert store.ask(f"set {key} 0 0 {len(key)}\r\n{key}\r\n".encode()) == b"STORED\r\n"
+        nginx.start(location=f"""location / {{
+            slab_cache one; slab_cache_valid 200 1m; default_type text/plain;
+            set $memcached_key "$http_site:$uri";
+            memcached_pass {store.address};
+        }}""")
+        found = [(a.text, a.cache) for a in (nginx.get("/x", f"Site: {site}") for site in ("one", "two", "one", "two"))]
+    finally:
+        store.stop()
+    assert found == [("one:/x", "MISS"), ("two:/x", "MISS"), ("one:/x", "HIT"), ("two:/x", "HIT")]
