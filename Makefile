@@ -122,7 +122,7 @@ bench: deps-bench ## CPU per hit and miss, system calls, memory per object, purg
 	+@$(MAKE) $(JOBS) --no-print-directory module bench-programs VARIANT=bench
 	@tools/run-bench.sh
 
-bench-fleet: deps-test module ## each bound of several machines as one, with a real Redis; SECONDS=60 the outages; ARGS="latency storm" selects
+bench-fleet: deps-test deps-bench module ## each bound of several machines as one, with a real Redis; SECONDS=60 the outages; ARGS="latency storm" selects
 	@SECONDS=$(SECONDS) /usr/bin/python3 tests/bench/fleet_bench.py $(ARGS)
 
 bench-peers: deps-bench-peers ## beside proxy_cache, HAProxy, Varnish and others; ARGS=--short proves that it runs, ARGS=document fills docs/comparison.md

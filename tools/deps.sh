@@ -40,6 +40,7 @@ reason() {
         varnish | haproxy | trafficserver) echo "another cache, to compare with" ;;
         python3-celery) echo "a task queue, for examples whose jobs make pages" ;;
         wrk) echo "load generator" ;;
+        iproute2) echo "network namespaces: machines that lose packets" ;;
         strace) echo "counts system calls" ;;
         dpkg-dev) echo "fetches nginx's sources, builds packages" ;;
         build-essential | debhelper | dh-python | fakeroot) echo "to build Debian packages" ;;
@@ -55,7 +56,7 @@ packages() {
         run) echo "$build nginx curl" ;;
         test) echo "$build nginx curl openssl procps libgtest-dev python3-pytest" \
                    "gunicorn python3-flask python3-django uwsgi-core uwsgi-plugin-python3 php-fpm spin gdb libfaketime python3-h2" \
-                   "redis-tools python3-redis memcached python3-pymemcache python3-celery clang-format-14" \
+                   "redis-tools python3-redis memcached python3-pymemcache python3-celery iproute2 clang-format-14" \
                    "libnginx-mod-http-lua libnginx-mod-http-echo libnginx-mod-http-image-filter" \
                    "libnginx-mod-http-xslt-filter libnginx-mod-http-subs-filter libnginx-mod-http-brotli-filter" \
                    "libnginx-mod-http-fancyindex libnginx-mod-http-perl libnginx-mod-nchan" ;;

@@ -169,6 +169,23 @@ void write_position(FleetArea* area, const FleetPosition& position, uint64_t seq
     write_birth(area, before.id, position.id, outbox.before_unseen(seq, position.id));
 }
 
+void raise_birth(FleetArea* area, const StreamId& position, uint64_t seq) noexcept {
+    const uint64_t n = area->births.load_acquire();  // [fleet-birth]
+    BirthSlot* slot = &area->birth[(n - 1) % kFleetBirths];
+    Birth newest;
+    if (n == 0 || !read_birth(*slot, &newest) || newest.id != position) {
+        return;
+    }
+    Outbox outbox(&area->outbox);
+    outbox.note_seen(position);
+    const uint64_t birth = outbox.before_unseen(seq, position);
+    if (birth > newest.birth) {
+        slot->check.store_release(0);  // who dies here leaves a slot that says nothing
+        slot->birth.store_release(birth);
+        slot->check.store_release(check_of(position.ms, position.seq, birth));
+    }
+}
+
 uint64_t birth_at(const FleetArea& area, const StreamId& id) noexcept {
     FleetPosition here;
     if (id <= given_twice(area) || !read_position(area, &here) || here.id < id) {
@@ -198,18 +215,28 @@ void raise_ms(base::Atom<uint64_t>* at, uint64_t ms) noexcept {
 
 constexpr uint64_t kClaimMs = 200;
 
-bool must_doubt(FleetArea* area, uint64_t now_ms, uint64_t blind_ms) noexcept {
-    const uint64_t doubted = area->doubted_ms.load_acquire();  // [fleet-ms]
-    uint64_t clear = area->clear_ms.load_acquire();            // [fleet-ms]
+namespace {
+
+// Whatever any node purged before that was heard of.
+uint64_t heard_up_to(const FleetArea& area) noexcept {
+    uint64_t clear = area.clear_ms.load_acquire();  // [fleet-ms]
     for (uint32_t i = 0; i < kFleetNodes; i++) {
         FleetNode node;
-        const NodeLook look = look_at_node(*area, i, &node);
+        const NodeLook look = look_at_node(area, i, &node);
         if (look == NodeLook::kTorn) {
             clear = 0;
         } else if (look == NodeLook::kNode && node.clear_ms < clear) {
             clear = node.clear_ms;
         }
     }
+    return clear;
+}
+
+}  // namespace
+
+bool must_doubt(FleetArea* area, uint64_t now_ms, uint64_t blind_ms) noexcept {
+    const uint64_t doubted = area->doubted_ms.load_acquire();  // [fleet-ms]
+    const uint64_t clear = heard_up_to(*area);
     const uint64_t sure = clear > doubted ? clear : doubted;
     if (now_ms < sure || now_ms - sure < blind_ms) {
         return false;
@@ -222,6 +249,16 @@ bool must_doubt(FleetArea* area, uint64_t now_ms, uint64_t blind_ms) noexcept {
 void note_doubted(FleetArea* area, uint64_t now_ms) noexcept {
     raise_ms(&area->doubted_ms, now_ms);
     (void) area->figures.blind.add_relaxed(1);
+}
+
+bool end_doubt(FleetArea* area, const StreamId& position, uint64_t seq) noexcept {
+    const uint64_t claimed = area->doubting_ms.load_acquire();  // [fleet-ms] set before the purge
+    const uint64_t doubted = area->doubted_ms.load_acquire();   // [fleet-ms]
+    if (heard_up_to(*area) <= (claimed > doubted ? claimed : doubted)) {
+        return false;
+    }
+    raise_birth(area, position, seq);
+    return true;
 }
 
 NodeLook look_at_node(const FleetArea& area, uint32_t i, FleetNode* out) noexcept {

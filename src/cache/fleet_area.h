@@ -131,6 +131,9 @@ void leave_lease(FleetArea* area, uint64_t self, uint64_t epoch) noexcept;
 bool read_position(const FleetArea& area, FleetPosition* out) noexcept;
 // After all purges up to it were published. REQUIRES `seq`: the purge counter as read after that and before this call.
 void write_position(FleetArea* area, const FleetPosition& position, uint64_t seq) noexcept;
+// The server said which entries own purges are. Those up to the position do not make it any older. REQUIRES `position` is where this zone
+// stands, and `seq` what was given with it.
+void raise_birth(FleetArea* area, const StreamId& position, uint64_t seq) noexcept;
 
 // A purge counter for what was made knowing all purges of the stream up to `id`: no purge that it may not know of is older. 0:
 // older than all, for it is not known any more.
@@ -144,6 +147,9 @@ void raise_ms(base::Atom<uint64_t>* at, uint64_t ms) noexcept;  // time does not
 // doubt now, and to note it then. Nobody else is told so for 200 ms; should the caller die in between, another one is.
 void note_doubted(FleetArea* area, uint64_t now_ms) noexcept;
 bool must_doubt(FleetArea* area, uint64_t now_ms, uint64_t blind_ms) noexcept;
+// Where all has been heard of that was purged before the last doubt, it is not held against what was made at the position. REQUIRES all
+// of the stream was read, up to `position`, and `seq` is the purge counter as read before this call. False: it is too early.
+bool end_doubt(FleetArea* area, const StreamId& position, uint64_t seq) noexcept;
 
 // ---- nodes ---------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ namespace {
 
 constexpr size_t kChunkBytes = 16 * 1024;
 constexpr size_t kAlign = alignof(Reply);
+constexpr size_t kPieceBytes = 16 * 1024;  // what hiredis gets at once: more, and it gives its buffer back each time
 
 ReplyReader* owner_of(const redisReadTask* task) noexcept { return static_cast<ReplyReader*>(task->privdata); }
 
@@ -91,6 +92,7 @@ bool ReplyReader::open(const ReplyLimits& limits) noexcept {
     limits_ = limits;
     broken_ = false;
     why_ = "";
+    fed_ = {};
     reader_ = redisReaderCreateWithFunctions(&functions);
     if (reader_ != nullptr) {
         reader_->privdata = this;
@@ -104,6 +106,7 @@ void ReplyReader::close() noexcept {
         reader_ = nullptr;
     }
     limits_.bytes = 0;
+    fed_ = {};
     drop_values();
     while (chunks_ != nullptr) {
         Chunk* next = chunks_->next;
@@ -164,18 +167,23 @@ void ReplyReader::drop_values() noexcept {
     values_ = 0;
 }
 
-void ReplyReader::feed(Bytes bytes) noexcept {
-    if (reader_ == nullptr || broken_) {
-        return;
-    }
-    // What is there of a reply that has not ended, beside what of it was made into values already.
-    if (bytes.size() > limits_.bytes || reader_->len - reader_->pos > limits_.bytes - bytes.size()) {
-        broken_ = true;
+void ReplyReader::feed(Bytes bytes) noexcept { fed_ = bytes; }
+
+// False: what is there of a reply that has not ended, beside what of it was made into values already, is as much as there may be.
+bool ReplyReader::feed_piece() noexcept {
+    const size_t waiting = reader_->len - reader_->pos;
+    if (waiting >= limits_.bytes) {
         why_ = "a reply is too large";
-    } else if (redisReaderFeed(reader_, bytes.data(), bytes.size()) != REDIS_OK) {
-        broken_ = true;
-        why_ = reader_->errstr;
+        return false;
     }
+    const size_t room = limits_.bytes - waiting;
+    const Bytes piece = base::slice(fed_, 0, room < kPieceBytes ? room : kPieceBytes);
+    fed_ = base::slice(fed_, piece.size());
+    if (redisReaderFeed(reader_, piece.data(), piece.size()) != REDIS_OK) {
+        why_ = reader_->errstr;
+        return false;
+    }
+    return true;
 }
 
 ReplyReader::Next ReplyReader::next(const Reply** reply) noexcept {
@@ -185,14 +193,25 @@ ReplyReader::Next ReplyReader::next(const Reply** reply) noexcept {
     if (reader_->ridx == -1) {  // between two replies: nothing of the last one is needed
         drop_values();
     }
-    void* found = nullptr;
-    if (redisReaderGetReply(reader_, &found) != REDIS_OK) {
-        broken_ = true;
-        why_ = *why_ != '\0' ? why_ : reader_->errstr;
-        return Next::kBroken;
+    for (;;) {
+        void* found = nullptr;
+        if (redisReaderGetReply(reader_, &found) != REDIS_OK) {
+            broken_ = true;
+            why_ = *why_ != '\0' ? why_ : reader_->errstr;
+            return Next::kBroken;
+        }
+        if (found != nullptr) {
+            *reply = static_cast<const Reply*>(found);
+            return Next::kReply;
+        }
+        if (fed_.empty()) {
+            return Next::kMore;
+        }
+        if (!feed_piece()) {
+            broken_ = true;
+            return Next::kBroken;
+        }
     }
-    *reply = static_cast<const Reply*>(found);
-    return found != nullptr ? Next::kReply : Next::kMore;
 }
 
 Bytes ReplyReader::why() const noexcept { return why_; }

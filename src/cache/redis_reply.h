@@ -2,7 +2,8 @@
 //
 // What        hiredis' reader finds the replies; the values it builds are made here, in memory of this reader. A server is a
 //             stranger: the number of values, the bytes of one reply and the bytes that wait for the rest of a reply are bounded.
-// Ownership   a reply, its elements and their text live until the next call of next(), feed() or close().
+// Ownership   a reply, its elements and their text live until the next call of next(), feed() or close(). What was fed is its
+//             owner's, and lies still until next() says kMore or kBroken, or close() was called.
 // Threading   one thread.
 // Errors      once something was nonsense or too large, next() says kBroken for good: the connection is of no use any more.
 // Cost        each byte is copied twice (hiredis' buffer, the reply); memory of a large reply is given back behind it.
@@ -52,7 +53,7 @@ public:
     bool open(const ReplyLimits& limits) noexcept;
     void close() noexcept;  // idempotent
 
-    void feed(Bytes bytes) noexcept;
+    void feed(Bytes bytes) noexcept;  // REQUIRES that next() said kMore since the last one
     Next next(const Reply** reply) noexcept;
     Bytes why() const noexcept;  // of kBroken
 
@@ -66,8 +67,10 @@ private:
         size_t size;
     };
     void drop_values() noexcept;
+    bool feed_piece() noexcept;
 
     redisReader* reader_ = nullptr;
+    Bytes fed_;  // what hiredis has not got yet
     ReplyLimits limits_;
     Chunk* chunks_ = nullptr;  // the newest first; values are taken from that one
     size_t used_ = 0;          // of the newest

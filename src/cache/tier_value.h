@@ -46,7 +46,7 @@ enum class ValueFault : uint8_t {
 const char* fault_sentence(ValueFault fault) noexcept;
 
 struct TierValue {
-    TierValue() noexcept = default;
+    TierValue() noexcept {}  // NOLINT(modernize-use-equals-default): leaves `field` as it is
     TierValue(const TierValue&) = delete;
     TierValue& operator=(const TierValue&) = delete;
 
@@ -62,7 +62,9 @@ struct TierValue {
     Bytes spec[kMaxTierSpecs];
     uint32_t specs = 0;
 
-    http::Field field[kMaxTierFields + 1];  // the response's; with Age as of now, without Content-Length
+    union {                                     // 8 KB, of which hardly any are used
+        http::Field field[kMaxTierFields + 1];  // the response's; with Age as of now, without Content-Length
+    };
     uint32_t fields_used = 0;
     uint64_t names = 0;
     char age[base::kDecimalBytes];

@@ -1,12 +1,12 @@
 """The store before the origin: its bounds, measured with a real Redis, a real memcached and up to four nginx. Run by fleet_bench.py."""
 import contextlib
-import pathlib
 import threading
 import time
 
 from bounds import line, quantile, until
 from harness.fleet import together
 from harness.tier import HOST, Reply, Tiered, message
+from tier_cost import value
 
 KEYS = 1000
 FRESH = ["Cache-Control: max-age=3600"]
@@ -76,29 +76,6 @@ def wake():
             assert t.origin.hits() == 200
         line(f"who waits has another machine's value after, 200 times, {kind}", f"p50 {quantile(took, .5):.1f} ms, p99 {quantile(took, .99):.1f} ms",
              "p99 5 ms" if kind == "redis" else "none", kind != "redis" or quantile(took, .99) <= 5)
-
-
-def cpu_ns(pid):
-    return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0])
-
-
-def value():
-    for kind in ("redis", "memcached"):
-        with tiered(kind, "a", workers=1, zone="zone=one:256m") as (t, a):
-            paths = [f"/{i}" for i in range(10_000)]
-            position = a.position()
-            for p in paths:
-                t.put(p, message("x" * 4096, f"Slab-Position: {position}"))
-            pid = a.workers()[0]
-            ask(a, paths[:100])
-            before = cpu_ns(pid)
-            ask(a, paths[100:])
-            cost = (cpu_ns(pid) - before) / (len(paths) - 100) / 1000
-            before = cpu_ns(pid)
-            ask(a, paths[100:])
-            plain = (cpu_ns(pid) - before) / (len(paths) - 100) / 1000
-            assert t.origin.hits() == 0
-        line(f"a worker's CPU for a hit in the store, 4 KB, {kind}", f"{cost:.1f} us ({plain:.1f} from the zone)", "35 us", cost <= 35)
 
 
 def restart():

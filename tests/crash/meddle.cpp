@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "cache/globs.h"
+#include "cache/history.h"
 #include "cache/purge_log.h"
 #include "shm/worker.h"
 #include "shm/zone_plan.h"
@@ -211,6 +212,57 @@ struct LogAPurge : Deed {
     }
 };
 
+// A minute is written down over one of an hour ago. Before each operation, as if the writer had died there, a reader finds whole
+// rows of this hour alone; the next minute is somebody else's.
+struct NoteAMinute : Deed {
+    static constexpr int64_t kNow = 60 * 1000;
+    std::unique_ptr<cache::History> past = std::make_unique<cache::History>();
+    std::vector<cache::PastRow> rows = std::vector<cache::PastRow>(cache::kHistoryRows);
+    std::string wrong;
+
+    void add(int64_t at_sec) {
+        cache::PastRow row;
+        row.at_sec = at_sec;
+        for (uint64_t& f : row.figure) {
+            f = static_cast<uint64_t>(at_sec);
+        }
+        if (cache::claim_past(past.get(), at_sec)) {
+            cache::write_past(past.get(), row);
+        }
+    }
+    void check(int64_t now_sec, uint32_t least) {
+        const uint32_t n = cache::read_past(*past, now_sec, rows.data());
+        wrong = n < least ? "rows are missing" : wrong;
+        for (uint32_t i = 0; i < n; i++) {
+            for (const uint64_t f : rows[i].figure) {
+                wrong = f != static_cast<uint64_t>(rows[i].at_sec) ? "a row is of two minutes" : wrong;
+            }
+            wrong = i != 0 && rows[i].at_sec <= rows[i - 1].at_sec ? "rows are out of order" : wrong;
+            wrong = rows[i].at_sec <= now_sec - 60 * cache::kHistoryRows ? "a row is of an hour ago" : wrong;
+        }
+    }
+    bool prepare() override {
+        for (int64_t m = cache::kHistoryRows; m > 0; m--) {
+            add(kNow - 60 * m);
+        }
+        check(kNow - 60, cache::kHistoryRows);
+        return wrong.empty();
+    }
+    void deed() override { add(kNow); }
+    void meddle() override {
+        check(kNow, cache::kHistoryRows - 1);
+        add(kNow + 60);
+        check(kNow + 60, cache::kHistoryRows - 2);
+        wrong = wrong.empty() && rows[cache::read_past(*past, kNow + 60, rows.data()) - 1].at_sec != kNow + 60
+                    ? "nobody writes the next minute"
+                    : wrong;
+    }
+    std::string look() override {
+        check(kNow + 60, cache::kHistoryRows - 2);
+        return wrong;
+    }
+};
+
 // `most`: where what follows is of no interest any more.
 template <class T>
 int run(const char* name, long most) {
@@ -246,7 +298,8 @@ int main() {
     const int failed = run<ReapAndRefill>("reap, and a fill at the dead one's place", 300) +
                        run<PurgeByPatterns>("purge by patterns, and another one", 1000000) +
                        run<ReplaceAPattern>("a pattern replaced, and a reader", 1000000) +
-                       run<LogAPurge>("a purge written down, and others", 10000);
+                       run<LogAPurge>("a purge written down, and others", 10000) +
+                       run<NoteAMinute>("a minute of the history, and the next one", 10000);
     std::printf("meddle: %d failed\n", failed);
     return failed == 0 ? 0 : 1;
 }

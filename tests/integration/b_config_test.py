@@ -121,10 +121,12 @@ WRONG = [
 ]
 
 ZONES = [
-    *of("slab_cache_fleet", 'invalid server "{}", it must be redis://host[:port][,…][/database]', "main http://10.0.0.1", "main redis:/x"),
-    *of("slab_cache_tier", 'invalid server "{}", it must be redis://host[:port][,…][/database] or memcached://host[:port][,…]',
+    *of("slab_cache_fleet", 'invalid server "{}", it must be "redis://host[:port][,…][/database]" or "rediss://…"', "main http://10.0.0.1", "main redis:/x"),
+    *of("slab_cache_tier", 'invalid server "{}", it must be "redis://host[:port][,…][/database]", "rediss://…" or "memcached://host[:port][,…]"',
         "store http://10.0.0.1", "store redis:/x", "store timeout=1s", "store 10.0.0.1:6379"),
-    *of("slab_cache_tier", PARAMETER, "store redis://127.0.0.1 colour=red", "store redis://127.0.0.1 20ms", "store redis://127.0.0.1 redis://127.0.0.2"),
+    *of("slab_cache_tier", PARAMETER + ', it must be "prefix=text", "timeout=time", "max_object=size", "lease=time", "write=on", "write=off", "fleet=name", '
+        '"user=name", "password_file=file", "tls=on", "tls_name=name", "tls_ca=file", "tls_cert=file", "tls_key=file" or "tls_verify=off"',
+        "store redis://127.0.0.1 colour=red", "store redis://127.0.0.1 20ms", "store redis://127.0.0.1 redis://127.0.0.2"),
     *of("slab_cache_tier", 'invalid "{}", there are no databases here', "store memcached://127.0.0.1/1"),
     *of("slab_cache_tier", 'invalid database in "{}", it must be a number, as in redis://127.0.0.1:6379/0', "store redis://127.0.0.1/x"),
     *of("slab_cache_tier", 'credentials in "{}", they are named by user= and password_file=', "store redis://me:secret@127.0.0.1"),

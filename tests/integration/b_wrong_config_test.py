@@ -9,6 +9,9 @@ NO_FILES = "there are no files: what is stored lies in the zone's memory"
 NO_BOUND = 'there are no files: the size in "zone=name:size" bounds all that is stored'
 SIZE = 'it must be a whole number with "k", "m" or "g", such as "256m" or "1536m"'
 TIME = 'it must be a time such as "30s", "10m" or "1d"'
+PEERS = ('"user=name", "password_file=file", "tls=on", "tls_name=name", "tls_ca=file", "tls_cert=file", "tls_key=file" or "tls_verify=off"')
+OF_FLEET = f'it must be "stream=key", "node=name", "maxlen=number", "blind=time", "on_gap=soft", "on_gap=hard", {PEERS}'
+OF_TIER = f'it must be "prefix=text", "timeout=time", "max_object=size", "lease=time", "write=on", "write=off", "fleet=name", {PEERS}'
 SWITCH = 'it must be "on" or "off"'
 POLICIES = re.findall(r'\{Eviction::k\w+, "(\w+)",', (TOP / "src/shm/evict_policy.cpp").read_text())
 EVICTION = "it must be " + ", ".join(f'"{word}"' for word in POLICIES[:-1]) + f' or "{POLICIES[-1]}"'
@@ -20,6 +23,14 @@ def zone(parameters, said):
 
 def brought_along(word, instead):
     return zone(f"zone=one:16m {word}", f'invalid parameter "{word}", {instead}')
+
+
+def fleet(parameters, said):
+    return "zone", f"slab_cache_fleet {parameters};", said
+
+
+def tier(parameters, said):
+    return "zone", f"slab_cache_tier {parameters};", said
 
 
 def location(directive, said):
@@ -39,6 +50,7 @@ ROWS = [
          'invalid parameter "/var/cache/nginx", there are no files: write "zone=name:size", and "file=path" for a zone that outlives nginx'),
     zone("name=one size=16m", 'invalid parameter "name=one", write "zone=name:size"'),
     zone("zone=one:16m size=16m", 'invalid parameter "size=16m", write "zone=name:size"'),
+    zone("zone=one:16m zone=two:16m", 'invalid parameter "zone=two:16m", a second zone needs a "slab_cache_zone" of its own'),
     zone("one:16m", 'invalid parameter "one:16m", write "zone=one:16m"'),
     # more than the zone can hold: never silently less
     zone("zone=one:16m objects=65537", 'invalid objects value "65537" in slab_cache zone "one" of 16m, it must be 65536 at most'),
@@ -60,6 +72,20 @@ ROWS = [
     zone("zone=one:16m inactive=10", None),
     zone("zone=one:16m inactive=1x", f'invalid inactive value "1x", {TIME}'),
     zone("zone=one:16m max_object=1mb", 'invalid max_object value "1mb", it must be a size such as "512k" or "16m"'),
+    # other servers
+    *[fleet(f"main redis://127.0.0.1 stream=s {word}", f'invalid parameter "{word}", {OF_FLEET}') for word in ("colour=red", "password=x", "timeout=5s", "on")],
+    *[tier(f"store redis://127.0.0.1 {word}", f'invalid parameter "{word}", {OF_TIER}') for word in ("colour=red", "password=x", "stream=s", "on")],
+    *[fleet(f"main redis://127.0.0.1 stream=s {word}=", f'invalid parameter "{word}=", it must name a file') for word in ("password_file", "tls_ca")],
+    tier("store redis://127.0.0.1 tls_cert=", 'invalid parameter "tls_cert=", it must name a file'),
+    fleet("redis://127.0.0.1 stream=s", 'invalid name "redis://127.0.0.1", write "slab_cache_fleet name server"'),
+    fleet('"" redis://127.0.0.1 stream=s', 'invalid name "", write "slab_cache_fleet name server"'),
+    tier("redis://127.0.0.1", 'invalid name "redis://127.0.0.1", write "slab_cache_tier name server"'),
+    tier('"" redis://127.0.0.1', 'invalid name "", write "slab_cache_tier name server"'),
+    fleet("main http://127.0.0.1 stream=s", 'invalid server "http://127.0.0.1", it must be "redis://host[:port][,…][/database]" or "rediss://…"'),
+    tier("store http://127.0.0.1", 'invalid server "http://127.0.0.1", it must be "redis://host[:port][,…][/database]", "rediss://…" or '
+         '"memcached://host[:port][,…]"'),
+    zone("zone=one:16m fleet=main", 'slab_cache zone "one" names fleet=main, and there is no slab_cache_fleet main'),
+    tier("store redis://127.0.0.1 fleet=main", 'slab_cache_tier "store" names fleet=main, and there is no slab_cache_fleet main'),
     # names
     location("slab_cache nosuchzone", 'slab_cache zone "nosuchzone" is unknown, it must be "one"'),
     location("slab_cache one:16m", 'slab_cache zone "one:16m" is unknown, it must be "one"'),

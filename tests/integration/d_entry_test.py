@@ -1,11 +1,13 @@
 """entry?url= of the admin API: explain, push, exact purge."""
 import json
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import pytest
-from harness.origin import Reply
+from harness.origin import Reply, request_header
+from harness.wait import wait_until
 
 FRESH = ("Cache-Control: max-age=600",)
 
@@ -70,6 +72,56 @@ def test_explains_the_variants_of_a_url(cached, origin):
     assert said["stored"]
     assert [e["vary"] for e in said["entries"] if "vary" in e] == [["x-kind"]]
     assert len([e for e in said["entries"] if "status" in e]) == 2
+
+
+# What is said in words. `headers` None: nobody asked.
+SENTENCES = [
+    (["Cache-Control: max-age=100"], None, r"Stored, \d s old, and fresh for another \d\d+ s: requests get it from the cache\."),
+    (["Cache-Control: max-age=86400", "Age: 7200"], None, r"Stored, 2 h old, and fresh for another 2[12] h: .*"),
+    (["Cache-Control: max-age=864000"], None, r"Stored, \d s old, and fresh for another (9|10) days: .*"),
+    (["Cache-Control: max-age=100"], "soft", r"Stored, \d s old, purged softly: the next request has the origin asked\. "
+                                             r"Until that answers it may be served, for another \d\d+ s\."),
+    (["Cache-Control: max-age=100, stale-while-revalidate=3600"], "soft", r".* Until that answers it may be served, for another 61 min\."),
+    (["Cache-Control: max-age=100"], "hard", r"Not stored: it was purged, and nobody has asked for it since\."),
+    (["Cache-Control: private"], None, r"Not stored: Cache-Control: private \(PRIVATE\)\."),
+    (["Cache-Control: max-age=9", "Set-Cookie: a=b"], None, r"Not stored: the response sets a cookie \(SET_COOKIE\)\."),
+    ([], None, r"Not stored: neither response nor slab_cache_valid names a lifetime \(NO_FRESHNESS\)\."),
+    (None, None, r"Not stored, and no request for it came here lately\.")]
+
+
+@pytest.mark.parametrize("headers, mode, sentence", SENTENCES, ids=[s[2][:60] for s in SENTENCES])
+def test_says_it_in_a_sentence(cached, origin, headers, mode, sentence):
+    n = cached()
+    if headers is not None:
+        origin.reply("/a", "x", headers=headers)
+        n.get("/a")
+    if mode:
+        purge(n, urls=["http://localhost/a"], mode=mode)
+    assert re.fullmatch(sentence, explain(n, "/a")["sentence"]), explain(n, "/a")
+
+
+def test_says_of_variants_how_many_are_fresh(cached, origin):
+    origin.handle("/a", lambda r: Reply("body", headers=[f"Cache-Control: max-age={60 if request_header(r, 'X-Kind') == 'one' else 1}", "Vary: X-Kind"]))
+    n = cached()
+    for kind in ("one", "two"):
+        n.get("/a", f"X-Kind: {kind}")
+    wait_until(lambda: "1 of them fresh" in explain(n, "/a")["sentence"], "one is stale")
+    assert re.fullmatch(r"2 variants are stored, 1 of them fresh, for another \d\d s at most: a request that one of these fits gets it from the cache\.",
+                        explain(n, "/a")["sentence"])
+
+
+def test_says_what_is_done_with_it_should_the_origin_fail(cached, origin):
+    origin.reply("/a", "x", headers=["Cache-Control: max-age=1"])
+    n = cached()
+    n.get("/a")
+    wait_until(lambda: re.fullmatch(r".* asked\. Should that fail, it may be served, for another \d\d min\.", explain(n, "/a")["sentence"]), "it is stale")
+
+
+def test_says_for_how_long_an_object_is_stale(cached, origin):
+    origin.reply("/a", "x", headers=["Cache-Control: max-age=1"])
+    n = cached("slab_cache_stale if_error=0;")
+    n.get("/a")
+    wait_until(lambda: re.fullmatch(r"Stored, \d s old, stale for [01] s: the next request has the origin asked\.", explain(n, "/a")["sentence"]), "it is stale")
 
 
 def test_finds_objects_under_another_key(cached, origin):

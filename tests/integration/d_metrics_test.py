@@ -214,3 +214,60 @@ def test_answers_of_origins_are_counted_by_code(cached, origin, codes):
     assert {k: m[f'slab_cache_origin_responses_total{{zone="one",code="{k}"}}'] for k in wanted} == wanted
     counters = n.figures()["counters"]
     assert {k: counters[f"origin_{k}"] for k in wanted} == wanted
+
+
+CLIENTS = "2xx 206 3xx 304 4xx 5xx".split()
+
+
+def sent(n):
+    """Answers to clients by code; the API and the metrics say the same."""
+    counters, m = n.figures()["counters"], metrics(n)
+    found = {c: counters[f"sent_{c}"] for c in CLIENTS}
+    assert found == {c: m[f'slab_cache_responses_total{{zone="one",code="{c}"}}'] for c in CLIENTS}
+    return {c: k for c, k in found.items() if k}
+
+
+@pytest.mark.parametrize("fields, status, code", [
+    ([], 200, "2xx"), (["If-None-Match: \"a\""], 304, "304"), (["If-Match: \"b\""], 412, "4xx"), (["Range: bytes=0-3"], 206, "206"),
+    (["Range: bytes=0-3,5-6"], 206, "206"), (["Range: bytes=5000-"], 416, "4xx"), (["Authorization: Basic YTpi"], 200, "2xx")])
+def test_answers_to_clients_are_counted_by_code(cached, origin, fields, status, code):
+    origin.reply("/a", "0123456789", headers=[*FRESH, 'ETag: "a"'])
+    n = cached(workers=1)
+    n.get("/a")
+    before = sent(n)
+    assert before == {"2xx": 1}
+    assert n.request("/a", headers=fields).status == status
+    assert n.request("/a", "HEAD").status == 200
+    wanted = {**before, code: before.get(code, 0) + 1}
+    assert sent(n) == {**wanted, "2xx": wanted["2xx"] + 1}
+
+
+def test_answers_of_all_statuses_are_counted_once_each(cached, origin):
+    """Hits, misses, passes and failures; neither what purges, nor what another location answers."""
+    origin.handle("*", lambda r: Reply("x", status=int(r.target[1:4]), headers=FRESH))
+    origin.reply("/inner", "", headers=[*FRESH, "X-Accel-Redirect: /page"])
+    n = cached(workers=1, server=f"""
+        location /broken {{ slab_cache one; proxy_pass http://127.0.0.1:1; error_page 502 =503 /page; }}
+        location /page {{ return 200 "page"; }}
+        location /forbidden {{ slab_cache one; deny all; proxy_pass http://{origin.address}; }}""")
+    asked = {"/200": 200, "/301": 301, "/404": 404, "/503": 503, "/inner": 200, "/broken": 503}
+    for path, status in asked.items():
+        for _ in range(2):
+            assert n.get(path).status == status, path
+    assert n.request("/200", "POST", body=b"x").status == 200
+    n.purge("/other")
+    assert n.get("/page").status == 200 and n.get("/forbidden").status == 403
+    assert sent(n) == {"2xx": 5, "3xx": 2, "4xx": 2, "5xx": 4}
+    c = n.figures()["counters"]
+    assert sum(sent(n).values()) == sum(c[k] for k in "hits misses expired stale updating revalidated bypassed passed".split())
+
+
+def test_answers_of_all_workers_are_counted_also_of_dead_ones(cached, origin):
+    origin.reply("/a", "x", headers=FRESH)
+    n = cached(workers=2)
+    for _ in range(20):
+        n.get("/a")
+    n.reload()
+    for _ in range(5):
+        n.get("/a")
+    assert sent(n) == {"2xx": 25}

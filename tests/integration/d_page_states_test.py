@@ -3,6 +3,7 @@ import json
 import threading
 
 import pytest
+from harness.boot_clock import BootClock
 from harness.fleet import Fleet
 from harness.origin import Reply
 from harness.page import Page, browser, needs_browser  # noqa: F401 - a fixture
@@ -80,6 +81,8 @@ def test_busy_with_two_zones(nginx, origin, look):
     assert page.find("#all").is_displayed() and "pictures" in page.text("zones")
     codes = dict(line.split(" ", 1) for line in page.text("codes").splitlines())
     assert list(codes) == ["2xx", "3xx", "4xx", "5xx"] and int(codes["2xx"].split()[1]) > 0 and codes["5xx"] == "0 0"
+    sent = dict(line.rsplit(" ", 2)[::2] for line in page.text("sent").splitlines())
+    assert list(sent) == ["2xx", "206, a part", "3xx", "304, not modified", "4xx", "5xx"]
     for what in ({"tags": ["red", "blue"], "mode": "soft"}, {"prefixes": [f"{page.base}/picture/"]}):
         assert nginx.request("/_cache/v1/zones/one/purge", "POST", headers=["Content-Type: application/json"], body=json.dumps(what).encode(),
                              host=f"127.0.0.1:{nginx.port}").status == 200
@@ -88,11 +91,55 @@ def test_busy_with_two_zones(nginx, origin, look):
     page.find("#explain button").click()
     page.type("term", f"{page.base}/article/")
     page.find("#search-go").click()
-    wait_until(lambda: "stored" in page.text("explain-says") and "objects" in page.text("search-says"), "answers")
+    wait_until(lambda: "tored" in page.text("explain-says") and "objects" in page.text("search-says"), "answers")
     page.pictures("busy")
     # By a click on its name the other zone is shown.
     page.driver.execute_script("document.querySelectorAll('#zones button')[1].click()")
     wait_until(lambda: page.text("state").startswith("8.0 MB"), "the other zone")
+    assert page.errors() == []
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    yield from BootClock.fixture(monkeypatch)
+
+
+def test_an_hour_that_the_zone_has_kept_is_shown_at_load(clock, nginx, origin, look):
+    """As if nobody had looked for 50 minutes, in which the origin was dead for some."""
+    origin.handle("*", lambda r: Reply(b"x" * 3000, status=500 if r.target.startswith("/broken") else 200, headers=["Cache-Control: max-age=86400"]))
+    nginx.start(zone="slab_cache_zone zone=one:2m;", workers=1, location=f"""
+        location / {{ slab_cache one; slab_cache_use_stale off; proxy_pass http://{origin.address}; }} {API}""")
+
+    def rows():
+        return json.loads(nginx.get("/_cache/v1/zones/one/history").body)["rows"]
+
+    wait_until(rows, "the first row")
+    for i in range(10):
+        with nginx.connect() as c:
+            for k in range(400 + 100 * (i % 3)):
+                c.request(f"/article/{k % (100 if i < 5 else 600)}", host="127.0.0.1")
+            for k in range(200 if i in (3, 4) else 0):
+                c.request(f"/broken/{k}", host="127.0.0.1")
+        before = rows()
+        clock.forward(300)
+        wait_until(lambda: len(rows()) > len(before), "a row of this minute")
+    page = look(nginx, lambda i: ask(nginx, f"/article/{i % 40}"), pause=0.5, threads=1)
+    page.find("#long").click()
+    wait_until(lambda: "50 min ago" in page.text("c-ratio") and "50 min ago" in page.text("c-evicted"), "the hour")
+    wait_until(lambda: page.driver.find_elements("css selector", "#c-rate .failures"), "that the origin was dead")
+    assert len(page.plot().split("L")) >= 20
+    assert "from the cache" in page.text("l-bytes") and "MB" in page.text("c-bytes") or "KB" in page.text("c-bytes")
+    # What is said of now is of now: not of the 5 minutes of the last step.
+    wait_until(lambda: page.text("now-span") == "of the last minute" or page.text("now-span").endswith(" s"), "its time")
+    assert page.text("k-failed") == "0"
+    page.pictures("hour")
+    # Another browser sees the same, and one that looks at a zone that took this one's place.
+    nginx.write(nginx.text.replace("zone=one:2m", "zone=one:4m"))
+    nginx.reload()
+    page.driver.refresh()
+    wait_until(lambda: "50 min ago" in page.text("c-ratio") or page.find("#long").get_attribute("aria-pressed") == "false", "the page again")
+    page.find("#long").click()
+    wait_until(lambda: "5" in page.text("c-ratio") and " min ago" in page.text("c-ratio") and len(page.plot().split("L")) >= 20, "the hour again")
     assert page.errors() == []
 
 

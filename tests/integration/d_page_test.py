@@ -144,7 +144,7 @@ def test_softly_purged_is_stale_not_gone(page):
     wait_until(lambda: "purged" in page.text("purge-says"), "the answer")
     page.type("url", f"{page.base}/a")
     page.find("#explain button").click()
-    wait_until(lambda: page.text("explain-says").startswith("stored"), "still stored")
+    wait_until(lambda: page.text("explain-says").startswith("Stored"), "still stored")
     assert get(n, "/a").cache != "HIT" and page.errors() == []
 
 
@@ -154,10 +154,52 @@ def test_explains_a_url(page):
     get(n, "/article/7")
     page.type("url", f"{page.base}/article/7")
     page.find("#explain button").click()
-    wait_until(lambda: page.text("explain-says").startswith("stored, fresh for"), "stored")
+    wait_until(lambda: page.text("explain-says").startswith("Stored, "), "stored")
     page.type("url", f"{page.base}/never")
     page.find("#explain button").click()
-    wait_until(lambda: "not stored: NOT_STORED" in page.text("explain-says"), "not stored")
+    wait_until(lambda: "Not stored, and no request for it" in page.text("explain-says"), "not stored")
+
+
+@needs_browser
+def test_explains_in_words_and_in_full_on_demand(page):
+    get(page.n, "/article/7")
+    page.type("url", f"{page.base}/article/7")
+    page.find("#explain button").click()
+    wait_until(lambda: "requests get it from the cache." in page.text("explain-says"), "a sentence")
+    assert "selectors" not in page.text("explain-says")
+    page.find("#explain-says summary").click()
+    wait_until(lambda: '"selectors"' in page.text("explain-says"), "all of it")
+
+
+@needs_browser
+def test_answers_to_clients_are_shown_by_code(page, origin):
+    origin.reply("/gone", "x", status=404, headers=["Cache-Control: max-age=600"])
+    origin.reply("/broken", "x", status=500)
+    n = page.n
+    for path, fields in (("/a", []), ("/a", []), ("/a", ["Range: bytes=0-3"]), ("/gone", []), ("/broken", [])):
+        n.request(path, headers=fields, host=f"127.0.0.1:{n.port}")
+    n.request("/form", "POST", body=b"x", host=f"127.0.0.1:{n.port}")
+    wanted = {"2xx": "3", "206, a part": "1", "3xx": "0", "304, not modified": "0", "4xx": "1", "5xx": "1"}
+    wait_until(lambda: {line.rsplit(" ", 2)[0]: line.rsplit(" ", 2)[2] for line in page.text("sent").splitlines()} == wanted, "the codes")
+    wait_until(lambda: page.driver.find_elements("css selector", "#sent tr.bad"), "failures in red")
+    assert len({e.text for e in page.driver.find_elements("css selector", "th.late")}) == 1
+    assert re.fullmatch(r"last (\d+ s|minute)", page.find("th.late").text)
+    # A POST that goes by is a request that passed, and nothing to be mended.
+    assert dict(line.rsplit(" ", 2)[::2] for line in page.text("statuses").splitlines())["passed by"] == "1"
+    assert "METHOD" not in page.text("reasons") and page.errors() == []
+
+
+@needs_browser
+def test_a_5xx_that_no_fetch_brought_is_told(page, origin):
+    """Of a request that passed by, say."""
+    n = page.n
+    origin.reply("/form", "x", status=500)
+    wait_until(lambda: "No request has come here yet" in page.text("verdict"), "the first looks")
+    wait_until(lambda: page.text("k-rate") == "0", "two looks at the metrics")
+    for _ in range(3):
+        assert n.request("/form", "POST", body=b"x", host=f"127.0.0.1:{n.port}").status == 500
+    wait_until(lambda: page.text("verdict") == "3 requests were answered with a 5xx.", "the verdict")
+    assert page.driver.find_elements("css selector", "#verdict .bad") and page.errors() == []
 
 
 @needs_browser

@@ -78,7 +78,7 @@ WRONG = [
     # where it is sent
     (call("GET", PURGE), 405, "POST", GOOD),
     (call("POST", "/_cache/v1/zones/two/purge", JSON, body=ALL), 404, "there are: one", GOOD),
-    (call("POST", Z + "/ban", JSON, body=ALL), 404, "purge, entry, entries, purges, top", GOOD),
+    (call("POST", Z + "/ban", JSON, body=ALL), 404, "purge, entry, entries, purges, history, top", GOOD),
     (call("POST", Z + "/purges", JSON, body=ALL), 405, "GET, HEAD", GOOD),
     (call("DELETE", TOP), 405, "GET, HEAD", call("GET", TOP + "?by=hits")),
     (call("POST", "/_read/v1/zones/one/purge", JSON, body=ALL), 403, "write=on", GOOD),

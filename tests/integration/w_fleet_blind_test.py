@@ -5,6 +5,7 @@ import tempfile
 import time
 
 import pytest
+from harness.boot_clock import BootClock
 from harness.wait import wait_until
 
 BLIND = "blind=3s"
@@ -160,8 +161,16 @@ def test_purges_that_wait_outlive_all_processes_in_a_file(fleet, slab):
     wait_until(lambda: b.get("/x").text == "1", "what waited has reached b")
 
 
-def test_node_that_cannot_say_what_is_known_of_it_is_not_forgotten(fleet):
-    """Its purges did not fit, say, and nobody was told yet. A line of an hour ago is a machine that is no more."""
+@pytest.fixture
+def clock(monkeypatch):
+    yield from BootClock.fixture(monkeypatch)
+
+
+@pytest.mark.parametrize("up", [60, 7200])
+def test_node_that_cannot_say_what_is_known_of_it_is_not_forgotten(clock, fleet, up):
+    """Its purges did not fit, say, and nobody was told yet. A line of an hour ago is a machine that is no more, also where this one
+    has not been up for so long."""
+    clock.boot(up)
     a = fleet.node("a")
     now = int(fleet.redis.call("TIME")[0]) * 1000
 

@@ -1,5 +1,6 @@
 """A purge anywhere kills what lies in the second tier: by the stream's position that its writer knew."""
 import threading
+import time
 
 import pytest
 from harness.tier import HOST, Reply, Tiered, message
@@ -54,6 +55,40 @@ def test_purge_after_it_was_written_kills_it_everywhere(tiered, purge):
     wait_until(lambda: as_number(a.position()) >= as_number(position), "a has read it")
     assert a.get("/x").text == "1"
     assert tiered.origin.hits("/x") == 2        # b's answer was good for a
+
+
+def test_what_was_made_after_a_node_s_own_purge_is_of_use_to_that_node(tiered):
+    """Seen: where the purge had been given, it was held against all values that were made up to the next entry of the stream."""
+    a, b = pair(tiered)
+    before = a.position()
+    a.request("/_cache/v1/zones/one/purge", "POST", body=b'{"all": true}')
+    wait_until(lambda: a.position() == b.position() != before, "both have read it")
+    wait_until(lambda: a.zone_in_fleet()["counters"]["published"] == 1, "a knows that it is its own")
+    tiered.put("/x", message("made after it", f"Slab-Position: {a.position()}"))
+    assert [n.get("/x").header("X-Tier") for n in (a, b)] == ["HIT", "HIT"]
+
+
+def test_doubt_is_not_held_against_what_was_made_before_it_once_all_was_heard_of():
+    """Seen: behind a doubt nothing in the store was of use, until something was purged somewhere."""
+    t = Tiered("memcached")
+    try:
+        a = t.node("a", fleet=True, member="blind=2s", workers=1)
+        a.expect_log("does not answer", "no connection", "may not have been heard of")
+        position = settle(t, a)
+
+        def found():
+            path = f"/{time.monotonic_ns()}"
+            t.put(path, message("known to be right", f"Slab-Position: {position}"))
+            return a.get(path).header("X-Tier")
+        assert found() == "HIT"
+        t.redis.pause()
+        wait_until(lambda: found() == "PURGED", "everything is in doubt")
+        t.redis.go_on()
+        wait_until(lambda: found() == "HIT", "it is of use again")
+        assert a.position() == position
+    finally:
+        t.redis.go_on()
+        t.stop()
 
 
 def test_purge_by_one_node_kills_what_it_wrote_itself(tiered):

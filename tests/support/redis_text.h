@@ -25,9 +25,9 @@ inline std::string entry_text(const std::string& id, const Fields& fields) {
 // One reply, kept for as long as this lives.
 class Told {
 public:
-    explicit Told(const std::string& text) {
+    explicit Told(std::string text) : text_(std::move(text)) {
         if (reader_.open({})) {
-            reader_.feed(text);
+            reader_.feed(text_);
             (void) reader_.next(&reply_);
         }
     }
@@ -38,6 +38,7 @@ public:
     const cache::Reply& reply() const { return *reply_; }
 
 private:
+    std::string text_;
     cache::ReplyReader reader_;
     const cache::Reply* reply_ = nullptr;
 };

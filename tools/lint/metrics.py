@@ -40,7 +40,7 @@ def main():
                         TOP / "conf-examples/grafana-dashboard.json"]):
         bad += [f"{path.relative_to(TOP)}: there is no slab_cache_{name}"
                 for name in sorted({n for n in SAID.findall(path.read_text())} - families - others)]
-    members = {"z": {row[3] for row in rows if "s." in row[0]} | OF_ZONE, "c": {row[3] for row in rows if "s." not in row[0]},
+    members = {"z": {row[3] for row in rows if "s." in row[0]} | OF_ZONE, "c": {row[3] for row in rows if "s." not in row[0]} | {"evicted"},
                "m": {row[3].removeprefix("memory.") for row in rows if row[3].startswith("memory.")}}
     for path, pattern in READERS.items():
         for of, known in members.items():

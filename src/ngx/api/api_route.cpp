@@ -4,6 +4,7 @@
 
 #include "http/syntax.h"
 #include "ngx/api/fleet_call.h"
+#include "ngx/api/history.h"
 #include "ngx/api/foreign_clients.h"
 #include "ngx/api/entries.h"
 #include "ngx/api/explain.h"
@@ -36,6 +37,7 @@ constexpr CallRow kCalls[] = {
     {"v1/zones/{zone}/entry", NGX_HTTP_DELETE, kWrites | kObjectBody, "url", purge_entry},
     {"v1/zones/{zone}/entries", kRead, kReads, "prefix tag n after", send_entries},
     {"v1/zones/{zone}/purges", kRead, kReads, "", send_purges},
+    {"v1/zones/{zone}/history", kRead, kReads, "", send_history},
     {"v1/zones/{zone}/top", kRead, kReads, "by n", send_top},
     {"service/{id}/purge", NGX_HTTP_POST, kWrites | kTyped, nullptr, purge_as_fastly},
     {"service/{id}/purge/{key}", NGX_HTTP_POST, kWrites | kTyped, nullptr, purge_as_fastly},

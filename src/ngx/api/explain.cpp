@@ -8,6 +8,7 @@
 #include "ngx/api/api.h"
 #include "ngx/glue/clock.h"
 #include "ngx/api/entry_json.h"
+#include "ngx/api/explain_words.h"
 #include "ngx/request/identity.h"
 #include "ngx/zone/hit_for_miss.h"
 #include "ngx/glue/reply.h"
@@ -203,9 +204,11 @@ json_t* explanation(Call* call, const Target& target, Bytes key) noexcept {
     RouteRows rows;
     find_route(call, target, &rows);
     json_object_set_new(answer, "route", route_json(rows));
+    const http::Reason reason = scan.is_stored ? http::Reason::kNone : why(call, digest, rows, scan.was_purged);
     if (!scan.is_stored) {
-        json_object_set_new(answer, "why", why_json(why(call, digest, rows, scan.was_purged)));
+        json_object_set_new(answer, "why", why_json(reason));
     }
+    json_object_set_new(answer, "sentence", sentence_json(scan.list, reason, scan.is_complete));
     if (json_t* tag = tag_json(call, target)) {
         json_object_set_new(answer, "tag", tag);
     }

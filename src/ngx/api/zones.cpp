@@ -9,6 +9,7 @@
 #include "ngx/api/metric_rows.h"
 #include "ngx/glue/reply.h"
 #include "ngx/zone/zone.h"
+#include "shm/counters.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -33,6 +34,7 @@ void put_metrics(json_t* z, Zone* zone) noexcept {
                              : z,
             row.member.data() + (is_memory ? kMemory.size() : 0), row.value(zone, s));
     }
+    put(counters, "evicted", zone->store.counter_sum(static_cast<uint32_t>(shm::Counter::kEvicted)));
     json_object_set_new(z, "memory", memory);
     json_object_set_new(z, "counters", counters);
 }

@@ -34,7 +34,7 @@ bool read_seconds(const ngx_str_t& value, time_t* out) noexcept;
 // `name=` in front of value: the rest.
 bool parameter(const ngx_str_t& value, Bytes name, ngx_str_t* rest) noexcept;
 // `right`, in words: what it must be.
-char* invalid_parameter(ngx_conf_t* cf, const ngx_str_t& value, const char* right = nullptr) noexcept;
+char* invalid_parameter(ngx_conf_t* cf, const ngx_str_t& value, const char* right) noexcept;
 inline constexpr char kTimeIsRight[] = "it must be a time such as \"30s\", \"10m\" or \"1d\"";
 
 // `"a", "b" or "c"` of a message, cut where it is too long for one.

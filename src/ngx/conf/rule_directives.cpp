@@ -54,8 +54,7 @@ bool parameter(const ngx_str_t& value, Bytes name, ngx_str_t* rest) noexcept {
 }
 
 char* invalid_parameter(ngx_conf_t* cf, const ngx_str_t& value, const char* right) noexcept {
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"%s%s", &value, right != nullptr ? ", " : "",
-                       right != nullptr ? right : "");
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\", %s", &value, right);
     return static_cast<char*>(NGX_CONF_ERROR);
 }
 

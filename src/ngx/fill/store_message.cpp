@@ -6,6 +6,7 @@
 #include "cache/stored_head.h"
 #include "cache/variant_marker.h"
 #include "http/date.h"
+#include "http/field_judge.h"
 #include "http/storable.h"
 #include "http/syntax.h"
 #include "http/tags.h"
@@ -104,9 +105,9 @@ http::Reason build_message_head(Message* m) noexcept {
         return http::Reason::kInternal;
     }
     cache::HeadBuilder builder(buffer, size);
+    const http::FieldJudge judge(m->response.fields, *m->of.policy);
     for (const http::Field& line : m->lines) {
-        if (http::is_storable_field(line.name, m->response.fields, *m->of.policy) &&
-            !base::equal_nocase(line.name, "Content-Length")) {
+        if (judge.may_store(line.name) && !base::equal_nocase(line.name, "Content-Length")) {
             builder.add(line.name, line.value);
         }
     }

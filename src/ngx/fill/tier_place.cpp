@@ -11,6 +11,7 @@ namespace slab_cache::ngx {
 namespace {
 
 constexpr size_t kIdentityDigits = 16;
+constexpr char kDigit[] = "0123456789abcdef";
 
 bool add_identity(ngx_pool_t* pool, const Ctx* ctx, TierPlace* place) noexcept {
     uint64_t identity = 0;
@@ -18,7 +19,9 @@ bool add_identity(ngx_pool_t* pool, const Ctx* ctx, TierPlace* place) noexcept {
     if (text == nullptr || !read_shared_identity(ctx, &identity)) {
         return false;
     }
-    (void) ngx_sprintf(text, "%016xL", identity);
+    for (size_t i = kIdentityDigits; i-- > 0; identity >>= 4) {
+        text[i] = static_cast<u_char>(kDigit[identity & 15]);
+    }
     place->shared = {reinterpret_cast<char*>(text), kIdentityDigits};
     return true;
 }

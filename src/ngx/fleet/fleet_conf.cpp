@@ -86,7 +86,10 @@ char* read_parameter(ngx_conf_t* cf, const ngx_str_t& value, FleetConf* fleet) n
                    ? NGX_CONF_OK
                    : fail(cf, "invalid on_gap value \"%V\", it must be \"soft\" or \"hard\"", rest);
     }
-    return invalid_parameter(cf, value);
+    return invalid_parameter(
+        cf, value,
+        "it must be \"stream=key\", \"node=name\", \"maxlen=number\", \"blind=time\", \"on_gap=soft\", "
+        "\"on_gap=hard\", " SLAB_PEER_PARAMETERS);
 }
 
 char* read_servers(ngx_conf_t* cf, const ngx_str_t& value, FleetConf* fleet) noexcept {
@@ -95,7 +98,8 @@ char* read_servers(ngx_conf_t* cf, const ngx_str_t& value, FleetConf* fleet) noe
             return read_peers(cf, value, scheme, &fleet->peers);
         }
     }
-    return fail(cf, "invalid server \"%V\", it must be redis://host[:port][,…][/database]", value);
+    return fail(cf, "invalid server \"%V\", it must be \"redis://host[:port][,…][/database]\" or \"rediss://…\"",
+                value);
 }
 
 // A hash tag puts both keys into one slot of a cluster.
@@ -158,6 +162,9 @@ FleetConf* fleet_by_name(const MainConf* mcf, Bytes name) noexcept {
 char* set_fleet(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
     auto* mcf = static_cast<MainConf*>(conf);
     const auto* value = static_cast<ngx_str_t*>(cf->args->elts);
+    if (char* rv = check_peers_name(cf, value[1]); rv != NGX_CONF_OK) {
+        return rv;
+    }
     if (fleet_by_name(mcf, view(value[1])) != nullptr) {
         return fail(cf, "slab_cache_fleet \"%V\" is already defined", value[1]);
     }
@@ -195,8 +202,8 @@ char* check_fleets(ngx_conf_t* cf, void* conf) noexcept {
         FleetConf* fleet = fleet_by_name(mcf, view(zone->fleet_name));
         if (fleet == nullptr) {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "slab_cache zone \"%V\" names fleet=%V, and there is no slab_cache_fleet %V", &zone->name,
-                          &zone->fleet_name, &zone->fleet_name);
+                          "slab_cache zone \"%V\" names fleet=%V, and there is no slab_cache_fleet %V in %V:%ui",
+                          &zone->name, &zone->fleet_name, &zone->fleet_name, &zone->named_in, zone->named_at);
             return error();
         }
         if (!add_member(fleet, zone)) {

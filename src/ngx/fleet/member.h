@@ -23,6 +23,8 @@ struct StreamReader {
     RedisLink link;
     bool has_position;
     cache::FleetPosition position;  // up to there all is done
+    uint64_t seq;                   // the purge counter that was written with it; 0: it was found in the zone
+    uint64_t ended_doubt_ms;        // FleetArea::doubted_ms of the last doubt that is not held against values any more
     cache::FleetPosition reached;   // the last entry of the reply at hand, whose purges are done
     bool has_news;                  // there was one
     bool is_whole;                  // the reply had all there was

@@ -89,6 +89,11 @@ uint64_t to_our_clock(const FleetMember& m, uint64_t server) noexcept {
     return ours > 0 ? static_cast<uint64_t>(ours) : 1;
 }
 
+// Our clock begins when the machine starts: what was said before that has no time on it.
+bool is_longer_ago(const FleetMember& m, uint64_t server, uint64_t ms) noexcept {
+    return static_cast<int64_t>(now_ms()) + m.server_ahead_ms - static_cast<int64_t>(server) > static_cast<int64_t>(ms);
+}
+
 void note_one(FleetMember* m, Bytes name, const NodeValue& value) noexcept {
     if (value.left) {
         cache::drop_node(m->area, name);
@@ -96,9 +101,8 @@ void note_one(FleetMember* m, Bytes name, const NodeValue& value) noexcept {
     }
     const uint64_t clear = to_our_clock(*m, value.clear_ms);
     const uint64_t said = to_our_clock(*m, value.said_ms);
-    const uint64_t now = now_ms();
-    const bool is_silent = now > clear && now - clear > kSilentMs;
-    if (now > said && now - said > kForgetMs) {
+    const bool is_silent = is_longer_ago(*m, value.clear_ms, kSilentMs);
+    if (is_longer_ago(*m, value.said_ms, kForgetMs)) {
         cache::drop_node(m->area, name);
         return;
     }

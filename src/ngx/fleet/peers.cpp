@@ -57,10 +57,13 @@ char* read_switch(ngx_conf_t* cf, const char* name, const ngx_str_t& value, bool
     return NGX_CONF_OK;
 }
 
-char* read_path(ngx_conf_t* cf, const ngx_str_t& value, ngx_str_t* to) noexcept {
+// `whole`: with its name.
+char* read_path(ngx_conf_t* cf, const ngx_str_t& whole, const ngx_str_t& value, ngx_str_t* to) noexcept {
     *to = value;
-    return value.len != 0 && ngx_conf_full_name(cf->cycle, to, 1) == NGX_OK ? NGX_CONF_OK
-                                                                            : fail(cf, "invalid path \"%V\"", value);
+    if (value.len == 0) {
+        return invalid_parameter(cf, whole, "it must name a file");
+    }
+    return ngx_conf_full_name(cf->cycle, to, 1) == NGX_OK ? NGX_CONF_OK : error();
 }
 
 #if (NGX_SSL)
@@ -172,6 +175,14 @@ char* read_peers(ngx_conf_t* cf, const ngx_str_t& value, const PeerScheme& schem
     }
 }
 
+char* check_peers_name(ngx_conf_t* cf, const ngx_str_t& name) noexcept {
+    if (name.len == 0 || view(name).find("://") != Bytes::npos) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid name \"%V\", write \"%V name server\"", &name, &args(cf)[0]);
+        return error();
+    }
+    return NGX_CONF_OK;
+}
+
 bool read_peer_parameter(ngx_conf_t* cf, const ngx_str_t& value, Peers* peers, char** rv) noexcept {
     ngx_str_t rest;
     *rv = NGX_CONF_OK;
@@ -179,7 +190,7 @@ bool read_peer_parameter(ngx_conf_t* cf, const ngx_str_t& value, Peers* peers, c
         return true;
     }
     if (parameter(value, "password_file=", &rest)) {
-        *rv = read_path(cf, rest, &peers->password_file);
+        *rv = read_path(cf, value, rest, &peers->password_file);
         if (*rv == NGX_CONF_OK && !read_password(peers)) {
             *rv = fail(cf, "no password can be read from \"%V\", its first line must have one of 1 to 511 characters",
                        peers->password_file);
@@ -192,7 +203,7 @@ bool read_peer_parameter(ngx_conf_t* cf, const ngx_str_t& value, Peers* peers, c
     } paths[] = {{"tls_ca=", &peers->tls.ca}, {"tls_cert=", &peers->tls.certificate}, {"tls_key=", &peers->tls.key}};
     for (const auto& p : paths) {
         if (parameter(value, p.name, &rest)) {
-            *rv = read_path(cf, rest, p.path);
+            *rv = read_path(cf, value, rest, p.path);
             return true;
         }
     }

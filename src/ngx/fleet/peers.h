@@ -61,6 +61,12 @@ char* read_peers(ngx_conf_t* cf, const ngx_str_t& value, const PeerScheme& schem
 // user= password_file= tls= tls_name= tls_ca= tls_cert= tls_key= tls_verify=. False: none of these.
 // Where `*rv` is not NGX_CONF_OK, it was one with a wrong value, and that has been logged.
 bool read_peer_parameter(ngx_conf_t* cf, const ngx_str_t& value, Peers* peers, char** rv) noexcept;
+// ... as a message has them, behind the directive's own.
+#define SLAB_PEER_PARAMETERS                                                                                     \
+    "\"user=name\", \"password_file=file\", \"tls=on\", \"tls_name=name\", \"tls_ca=file\", \"tls_cert=file\", " \
+    "\"tls_key=file\" or \"tls_verify=off\""
+// A directive whose first word is no name but the servers: what is forgotten is told. NGX_CONF_OK: it is a name.
+char* check_peers_name(ngx_conf_t* cf, const ngx_str_t& name) noexcept;
 char* finish_peers(ngx_conf_t* cf, Peers* peers) noexcept;
 // In postconfiguration. Names without a resolver are looked up here.
 bool complete_peers(ngx_conf_t* cf, Peers* peers) noexcept;

@@ -81,6 +81,11 @@ void tell_doubt(FleetMember* m) noexcept {
     ngx_post_event(&m->pump, &ngx_posted_events);
 }
 
+void move_position(FleetMember* m) noexcept {
+    m->reader.seq = m->zone->store.purge_seq();
+    cache::write_position(m->area, m->reader.position, m->reader.seq);
+}
+
 // All that the stream tells up to `last` may be news, and is covered by this.
 void end_gap(FleetMember* m, const cache::Reply& entry, const cache::StreamId& last) noexcept {
     StreamReader* r = &m->reader;
@@ -92,7 +97,7 @@ void end_gap(FleetMember* m, const cache::Reply& entry, const cache::StreamId& l
         (void) m->area->figures.gaps[static_cast<uint32_t>(r->gap)].add_relaxed(1);
     }
     r->is_in_gap = false;
-    cache::write_position(m->area, r->position, m->zone->store.purge_seq());
+    move_position(m);
     read_on(m);
     if (r->has_lost_end) {  // behind read_on(), which says what is told up to now
         tell_doubt(m);
@@ -194,6 +199,19 @@ bool is_at_position(const StreamReader& r, const cache::Reply& found) noexcept {
            cache::hash_entry(found.at(0)) == r.position.hash;
 }
 
+void end_last_doubt(FleetMember* m) noexcept {
+    StreamReader* r = &m->reader;
+    const uint64_t doubted = m->area->doubted_ms.load_acquire();
+    if (doubted == r->ended_doubt_ms) {
+        return;
+    }
+    const uint64_t seq = m->zone->store.purge_seq();
+    if (cache::end_doubt(m->area, r->position.id, seq)) {
+        r->seq = seq;
+        r->ended_doubt_ms = doubted;
+    }
+}
+
 void note_lag(FleetMember* m) noexcept {
     StreamReader* r = &m->reader;
     const uint64_t now = server_ms(*m);
@@ -204,6 +222,7 @@ void note_lag(FleetMember* m) noexcept {
         cache::raise_ms(&m->area->clear_ms, r->asked_ms);
         cache::raise_ms(&m->area->caught_up_ms, now_ms());
         m->is_blind = false;
+        end_last_doubt(m);
     }
 }
 
@@ -225,7 +244,7 @@ void on_position(RedisLink* link, const cache::Reply* reply, void*) noexcept {
     r->batch = kBatch;
     if (r->has_news) {
         r->position = r->reached;
-        cache::write_position(m->area, r->position, m->zone->store.purge_seq());
+        move_position(m);
     }
     note_lag(m);
     read_on(m);
@@ -261,6 +280,7 @@ void on_clock(RedisLink* link, const cache::Reply* reply, void*) noexcept {
     }
     note_server_clock(m, *reply);
     r->has_position = cache::read_position(*m->area, &r->position);
+    r->seq = 0;
     if (!r->has_position) {
         r->position = {};
     }

@@ -19,6 +19,8 @@
 #include "ngx/zone/heritage.h"
 #include "ngx/purge/observe_response.h"
 #include "ngx/conf/leftovers.h"
+#include "ngx/request/accounting.h"
+#include "ngx/request/past.h"
 #include "ngx/request/sliced_request.h"
 #include "ngx/steps/step.h"
 #include "ngx/steps/ask_tier.h"
@@ -66,7 +68,12 @@ ngx_int_t header_filter(ngx_http_request_t* r) noexcept {
     } else {
         observe_unsafe(r, conf);
     }
-    return next_header_filter(r);
+    // The filters behind us make 304, 206 and 412. What is refused, with 416 say, comes by once more.
+    const ngx_int_t rc = next_header_filter(r);
+    if (r == r->main && (rc == NGX_OK || rc == NGX_AGAIN || r->header_sent)) {
+        count_sent(r);
+    }
+    return rc;
 }
 
 ngx_int_t body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept {
@@ -177,6 +184,7 @@ ngx_int_t init_module(ngx_cycle_t* cycle) noexcept {
 }
 
 ngx_int_t start_process(ngx_cycle_t* cycle) noexcept {
+    keep_past(cycle);
     const ngx_int_t rc = start_worker(cycle);
     if (rc == NGX_OK) {
         start_fleets(cycle);

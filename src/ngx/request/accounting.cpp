@@ -29,6 +29,21 @@ Counter counter_of(CacheStatus status) noexcept {
     return Counter::kMiss;
 }
 
+Counter counter_of_sent(ngx_uint_t status) noexcept {
+    switch (status) {
+    case NGX_HTTP_PARTIAL_CONTENT:
+        return Counter::kSent206;
+    case NGX_HTTP_NOT_MODIFIED:
+        return Counter::kSent304;
+    default:
+        break;
+    }
+    return status < NGX_HTTP_SPECIAL_RESPONSE        ? Counter::kSent2xx
+           : status < NGX_HTTP_BAD_REQUEST           ? Counter::kSent3xx
+           : status < NGX_HTTP_INTERNAL_SERVER_ERROR ? Counter::kSent4xx
+                                                     : Counter::kSent5xx;
+}
+
 void count_latency(Zone* zone, Counter first, Counter sum, const uint32_t (&bounds)[cache::kBounds],
                    uint64_t us) noexcept {
     zone->store.count(static_cast<uint32_t>(first) + cache::bucket_of(bounds, us));
@@ -69,6 +84,18 @@ void count_origin(Zone* zone, uint64_t ms, ngx_uint_t status) noexcept {
     const ngx_uint_t hundreds = status / 100;
     if (hundreds >= 2 && hundreds <= 5) {
         count(zone, static_cast<Counter>(static_cast<uint32_t>(Counter::kOrigin2xx) + hundreds - 2));
+    }
+}
+
+// An answer of a location that caches nothing, an error_page say, is that to a request that the cache had before.
+void count_sent(ngx_http_request_t* r) noexcept {
+    Ctx* ctx = get_ctx(r);
+    if (ctx == nullptr && r->internal) {
+        ctx = find_ctx(r);
+    }
+    if (ctx != nullptr && ctx->zone != nullptr && !ctx->is_sent && usable(ctx->zone)) {
+        ctx->is_sent = true;
+        count(ctx->zone, counter_of_sent(r->headers_out.status));
     }
 }
 

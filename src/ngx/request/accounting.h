@@ -40,6 +40,7 @@ inline uint64_t counter_sum(Zone* zone, Counter counter, uint32_t offset = 0) no
 
 void count_served(Ctx* ctx) noexcept;                                    // by status; where the time went
 void count_origin(Zone* zone, uint64_t ms, ngx_uint_t status) noexcept;  // an origin answered a fetch after that time
+void count_sent(ngx_http_request_t* r) noexcept;                         // a header went to the client
 void count_pass(Ctx* ctx) noexcept;                                      // by reason
 void count_passed_answer(Ctx* ctx) noexcept;                             // the answer to a request that passed is here
 

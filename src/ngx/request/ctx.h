@@ -182,6 +182,7 @@ struct Ctx {
     uint64_t started_us;  // clock_us() when the request came to the cache
     uint32_t saved_us;
     uint32_t hits;  // of an object that was copied
+    bool is_sent;   // the answer is counted by its code
 };
 
 inline Ctx* get_ctx(ngx_http_request_t* r) noexcept {  // of the current location

@@ -198,9 +198,7 @@ bool send(TierLane* lane, const Bytes (&word)[N], RedisReplyFn then, TierReplyFn
     return false;
 }
 
-Bytes put_number(u_char* to, uint64_t n) noexcept {
-    return {reinterpret_cast<char*>(to), static_cast<size_t>(ngx_sprintf(to, "%uL", n) - to)};
-}
+Bytes put_number(char* to, uint64_t n) noexcept { return {to, static_cast<size_t>(base::put_decimal(to, n) - to)}; }
 
 // What is longer than a value may be is cut, and told apart by that.
 TierReply read_value(const cache::Reply& reply) noexcept {
@@ -208,7 +206,7 @@ TierReply read_value(const cache::Reply& reply) noexcept {
 }
 
 bool get(TierLane* lane, Bytes key, TierReplyFn fn, void* data) noexcept {
-    u_char last[NGX_INT64_LEN];
+    char last[base::kDecimalBytes];
     const Bytes words[] = {"GETRANGE", key, "0", put_number(last, lane->max_value)};
     return send(lane, words, on_reply<read_value>, fn, data);
 }
@@ -216,8 +214,8 @@ bool get(TierLane* lane, Bytes key, TierReplyFn fn, void* data) noexcept {
 TierReply read_lease(const cache::Reply& reply) noexcept { return {reply.is_text() ? Told::kWon : Told::kHeld, {}, 0}; }
 
 bool acquire(TierLane* lane, Bytes lease, ngx_msec_t lease_ms, TierReplyFn fn, void* data) noexcept {
-    u_char pid[NGX_INT64_LEN];
-    u_char ms[NGX_INT64_LEN];
+    char pid[base::kDecimalBytes];
+    char ms[base::kDecimalBytes];
     const Bytes words[] = {"SET", lease, put_number(pid, static_cast<uint64_t>(ngx_pid)),
                            "NX",  "PX",  put_number(ms, lease_ms)};
     return send(lane, words, on_reply<read_lease>, fn, data);
@@ -232,7 +230,7 @@ uint32_t watch(TierLane* lane, Bytes key, Bytes lease, TierReplyFn value, TierRe
         start_telling(lane);
     }
     RedisLink* link = &lane->state->link;
-    u_char last[NGX_INT64_LEN];
+    char last[base::kDecimalBytes];
     const Bytes caching[] = {"CLIENT", "CACHING", "YES"};  // of the command behind it
     const Bytes read[] = {"GETRANGE", key, "0", put_number(last, lane->max_value)};
     const Bytes held[] = {"GET", lease};
@@ -255,7 +253,7 @@ bool release(TierLane* lane, Bytes lease, uint64_t) noexcept { return remove(lan
 
 // SETEX key seconds value: the value comes last, and is put in by who has it.
 u_char* put_begin(TierLane* lane, Bytes key, size_t size, uint64_t ttl_sec) noexcept {
-    u_char number[NGX_INT64_LEN];
+    char number[base::kDecimalBytes];
     const Bytes ttl = put_number(number, ttl_sec);
     const Bytes words[] = {"SETEX", key, ttl};
     if (!lane->is_ready) {

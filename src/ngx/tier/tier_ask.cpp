@@ -35,7 +35,7 @@ struct TierAsk {
     TierServer* server;
     TierLane* lane;
     cache::StoreKey key;
-    cache::StoreKey lease;
+    cache::StoreKey lease;  // once it is asked for
     AskState state;
     bool wants_lease;
     bool is_won;
@@ -230,6 +230,9 @@ void on_value_behind(const TierReply& reply, void* data) noexcept {
 void take_lease(TierAsk* ask) noexcept {
     const LaneProtocol* protocol = ask->lane->protocol;
     ask->state = AskState::kLeasing;
+    if (ask->lease.size == 0) {
+        ask->lease = cache::lease_store_key(view(conf_of(ask)->prefix), ask->key);
+    }
     ask->leased_ms = now();
     if (!protocol->acquire(ask->lane, ask->lease.view(), conf_of(ask)->lease, on_lease, ask)) {
         miss(ask, TierMiss::kUnreachable);
@@ -417,7 +420,6 @@ TierAsk* ask_tier(TierConf* conf, const cache::StoreKey& key, bool wants_lease, 
     ask->server = server;
     ask->lane = lane;
     ask->key = key;
-    ask->lease = cache::lease_store_key(view(conf->prefix), key);
     ask->wants_lease = wants_lease;
     ask->asker = asker;
     ask->began_ms = now();

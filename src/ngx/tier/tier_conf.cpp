@@ -121,7 +121,10 @@ char* read_parameter(ngx_conf_t* cf, const ngx_str_t& value, TierConf* tier, Pee
         tier->fleet_name = rest;
         return rest.len != 0 ? NGX_CONF_OK : fail(cf, "invalid fleet in \"%V\", it names a slab_cache_fleet", value);
     }
-    return invalid_parameter(cf, value);
+    return invalid_parameter(
+        cf, value,
+        "it must be \"prefix=text\", \"timeout=time\", \"max_object=size\", \"lease=time\", \"write=on\", "
+        "\"write=off\", \"fleet=name\", " SLAB_PEER_PARAMETERS);
 }
 
 char* read_servers(ngx_conf_t* cf, const ngx_str_t& value, TierConf* tier, Peers* peers) noexcept {
@@ -132,8 +135,8 @@ char* read_servers(ngx_conf_t* cf, const ngx_str_t& value, TierConf* tier, Peers
         }
     }
     return fail(cf,
-                "invalid server \"%V\", it must be redis://host[:port][,…][/database] or "
-                "memcached://host[:port][,…]",
+                "invalid server \"%V\", it must be \"redis://host[:port][,…][/database]\", \"rediss://…\" or "
+                "\"memcached://host[:port][,…]\"",
                 value);
 }
 
@@ -284,6 +287,9 @@ bool each_tier(const MainConf* mcf, Fn fn) noexcept {
 char* set_tier(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
     auto* lcf = static_cast<LocConf*>(conf);
     const ngx_str_t* value = args(cf);
+    if (char* rv = check_peers_name(cf, value[1]); rv != NGX_CONF_OK) {
+        return rv;
+    }
     if (cf->args->nelts > 2) {
         return (cf->cmd_type & NGX_HTTP_MAIN_CONF) != 0
                    ? define(cf)
@@ -309,8 +315,8 @@ char* check_tiers(ngx_conf_t* cf, void* conf) noexcept {
         tier->fleet = tier->fleet_name.len != 0 ? fleet_by_name(mcf, view(tier->fleet_name)) : nullptr;
         if (tier->fleet_name.len != 0 && tier->fleet == nullptr) {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "slab_cache_tier \"%V\" names fleet=%V, and there is no slab_cache_fleet %V", &tier->name,
-                          &tier->fleet_name, &tier->fleet_name);
+                          "slab_cache_tier \"%V\" names fleet=%V, and there is no slab_cache_fleet %V in %V:%ui",
+                          &tier->name, &tier->fleet_name, &tier->fleet_name, &tier->file, tier->line);
             return false;
         }
         return true;

@@ -161,6 +161,7 @@ void copy_patterns(Zone* zone, Zone* old, const GlobMarks& marks) noexcept {
     }
     cache::copy_globs(from->globs, &area->globs, zone->store.carried_seq());
     cache::copy_purge_log(from->purges, &area->purges);
+    cache::copy_past(from->past, &area->past);
 }
 
 // Before the purges: what is told of the stream's position is then true.

@@ -11,6 +11,7 @@
 #include "base/atom.h"
 #include "cache/fleet_area.h"
 #include "cache/globs.h"
+#include "cache/history.h"
 #include "cache/purge_log.h"
 #include "cache/push_times.h"
 #include "cache/sketch.h"
@@ -33,6 +34,7 @@ struct UserArea {
     cache::Sketch lost;                    // routes by origin time spent, with the last reason
     cache::PushTimes pushed;
     cache::PurgeLog purges;
+    cache::History past;  // zeroes, where a build of the same version wrote none
 };
 static_assert(std::is_standard_layout_v<UserArea> && offsetof(UserArea, globs) == 64);
 static_assert(sizeof(UserArea) <= kUserAreaBytes);

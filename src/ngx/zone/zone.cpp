@@ -99,6 +99,9 @@ void on_upkeep(ngx_event_t* ev) noexcept {
         zone->store.age_holds();
         list_all_under_way(zone);
         walk_if_due(zone);
+        if (zone->note_past != nullptr) {
+            zone->note_past(zone);
+        }
     }
     if (!ngx_exiting && !ngx_terminate) {
         ngx_add_timer(ev, kUpkeepMs);

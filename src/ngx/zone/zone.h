@@ -39,8 +39,8 @@ struct Zone {
     bool is_default_key_used;  // by some location: what is pushed can be found
     shm::Store store;
     Zone* next_awaited;  // configuration only: of those used before they were defined
-    ngx_str_t used_in;   // ... and the file and line
-    ngx_uint_t used_at;
+    ngx_str_t named_in;  // the file and line where it is defined; until then, where it is used
+    ngx_uint_t named_at;
     ngx_str_t fleet_name;  // fleet=; empty: none
     FleetConf* fleet;      // what it names; nullptr: none
     uint64_t fleet_cycle;  // FleetArea::cycles as it was when the workers of this configuration began
@@ -63,6 +63,7 @@ struct Zone {
     ngx_event_t walking;                  // listing.h
     uint64_t walk_cursor;
     uint32_t walk_epoch;
+    void (*note_past)(Zone* zone) noexcept;    // of the upkeep: once a second (ngx/request/past.h)
     FleetMember* member;                       // this worker's part in the fleet; nullptr: none
     void (*fleet_poked)(Zone* zone) noexcept;  // kFleetCell was poked
     cache::Sampler sampler;                    // of hits, for the admin API's top routes

@@ -264,7 +264,12 @@ void* zone_tag(const Zone& zone) noexcept {
 
 Zone* make_zone(ngx_conf_t* cf) noexcept {
     auto* zone = static_cast<Zone*>(ngx_pcalloc(cf->pool, sizeof(Zone)));
-    return zone != nullptr ? new (zone) Zone{} : nullptr;
+    if (zone != nullptr) {
+        new (zone) Zone{};
+        zone->named_in = cf->conf_file->file.name;
+        zone->named_at = cf->conf_file->line;
+    }
+    return zone;
 }
 
 Zone* awaited_by_name(const MainConf* mcf, Bytes name) noexcept {
@@ -282,8 +287,6 @@ Zone* await_zone(ngx_conf_t* cf, const ngx_str_t& name) noexcept {
     if (zone == nullptr && (zone = make_zone(cf)) != nullptr) {
         zone->name = name;
         zone->file.fd = -1;
-        zone->used_in = cf->conf_file->file.name;
-        zone->used_at = cf->conf_file->line;
         zone->next_awaited = mcf->awaited;
         mcf->awaited = zone;
     }
@@ -339,8 +342,8 @@ char* fail_unknown(ngx_conf_t* cf, const MainConf* mcf, const Zone* unknown) noe
         words.add(ngx_string("slab_cache_zone zone=name:size"), true);
     }
     ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "slab_cache zone \"%V\" is unknown, %s %*s in %V:%ui", &unknown->name,
-                  mcf->zones.nelts != 0 ? "it must be" : "define one by", words.bytes, words.text, &unknown->used_in,
-                  unknown->used_at);
+                  mcf->zones.nelts != 0 ? "it must be" : "define one by", words.bytes, words.text, &unknown->named_in,
+                  unknown->named_at);
     return static_cast<char*>(NGX_CONF_ERROR);
 }
 
@@ -366,6 +369,9 @@ char* set_zone(ngx_conf_t* cf, ngx_command_t*, void*) noexcept {
     for (ngx_uint_t i = 1; i < cf->args->nelts; i++) {
         ngx_str_t rest;
         if (parameter(value[i], "zone=", &rest)) {
+            if (zone->name.len != 0) {
+                return invalid_parameter(cf, value[i], "a second zone needs a \"slab_cache_zone\" of its own");
+            }
             char* rv = read_name_and_size(cf, value[i], rest, zone);
             if (rv != NGX_CONF_OK) {
                 return rv;

@@ -54,13 +54,13 @@ class Node(Nginx):
 
 
 class Fleet:
-    def __init__(self):
-        self.origin = Origin()
+    def __init__(self, origin=None, redis=None):
+        self.origin = origin or Origin()
         self.versions = {}
         self.tags = {}
         self.age = "max-age=3600"
         self.origin.handle("*", self._answer)
-        self.redis = Redis()
+        self.redis = redis or Redis()
         self.nodes, self.proxies, self.servers = [], [], [self.redis]
 
     def _answer(self, request):

@@ -47,10 +47,17 @@ class Reply:
 
 
 class Origin:
-    def __init__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-        self.port = self.listener.getsockname()[1]
-        self.address = f"127.0.0.1:{self.port}"
+    def __init__(self, path=None):
+        """At a port, or at a path: that one is the same in all network namespaces."""
+        if path is None:
+            self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+            self.port = self.listener.getsockname()[1]
+            self.address = f"127.0.0.1:{self.port}"
+        else:
+            self.listener = socket.socket(socket.AF_UNIX)
+            self.listener.bind(str(path))
+            self.listener.listen(512)
+            self.address = f"unix:{path}"
         self.changed = threading.Condition()
         self.log = []                      # every Request, in order of arrival
         self.errors = []

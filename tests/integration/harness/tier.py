@@ -29,9 +29,12 @@ class Node(Nginx):
     def misses(self):
         return {k: v for k, v in self.counters()["misses"].items() if v}
 
+    def zone_in_fleet(self):
+        return json.loads(self.get("/_cache/v1/fleet").body)["fleets"][0]["zones"][0]
+
     def position(self):
         """Of the zone in its fleet."""
-        return json.loads(self.get("/_cache/v1/fleet").body)["fleets"][0]["zones"][0]["position"]
+        return self.zone_in_fleet()["position"]
 
 
 class Tiered(Fleet):
@@ -52,15 +55,16 @@ class Tiered(Fleet):
         addresses = [f"127.0.0.1:{p.port}" for p in proxies or self.stores]
         return f"{self.kind}://{','.join(addresses)}"
 
-    def node(self, name, servers=None, options="", zone="zone=one:16m", rules="", fleet=False, workers=2, location=LOCATION, more="", wait=True, **kw):
+    def node(self, name, servers=None, options="", zone="zone=one:16m", rules="", fleet=False, member="", workers=2,
+             location=LOCATION, more="", wait=True, **kw):
         n = Node()
         n.name = name
-        member = " fleet=main" if fleet else ""
+        joins = " fleet=main" if fleet else ""
         n.kw = {"workers": workers, "location": location.format(rules=rules, origin=self.origin.address),
                 "server": "add_header X-Tier $slab_cache_tier always;", **kw, "zone": f"""
-            {f"slab_cache_fleet main redis://127.0.0.1:{self.redis.port} stream=slab node={name};" if fleet else ""}
-            slab_cache_tier store {servers or self.url()} timeout=2s {options}{member};
-            slab_cache_zone {zone}{member}; {more}"""}
+            {f"slab_cache_fleet main redis://127.0.0.1:{self.redis.port} stream=slab node={name} {member};" if fleet else ""}
+            slab_cache_tier store {servers or self.url()} timeout=2s {options}{joins};
+            slab_cache_zone {zone}{joins}; {more}"""}
         n.start(**n.kw)
         self.nodes.append(n)
         if fleet and wait:

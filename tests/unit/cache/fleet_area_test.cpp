@@ -258,6 +258,35 @@ TEST(FleetBirth, own_purges_that_were_not_read_back_are_later) {
     EXPECT_EQ(birth_at(*a.area, {11, 5}), 100u);
 }
 
+// Seen: what was made after a purge was as old as that purge where the purge had been given, until the next entry.
+TEST(FleetBirth, an_own_purge_that_was_read_before_it_was_known_as_ours_is_no_later_one) {
+    Area a;
+    write_position(a.area, {{11, 0}, 1}, 100);
+    a.put("mine", 101);
+    write_position(a.area, {{12, 0}, 1}, 102);
+    EXPECT_EQ(birth_at(*a.area, {12, 0}), 100u);
+    a.put("not sent", 103);
+    (void) a.send({12, 0});
+    raise_birth(a.area, {11, 0}, 102);  // not where it stands
+    EXPECT_EQ(birth_at(*a.area, {12, 0}), 100u);
+    raise_birth(a.area, {12, 0}, 0);  // it is not known what was written with it
+    EXPECT_EQ(birth_at(*a.area, {12, 0}), 100u);
+    raise_birth(a.area, {12, 0}, 102);
+    EXPECT_EQ(birth_at(*a.area, {12, 0}), 102u);
+    EXPECT_EQ(birth_at(*a.area, {11, 0}), 100u);
+    raise_birth(a.area, {12, 0}, 104);  // whatever is said: before the one that is not sent
+    EXPECT_EQ(birth_at(*a.area, {12, 0}), 102u);
+}
+
+TEST(FleetBirth, an_own_purge_behind_the_position_stays_a_later_one) {
+    Area a;
+    a.put("mine", 101);
+    write_position(a.area, {{11, 0}, 1}, 102);
+    (void) a.send({12, 0});
+    raise_birth(a.area, {11, 0}, 102);
+    EXPECT_EQ(birth_at(*a.area, {11, 0}), 100u);
+}
+
 TEST(FleetBirth, what_did_not_fit_into_the_outbox_makes_everything_old_until_it_is_told_and_read_back) {
     Area a;
     a.outbox().miss();
@@ -383,6 +412,57 @@ TEST(FleetNodes, are_bounded) {
         EXPECT_TRUE(note_node(a.area, "n" + std::to_string(i), {1, 0}, 1, NodeState::kLive));
     }
     EXPECT_FALSE(note_node(a.area, "one more", {1, 0}, 1, NodeState::kLive));
+}
+
+// ---- values of a tier, behind a doubt -------------------------------------------------------------------------
+
+struct Doubted : HeardUpTo {
+    static constexpr StreamId kAt = {11, 0};
+    Doubted() : HeardUpTo(1000) {
+        write_position(area, {kAt, 1}, 100);
+        EXPECT_TRUE(doubts(area, 2000, 1000));  // purge 101
+    }
+    uint64_t birth_after(uint64_t seq) {
+        (void) end_doubt(area, kAt, seq);
+        return birth_at(*area, kAt);
+    }
+};
+
+// Seen: on a stream where nothing happened, nothing in the store was of use any more.
+TEST(FleetDoubt, is_not_held_against_values_once_all_before_it_was_heard_of) {
+    Doubted a;
+    EXPECT_EQ(a.birth_after(101), 100u);
+    raise_ms(&a->clear_ms, 2000);
+    EXPECT_EQ(a.birth_after(101), 100u);
+    raise_ms(&a->clear_ms, 2001);
+    EXPECT_EQ(a.birth_after(101), 101u);
+    EXPECT_EQ(birth_at(*a.area, {10, 0}), 0u);
+}
+
+TEST(FleetDoubt, is_held_against_values_while_a_node_was_not_heard_of) {
+    Doubted a;
+    EXPECT_TRUE(note_node(a.area, "web2", {1, 0}, 1500, NodeState::kSilent));
+    raise_ms(&a->clear_ms, 3000);
+    EXPECT_EQ(a.birth_after(101), 100u);
+    EXPECT_TRUE(note_node(a.area, "web2", {1, 0}, 2500, NodeState::kLive));
+    EXPECT_EQ(a.birth_after(101), 101u);
+}
+
+TEST(FleetDoubt, that_has_begun_meanwhile_is_held_against_values) {
+    Doubted a;
+    raise_ms(&a->clear_ms, 2500);
+    EXPECT_TRUE(must_doubt(a.area, 4000, 1000));  // its purge may be among the 102
+    EXPECT_EQ(a.birth_after(102), 100u);
+    note_doubted(a.area, 4000);
+    raise_ms(&a->clear_ms, 4001);
+    EXPECT_EQ(a.birth_after(102), 102u);
+}
+
+TEST(FleetDoubt, says_nothing_of_an_own_purge_that_nobody_has_heard_of) {
+    Doubted a;
+    a.put("mine", 102);
+    raise_ms(&a->clear_ms, 3000);
+    EXPECT_EQ(a.birth_after(103), 101u);
 }
 
 }  // namespace

@@ -134,6 +134,44 @@ TEST(RedisReply, bounds_are_of_one_reply_not_of_all) {
     }
 }
 
+// Seen: a connection with a small max_object= was dropped as soon as several values came at once.
+TEST(RedisReply, bounds_are_of_one_reply_however_many_come_at_once) {
+    OpenReader reader({4096, 16});
+    const Reply* reply = nullptr;
+    const std::string one =
+        "$1000\r\n" + std::string(1000, 'x') + "\r\n*2\r\n$1000\r\n" + std::string(1000, 'y') + "\r\n:1\r\n";
+    std::string all;
+    for (int i = 0; i < 50; i++) {
+        all += one;
+    }
+    reader.feed(all);
+    for (int i = 0; i < 50; i++) {
+        ASSERT_EQ(reader.next(&reply), Next::kReply) << i;
+        ASSERT_EQ(reply->text, Bytes(one).substr(7, 1000)) << i;
+        ASSERT_EQ(reader.next(&reply), Next::kReply) << i;
+        ASSERT_EQ(reply->at(0).text.size(), 1000U) << i;
+    }
+    EXPECT_EQ(reader.next(&reply), Next::kMore);
+}
+
+TEST(RedisReply, a_text_may_be_as_large_as_the_bound_and_no_larger_however_it_comes) {
+    for (size_t size = 3900; size < 4100; size++) {
+        const std::string text = "$" + std::to_string(size) + "\r\n" + std::string(size, 'x') + "\r\n";
+        Next at_once = Next::kMore;
+        Next bytewise = Next::kMore;
+        const Reply* reply = nullptr;
+        OpenReader one({4096, 16});
+        one.feed(text);
+        at_once = one.next(&reply);
+        OpenReader other({4096, 16});
+        for (size_t i = 0; i < text.size() && bytewise == Next::kMore; i++) {
+            other.feed(Bytes(text).substr(i, 1));
+            bytewise = other.next(&reply);
+        }
+        ASSERT_EQ(at_once, bytewise) << size;
+    }
+}
+
 TEST(RedisReply, may_be_opened_again) {
     ReplyReader reader;
     const Reply* reply = nullptr;
