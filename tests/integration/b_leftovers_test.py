@@ -107,6 +107,24 @@ def test_leftover_in_an_included_file_is_told_with_that_file(nginx):
     assert len(told) == 1 and f'"proxy_no_cache" in {nginx.prefix}/proxy.inc:3 ' in told[0], told
 
 
+@pytest.mark.parametrize("family, level", itertools.product(FAMILIES, ("http", "server", "location")))
+def test_key_that_tells_more_apart_than_the_url_is_told(nginx, family, level):
+    key = f'{family}_cache_key "$scheme$host$request_uri$cookie_session";'
+    conf = {level: key} if level != "location" else {}
+    told = warnings(nginx, **conf | {"location": f"location / {{ slab_cache one; {key if level == 'location' else ''} {PASS[family]} }}"})
+    assert len(told) == 1 and f'"{family}_cache_key" in {line_of(nginx, "_cache_key")}' in told[0] and '"slab_cache_key" with the same values' in told[0], told
+
+
+@pytest.mark.parametrize("conf", [
+    dict(location='location / { slab_cache one; proxy_cache_key $scheme$request_method$host:$server_port$request_uri$slice_range; proxy_pass http://127.0.0.1:1; }'),
+    dict(location='location / { slab_cache one; slab_cache_key $uri; proxy_cache_key $uri$cookie_a; proxy_pass http://127.0.0.1:1; }'),
+    dict(server="proxy_cache_key $uri$cookie_a;", location="location / { slab_cache one; proxy_cache_key $uri; proxy_pass http://127.0.0.1:1; }"),
+    dict(location="location / { proxy_cache_key $uri$cookie_a; proxy_pass http://127.0.0.1:1; } location /x { slab_cache one; proxy_pass http://127.0.0.1:1; }"),
+], ids=range(4))
+def test_key_that_says_what_the_default_does_is_not_told(nginx, conf):
+    assert warnings(nginx, **conf) == []
+
+
 # ---- $upstream_cache_status ---------------------------------------------------------------------------------------
 PLAIN = "location / { slab_cache one; proxy_pass http://127.0.0.1:1; }"
 

@@ -179,6 +179,28 @@ def test_variant_that_was_validated_outlives_the_first_lifetime(cached, origin):
     assert found.cache == "HIT" and int(found.header("X-Ttl")) > 7000
 
 
+# ---- fields that nginx makes -----------------------------------------------------------------------------------------
+DEVICE = "map $http_user_agent $device { ~phone mobile; ~bot ''; default desktop; }"
+
+
+@pytest.mark.parametrize("where", ["location", "server", "if", "limit_except"])
+def test_field_that_nginx_makes_is_what_the_origin_saw(nginx, origin, where):
+    origin.handle("*", echo("Device"))
+    line, go = "proxy_set_header Device $device;", f"proxy_pass http://{origin.address};"
+    inside = {"location": line + go, "server": go, "if": line + "if ($uri) { " + go + " }" + go, "limit_except": line + go + "limit_except POST { allow all; }"}[where]
+    nginx.start(http=DEVICE, server=line if where == "server" else "", location="location / { slab_cache one; " + inside + " }")
+    assert ask(nginx, ["User-Agent: phone 1"], ["User-Agent: pc"], ["User-Agent: phone 2"], ["User-Agent: pc", "Device: mobile"], ["Device: odd"],
+               ["User-Agent: bot"], ["User-Agent: bot", "Device: mobile"]) == [
+        ("MISS", "mobile"), ("MISS", "desktop"), ("HIT", "mobile"), ("HIT", "desktop"), ("HIT", "desktop"), ("MISS", "-"), ("HIT", "-")]
+
+
+def test_field_that_an_outer_level_makes_and_nginx_does_not_send_is_the_clients(nginx, origin):
+    origin.handle("*", echo("Device"))
+    nginx.start(http=DEVICE + "proxy_set_header Device $device;",
+                location=f"location / {{ slab_cache one; proxy_set_header Other 1; proxy_pass http://{origin.address}; }}")
+    assert ask(nginx, ["Device: a"], ["Device: b"], ["Device: a", "User-Agent: phone"]) == [("MISS", "a"), ("MISS", "b"), ("HIT", "a")]
+
+
 # ---- slab_cache_vary -----------------------------------------------------------------------------------------------
 def test_max_replaces_the_oldest_variant(cached, origin):
     origin.handle("/a", echo("Foo"))

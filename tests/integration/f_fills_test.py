@@ -377,3 +377,55 @@ def test_header_that_grew_too_big_leaves_the_stale_page(cached, origin):
     n.get("/a")
     wait_until(lambda: n.get("/a").cache == "STALE", "the stale page")
     assert n.get("/a").body == b"good"
+
+
+# ---- a body that outgrows the zone --------------------------------------------------------------------------------
+BEGINNING = b"beginning " * 60_000
+SMALL_ZONE = "slab_cache_zone zone=one:16m max_object=1m;"
+
+
+def bodies(n, origin, later, directives="", clients=6):
+    """What each of several clients gets of a page that all of them have begun to read when it outgrows the zone. The origin answers `later`
+    to who asks again."""
+    asked, begun = threading.Event(), threading.Event()
+    first = Reply([BEGINNING, begun, BEGINNING, b"end"], headers=[*FRESH, 'ETag: "1"'], framing="chunked", before=asked)
+    origin.sequence("/a", first, *[later] * clients)
+    readers = [n.connect() for _ in range(clients)]
+    for c in readers:
+        c.send("/a")
+    n.wait_for_waiters(clients - 1)
+    asked.set()
+    headers = [c.read_header() for c in readers]
+    begun.set()
+
+    def rest(c, header):
+        try:
+            return c.read_body(header).body
+        except (EOFError, OSError):
+            return b"cut"
+    with ThreadPoolExecutor(clients) as pool:
+        found = list(pool.map(rest, readers, headers))
+    for c in readers:
+        c.close()
+    return found
+
+
+@pytest.mark.parametrize("framing", ["chunked", "length", "close"])
+@pytest.mark.parametrize("directives", ["", "proxy_buffering off;"])
+def test_who_waits_for_a_body_that_outgrows_the_zone_gets_all_of_it(cached, origin, framing, directives):
+    n = cached(PATIENT + directives, workers=2, zone=SMALL_ZONE)
+    whole = Reply([BEGINNING, BEGINNING, b"end"], headers=[*FRESH, 'ETag: "1"'], framing=framing)
+    assert set(bodies(n, origin, whole)) == {BEGINNING + BEGINNING + b"end"}
+    assert origin.hits("/a") == 6
+
+
+@pytest.mark.parametrize("later", [
+    Reply([b"another " + BEGINNING, BEGINNING, b"end"], headers=[*FRESH, 'ETag: "1"'], framing="chunked"),
+    Reply([BEGINNING, BEGINNING, b"other end"], headers=[*FRESH, 'ETag: "2"'], framing="chunked"),
+    Reply([BEGINNING, BEGINNING, b"other end"], headers=[*FRESH, 'ETag: "1"', "Content-Encoding: br"], framing="chunked"),
+    Reply(b"short", headers=[*FRESH, 'ETag: "1"']), Reply(b"none", status=503)], ids=["body", "tag", "coding", "short", "failure"])
+def test_two_versions_of_a_body_are_not_put_together(cached, origin, later):
+    n = cached(PATIENT, workers=2, zone=SMALL_ZONE)
+    n.expect_log("the fill failed while its response was being sent")
+    found = bodies(n, origin, later)
+    assert set(found) == {BEGINNING + BEGINNING + b"end", b"cut"}, [b[-10:] for b in found]

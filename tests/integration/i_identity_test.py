@@ -6,7 +6,8 @@ import base64
 import hashlib
 
 import pytest
-from harness.origin import Origin, Reply
+from harness.memcached import Memcached
+from harness.origin import Origin, Reply, request_header
 from x_filters_test import without_cache
 
 FRESH = ["Cache-Control: max-age=600"]
@@ -70,6 +71,16 @@ CASES = {
     "proxy_redirect": ("location / { proxy_redirect http://app/ $http_x_proto://$host/; proxy_pass http://@A@; }", "",
                        [("/moved", ["X-Proto: http"]), ("/moved", ["X-Proto: https"]), ("/moved", ["X-Proto: evil"]), ("/moved", ["X-Proto: https"])]),
     "cookie path": ("location / { proxy_set_header X-User $cookie_u; proxy_pass http://@A@/$cookie_u; }", "", [("/x", ALICE), ("/x", MALLORY), ("/x", ALICE)]),
+    "site that a header names": ("location / { proxy_set_header Host $site; proxy_pass http://@A@; }", "map $http_cookie $site { default one; u=alice two; }",
+                                 [("/host", []), ("/host", ALICE), ("/host", []), ("/host", ALICE)]),
+    "site of a port": ("location / { proxy_set_header Host $host:$server_port; proxy_pass http://@A@; }", "", [("/host", []), ("/host", [])]),
+    "method and body by a header": ("location / { proxy_method $how; proxy_set_body $http_cookie; proxy_pass http://@A@; }",
+                                    "map $http_cookie $how { default GET; u=alice OPTIONS; }", [("/x", []), ("/x", ALICE), ("/x", MALLORY), ("/x", [])]),
+    "whom auth_request lets in": ("auth_request /door; auth_request_set $who $upstream_http_x_who; location / { proxy_set_header X-Who $who; proxy_pass http://@A@; } "
+                                  "location /door { internal; slab_cache off; auth_request off; proxy_pass http://@A@; }", "",
+                                  [("/who", ALICE), ("/who", MALLORY), ("/who", []), ("/who", ALICE)]),
+    "credentials out of a cookie": ('location / { proxy_set_header Authorization "Bearer $cookie_u"; proxy_pass http://@A@; }', "",
+                                    [("/who", ALICE), ("/who", MALLORY), ("/who", []), ("/who", ALICE)]),
     # I6: the key says what the origin is sent
     "question mark": ("location / { proxy_pass http://@A@; }", "", [("/x?", []), ("/x", []), ("/x?", []), ("/x?a", []), ("/x?a=", []), ("/x?a", [])]),
     "dot segments": ("location / { proxy_pass http://@A@; }", "", [("/a/../x", []), ("/x", []), ("/%78", []), ("//x", []), ("/x", []), ("/a%2fb", []), ("/a/b", [])]),
@@ -85,6 +96,12 @@ def stamp(name):
         path = request.target.partition("?")[0]
         cookie = next((line[8:] for line in request.lines if line.lower().startswith("cookie: ")), "nobody")
         body = f"{name} {request.method} {request.target}"
+        if path == "/host":
+            return Reply(body + request_header(request, "Host").partition(":")[0], headers=FRESH)
+        if path == "/who":
+            return Reply(f"{body} {request_header(request, 'X-Who')} {request_header(request, 'Authorization')}", headers=FRESH)
+        if path == "/door":
+            return Reply("", headers=[f"X-Who: {cookie}"])
         if path.startswith("/status/"):
             return Reply(body, status=int(path.split("/")[2]), headers=FRESH)
         if path == "/moved":
@@ -187,6 +204,14 @@ def test_purge_by_the_clients_url_takes_every_answer_of_it(make_nginx, origins, 
     assert [n.get("/pages/x", *who).cache for who in (ALICE, [])] == ["MISS", "MISS" if "if (" in locations else "HIT"]
 
 
+@pytest.mark.parametrize("line", ["proxy_set_header Authorization 'Basic c2l0ZQ==';", "proxy_set_header X-Real-IP $remote_addr;",
+                                  "proxy_set_header Host $http_host;", "proxy_set_header Authorization $http_authorization;"])
+def test_what_the_origin_is_told_of_a_client_tells_nobody_apart(cached, origin, line):
+    origin.reply("/x", "for all", headers=FRESH)
+    n = cached(line)
+    assert [n.get("/x", *who).cache for who in (ALICE, MALLORY, [])] == ["MISS", "HIT", "HIT"]
+
+
 @pytest.mark.parametrize("cookie", ["session=joe", "session=joe; theme=dark"])
 def test_refusal_of_one_kind_is_none_of_another(cached, origin, cookie):
     """What a bypassed request could not store does not mark the page for visitors, whoever comes first."""
@@ -246,3 +271,19 @@ def test_answer_whose_redirect_nginx_ignores_is_the_origins_own(cached, origin):
     n = cached("proxy_ignore_headers X-Accel-Redirect;")
     answers = [n.get("/x") for _ in range(2)]
     assert [(a.cache, a.text, a.header("Date")) for a in answers] == [(c, "body", "Mon, 01 Jan 2024 00:00:00 GMT") for c in ("MISS", "HIT")]
+
+
+def test_what_memcached_is_asked_for_counts(nginx):
+    store = Memcached()
+    try:
+        for key in ("one:/x", "two:/x"):
+            assert store.ask(f"set {key} 0 0 {len(key)}\r\n{key}\r\n".encode()) == b"STORED\r\n"
+        nginx.start(location=f"""location / {{
+            slab_cache one; slab_cache_valid 200 1m; default_type text/plain;
+            set $memcached_key "$http_site:$uri";
+            memcached_pass {store.address};
+        }}""")
+        found = [(a.text, a.cache) for a in (nginx.get("/x", f"Site: {site}") for site in ("one", "two", "one", "two"))]
+    finally:
+        store.stop()
+    assert found == [("one:/x", "MISS"), ("two:/x", "MISS"), ("one:/x", "HIT"), ("two:/x", "HIT")]

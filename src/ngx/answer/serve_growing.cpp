@@ -5,6 +5,7 @@
 #include "ngx/glue/client_io.h"
 #include "ngx/answer/first_piece.h"
 #include "ngx/fill/clone_fill.h"
+#include "ngx/fill/rest_of_body.h"
 #include "ngx/answer/relay.h"
 #include "ngx/answer/spool.h"
 #include "ngx/request/sliced_request.h"
@@ -202,6 +203,9 @@ void run(ngx_http_request_t* r, Ctx* ctx) noexcept {
             if (goes_on_by_relay(ctx)) {
                 go_on_by_relay(r, ctx);
                 return;
+            }
+            if (fetch_rest(ctx)) {
+                continue;
             }
             ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                           "slab_cache: the fill failed while its response was being sent");

@@ -7,6 +7,7 @@
 #include "ngx/conf/directives.h"
 #include "ngx/conf/leftovers.h"
 #include "ngx/conf/location_identity.h"
+#include "ngx/conf/sent_fields.h"
 #include "ngx/conf/slice_directive.h"
 #include "ngx/conf/masks.h"
 
@@ -121,7 +122,8 @@ void* create_main_conf(ngx_conf_t* cf) noexcept {
         ngx_array_init(&conf->tiers, cf->pool, 1, sizeof(TierConf*)) != NGX_OK ||
         ngx_array_init(&conf->locations, cf->pool, 16, sizeof(LocConf*)) != NGX_OK ||
         ngx_array_init(&conf->vary_policies, cf->pool, 2, sizeof(http::VaryPolicy*)) != NGX_OK ||
-        !begin_leftovers(cf) || !watch_directives(cf)) {
+        ngx_array_init(&conf->told_by_door, cf->pool, 4, sizeof(ngx_str_t)) != NGX_OK || !begin_leftovers(cf) ||
+        !watch_directives(cf)) {
         return nullptr;
     }
     conf->lua_index = -1;
@@ -226,6 +228,7 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
                                  (NGX_CONF_BITMASK_SET | kInvalidateUnsafe | kInvalidateGroups));
     ngx_conf_merge_uint_value(conf->status_header, prev->status_header, static_cast<ngx_uint_t>(StatusHeader::kOff));
     merge_slice(prev, conf);
+    merge_sent_fields(prev, conf);
     conf->post_fills_get = may_post_fill_get(*conf);
     build_policy(conf);
     const bool ok = check_methods(cf, conf) && check_credentials(cf, conf) && merge_identity(cf, prev, conf) &&

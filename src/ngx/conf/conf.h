@@ -36,6 +36,9 @@ inline constexpr ngx_uint_t kAuthorizationRefuse = 0;
 inline constexpr ngx_uint_t kAuthorizationKeyed = 1;
 enum class KeyedBy : uint8_t { kNothing, kField, kUser };
 
+// proxy, grpc, fastcgi, uwsgi, scgi (sent_fields.h).
+inline constexpr uint32_t kSenders = 5;
+
 struct Cidrs {
     ngx_array_t list;   // of ngx_cidr_t
     bool unix_sockets;  // "from unix:"
@@ -71,6 +74,7 @@ struct MainConf {
     ngx_int_t slice_index;      // of the slice module's context; -1: it is not there
     ngx_array_t locations;      // const LocConf* of each that has a cache
     ngx_array_t vary_policies;  // const http::VaryPolicy* of these: one of those that make the same keys
+    ngx_array_t told_by_door;   // ngx_str_t: names of variables of auth_request_set
     bool has_foreign_balancer;  // some upstream's peers are chosen by code that may look into a request's contexts
     bool has_precompressed;     // gzip_static and its kind are written somewhere
     ngx_int_t lua_index;        // of that code's context; -1: none
@@ -151,6 +155,11 @@ struct LocConf {
     bool identity_varies;              // there are inputs, or variables in root: to be evaluated for each request
     ngx_http_handler_pt pass_handler;  // of proxy_pass and its kind
     ngx_array_t* inputs;               // of ngx_http_complex_value_t: what the answer hangs on beside the URL
+
+    // sent_fields.h
+    ngx_array_t* sent[kSenders];  // of SentField; nullptr: none
+    bool sends[kSenders];         // a directive of that kind is in force
+    uint8_t sender;               // 1 + which of them answers this location; 0: none
 
     // slice_directive.h
     size_t slice_size;        // nginx's `slice`

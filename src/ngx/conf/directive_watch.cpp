@@ -6,6 +6,7 @@
 #include "ngx/conf/credentials.h"
 #include "ngx/conf/leftovers.h"
 #include "ngx/conf/location_identity.h"
+#include "ngx/conf/sent_fields.h"
 #include "ngx/conf/slice_directive.h"
 
 namespace slab_cache::ngx {
@@ -21,16 +22,22 @@ constexpr Bytes kBalancer[] = {"balancer_by_lua", "balancer_by_lua_block", "bala
 // Without gzip_vary they say nothing of an Accept-Encoding for which they have no file.
 constexpr Bytes kPrecompressed[] = {"gzip_static", "brotli_static", "zstd_static"};
 
-// What is done to each client's answer with values of its request, and which script a gateway is told to run.
-constexpr Bytes kInputs[] = {"proxy_redirect", "proxy_cookie_domain", "proxy_cookie_path", "proxy_cookie_flags",
-                             "fastcgi_param",  "uwsgi_param",         "scgi_param"};
+// What is done to each client's answer with values of its request, by which method and body the origin is asked, which script a
+// gateway is told to run.
+constexpr Bytes kInputs[] = {
+    "proxy_redirect", "proxy_cookie_domain", "proxy_cookie_path", "proxy_cookie_flags", "proxy_method",
+    "proxy_set_body", "fastcgi_param",       "uwsgi_param",       "scgi_param",         "echo",
+    "echo_duplicate"};
+constexpr Bytes kAuthRequestSet = "auth_request_set";
+
+constexpr Bytes kMemcPass = "memc_pass";  // of a module that is not nginx's
 
 struct Watched {
     ngx_command_t* command;
     Setter setter;  // the module's own
 };
 
-constexpr size_t kMostWatched = 64;
+constexpr size_t kMostWatched = 128;
 Watched watched[kMostWatched];
 size_t watched_count;
 
@@ -59,11 +66,18 @@ char* call_and_look(ngx_conf_t* cf, ngx_command_t* command, void* conf) noexcept
             note_slice(cf);
         }
         note_origin_request(cf, view(command->name));
+        note_sender(cf);
+        if (!note_sent_field(cf) || !note_asked_by_variable(cf)) {
+            return static_cast<char*>(NGX_CONF_ERROR);
+        }
         if (is_one_of(view(command->name), kPass, sizeof(kPass) / sizeof(kPass[0]))) {
             return note_pass(cf) ? NGX_CONF_OK : static_cast<char*>(NGX_CONF_ERROR);
         }
         if (is_one_of(view(command->name), kInputs, sizeof(kInputs) / sizeof(kInputs[0]))) {
             return note_inputs(cf) ? NGX_CONF_OK : static_cast<char*>(NGX_CONF_ERROR);
+        }
+        if (view(command->name) == kAuthRequestSet && !note_told_by_door(cf)) {
+            return static_cast<char*>(NGX_CONF_ERROR);
         }
         if (view(command->name) == kAuthBasic) {
             note_auth_basic(cf);
@@ -101,8 +115,8 @@ bool watch_directives(ngx_conf_t* cf) noexcept {
                                 is_one_of(name, kBalancer, sizeof(kBalancer) / sizeof(kBalancer[0])) ||
                                 is_one_of(name, kInputs, sizeof(kInputs) / sizeof(kInputs[0])) ||
                                 is_one_of(name, kPrecompressed, sizeof(kPrecompressed) / sizeof(kPrecompressed[0])) ||
-                                name == kAuthBasic || name == kSlice || shapes_origin_request(name) ||
-                                is_of_leftovers(name);
+                                name == kAuthBasic || name == kSlice || name == kMemcPass ||
+                                shapes_origin_request(name) || is_of_leftovers(name);
             if (wanted && watched_count < kMostWatched) {
                 watched[watched_count++] = {c, c->set};
                 c->set = call_and_look;

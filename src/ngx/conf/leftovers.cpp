@@ -3,6 +3,7 @@
 #include "ngx/conf/leftovers.h"
 
 #include "ngx/conf/conf.h"
+#include "ngx/conf/location_identity.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -10,7 +11,7 @@ namespace {
 constexpr Bytes kStatus = "$upstream_cache_status";
 constexpr Bytes kStatusInBraces = "${upstream_cache_status}";
 
-enum class Kind : uint8_t { kSlabCache, kBypass, kNoCache, kCache, kPass, kShows };
+enum class Kind : uint8_t { kSlabCache, kBypass, kNoCache, kKey, kCache, kPass, kShows };
 
 struct Row {
     Bytes name;
@@ -22,18 +23,22 @@ constexpr Row kRows[] = {
     {"slab_cache", Kind::kSlabCache, 0},
     {"proxy_cache_bypass", Kind::kBypass, 0},
     {"proxy_no_cache", Kind::kNoCache, 0},
+    {"proxy_cache_key", Kind::kKey, 0},
     {"proxy_cache", Kind::kCache, 0},
     {"proxy_pass", Kind::kPass, 0},
     {"fastcgi_cache_bypass", Kind::kBypass, 1},
     {"fastcgi_no_cache", Kind::kNoCache, 1},
+    {"fastcgi_cache_key", Kind::kKey, 1},
     {"fastcgi_cache", Kind::kCache, 1},
     {"fastcgi_pass", Kind::kPass, 1},
     {"uwsgi_cache_bypass", Kind::kBypass, 2},
     {"uwsgi_no_cache", Kind::kNoCache, 2},
+    {"uwsgi_cache_key", Kind::kKey, 2},
     {"uwsgi_cache", Kind::kCache, 2},
     {"uwsgi_pass", Kind::kPass, 2},
     {"scgi_cache_bypass", Kind::kBypass, 3},
     {"scgi_no_cache", Kind::kNoCache, 3},
+    {"scgi_cache_key", Kind::kKey, 3},
     {"scgi_cache", Kind::kCache, 3},
     {"scgi_pass", Kind::kPass, 3},
     // What may show $upstream_cache_status.
@@ -49,9 +54,10 @@ constexpr Row kRows[] = {
 };
 
 // The counterpart, by pair.
-constexpr const char* kOurs[kPairs] = {"slab_cache_bypass", "slab_no_cache"};
+constexpr const char* kOurs[kPairs] = {"slab_cache_bypass", "slab_no_cache", "slab_cache_key"};
 constexpr const char* kRisk[kPairs] = {"requests that it names are answered from the cache",
-                                       "what it names is stored, and shown to others"};
+                                       "what it names is stored, and shown to others",
+                                       "what it tells apart beyond the URL is one to the cache"};
 
 // Of the http block that is being read.
 ngx_array_t* shown;       // of Written*
@@ -103,6 +109,18 @@ bool note_shown(ngx_conf_t* cf, const ngx_command_t* command, Beside* beside) no
     return true;
 }
 
+// A key that names no more than the default one does takes the place of an outer level's, and is nothing to tell of.
+bool note_key(ngx_conf_t* cf, const ngx_command_t* command, Beside* beside, uint8_t family) noexcept {
+    Written* written = write_down(cf, command);
+    if (written == nullptr) {
+        return false;
+    }
+    written->is_told = !says_more_than_url(view(static_cast<ngx_str_t*>(cf->args->elts)[1]));
+    beside->is_own[family][2] = true;
+    beside->left[family][2] = written;
+    return true;
+}
+
 bool note(ngx_conf_t* cf, const ngx_command_t* command, const Row& row) noexcept {
     Beside* beside = static_cast<LocConf*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_slab_cache_module))->beside;
     switch (row.kind) {
@@ -114,6 +132,8 @@ bool note(ngx_conf_t* cf, const ngx_command_t* command, const Row& row) noexcept
         beside->is_own[row.family][pair] = true;
         return (beside->left[row.family][pair] = write_down(cf, command)) != nullptr;
     }
+    case Kind::kKey:
+        return note_key(cf, command, beside, row.family);
     case Kind::kCache:
         beside->is_on[row.family] = view(static_cast<ngx_str_t*>(cf->args->elts)[1]) != "off";
         return true;
@@ -160,7 +180,7 @@ bool is_any_on(const Beside& beside) noexcept {
 
 bool add_candidates(const LocConf* conf, uint32_t f) noexcept {
     const Beside& beside = *conf->beside;
-    const bool is_missing[kPairs] = {conf->bypass == nullptr, conf->no_cache == nullptr};
+    const bool is_missing[kPairs] = {conf->bypass == nullptr, conf->no_cache == nullptr, conf->key == nullptr};
     for (uint32_t p = 0; p < kPairs; p++) {
         if (beside.left[f][p] == nullptr || !is_missing[p] || beside.slab_cache == nullptr) {
             continue;

@@ -2,7 +2,7 @@
 // to it.
 //
 // What        X_cache_bypass and X_no_cache (proxy, fastcgi, uwsgi, scgi) where slab_cache is in force and its own counterpart
-//             is missing: pages that were nobody else's are shared. $upstream_cache_status where none of nginx's caches is on:
+//             is missing: pages that were nobody else's are shared. X_cache_key, where it names what the default key does not. $upstream_cache_status where none of nginx's caches is on:
 //             it stays empty. Each is a warning that names both places.
 // How         while the http block is read, directive_watch.h tells of these directives as they are read.
 // Threading   the master, while it reads a configuration.
@@ -15,7 +15,7 @@ namespace slab_cache::ngx {
 struct LocConf;
 
 inline constexpr uint32_t kFamilies = 4;  // of upstream modules that have a cache
-inline constexpr uint32_t kPairs = 2;     // bypass, no_cache
+inline constexpr uint32_t kPairs = 3;     // bypass, no_cache, cache_key
 inline constexpr uint32_t kUses = 4;
 
 // A directive as it stands in the configuration.

@@ -3,6 +3,7 @@
 #include "ngx/conf/location_identity.h"
 
 #include "cache/key.h"
+#include "ngx/conf/sent_fields.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -54,6 +55,8 @@ uint64_t kind_of(const ngx_http_core_loc_conf_t* clcf) noexcept {
 bool is_decided_by_url(Bytes variable) noexcept {
     static constexpr Bytes kNames[] = {"scheme",
                                        "host",
+                                       "http_host",
+                                       "proxy_host",
                                        "request_uri",
                                        "uri",
                                        "document_uri",
@@ -81,8 +84,8 @@ bool is_decided_by_url(Bytes variable) noexcept {
 // What a number stands for: a capture of the directive's own pattern, or of what led here, an `if` perhaps.
 enum class Captures : uint8_t { kOfDirective, kOfLocation };
 
-// Does the text name a variable that the URL does not decide?
-bool has_input(Bytes text, Captures captures) noexcept {
+template <typename Function>
+void each_variable(Bytes text, Function&& function) noexcept {
     for (size_t at = text.find('$'); at != Bytes::npos; at = text.find('$', at + 1)) {
         size_t from = at + 1;
         from += from < text.size() && text[from] == '{' ? 1 : 0;
@@ -91,13 +94,20 @@ bool has_input(Bytes text, Captures captures) noexcept {
                                     (text[to] >= 'A' && text[to] <= 'Z') || (text[to] >= '0' && text[to] <= '9'))) {
             to++;
         }
-        const Bytes name = base::slice(text, from, to - from);
-        const bool is_capture = name.size() == 1 && name[0] >= '0' && name[0] <= '9';
-        if (is_capture ? captures == Captures::kOfLocation : !name.empty() && !is_decided_by_url(name)) {
-            return true;
+        if (to != from) {
+            function(base::slice(text, from, to - from));
         }
     }
-    return false;
+}
+
+// Does the text name a variable that the URL does not decide?
+bool has_input(Bytes text, Captures captures) noexcept {
+    bool has = false;
+    each_variable(text, [&](Bytes name) {
+        const bool is_capture = name.size() == 1 && name[0] >= '0' && name[0] <= '9';
+        has = has || (is_capture ? captures == Captures::kOfLocation : !is_decided_by_url(name));
+    });
+    return has;
 }
 
 bool note_input(ngx_conf_t* cf, LocConf* conf, const ngx_str_t& text, Captures captures) noexcept {
@@ -144,25 +154,91 @@ bool names_script(Bytes param) noexcept {
     return false;
 }
 
+// With room for `more`.
+ngx_array_t* copy_inputs(ngx_pool_t* pool, const ngx_array_t* from, ngx_uint_t more) noexcept {
+    const ngx_uint_t n = from != nullptr ? from->nelts : 0;
+    ngx_array_t* all = ngx_array_create(pool, n + more, sizeof(ngx_http_complex_value_t));
+    if (all != nullptr && n != 0) {
+        ngx_memcpy(ngx_array_push_n(all, n), from->elts, n * sizeof(ngx_http_complex_value_t));
+    }
+    return all;
+}
+
+bool is_told_by_door(const MainConf* mcf, Bytes variable) noexcept {
+    const auto* told = static_cast<const ngx_str_t*>(mcf->told_by_door.elts);
+    for (ngx_uint_t i = 0; i < mcf->told_by_door.nelts; i++) {
+        if (base::equal_nocase(view(told[i]), variable)) {
+            return true;
+        }
+    }
+    return variable == "remote_user" || base::starts_with(variable, "ssl_client_");
+}
+
+// Of what the origin is sent: which site is asked for, and on whose behalf. The door says whose: auth_request, auth_basic, TLS. What
+// passes a client's own credentials on says no more than they do (credentials.h).
+bool says_site_or_person(const MainConf* mcf, const SentField& field) noexcept {
+    const Bytes text = view(field.value.value);
+    if (base::equal_nocase(field.name, "Host")) {
+        return true;
+    }
+    if (base::equal_nocase(field.name, "Authorization") && text != "$http_authorization") {
+        return true;
+    }
+    bool told = false;
+    each_variable(text, [&](Bytes name) { told = told || is_told_by_door(mcf, name); });
+    return told;
+}
+
+bool add_sent_inputs(ngx_conf_t* cf, LocConf* conf) noexcept {
+    const ngx_array_t* sent = sent_fields(conf);
+    const auto* field = sent != nullptr ? static_cast<const SentField*>(sent->elts) : nullptr;
+    ngx_array_t* all = nullptr;
+    for (ngx_uint_t i = 0; sent != nullptr && i < sent->nelts; i++) {
+        if (!says_site_or_person(main_conf(cf), field[i])) {
+            continue;
+        }
+        const Bytes text = view(field[i].value.value);
+        conf->identity = cache::stable_hash(text, conf->identity);
+        conf->shared_identity = cache::stable_hash(text, conf->shared_identity);
+        if (!has_input(text, Captures::kOfLocation)) {
+            continue;
+        }
+        if (all == nullptr && (all = copy_inputs(cf->pool, conf->inputs, sent->nelts)) == nullptr) {
+            return false;
+        }
+        *static_cast<ngx_http_complex_value_t*>(ngx_array_push(all)) = field[i].value;
+    }
+    conf->inputs = all != nullptr ? all : conf->inputs;
+    return true;
+}
+
 // What an outer level says counts where nginx takes it from there; where it does not, more is told apart than need be.
 bool inherit_inputs(ngx_conf_t* cf, const LocConf* prev, LocConf* conf) noexcept {
     if (prev->inputs == nullptr || conf->inputs == nullptr) {
         conf->inputs = conf->inputs != nullptr ? conf->inputs : prev->inputs;
         return true;
     }
-    auto* all = ngx_array_create(cf->pool, prev->inputs->nelts + conf->inputs->nelts, sizeof(ngx_http_complex_value_t));
+    ngx_array_t* all = copy_inputs(cf->pool, prev->inputs, conf->inputs->nelts);
     if (all == nullptr) {
         return false;
     }
-    for (ngx_array_t* from : {prev->inputs, conf->inputs}) {
-        auto* to = static_cast<ngx_http_complex_value_t*>(ngx_array_push_n(all, from->nelts));
-        ngx_memcpy(to, from->elts, from->nelts * sizeof(ngx_http_complex_value_t));
-    }
+    auto* to = static_cast<ngx_http_complex_value_t*>(ngx_array_push_n(all, conf->inputs->nelts));
+    ngx_memcpy(to, conf->inputs->elts, conf->inputs->nelts * sizeof(ngx_http_complex_value_t));
     conf->inputs = all;
     return true;
 }
 
 }  // namespace
+
+bool says_more_than_url(Bytes text) noexcept {
+    bool more = false;
+    each_variable(text, [&](Bytes name) {
+        const bool is_capture = name.size() == 1 && name[0] >= '0' && name[0] <= '9';
+        const bool is_keyed = name == "slice_range" || name == "server_port" || name == "proxy_port";
+        more = more || (!is_capture && !is_keyed && !is_decided_by_url(name));
+    });
+    return more;
+}
 
 bool note_pass(ngx_conf_t* cf) noexcept {
     auto* clcf = static_cast<ngx_http_core_loc_conf_t*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
@@ -173,16 +249,48 @@ bool note_pass(ngx_conf_t* cf) noexcept {
     return cf->args->nelts < 2 || note_input(cf, conf, word[1], Captures::kOfLocation);
 }
 
+bool note_told_by_door(ngx_conf_t* cf) noexcept {
+    ngx_str_t name = static_cast<ngx_str_t*>(cf->args->elts)[1];
+    auto* slot = static_cast<ngx_str_t*>(ngx_array_push(&main_conf(cf)->told_by_door));
+    if (slot == nullptr) {
+        return false;
+    }
+    if (name.len != 0 && name.data[0] == '$') {  // nginx's setter has cut it off
+        name.data++;
+        name.len--;
+    }
+    *slot = name;
+    return true;
+}
+
+bool note_asked_by_variable(ngx_conf_t* cf) noexcept {
+    static const struct {
+        Bytes directive;
+        ngx_str_t variable;
+    } kRows[] = {{"memcached_pass", ngx_string("$memcached_key")},
+                 {"memc_pass", ngx_string("$memc_key")},
+                 {"memc_pass", ngx_string("$memc_cmd")}};
+    auto* conf = static_cast<LocConf*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_slab_cache_module));
+    const Bytes directive = view(static_cast<ngx_str_t*>(cf->args->elts)[0]);
+    for (const auto& row : kRows) {
+        if (row.directive == directive && !note_input(cf, conf, row.variable, Captures::kOfLocation)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool note_inputs(ngx_conf_t* cf) noexcept {
     auto* conf = static_cast<LocConf*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_slab_cache_module));
     auto* word = static_cast<ngx_str_t*>(cf->args->elts);
-    const bool is_param = base::ends_with(view(word[0]), "_param");
-    if (is_param && !names_script(view(word[1]))) {
+    if (base::ends_with(view(word[0]), "_param") && !names_script(view(word[1]))) {
         return true;
     }
+    const bool is_of_answer =
+        base::starts_with(view(word[0]), "proxy_redirect") || base::starts_with(view(word[0]), "proxy_cookie_");
     add_written(cf, conf);
     for (ngx_uint_t i = 1; i < cf->args->nelts; i++) {
-        if (!note_input(cf, conf, word[i], is_param ? Captures::kOfLocation : Captures::kOfDirective)) {
+        if (!note_input(cf, conf, word[i], is_of_answer ? Captures::kOfDirective : Captures::kOfLocation)) {
             return false;
         }
     }
@@ -204,13 +312,14 @@ bool merge_identity(ngx_conf_t* cf, LocConf* prev, LocConf* conf) noexcept {
         conf->shared_identity = add_number(conf->shared_identity, prev->parts);
         if (conf->pass_handler == nullptr) {
             conf->pass_handler = prev->pass_handler;
+            conf->sender = prev->sender;
         }
     }
     if (conf->written != 0) {
         conf->identity = add_number(conf->identity, conf->written);
         conf->shared_identity = add_number(conf->shared_identity, conf->written);
     }
-    if (!inherit_inputs(cf, prev, conf)) {
+    if (!inherit_inputs(cf, prev, conf) || !add_sent_inputs(cf, conf)) {
         return false;
     }
     if (conf->identity < kReservedIdentities) {

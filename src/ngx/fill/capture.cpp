@@ -16,6 +16,7 @@
 #include "ngx/fill/upstream_buffer.h"
 #include "ngx/fill/kept_redirect.h"
 #include "ngx/fill/relay_queue.h"
+#include "ngx/fill/rest_of_body.h"
 
 namespace slab_cache::ngx {
 namespace {
@@ -286,6 +287,10 @@ http::Reason reason_of(shm::Status status) noexcept {
 
 ngx_int_t capture_header(CloneFill* fill) noexcept {
     if (fill->phase != ClonePhase::kFetching) {
+        return NGX_OK;
+    }
+    if (fill->is_rest) {
+        take_rest(fill);
         return NGX_OK;
     }
     if (is_redirect_lost(fill->request)) {

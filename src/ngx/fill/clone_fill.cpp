@@ -250,7 +250,8 @@ bool start_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
     if (ctx->stale) {
         fill->stale_servable = ctx->stale_servable;
     }
-    if (kind == FillKind::kForeground) {
+    fill->is_rest = kind == FillKind::kRest;
+    if (kind != FillKind::kBackground) {
         fill->leader = ctx;
         ctx->fill = fill;
         ctx->leave_fills = leave_fills;
@@ -266,7 +267,7 @@ bool start_fill(Ctx* ctx, FillKind kind, const shm::Ticket& ticket) noexcept {
     }
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0, "slab_cache: fill on *%uA, background:%d",
                    c->number, kind == FillKind::kBackground);
-    if (kind == FillKind::kForeground || !fill->ticket || !visits_tier(fill, ctx)) {
+    if (kind != FillKind::kBackground || !fill->ticket || !visits_tier(fill, ctx)) {
         run_fill(fill);
     }
     return true;
@@ -277,7 +278,7 @@ void leave_location(ngx_http_request_t* r) noexcept {
     if (fill == nullptr) {
         return;  // it is over: its connection goes
     }
-    if (fill->phase == ClonePhase::kFetching) {
+    if (fill->phase == ClonePhase::kFetching && !fill->is_rest) {
         capture_redirect(fill);
     }
     drop_fill(fill);

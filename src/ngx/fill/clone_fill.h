@@ -26,6 +26,7 @@ struct CloneFill : Fill {
     bool is_abandoned;  // counted in Zone::abandoned
     bool stale_servable;
     bool body_ended;       // the last buf has been seen
+    bool is_rest;          // for the rest of a body alone (rest_of_body.h)
     shm::Pin stale;        // being revalidated
     PostCopy* for_get;     // post_copy.h; nullptr: none is planned
     TierVisit* visit;      // of a background fill, before it runs; nullptr: none
@@ -33,7 +34,7 @@ struct CloneFill : Fill {
     ngx_event_t go_on;     // posted when the leader has room again
 };
 
-enum class FillKind : uint8_t { kForeground, kBackground };
+enum class FillKind : uint8_t { kForeground, kBackground, kRest };
 
 // One more request of its own can be had without harm to clients.
 bool has_room_for_fill(const Zone* zone) noexcept;

@@ -3,6 +3,7 @@
 #include "ngx/fill/relay_queue.h"
 
 #include "ngx/fill/origin_controls.h"
+#include "ngx/fill/rest_of_body.h"
 #include "ngx/fill/trailers.h"
 #include "ngx/request/cache_key.h"
 #include "ngx/request/response_header.h"
@@ -176,6 +177,11 @@ ngx_int_t relay_chain(CloneFill* fill, ngx_chain_t* in) noexcept {
     }
     while (fill->pending != nullptr) {
         ngx_chain_t* cl = fill->pending;
+        if (fill->is_rest && !skip_known(fill, cl->buf)) {
+            end_relay(leader, false);
+            drop_fill(fill);
+            return NGX_ERROR;
+        }
         if (!take_buf(leader, fill, cl->buf)) {
             break;
         }

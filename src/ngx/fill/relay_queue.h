@@ -26,7 +26,10 @@ struct Relay {
     bool ended;     // the fill is over
     bool whole;     // ... and the response complete
     bool header_sent;
-    bool flush;  // the origin paused: do not hold back what there is
+    uint64_t to_skip;  // bytes that the client has already (rest_of_body.h)
+    uint64_t skipped;
+    uint64_t cursor;  // ... in the object that it has them of
+    bool flush;       // the origin paused: do not hold back what there is
 };
 
 bool start_relay(Ctx* leader, CloneFill* fill) noexcept;

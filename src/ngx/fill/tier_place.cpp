@@ -4,6 +4,7 @@
 
 #include "ngx/request/cache_key.h"
 #include "ngx/request/identity.h"
+#include "ngx/request/varied_fields.h"
 #include "ngx/zone/user_area.h"
 
 namespace slab_cache::ngx {
@@ -61,7 +62,7 @@ bool tier_place_of(const Ctx* ctx, ngx_http_request_t* r, TierPlace* place) noex
         !pool_copy(pool, ctx->url.inner_args, &place->inner_args)) {
         return false;
     }
-    place->of = {ctx->zone, url, key, request_fields(r), &conf->policy};
+    place->of = {ctx->zone, url, key, varied_fields(r, conf, kAnySpec), &conf->policy};
     if (!cache::tier_text(arena_of(pool), ctx->url_key, is_default && ctx->is_plain, &place->text) ||
         (is_default && !add_identity(pool, ctx, place))) {
         return false;

@@ -7,7 +7,7 @@
 #include "http/vary.h"
 #include "ngx/fill/tier_write.h"
 #include "ngx/request/identity.h"
-#include "ngx/request/cache_key.h"
+#include "ngx/request/varied_fields.h"
 #include "ngx/zone/validity.h"
 
 namespace slab_cache::ngx {
@@ -49,7 +49,7 @@ VariantOf variant_of(const Fetch* fetch) noexcept {
     return {fetch->zone,
             {fetch->request->pool, fetch->url.host, fetch->url.uri},
             fetch->key,
-            request_fields(fetch->request),
+            varied_fields(fetch->request, fetch->conf, kAnySpec),
             &fetch->conf->policy};
 }
 

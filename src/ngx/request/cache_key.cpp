@@ -12,6 +12,7 @@
 #include "ngx/conf/credentials.h"
 #include "ngx/request/identity.h"
 #include "ngx/request/sliced_request.h"
+#include "ngx/request/varied_fields.h"
 #include "ngx/zone/hit_for_miss.h"
 
 namespace slab_cache::ngx {
@@ -383,8 +384,8 @@ bool use_slot(Ctx* ctx, uint32_t slot) noexcept {
 
 bool read_variant(Ctx* ctx, Bytes spec) noexcept {
     ngx_http_request_t* r = ctx->request;
-    if (!cache::variant_key(arena_of(r->pool), ctx->key, spec, request_fields(r), ctx->conf->policy.vary,
-                            &ctx->variant_key)) {
+    if (!cache::variant_key(arena_of(r->pool), ctx->key, spec, varied_fields(r, ctx->conf, spec),
+                            ctx->conf->policy.vary, &ctx->variant_key)) {
         return false;
     }
     ctx->digest = cache::digest(ctx->variant_key, ctx->zone->store.secret());

@@ -103,6 +103,7 @@ struct Sending {
     ngx_chain_t* free;
     ngx_chain_t* busy;
     ngx_temp_file_t* spool;  // spool.h
+    bool asked_for_rest;     // rest_of_body.h
 };
 
 // Where the object is that the client is answered from.
@@ -172,6 +173,8 @@ struct Ctx {
     ngx_uint_t error_status;  // what nginx answers with at Next::kError
 
     Sending sending;
+    ngx_http_handler_pt
+        asks_origin;  // the location's content handler, once the request has one of ours; nullptr: nginx's own
 
     // What is counted, for the log and variables.
     int64_t age;  // -1: not served from store

@@ -77,6 +77,7 @@ ngx_int_t run(ngx_http_request_t* r, Ctx* ctx) noexcept {
         case Next::kServe:
             leave_parked(ctx);
             count_served(ctx);
+            ctx->asks_origin = r->content_handler;
             r->content_handler = handler_of(ctx->step);
             return NGX_OK;
         case Next::kError:
