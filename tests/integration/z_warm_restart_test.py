@@ -169,8 +169,9 @@ class Daemon:
     def upgrade(self):
         """USR2; returns when the workers of the new master run."""
         old = self.pids[-1]
-        os.kill(old, signal.SIGUSR2)
         new_pid = self.n.prefix / "nginx.pid"
+        wait_until(lambda: pid_in(new_pid) == old, "it knows that the last new master is gone")
+        os.kill(old, signal.SIGUSR2)
         wait_until(lambda: pid_in(self.n.prefix / "nginx.pid.oldbin") == old and pid_in(new_pid) not in (0, old), "a new master")
         self.pids.append(pid_in(new_pid))
         children = pathlib.Path(f"/proc/{self.pids[-1]}/task/{self.pids[-1]}/children")
