@@ -186,7 +186,7 @@ class Daemon:
         return self
 
     def __exit__(self, *_):
-        for pid in self.pids:
+        for pid in list(self.pids):     # end() takes them out
             if is_alive(pid):
                 self.end(pid, signal.SIGTERM)
 
