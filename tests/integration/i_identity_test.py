@@ -79,6 +79,14 @@ CASES = {
     "whom auth_request lets in": ("auth_request /door; auth_request_set $who $upstream_http_x_who; location / { proxy_set_header X-Who $who; proxy_pass http://@A@; } "
                                   "location /door { internal; slab_cache off; auth_request off; proxy_pass http://@A@; }", "",
                                   [("/who", ALICE), ("/who", MALLORY), ("/who", []), ("/who", ALICE)]),
+    "what a map makes of whom auth_request lets in": (
+        "auth_request /door; auth_request_set $who $upstream_http_x_who; location / { proxy_set_header X-Who $role; proxy_pass http://@A@; } "
+        "location /door { internal; slab_cache off; auth_request off; proxy_pass http://@A@; }", "map $name $role { default $name; } map $who $name { default $who; }",
+        [("/who", ALICE), ("/who", MALLORY), ("/who", []), ("/who", ALICE)]),
+    "whom auth_request lets in, in an if": (
+        "auth_request /door; auth_request_set $who $upstream_http_x_who; location / { proxy_set_header X-Who $who; proxy_pass http://@A@; "
+        "if ($arg_x) { set $y 1; } } location /door { internal; slab_cache off; auth_request off; proxy_pass http://@A@; }", "",
+        [("/who?x=1", ALICE), ("/who?x=1", MALLORY), ("/who?x=1", []), ("/who?x=1", ALICE)]),
     "credentials out of a cookie": ('location / { proxy_set_header Authorization "Bearer $cookie_u"; proxy_pass http://@A@; }', "",
                                     [("/who", ALICE), ("/who", MALLORY), ("/who", []), ("/who", ALICE)]),
     # I6: the key says what the origin is sent

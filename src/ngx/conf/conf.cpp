@@ -122,7 +122,8 @@ void* create_main_conf(ngx_conf_t* cf) noexcept {
         ngx_array_init(&conf->tiers, cf->pool, 1, sizeof(TierConf*)) != NGX_OK ||
         ngx_array_init(&conf->locations, cf->pool, 16, sizeof(LocConf*)) != NGX_OK ||
         ngx_array_init(&conf->vary_policies, cf->pool, 2, sizeof(http::VaryPolicy*)) != NGX_OK ||
-        ngx_array_init(&conf->told_by_door, cf->pool, 4, sizeof(ngx_str_t)) != NGX_OK || !begin_leftovers(cf) ||
+        ngx_array_init(&conf->told_by_door, cf->pool, 4, sizeof(ngx_str_t)) != NGX_OK ||
+        ngx_array_init(&conf->maps, cf->pool, 4, sizeof(MapLine)) != NGX_OK || !begin_leftovers(cf) ||
         !watch_directives(cf)) {
         return nullptr;
     }

@@ -59,6 +59,12 @@ inline const PurgeConf* find_purge(const PurgeConf* list, Bytes method) noexcept
     return list;
 }
 
+// map FROM $TO: as written.
+struct MapLine {
+    ngx_str_t from;
+    ngx_str_t to;
+};
+
 struct MainConf {
     ngx_array_t zones;   // of Zone*
     ngx_array_t fleets;  // of FleetConf*
@@ -75,6 +81,7 @@ struct MainConf {
     ngx_array_t locations;      // const LocConf* of each that has a cache
     ngx_array_t vary_policies;  // const http::VaryPolicy* of these: one of those that make the same keys
     ngx_array_t told_by_door;   // ngx_str_t: names of variables of auth_request_set
+    ngx_array_t maps;           // of MapLine
     bool has_foreign_balancer;  // some upstream's peers are chosen by code that may look into a request's contexts
     bool has_precompressed;     // gzip_static and its kind are written somewhere
     ngx_int_t lua_index;        // of that code's context; -1: none

@@ -29,6 +29,7 @@ constexpr Bytes kInputs[] = {
     "proxy_set_body", "fastcgi_param",       "uwsgi_param",       "scgi_param",         "echo",
     "echo_duplicate"};
 constexpr Bytes kAuthRequestSet = "auth_request_set";
+constexpr Bytes kMap = "map";
 
 constexpr Bytes kMemcPass = "memc_pass";  // of a module that is not nginx's
 
@@ -55,7 +56,8 @@ char* call_and_look(ngx_conf_t* cf, ngx_command_t* command, void* conf) noexcept
         if (watched[i].command != command) {
             continue;
         }
-        if (!note_leftover(cf, command)) {
+        // A map's words are gone behind its setter, which reads the block.
+        if (!note_leftover(cf, command) || (view(command->name) == kMap && !note_map(cf))) {
             return static_cast<char*>(NGX_CONF_ERROR);
         }
         char* rc = watched[i].setter(cf, command, conf);
@@ -115,7 +117,7 @@ bool watch_directives(ngx_conf_t* cf) noexcept {
                                 is_one_of(name, kBalancer, sizeof(kBalancer) / sizeof(kBalancer[0])) ||
                                 is_one_of(name, kInputs, sizeof(kInputs) / sizeof(kInputs[0])) ||
                                 is_one_of(name, kPrecompressed, sizeof(kPrecompressed) / sizeof(kPrecompressed[0])) ||
-                                name == kAuthBasic || name == kSlice || name == kMemcPass ||
+                                name == kAuthBasic || name == kSlice || name == kMemcPass || name == kMap ||
                                 shapes_origin_request(name) || is_of_leftovers(name);
             if (wanted && watched_count < kMostWatched) {
                 watched[watched_count++] = {c, c->set};

@@ -164,14 +164,24 @@ ngx_array_t* copy_inputs(ngx_pool_t* pool, const ngx_array_t* from, ngx_uint_t m
     return all;
 }
 
-bool is_told_by_door(const MainConf* mcf, Bytes variable) noexcept {
+constexpr uint32_t kMostMaps = 8;  // one behind the other
+
+bool is_told_by_door(const MainConf* mcf, Bytes variable, uint32_t maps = 0) noexcept {
     const auto* told = static_cast<const ngx_str_t*>(mcf->told_by_door.elts);
     for (ngx_uint_t i = 0; i < mcf->told_by_door.nelts; i++) {
         if (base::equal_nocase(view(told[i]), variable)) {
             return true;
         }
     }
-    return variable == "remote_user" || base::starts_with(variable, "ssl_client_");
+    bool is_told = variable == "remote_user" || base::starts_with(variable, "ssl_client_");
+    const auto* map = static_cast<const MapLine*>(mcf->maps.elts);
+    for (ngx_uint_t i = 0; i < mcf->maps.nelts && maps < kMostMaps && !is_told; i++) {
+        if (base::equal_nocase(base::slice(view(map[i].to), 1), variable)) {
+            each_variable(view(map[i].from),
+                          [&](Bytes name) { is_told = is_told || is_told_by_door(mcf, name, maps + 1); });
+        }
+    }
+    return is_told;
 }
 
 // Of what the origin is sent: which site is asked for, and on whose behalf. The door says whose: auth_request, auth_basic, TLS. What
@@ -260,6 +270,16 @@ bool note_told_by_door(ngx_conf_t* cf) noexcept {
         name.len--;
     }
     *slot = name;
+    return true;
+}
+
+bool note_map(ngx_conf_t* cf) noexcept {
+    const auto* word = static_cast<const ngx_str_t*>(cf->args->elts);
+    auto* line = static_cast<MapLine*>(ngx_array_push(&main_conf(cf)->maps));
+    if (line == nullptr) {
+        return false;
+    }
+    *line = {word[1], word[2]};
     return true;
 }
 

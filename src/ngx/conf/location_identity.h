@@ -25,6 +25,8 @@ bool note_pass(ngx_conf_t* cf) noexcept;
 bool note_asked_by_variable(ngx_conf_t* cf) noexcept;
 // Behind the setter of auth_request_set: its variable says on whose behalf an origin is asked.
 bool note_told_by_door(ngx_conf_t* cf) noexcept;
+// Before the setter of map: what is made of such a variable says so, too.
+bool note_map(ngx_conf_t* cf) noexcept;
 // The same of directives that use a request's values on its answer (proxy_redirect), or say which method, body or
 // script is asked for.
 bool note_inputs(ngx_conf_t* cf) noexcept;
