@@ -196,14 +196,14 @@ class Storm:
         Storm.first += 100_000_000
         self.process = subprocess.Popen(["taskset", "-c", "1", sys.executable, __file__, "--storm", str(self.w.n.port), self.kind,
                                          str(Storm.first)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-        self.process.stdout.readline()
+        self.sent = int(self.process.stdout.readline())
         self.began = time.monotonic()
         return self
 
     def __exit__(self, *_):
         self.process.terminate()
         lines = self.process.communicate()[0].split()
-        self.sent = int(lines[-1]) if lines else BATCH
+        self.sent = int(lines[-1]) if lines else self.sent
         self.rate = self.sent / (time.monotonic() - self.began)
 
 
@@ -211,7 +211,8 @@ def cpu_of(w, kind):
     """What the storm alone costs the worker, µs a tag."""
     before = cpu_us(w.pid())
     with Storm(w, kind) as s:
-        time.sleep(DURATION)        # the load that is measured goes on that long
+        while s.sent < STORM * DURATION:
+            s.sent = int(s.process.stdout.readline())
     return (cpu_us(w.pid()) - before) / s.sent
 
 

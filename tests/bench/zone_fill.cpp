@@ -87,7 +87,7 @@ struct Source {
     }
 
     uint32_t select(const std::string& path, uint64_t i, uint64_t* out) const {
-        uint32_t n = cache::url_selectors({host, path, {}}, store->secret(), out, cache::kMaxSelectors);
+        uint32_t n = cache::url_selectors({host, path, {}}, store->secret(), out, cache::kMaxUrlSelectors);
         uint64_t each[] = {10, 100, 1000, 10000, 100000, 1000000};
         for (uint64_t k = 0; k < tags; k++) {
             const std::string tag = std::to_string(k) + "-" + std::to_string(i % each[k % 6]);
@@ -98,7 +98,7 @@ struct Source {
 
     shm::Status put(uint64_t i) {
         const std::string path = "/object/" + std::to_string(i);
-        uint64_t selector[cache::kMaxSelectors];
+        uint64_t selector[shm::kMaxSelectors];
         cache::KeyBuilder builder(key, sizeof(key));
         builder.add("http");
         builder.add(authority);
