@@ -16,7 +16,7 @@ JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 export NGX_SRC PORT ARGS
 
 .PHONY: module debug-module run test unit integration field visitors model lint coverage format asan tsan static clang bench bench-fleet bench-peers bench-slice fuzz torture torture-twin torture-direct
-.PHONY: differential differential-twin fleet-torture tier-torture fleet-twins history history-twins flood asan-nginx other-nginx deb deb-test trial
+.PHONY: bench-build differential differential-twin fleet-torture tier-torture fleet-twins history history-twins flood asan-nginx other-nginx deb deb-test trial
 .PHONY: install clean help deps-deb deps-build deps-run deps-test deps-clang deps-bench deps-bench-peers deps-peers
 
 module:           ## build build/ngx_http_slab_cache_module.so against the installed nginx-dev
@@ -117,6 +117,9 @@ static:           ## build nginx with the module linked in (--add-module), and s
 
 clang: deps-clang ## build the module with clang
 	+@CC=clang tools/build-module.sh $(BUILD)/clang
+
+bench-build: deps-bench ## builds the benchmarks' programs, and runs none
+	+@$(MAKE) $(JOBS) --no-print-directory bench-programs VARIANT=bench
 
 bench: deps-bench ## CPU per hit and miss, system calls, memory per object, purges and storms; Google Benchmarks
 	+@$(MAKE) $(JOBS) --no-print-directory module bench-programs VARIANT=bench

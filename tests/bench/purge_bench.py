@@ -57,7 +57,7 @@ class World:
             level="notice", main="worker_cpu_affinity 01;", zone=zone,
             http=f"upstream origin {{ server 127.0.0.1:{self.origin.port}; keepalive 64; }}",
             server='keepalive_requests 1000000000; proxy_http_version 1.1; proxy_set_header Connection "";',
-            location="""location / { slab_cache one; slab_cache_purge PURGE from 127.0.0.1; proxy_pass http://origin; }
+            location="""location / { slab_cache one; slab_cache_key $scheme $http_host $request_uri; slab_cache_purge PURGE from 127.0.0.1; proxy_pass http://origin; }
                         location /_cache/ { slab_cache_api write=on; allow 127.0.0.1; deny all; }"""))
         n.start(text=config, deadline=120)      # the file's memory is taken from the kernel now
         n.stop()
@@ -176,7 +176,7 @@ def storm(port, kind, first):
         else:
             sock.sendall(b"".join(b"PURGE / HTTP/1.1\r\nHost: localhost\r\nSurrogate-Key: %s\r\n\r\n" % t.encode() for t in tags))
         wanted, data = (1 if kind == "batched" else BATCH), b""
-        while data.count(b'"accepted"') < wanted or not data.endswith(b"}\r\n"):
+        while data.count(b'"accepted"') < wanted or not data.endswith(b"}"):
             more = sock.recv(1 << 16)
             assert more, "the server hung up"
             data += more

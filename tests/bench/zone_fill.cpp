@@ -58,6 +58,9 @@ bool open_zone(const char* path, shm::Store* store) {
            shm::read_start_time(self.pid, &self.start_time) && store->join(self) == shm::Status::kOk;
 }
 
+// Of all locations that have a slab_cache_key (ngx/conf/location_identity.h).
+constexpr uint64_t kExplicitIdentity = 1;
+
 // What all objects have in common, and the buffers that one after the other is made in.
 struct Source {
     shm::Store* store;
@@ -87,7 +90,8 @@ struct Source {
     }
 
     uint32_t select(const std::string& path, uint64_t i, uint64_t* out) const {
-        uint32_t n = cache::url_selectors({host, path, {}}, store->secret(), out, cache::kMaxUrlSelectors);
+        out[0] = kExplicitIdentity;
+        uint32_t n = 1 + cache::url_selectors({host, path, {}}, store->secret(), out + 1, cache::kMaxUrlSelectors);
         uint64_t each[] = {10, 100, 1000, 10000, 100000, 1000000};
         for (uint64_t k = 0; k < tags; k++) {
             const std::string tag = std::to_string(k) + "-" + std::to_string(i % each[k % 6]);
